@@ -1,0 +1,35 @@
+/* clock.h - wall time that a test can choose, and deadlines that wall time cannot move.
+ *
+ * Wall time is int64_t milliseconds since the Unix epoch, UTC. A deadline is a point on
+ * CLOCK_MONOTONIC.
+ *
+ * Threads: any.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+typedef struct kv_clock {
+    /* NULL: the system's clock. */
+    int64_t (*now_ms)(void *context);
+    void *context; /* borrowed */
+} kv_clock;
+
+#define KV_CLOCK_SYSTEM ((kv_clock){ 0 })
+
+/* A NULL clock is the system's. */
+int64_t kv_clock_now_ms(const kv_clock *clock);
+
+/* Microseconds on CLOCK_MONOTONIC, for durations. */
+int64_t kv_monotonic_us(void);
+
+typedef struct kv_deadline {
+    struct timespec at; /* CLOCK_MONOTONIC */
+} kv_deadline;
+
+kv_deadline kv_deadline_in_ms(int64_t ms);
+bool kv_deadline_passed(kv_deadline deadline);
+/* 0 when it has passed. */
+int64_t kv_deadline_left_ms(kv_deadline deadline);

@@ -1,0 +1,29 @@
+/* work.h - what one call brings to the operations of the vault.
+ *
+ * Threads:  the worker that runs the call.
+ * Lifetime: the call's; everything in it is borrowed.
+ */
+#pragma once
+
+#include "server/audit/record.h"
+#include "server/auth/caller.h"
+#include "server/base/arena.h"
+#include "server/base/clock.h"
+
+/* What a call is about, decoded first and checked by server/auth. The first member of every `in`.
+ * Names are as the caller spelled them and not yet checked. Empty: the operation has no such part
+ * (a list of vaults has none at all). */
+typedef struct kv_target {
+    kv_slice vault;
+    kv_collection collection;
+    kv_slice name;
+    kv_slice version; /* empty: the current one */
+} kv_target;
+
+typedef struct kv_work {
+    kv_arena *arena; /* wiped when the call ends; results live here */
+    kv_deadline deadline;
+    int64_t now_ms;          /* wall time when the call was taken up */
+    const kv_caller *caller; /* never NULL past `identify` */
+    kv_audit_entry *entry;   /* an operation adds the object, version and key it touched */
+} kv_work;
