@@ -86,8 +86,7 @@ typedef struct kv_secret_version_row {
     kv_slice content_type;
     int64_t managed;
     kv_slice key_id;     /* of the AES key on the `system` token */
-    kv_slice iv;         /* 12 bytes */
-    kv_slice ciphertext; /* followed by its 16-byte tag */
+    kv_slice ciphertext; /* as kv_token_encrypt gives it: IV, ciphertext, tag */
     kv_slice tags;
 } kv_secret_version_row;
 
