@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that building, running and testing need. Does nothing when they are
+# all there, so every script may call it first.
+#
+#   scripts/install_packages.sh              both groups
+#   scripts/install_packages.sh build        what building and running the server needs
+#   scripts/install_packages.sh test         what the tests need on top of it
+#   scripts/install_packages.sh --list ...   prints what is missing, installs nothing
+#
+# KV_SKIP_PACKAGES=1: trust that everything is there (other distributions, machines without a net).
+set -euo pipefail
+
+build_packages=(
+    build-essential gcc cmake ninja-build ccache pkg-config python3 git ca-certificates
+    libssl-dev libevent-dev libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler
+    protobuf-compiler libprotobuf-dev libsqlite3-dev libjansson-dev libinih-dev uthash-dev
+    libp11-dev libp11-kit-dev softhsm2 opensc openssl sqlite3 jq
+)
+test_packages=(
+    clang clang-format clang-tidy llvm libclang-rt-14-dev cppcheck shellcheck libcmocka-dev
+)
+
+usage() {
+    sed -n '2,9s/^# \{0,1\}//p' "$0"
+}
+
+# Prints those of its arguments that are not installed.
+missing_of() {
+    local installed
+    installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null |
+        sed -n 's/ installed$//p') || :
+    printf '%s\n' "$@" | grep -vxF -e "$installed" || :
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        echo "install_packages.sh: these need root or sudo: ${missing[*]}" >&2
+        exit 1
+    fi
+}
+
+apt_get() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
+        -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@"
+}
+
+wanted=()
+list_only=
+for argument in "$@"; do
+    case $argument in
+    build) wanted+=("${build_packages[@]}") ;;
+    test) wanted+=("${test_packages[@]}") ;;
+    --list) list_only=1 ;;
+    -h | --help) usage && exit 0 ;;
+    *) usage >&2 && exit 2 ;;
+    esac
+done
+if [ ${#wanted[@]} -eq 0 ]; then
+    wanted=("${build_packages[@]}" "${test_packages[@]}")
+    set -- test
+fi
+# Node may come from elsewhere than Debian; then its packages are called otherwise.
+case " $* " in
+*" test "*)
+    command -v node >/dev/null || wanted+=(nodejs)
+    command -v npm >/dev/null || wanted+=(npm)
+    ;;
+esac
+
+[ "${KV_SKIP_PACKAGES:-0}" = 0 ] || exit 0
+if ! command -v dpkg-query >/dev/null; then
+    echo "install_packages.sh: this is no Debian. Install the equivalents of: ${wanted[*]}" >&2
+    echo "and set KV_SKIP_PACKAGES=1." >&2
+    exit 1
+fi
+
+mapfile -t missing < <(missing_of "${wanted[@]}")
+[ ${#missing[@]} -gt 0 ] || exit 0
+if [ -n "$list_only" ]; then
+    printf '%s\n' "${missing[@]}"
+    exit 0
+fi
+echo "installing ${#missing[@]} packages: ${missing[*]}"
+apt_get update >/dev/null
+apt_get install --no-install-recommends "${missing[@]}" >/dev/null
+mapfile -t missing < <(missing_of "${wanted[@]}")
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "install_packages.sh: still missing: ${missing[*]}" >&2
+    exit 1
+fi

@@ -1,0 +1,205 @@
+#!/usr/bin/env bash
+# Builds and tests the whole tree, the same on a laptop as before a change lands.
+#
+#   scripts/test.sh            everything; the last lines are those of the complete ctest run
+#   scripts/test.sh LABEL      builds what changed and runs one kind of test in the dev build:
+#                              unit, contract, replay, live or fuzz
+#   scripts/test.sh STEP...    only these steps, of: static cppcheck dev clang tidy tsan release
+#                              libfuzzer
+#
+# Steps     static     clang-format, layers, shape, shellcheck
+#           cppcheck   over server, pkcs11 and client
+#           dev        gcc with AddressSanitizer and UBSan: every test
+#           clang      clang, warnings as errors: unit tests
+#           tidy       clang-tidy over server, pkcs11 and client
+#           tsan       gcc with ThreadSanitizer: every test not labelled no-tsan
+#           release    optimised and hardened: the tests labelled release
+#           libfuzzer  clang: every fuzz target for KV_FUZZ_SECONDS
+#
+# Environment   KV_FUZZ_SECONDS=10     how long each fuzz target runs
+#               KV_JOBS=2              compilers and tests at a time
+#               KV_SKIP_PACKAGES=1     install nothing
+#
+# Builds are in build/<preset>, the output of each step in build/log.
+set -euo pipefail
+self=$(realpath "$0")
+cd "$(dirname "$self")/.."
+
+jobs=${KV_JOBS:-2}
+fuzz_seconds=${KV_FUZZ_SECONDS:-10}
+export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+export UBSAN_OPTIONS=print_stacktrace=1
+export LSAN_OPTIONS=print_suppressions=0
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+[ ! -f tests/support/lsan.supp ] || LSAN_OPTIONS+=":suppressions='$PWD/tests/support/lsan.supp'"
+[ ! -f tests/support/tsan.supp ] || TSAN_OPTIONS+=":suppressions='$PWD/tests/support/tsan.supp'"
+
+usage() {
+    sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$self"
+}
+
+# run NAME COMMAND...: the seconds it took, or all it said and the end.
+run() {
+    local name=$1 log=build/log/${1//[^a-z_-]/}.log begin=$SECONDS
+    shift
+    printf '%-42s' "$name"
+    if ! "$@" >"$log" 2>&1; then
+        printf 'FAILED after %d s\n\n' $((SECONDS - begin))
+        tail -n 400 "$log"
+        printf '\nscripts/test.sh: FAILED: %s (%s)\n' "$name" "$log"
+        exit 1
+    fi
+    printf '%5d s\n' $((SECONDS - begin))
+}
+
+# build PRESET [CMAKE ARGUMENTS]: configures once; Ninja configures again when it has to.
+build() {
+    local preset=$1 directory=build/$1
+    shift
+    if [ ! -f "$directory/build.ninja" ]; then
+        case $preset in
+        clang)
+            run "$preset: configure" cmake -S . -B "$directory" -G Ninja \
+                -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang "$@"
+            ;;
+        *) run "$preset: configure" cmake --preset "$preset" "$@" ;;
+        esac
+    fi
+    run "$preset: build" cmake --build "$directory" -j "$jobs"
+}
+
+ctest_in() {
+    local directory=$1
+    shift
+    ctest --test-dir "$directory" --output-on-failure -j "$jobs" --timeout 300 "$@"
+}
+
+# gcc's ThreadSanitizer cannot place its shadow where the kernel randomises too widely.
+without_aslr() {
+    if setarch "$(uname -m)" -R true 2>/dev/null; then
+        setarch "$(uname -m)" -R "$@"
+    else
+        "$@"
+    fi
+}
+
+# The JavaScript peers of the live tests.
+npm_packages() {
+    local lock folder
+    find tests -name node_modules -prune -o -name package-lock.json -print | while read -r lock; do
+        folder=$(dirname "$lock")
+        if [ ! "$folder/node_modules/.package-lock.json" -nt "$lock" ]; then
+            (cd "$folder" && npm ci --no-audit --no-fund && touch node_modules/.package-lock.json) ||
+                exit 1
+        fi
+    done
+}
+
+packages() {
+    run "packages" scripts/install_packages.sh
+    run "packages: npm" npm_packages
+}
+
+shell_scripts() {
+    shellcheck .ci/run scripts/*.sh
+}
+
+step_static() {
+    run "static: format" scripts/format.sh --check
+    run "static: layers" scripts/check_layers.py
+    run "static: shape" scripts/check_shape.py
+    run "static: shellcheck" shell_scripts
+}
+
+step_cppcheck() {
+    mkdir -p build/cppcheck
+    run "cppcheck" cppcheck --enable=warning,performance,portability --error-exitcode=1 --quiet \
+        --inline-suppr --suppressions-list=scripts/cppcheck.txt --std=c11 --library=posix \
+        -D__GNUC__ -D_GNU_SOURCE -I . --cppcheck-build-dir=build/cppcheck -j "$jobs" \
+        server pkcs11 client
+}
+
+step_dev() {
+    build dev
+    echo "dev: ctest"
+    ctest_in build/dev --no-tests=error 2>&1 | tee build/log/dev-ctest.log
+}
+
+step_clang() {
+    build clang
+    run "clang: unit tests" ctest_in build/clang -L '^unit$' --no-tests=error
+}
+
+tidy() {
+    find server pkcs11 client -name '*.c' -print0 |
+        xargs -0 -r -n 4 -P "$jobs" timeout 300 clang-tidy -p build/clang --quiet
+}
+
+step_tidy() {
+    build clang
+    run "clang-tidy" tidy
+}
+
+step_tsan() {
+    build tsan
+    run "tsan: ctest" without_aslr ctest --test-dir build/tsan --output-on-failure -j "$jobs" \
+        --timeout 300 -L '^(unit|contract|replay|live)$' -LE '^no-tsan$' --no-tests=error
+}
+
+step_release() {
+    build release
+    run "release: ctest" ctest_in build/release -L '^release$' --no-tests=ignore
+}
+
+# Seeds are in tests/fuzz/<folder>/corpus/<target>; what is found on top stays under build/fuzz.
+fuzz_one() {
+    local target=$1 name seeds
+    name=$(basename "$target")
+    seeds=$(find tests/fuzz -type d -path "*/corpus/$name" | head -n 1)
+    mkdir -p "build/fuzz/found/$name"
+    "$target" "build/fuzz/found/$name" ${seeds:+"$seeds"} -max_total_time="$fuzz_seconds" \
+        -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="build/fuzz/$name-"
+}
+
+step_libfuzzer() {
+    local target
+    build fuzz
+    find build/fuzz/tests/fuzz -type f -name 'fuzz_*' -perm -u+x 2>/dev/null | sort \
+        >build/log/fuzz-targets
+    while read -r target; do
+        run "libfuzzer: $(basename "$target")" fuzz_one "$target"
+    done <build/log/fuzz-targets
+}
+
+everything() {
+    packages
+    for step in static cppcheck dev clang tidy tsan release libfuzzer; do
+        "step_$step"
+    done
+    printf '\nall steps in %d s; the complete run (dev, ASan and UBSan) ended with:\n\n' "$SECONDS"
+    sed -n '/% tests passed/,$p' build/log/dev-ctest.log
+}
+
+mkdir -p build/log
+case ${1:-everything} in
+everything) everything ;;
+-h | --help) usage ;;
+unit | contract | replay | live | fuzz)
+    run "packages" scripts/install_packages.sh
+    [ "$1" = unit ] || run "packages: npm" npm_packages
+    build dev
+    ctest_in build/dev -L "^$1\$" --no-tests=error
+    ;;
+*)
+    for step in "$@"; do
+        if ! declare -F "step_$step" >/dev/null; then
+            usage >&2
+            exit 2
+        fi
+    done
+    packages
+    for step in "$@"; do
+        "step_$step"
+    done
+    ;;
+esac
