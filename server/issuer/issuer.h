@@ -1,0 +1,108 @@
+/* issuer.h - one interface for everybody who turns a request into a certificate.
+ *
+ * An issuer is a row of functions. The vault stores each step of an operation before it calls the
+ * next function, so that a crash can be resumed: `submit` says at most once what `poll` and `fetch`
+ * may ask as often as they like. An issuer that needs time or the network answers `submit` with
+ * KV_ISSUER_PENDING and an external id; one that needs neither answers with the certificate.
+ *
+ * Threads: workers of the slow lane.
+ */
+#pragma once
+
+#include "server/base/arena.h"
+#include "server/base/clock.h"
+#include "server/base/error.h"
+#include "server/base/secret_buf.h"
+#include "server/x509/certificate.h"
+
+typedef enum kv_issuer_state {
+    KV_ISSUER_PENDING,   /* ask again after retry_ms; 0: nothing to ask, somebody must act */
+    KV_ISSUER_READY,     /* `fetch` will give the certificate */
+    KV_ISSUER_ISSUED,    /* `chain` is the certificate */
+    KV_ISSUER_REFUSED,   /* for good; `code` and `details` say why */
+    KV_ISSUER_RETRYABLE, /* this attempt failed; a new order may succeed */
+    KV_ISSUER_CANCELLED
+} kv_issuer_state;
+
+/* The configured issuer object of a vault; all zero for the built-in Self and Unknown. */
+typedef struct kv_issuer_account {
+    kv_slice name;
+    kv_slice account_id;
+    const kv_secret_buf *credential; /* borrowed; NULL: none */
+    kv_slice settings;               /* the provider's own, JSON */
+    kv_x509_lint_scope trust;        /* who is to trust its certificates; 0: private */
+} kv_issuer_account;
+
+/* What an operation wants. All of it lives as long as the call of the function. */
+typedef struct kv_issuer_order {
+    kv_slice operation; /* unique for ever: the caller's id for idempotent orders */
+    const kv_issuer_account *account;
+    const kv_x509_policy *policy; /* checked */
+    kv_slice csr;                 /* PKCS#10, DER */
+    kv_slice spki;                /* the key's public half, DER */
+    const kv_x509_signer *signer; /* the key, for issuers that sign with it; NULL after submit */
+    kv_slice external_id;         /* what submit answered; empty before */
+    kv_x509_list chain;           /* the certificate, for revoke and renewal_hint; else empty */
+    int64_t now_ms;
+    kv_deadline deadline;
+    kv_arena *arena; /* answers live here */
+} kv_issuer_order;
+
+typedef struct kv_issuer_answer {
+    kv_issuer_state state;
+    kv_slice external_id;  /* to be stored and given back; may be empty */
+    unsigned retry_ms;     /* with PENDING: when to ask again */
+    kv_x509_list chain;    /* with ISSUED: DER, leaf first */
+    kv_x509_list warnings; /* what lint or the issuer remarked, for the caller */
+    kv_slice code;         /* with REFUSED and RETRYABLE: the issuer's own */
+    kv_slice details;      /* status words for the caller, a sentence */
+} kv_issuer_answer;
+
+/* When a certificate is best renewed; both 0: the issuer has no opinion. */
+typedef struct kv_issuer_window {
+    int64_t from_ms;
+    int64_t until_ms;
+} kv_issuer_window;
+
+typedef enum kv_issuer_revocation { /* CRLReason of RFC 5280 */
+                                    KV_ISSUER_UNSPECIFIED = 0,
+                                    KV_ISSUER_KEY_COMPROMISE = 1,
+                                    KV_ISSUER_AFFILIATION_CHANGED = 3,
+                                    KV_ISSUER_SUPERSEDED = 4,
+                                    KV_ISSUER_CESSATION = 5
+} kv_issuer_revocation;
+
+typedef kv_status kv_issuer_step(const kv_issuer_order *order, kv_issuer_answer *out,
+                                 kv_error *err);
+
+/* A status other than KV_OK means that the issuer gave no answer (the step may be tried again);
+ * whatever it did answer, refusals too, is a state. A function that is NULL is not supported. */
+typedef struct kv_issuer {
+    const char *provider; /* Self, Unknown, and later the providers of issuer objects */
+    bool auto_renew;      /* can renew without a human */
+    bool needs_account;   /* works for an issuer object, not by its own name */
+    kv_issuer_step *submit;
+    kv_issuer_step *poll;
+    kv_issuer_step *fetch;
+    kv_issuer_step *cancel; /* best effort */
+    kv_status (*revoke)(const kv_issuer_order *order, kv_issuer_revocation why, kv_error *err);
+    kv_status (*renewal_hint)(const kv_issuer_order *order, kv_issuer_window *out, kv_error *err);
+    kv_status (*check_credentials)(const kv_issuer_account *account, kv_deadline deadline,
+                                   kv_error *err);
+} kv_issuer;
+
+extern const kv_issuer *const kv_issuers[];
+extern const size_t kv_issuers_count;
+
+/* By provider name, in any case; NULL when there is none. */
+const kv_issuer *kv_issuer_find(kv_slice provider);
+
+/* Calls the function of the row, or fails with KV_UNSUPPORTED naming the provider. */
+kv_status kv_issuer_submit(const kv_issuer *issuer, const kv_issuer_order *order,
+                           kv_issuer_answer *out, kv_error *err) KV_MUST_USE;
+kv_status kv_issuer_poll(const kv_issuer *issuer, const kv_issuer_order *order,
+                         kv_issuer_answer *out, kv_error *err) KV_MUST_USE;
+kv_status kv_issuer_fetch(const kv_issuer *issuer, const kv_issuer_order *order,
+                          kv_issuer_answer *out, kv_error *err) KV_MUST_USE;
+kv_status kv_issuer_cancel(const kv_issuer *issuer, const kv_issuer_order *order,
+                           kv_issuer_answer *out, kv_error *err) KV_MUST_USE;

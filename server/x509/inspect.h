@@ -1,0 +1,46 @@
+/* inspect.h - what a certificate says.
+ *
+ * Threads: any; pure functions.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/base/arena.h"
+#include "server/base/error.h"
+#include "server/base/slice.h"
+#include "server/x509/policy.h"
+
+/* All of it lives in the arena. Times are milliseconds since the Unix epoch. */
+typedef struct kv_x509_facts {
+    kv_slice subject; /* RFC 4514, UTF-8, "" for the empty name */
+    kv_slice issuer;
+    kv_slice common_name; /* of the subject, the last one; "" if none */
+    kv_slice serial_hex; /* lower case, as encoded, without a sign byte; "-" in front if negative */
+    int64_t not_before_ms;
+    int64_t not_after_ms;
+    uint8_t sha1[20]; /* of the whole DER: Azure's x5t */
+    uint8_t sha256[32];
+    kv_slice spki; /* SubjectPublicKeyInfo, DER */
+    kv_x509_key_kind key_kind;
+    unsigned key_bits;
+    bool is_rsa;
+    bool is_ca;
+    bool self_issued;   /* subject and issuer are the same name */
+    bool self_signed;   /* self-issued, and signed by its own key (checked) */
+    bool has_key_usage; /* without the extension every use is allowed */
+    uint32_t key_usage; /* kv_x509_key_usage bits; 0 without the extension */
+    kv_x509_list ekus;  /* dotted object identifiers */
+    kv_x509_sans sans;  /* names of other kinds are only counted */
+    unsigned other_sans;
+    bool san_critical;
+    kv_slice signature_algorithm; /* OpenSSL's long name, such as "ecdsa-with-SHA256" */
+    kv_slice subject_key_id;      /* bytes; "" if absent */
+    kv_slice authority_key_id;    /* bytes; "" if absent */
+} kv_x509_facts;
+
+/* Exactly one certificate in DER, nothing after it. KV_BAD_REQUEST when it is not one, or is bigger
+ * than 64 KiB. The signature is not checked beyond `self_signed`. */
+kv_status kv_x509_inspect(kv_arena *arena, kv_slice der, kv_x509_facts *out,
+                          kv_error *err) KV_MUST_USE;
