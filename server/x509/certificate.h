@@ -12,6 +12,7 @@
 #pragma once
 
 #include "server/x509/lint.h"
+#include "server/x509/policy.h"
 #include "server/x509/signer.h"
 
 enum { KV_X509_BACKDATE_MS = 600 * 1000, KV_X509_SERIAL_BYTES = 16 };

@@ -22,8 +22,8 @@ typedef struct kv_x509_facts {
     int64_t not_after_ms;
     uint8_t sha1[20]; /* of the whole DER: Azure's x5t */
     uint8_t sha256[32];
-    kv_slice spki; /* SubjectPublicKeyInfo, DER */
-    kv_x509_key_kind key_kind;
+    kv_slice spki;        /* SubjectPublicKeyInfo, DER */
+    kv_key_kind key_kind; /* KV_KEY_NONE: not one that this server makes */
     unsigned key_bits;
     bool is_rsa;
     bool is_ca;

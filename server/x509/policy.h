@@ -4,7 +4,9 @@
  * keyvault.v1.CertificatePolicy, and errors name them with the prefix "policy.", for instance
  * "policy.x509_props.sans.dns_names[3]".
  *
- * All text is UTF-8 and borrowed. An absent text is the empty slice, an absent number is 0.
+ * All text is UTF-8 and borrowed. An absent text is the empty slice, an absent number is 0. The
+ * members `..._given` tell decoders and merges of policies whether a field was present; the
+ * functions here read only validity_months_given.
  *
  * Threads: any; pure functions.
  */
@@ -13,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pkcs11/key.h"
 #include "server/base/arena.h"
 #include "server/base/error.h"
 #include "server/base/slice.h"
@@ -20,7 +23,10 @@
 enum {
     KV_X509_SUBJECT_MAX = 200, /* characters */
     KV_X509_SANS_MAX = 100,    /* of all kinds together */
-    KV_X509_EKUS_MAX = 32,
+    KV_X509_SAN_MAX = 255,     /* bytes of one name; */
+    KV_X509_URI_MAX = 2048,    /* of a URI */
+    KV_X509_EKUS_MAX = 20,
+    KV_X509_CTY_MAX = 64,
     KV_X509_VALIDITY_MONTHS_MAX = 1200,
     KV_X509_VALIDITY_MONTHS_DEFAULT = 12,
     KV_X509_DAYS_PER_MONTH = 27, /* of validity, for the bound of days_before_expiry */
@@ -38,22 +44,6 @@ typedef struct kv_x509_list {
     const kv_slice *items; /* borrowed */
     size_t count;
 } kv_x509_list;
-
-/* The keys a certificate can have. */
-typedef enum kv_x509_key_kind {
-    KV_X509_KEY_OTHER = 0, /* one that this server does not make */
-    KV_X509_RSA_2048,
-    KV_X509_RSA_3072,
-    KV_X509_RSA_4096,
-    KV_X509_P256,
-    KV_X509_P384,
-    KV_X509_P521,
-    KV_X509_KEY_KIND_COUNT
-} kv_x509_key_kind;
-
-/* "RSA-2048" ... "P-521"; "" for KV_X509_KEY_OTHER. */
-const char *kv_x509_key_kind_name(kv_x509_key_kind kind);
-bool kv_x509_key_kind_is_rsa(kv_x509_key_kind kind);
 
 /* Bit n is bit n of the KeyUsage extension of RFC 5280. */
 typedef enum kv_x509_key_usage {
@@ -80,7 +70,9 @@ typedef struct kv_x509_key_props {
     uint32_t key_size; /* bits */
     kv_slice crv;      /* P-256, P-384, P-521 */
     bool exportable;
+    bool exportable_given;
     bool reuse_key; /* a renewal keeps the key */
+    bool reuse_key_given;
 } kv_x509_key_props;
 
 typedef struct kv_x509_sans {
@@ -97,7 +89,9 @@ typedef struct kv_x509_props {
     kv_x509_list ekus;  /* dotted object identifiers */
     uint32_t key_usage; /* kv_x509_key_usage bits */
     uint32_t validity_months;
-    bool ca; /* basic_constraints.ca */
+    bool validity_months_given; /* an explicit 0 is refused; without it 0 is the default */
+    bool ca;                    /* basic_constraints.ca */
+    bool ca_given;
 } kv_x509_props;
 
 typedef enum kv_x509_action {
@@ -140,8 +134,8 @@ void kv_x509_policy_defaults(kv_x509_policy *policy);
 kv_status kv_x509_policy_check(kv_arena *arena, const kv_x509_policy *policy,
                                kv_error *err) KV_MUST_USE;
 
-/* The kind of key a checked policy asks for. */
-kv_x509_key_kind kv_x509_policy_key_kind(const kv_x509_policy *policy);
+/* The kind of key a policy asks for; KV_KEY_NONE for one that no check would pass. */
+kv_key_kind kv_x509_policy_key_kind(const kv_x509_policy *policy);
 
 /* True for the issuer's name in any case ("self"). */
 bool kv_x509_policy_issuer_is(const kv_x509_policy *policy, const char *name);

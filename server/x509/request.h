@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "server/x509/policy.h"
 #include "server/x509/signer.h"
 
 /* `policy` is checked; `signer` has the key of `spki` (DER). `out` is DER in the arena.
