@@ -43,7 +43,10 @@ typedef struct kv_audit_config {
     int64_t checkpoint_ms;       /* or so much time, whichever comes first */
     uint64_t low_water_bytes;    /* less free space than this: kv_audit_low_space() is true */
     kv_slice node;               /* 16 bytes */
-    kv_store *store;             /* borrowed: pending rows, closed segments */
+    /* A chain that is not there is begun. Only for initialisation: otherwise a folder without a
+     * chain is an error as soon as the store holds anything or the anchor exists. */
+    bool create;
+    kv_store *store; /* borrowed: pending rows, closed segments */
     kv_audit_signer signer;
     kv_audit_anchor anchor;
     const kv_clock *clock;
@@ -51,8 +54,16 @@ typedef struct kv_audit_config {
 } kv_audit_config;
 
 /* Opens the chain: cuts a torn tail, verifies from the last checkpoint on, compares with the anchor
- * and with the store's state, appends pending records. KV_INTERNAL with KV_REASON_INTEGRITY when
- * chain, anchor and store do not agree (something was put back or edited). */
+ * and with the store's state, appends pending records, makes a checkpoint.
+ *
+ * The store must be in the state of the newest change in the chain (pending records count), so
+ * every change after the initialisation carries a pending record. Changes of one call may share its
+ * request id: then the newest pending record stands for all of them.
+ *
+ * KV_INTERNAL with KV_REASON_INTEGRITY when chain, anchor and store do not agree (something was put
+ * back or edited); KV_EXISTS for `create` with a chain or an anchor there already; KV_PRECONDITION
+ * when another process has the folder; KV_UNAVAILABLE for folder, store, signer or anchor out of
+ * reach. Strings, slices, store, clock and log of `config` must outlive the chain. */
 kv_status kv_audit_start(const kv_audit_config *config, kv_audit **out, kv_error *err) KV_MUST_USE;
 /* Writes what is waiting, makes a last checkpoint, joins its threads. */
 void kv_audit_stop(kv_audit *audit);
@@ -63,14 +74,15 @@ typedef struct kv_audit_ticket {
     const kv_audit_entry *entry; /* borrowed until `done` */
     bool pending;                /* the store holds its pending row */
     /* `status` is KV_OK when the record is durable, KV_UNAVAILABLE when it is not: then the result
-     * must not be told. */
+     * must not be told. The record of a change (`pending`) is owed and appended later. */
     void (*done)(struct kv_audit_ticket *ticket, kv_status status);
 } kv_audit_ticket;
 
 void kv_audit_post(kv_audit *audit, kv_audit_ticket *ticket);
 
-/* A refusal before identification, or "busy": counted per second, peer and reason, one record for
- * all. Copies what it needs. */
+/* A refusal before identification, or "busy": counted per second, peer (without port), status and
+ * reason, one record for all, with the operation of the first. Copies what it needs. Never blocks;
+ * past 1024 different ones in a second the rest share one record with the peer "*". */
 void kv_audit_refused(kv_audit *audit, const kv_audit_entry *entry);
 
 /* The bytes that go into audit_pending (kv_pending.record). */
@@ -83,7 +95,10 @@ typedef struct kv_audit_status {
     uint64_t checkpoint_records; /* up to here the log is proved by a signature */
     int64_t checkpoint_ms;       /* when */
     bool anchored;
-    bool failed; /* the last write failed: nothing is answered until one works */
+    bool failed;           /* the last write failed: nothing is answered until one works */
+    int64_t store_version; /* of the newest change in the chain */
+    uint64_t active;       /* the first sequence number of the active segment */
+    uint64_t durable;      /* bytes of the active segment that are synced */
 } kv_audit_status;
 
 void kv_audit_get_status(kv_audit *audit, kv_audit_status *out);

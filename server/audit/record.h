@@ -1,15 +1,20 @@
 /* record.h - what one call leaves in the audit chain.
  *
- * Texts are borrowed from the call. Encoded as the protobuf message keyvault.v1.AuditRecord.
+ * Texts are borrowed from the call. Encoded as the protobuf message keyvault.v1.AuditRecord; texts
+ * longer than KV_AUDIT_TEXT_BYTES are cut, and bytes that are not printable UTF-8 become '?', so
+ * that nothing a caller sends can make a record unreadable.
+ *
+ * Threads: any; pure functions.
  */
 #pragma once
 
 #include <stdint.h>
 
+#include "server/base/arena.h"
 #include "server/base/error.h"
 #include "server/base/slice.h"
 
-enum { KV_AUDIT_CHANGES = 8 };
+enum { KV_AUDIT_CHANGES = 8, KV_AUDIT_TEXT_BYTES = 512, KV_AUDIT_RECORD_BYTES = 16384 };
 
 /* One sealed row that the call changed, and the generation it has now (0: deleted). */
 typedef struct kv_audit_change {
@@ -45,3 +50,17 @@ typedef struct kv_audit_entry {
     int64_t store_version;    /* after the change; 0 for none */
     uint8_t store_digest[32]; /* SHA-256 of the multiset hash over all (row, generation) */
 } kv_audit_entry;
+
+/* An entry that has its place in the chain. */
+typedef struct kv_audit_record {
+    uint64_t sequence; /* the first is 1; 0 while it has none */
+    uint8_t node[16];
+    kv_audit_entry entry;
+} kv_audit_record;
+
+/* Writes at most KV_AUDIT_RECORD_BYTES to `buffer` and gives how many. Never fails. */
+size_t kv_audit_record_pack(const kv_audit_record *record, uint8_t buffer[KV_AUDIT_RECORD_BYTES]);
+/* The other way; texts (the operation, too) are copied to the arena. KV_BAD_REQUEST for bytes that
+ * are not a record; KV_BUSY when the arena is full. */
+kv_status kv_audit_record_unpack(kv_slice bytes, kv_arena *arena, kv_audit_record *out,
+                                 kv_error *err) KV_MUST_USE;
