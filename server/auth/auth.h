@@ -1,0 +1,75 @@
+/* auth.h - who is asking, and may they: the two gates every call passes.
+ *
+ * Principals, credentials, assignments and revocations are held in memory, read from the store with
+ * their seals checked. A change of them is in force before the kv_records_apply() that made it
+ * returns: the first call after a removal is refused. Neither gate runs SQL, and nothing but short
+ * locks is taken; a certificate or role token seen before costs a look-up by its hash.
+ *
+ * A principal whose rows stop verifying is refused (KV_INTERNAL, KV_REASON_INTEGRITY) until they do
+ * again; others are not affected.
+ *
+ * Threads:  open and close: one. The rest: any worker.
+ * Lifetime: opened after the records and closed before them; nothing is watched after close, so no
+ *           change may be applied any more.
+ */
+#pragma once
+
+#include "server/auth/caller.h"
+#include "server/auth/permission.h"
+#include "server/auth/role_token.h"
+#include "server/auth/scope.h"
+#include "server/auth/separation.h"
+#include "server/base/arena.h"
+#include "server/base/log.h"
+#include "server/store/records.h"
+
+typedef struct kv_auth kv_auth;
+
+typedef struct kv_auth_config {
+    kv_records *records;           /* borrowed */
+    kv_role_token_signer signer;   /* its context is borrowed, its kid copied */
+    const kv_role_token_key *keys; /* that verify; copied; the signer's own among them */
+    unsigned key_count;            /* 1 to 8 */
+    const kv_slice *client_cas;    /* DER of each CA whose certificates may be mapped; copied */
+    unsigned client_ca_count;      /* 0 to 16: with none only pinned certificates are known */
+    kv_slice issuer;               /* iss and aud of role tokens, unique to this server; copied */
+    kv_separation separation;
+    kv_log *log; /* borrowed; NULL: silent */
+} kv_auth_config;
+
+/* Reads and verifies all grants, and watches the records from then on. KV_INTERNAL with
+ * KV_REASON_INTEGRITY when a row was edited; KV_PRECONDITION for a key or CA that cannot be used;
+ * errors of the store. */
+kv_status kv_auth_open(const kv_auth_config *config, kv_auth **out, kv_error *err) KV_MUST_USE;
+void kv_auth_close(kv_auth *auth);
+
+/* Who is this? `thumbprint` (SHA-256 of the DER) and `certificate` (DER) come from a TLS connection
+ * that proved the certificate's key; an empty certificate means none came. `credential` is the role
+ * token, without "Bearer ", or empty. Texts of `*out` live in the arena.
+ *
+ * Unlike other outputs `*out` is filled as far as the caller is known even on failure, so that a
+ * refusal can be recorded with the principal's name; `out->tokened` is true only on success.
+ *
+ * KV_UNAUTHENTICATED with KV_REASON_CERTIFICATE_UNKNOWN (none, unknown, or ambiguous),
+ * KV_REASON_CERTIFICATE_EXPIRED (also: not yet valid), KV_REASON_TOKEN_INVALID,
+ * KV_REASON_TOKEN_EXPIRED, KV_REASON_TOKEN_REVOKED; KV_DENIED with KV_REASON_DISABLED (the
+ * principal); KV_INTERNAL with KV_REASON_INTEGRITY. */
+kv_status kv_auth_identify(kv_auth *auth, const uint8_t thumbprint[32], kv_slice certificate,
+                           kv_slice credential, int64_t now_ms, kv_arena *arena, kv_caller *out,
+                           kv_error *err) KV_MUST_USE;
+
+/* May this caller do that, there, now? Checks again what may have changed since identify, so it
+ * also guards the messages of a stream and the commit of a change.
+ *
+ * resource->managed: dispatch, which has not loaded the object, passes true for keys and secrets;
+ * the operation asks again with the truth once it has. KV_MAY_SECRETS_GET_ANY is the same device:
+ * the operation asks again for the one of the two that the object needs.
+ *
+ * KV_DENIED with KV_REASON_PERMISSION_MISSING naming permission and scope; KV_UNAUTHENTICATED when
+ * a role token is needed and none came (KV_REASON_TOKEN_INVALID), or it ended meanwhile. */
+kv_status kv_auth_permit(kv_auth *auth, const kv_caller *caller, kv_permission permission,
+                         const kv_resource *resource, int64_t now_ms, kv_error *err) KV_MUST_USE;
+
+/* Comma-separated names of the caller's roles, for the audit record. */
+kv_status kv_caller_roles_text(const kv_caller *caller, kv_arena *arena, kv_slice *out,
+                               kv_error *err) KV_MUST_USE;
