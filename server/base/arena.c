@@ -93,7 +93,7 @@ kv_status kv_arena_copy(kv_arena *arena, kv_slice from, kv_slice *out, kv_error 
 
 kv_status kv_arena_text(kv_arena *arena, kv_slice from, const char **out, kv_error *err)
 {
-    kv_slice copy;
+    kv_slice copy = KV_SLICE_NONE;
 
     KV_TRY(kv_arena_copy(arena, from, &copy, err));
     *out = (const char *)copy.data;

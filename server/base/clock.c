@@ -23,8 +23,11 @@ int64_t kv_monotonic_us(void)
 
 kv_deadline kv_deadline_in_ms(int64_t ms)
 {
-    int64_t us = kv_monotonic_us() + ms * 1000;
+    int64_t us;
 
+    if (ms > KV_DEADLINE_LONGEST_MS)
+        ms = KV_DEADLINE_LONGEST_MS;
+    us = kv_monotonic_us() + (ms > 0 ? ms * 1000 : 0);
     return (kv_deadline){ .at = { .tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000 } };
 }
 

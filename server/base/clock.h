@@ -29,6 +29,8 @@ typedef struct kv_deadline {
     struct timespec at; /* CLOCK_MONOTONIC */
 } kv_deadline;
 
+/* A negative `ms` has passed already; more than KV_DEADLINE_LONGEST_MS counts as that. */
+#define KV_DEADLINE_LONGEST_MS INT64_C(3153600000000) /* a hundred years */
 kv_deadline kv_deadline_in_ms(int64_t ms);
 bool kv_deadline_passed(kv_deadline deadline);
 /* 0 when it has passed. */

@@ -45,6 +45,7 @@ static const char *const reasons[KV_REASON_COUNT] = {
     [KV_REASON_INTEGRITY] = "INTEGRITY",
 };
 
+KV_PRINTF(3, 0)
 static void put(char *out, size_t size, const char *format, va_list arguments)
 {
     (void)vsnprintf(out, size, format, arguments);

@@ -1,6 +1,7 @@
 /* log.c - one JSON object a line, built on the stack and written at once. */
 #include "server/base/log.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -8,7 +9,12 @@
 #include "server/base/clock.h"
 #include "server/base/text.h"
 
-enum { LINE_BYTES = 4096, ROOM_FOR_END = 4 };
+enum {
+    LINE_BYTES = 4096,
+    ROOM_FOR_END = 3, /* the quote of a text that was cut, a brace, a line end */
+    SPELLED_BYTES = 8,
+    UTF8_BYTES = 4
+};
 
 struct kv_log {
     int fd;
@@ -18,6 +24,7 @@ struct kv_log {
 typedef struct line {
     char text[LINE_BYTES];
     size_t len;
+    bool full; /* what comes now is left out */
 } line;
 
 static const char *const level_names[KV_LOG_LEVEL_COUNT] = {
@@ -41,42 +48,80 @@ void kv_log_free(kv_log *log)
     free(log);
 }
 
-static void add(line *out, const char *text, size_t len)
+/* False, and nothing added, when it does not fit. */
+static bool add(line *out, const char *text, size_t len)
 {
     if (len > LINE_BYTES - ROOM_FOR_END - out->len)
-        return;
+        return false;
     memcpy(out->text + out->len, text, len);
     out->len += len;
+    return true;
 }
 
-static void add_quoted(line *out, const char *text)
+/* Spells the first character of `text` as in JSON; how many bytes of `text` that was. A byte that
+ * is not UTF-8 becomes the replacement character. */
+static size_t spell(const char *text, char out[SPELLED_BYTES])
 {
-    add(out, "\"", 1);
-    for (const char *c = text; *c && out->len < LINE_BYTES - 64; c++) {
-        char escape[8];
+    unsigned char first = (unsigned char)*text;
 
-        if (*c == '"' || *c == '\\')
-            add(out, (char[]){ '\\', *c }, 2);
-        else if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            add(out, escape, (size_t)snprintf(escape, sizeof(escape), "\\u%04x", *c));
-        else
-            add(out, c, 1);
+    if (first == '"' || first == '\\') {
+        (void)snprintf(out, SPELLED_BYTES, "\\%c", first);
+        return 1;
     }
-    add(out, "\"", 1);
+    if (first < 0x20 || first == 0x7f) {
+        (void)snprintf(out, SPELLED_BYTES, "\\u%04x", first);
+        return 1;
+    }
+    for (size_t len = 1; len <= UTF8_BYTES && text[len - 1]; len++)
+        if (kv_text_printable(kv_slice_of(text, len))) {
+            (void)snprintf(out, SPELLED_BYTES, "%.*s", (int)len, text);
+            return len;
+        }
+    (void)snprintf(out, SPELLED_BYTES, "\\ufffd");
+    return 1;
+}
+
+/* False when it was cut, and the closing quote is missing. */
+static bool add_quoted(line *out, const char *text)
+{
+    char character[SPELLED_BYTES];
+    bool fits = add(out, "\"", 1);
+
+    while (fits && *text) {
+        text += spell(text, character);
+        fits = add(out, character, strlen(character));
+    }
+    return fits && add(out, "\"", 1);
+}
+
+static bool add_value(line *out, const kv_log_field *field)
+{
+    char number[24];
+
+    if (!field->text)
+        return add(out, number,
+                   (size_t)snprintf(number, sizeof(number), "%lld", (long long)field->number));
+    if (!add_quoted(out, field->text)) {
+        out->text[out->len++] = '"';
+        out->full = true;
+    }
+    return true;
 }
 
 static void add_field(line *out, const kv_log_field *field)
 {
-    char number[24];
+    size_t before = out->len;
 
-    add(out, ",", 1);
-    add_quoted(out, field->name);
-    add(out, ":", 1);
-    if (field->text)
-        add_quoted(out, field->text);
-    else
-        add(out, number,
-            (size_t)snprintf(number, sizeof(number), "%lld", (long long)field->number));
+    if (out->full)
+        return;
+    if (add(out, ",", 1) && add_quoted(out, field->name) && add(out, ":\"", 2)) {
+        /* There is room for the opening quote, if it takes one. */
+        out->len--;
+        if (add_value(out, field))
+            return;
+    }
+    out->len = before;
+    out->full = true;
 }
 
 void kv_log_write(kv_log *log, kv_log_level level, const char *event, const kv_log_field *fields)
@@ -87,8 +132,8 @@ void kv_log_write(kv_log *log, kv_log_level level, const char *event, const kv_l
     if (!log || level < log->least)
         return;
     kv_time_text(kv_clock_now_ms(NULL), time);
-    add(&out, "{\"time\":", 8);
-    add_quoted(&out, time);
+    (void)add(&out, "{\"time\":", 8);
+    (void)add_quoted(&out, time);
     add_field(&out, &(kv_log_field){ "level", level_names[level], 0 });
     add_field(&out, &(kv_log_field){ "event", event, 0 });
     for (; fields && fields->name; fields++)

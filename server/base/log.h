@@ -1,7 +1,8 @@
 /* log.h - structured log: one JSON object a line, for operators and machines.
  *
  * Never for what happened to whom (that is the audit chain) and never with secrets: fields are
- * names, numbers and error details. Text is escaped; a line is at most 4 KiB.
+ * names, numbers and error details. Text is escaped, bytes that are not UTF-8 are replaced. A line
+ * is at most 4 KiB: the text that passes it is cut, fields after it are left out.
  *
  * Threads: any; lines do not mix.
  */

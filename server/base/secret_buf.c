@@ -8,12 +8,16 @@
 
 #include <openssl/crypto.h>
 
-enum { SMALLEST_PIECE = 64, HEAP_LOCKED = 1 };
+enum { SMALLEST_PIECE = 64, SMALLEST_HEAP = 4096, HEAP_LOCKED = 1 };
 
 kv_status kv_secret_heap_open(size_t bytes, kv_error *err)
 {
     if (CRYPTO_secure_malloc_initialized())
         return KV_OK;
+    /* OpenSSL aborts the process instead. */
+    if (bytes < SMALLEST_HEAP || (bytes & (bytes - 1)))
+        return kv_fail(err, KV_BAD_REQUEST, "locked memory must be a power of two, at least %d",
+                       SMALLEST_HEAP);
     /* 2 means: works, but pages could be swapped out. That is not what was promised. */
     if (CRYPTO_secure_malloc_init(bytes, SMALLEST_PIECE) == HEAP_LOCKED)
         return KV_OK;
@@ -54,13 +58,12 @@ static kv_status read_all(int fd, size_t max, kv_secret_buf *out, kv_error *err)
     ssize_t got = 1;
 
     KV_TRY(kv_secret_buf_new(max + 1, &bytes, err));
-    while (got > 0 && len <= max) {
+    while (got != 0 && len <= max) {
         got = read(fd, bytes.data + len, max + 1 - len);
-        if (got > 0)
-            len += (size_t)got;
+        if (got < 0 && errno != EINTR)
+            return kv_fail(err, KV_UNAVAILABLE, "a secret file cannot be read");
+        len += got > 0 ? (size_t)got : 0;
     }
-    if (got < 0)
-        return kv_fail(err, KV_UNAVAILABLE, "a secret file cannot be read");
     if (len > max)
         return kv_fail(err, KV_BAD_REQUEST, "a secret file is longer than %zu bytes", max);
     if (len && bytes.data[len - 1] == '\n')
@@ -78,12 +81,14 @@ kv_status kv_secret_buf_read_file(const char *path, size_t max, kv_secret_buf *o
         kv_fail(err, KV_UNAVAILABLE, "a secret file cannot be opened");
         return kv_note(err, "%s: %s", path, strerror(errno));
     }
-    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && (info.st_mode & (S_IRWXG | S_IRWXO)))
-        status = kv_fail(err, KV_PRECONDITION, "'%s' may be read by others: chmod 600", path);
+    if (fstat(fd, &info) != 0)
+        status = kv_fail(err, KV_UNAVAILABLE, "a secret file cannot be examined");
+    else if (S_ISREG(info.st_mode) && (info.st_mode & (S_IRWXG | S_IRWXO)))
+        status = kv_fail(err, KV_PRECONDITION, "a secret file may be read by others: chmod 600");
     else
         status = read_all(fd, max, out, err);
     (void)close(fd);
-    return status;
+    return status == KV_OK ? KV_OK : kv_note(err, "%s", path);
 }
 
 kv_secret_buf kv_secret_buf_move(kv_secret_buf *from)

@@ -19,7 +19,8 @@ typedef struct kv_secret_buf {
 #define KV_SECRET_NONE ((kv_secret_buf){ 0 })
 
 /* Locks the process-wide heap of `bytes` (a power of two). Call once, before the first thread
- * starts. KV_UNAVAILABLE when the pages cannot be locked (see RLIMIT_MEMLOCK). */
+ * starts. KV_BAD_REQUEST when `bytes` is no power of two of at least 4096; KV_UNAVAILABLE when the
+ * pages cannot be locked (see RLIMIT_MEMLOCK). */
 kv_status kv_secret_heap_open(size_t bytes, kv_error *err) KV_MUST_USE;
 /* Only when nothing lives on the heap any more. */
 void kv_secret_heap_close(void);
@@ -29,7 +30,9 @@ kv_status kv_secret_buf_new(size_t len, kv_secret_buf *out, kv_error *err) KV_MU
 kv_status kv_secret_buf_copy(kv_slice from, kv_secret_buf *out, kv_error *err) KV_MUST_USE;
 
 /* Reads a file of at most `max` bytes; one trailing newline is not part of the secret.
- * KV_UNAVAILABLE when it cannot be read; KV_PRECONDITION when others than the owner may read it. */
+ * KV_UNAVAILABLE when it cannot be read, KV_PRECONDITION when others than the owner may read or
+ * write it, KV_BAD_REQUEST when it is longer, KV_BUSY when the heap is full. The path is in the
+ * error's detail. */
 kv_status kv_secret_buf_read_file(const char *path, size_t max, kv_secret_buf *out,
                                   kv_error *err) KV_MUST_USE;
 
