@@ -1,0 +1,10 @@
+/* messages.h - all inputs and outputs of the operations of the vault layer. */
+#pragma once
+
+#include "server/vault/messages_access.h"
+#include "server/vault/messages_audit.h"
+#include "server/vault/messages_certificates.h"
+#include "server/vault/messages_common.h"
+#include "server/vault/messages_keys.h"
+#include "server/vault/messages_secrets.h"
+#include "server/vault/messages_vaults.h"
