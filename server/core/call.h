@@ -72,6 +72,7 @@ struct kv_call {
 
     unsigned worker; /* index of the worker in its lane: the key for pinned sessions */
     bool identified; /* `caller` is filled: the outcome is a record, not a count */
+    bool late;       /* the loop won the race: the answer will not be sent */
     bool begun;      /* the first message of a stream has been sent */
     kv_flow *flow;   /* streaming rows only, else NULL */
     void (*deliver_message)(KV_TAKES kv_mail *mail, void *owner); /* set by the door */
@@ -84,6 +85,9 @@ typedef struct kv_message {
     kv_arena arena;
     kv_slice body;
 } kv_message;
+
+/* Wipes and frees. Loop thread. */
+void kv_message_free(kv_message *message);
 
 /* What a door knows when it makes a call. Everything is copied. */
 typedef struct kv_call_start {
@@ -109,6 +113,10 @@ bool kv_call_win(kv_call *call, kv_race as);
 /* KV_CANCELLED when the loop has answered or the caller left, KV_TIMEOUT when the deadline has
  * passed. */
 kv_status kv_call_still_wanted(kv_call *call) KV_MUST_USE;
+
+/* The outcome is decided: claims the race (`late` if it was lost) and completes the entry. The
+ * owner, once. */
+void kv_call_conclude(kv_call *call, kv_status status);
 
 /* The target, the first member of every `in`. NULL before `decode`. */
 const kv_target *kv_call_target(const kv_call *call);

@@ -20,7 +20,7 @@ void kv_flow_free(kv_flow *flow);
 /* Waits for room and takes it. KV_CANCELLED when the stream is gone, KV_TIMEOUT at the deadline. */
 kv_status kv_flow_enter(kv_flow *flow, size_t bytes, kv_deadline deadline,
                         kv_error *err) KV_MUST_USE;
-/* One message has left. */
-void kv_flow_leave(kv_flow *flow, size_t bytes);
+/* Messages have left, `bytes` in all. */
+void kv_flow_leave(kv_flow *flow, unsigned messages, size_t bytes);
 /* Nobody reads any more. */
 void kv_flow_close(kv_flow *flow);

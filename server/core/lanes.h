@@ -48,7 +48,8 @@ kv_status kv_lanes_offer(kv_lanes *lanes, kv_lane lane, kv_task *task, kv_error 
 /* Looks for stuck workers. Called about once a second by a loop. */
 void kv_lanes_tick(kv_lanes *lanes);
 
-/* Closes the queues, runs what is inside, joins the threads. Idempotent. */
+/* Closes the queues, runs what is inside, joins the threads; waits for a stuck one as long as it
+ * takes. Idempotent. */
 void kv_lanes_stop(kv_lanes *lanes);
 /* Stops first. */
 void kv_lanes_free(kv_lanes *lanes);

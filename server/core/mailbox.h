@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "server/base/error.h"
 
 typedef struct kv_mailbox kv_mailbox;

@@ -46,7 +46,5 @@ void kv_queue_put_back(kv_queue *queue, KV_TAKES kv_task *tasks);
 
 /* No more offers; what is inside is still taken. Wakes every waiting worker. */
 void kv_queue_close(kv_queue *queue);
-/* Wakes every waiting worker once, to let it look whether it is still needed: take gives NULL. */
-void kv_queue_nudge(kv_queue *queue);
 bool kv_queue_closed(kv_queue *queue);
 unsigned kv_queue_length(kv_queue *queue);

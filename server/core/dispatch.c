@@ -1,0 +1,127 @@
+/* dispatch.c - the whole of a request, in the order it happens. */
+#include "server/core/dispatch.h"
+
+#include <stddef.h>
+
+#include "server/core/services.h"
+
+enum {
+    FLUSH_US = 500,
+    DECODE_SPARE = 64 * 1024, /* what decoding may take: this and so many times the message */
+    DECODE_TIMES = 8
+};
+
+static kv_status identify(kv_call *call)
+{
+    const kv_gates *gates = &call->services->gates;
+
+    if (call->route->needs == KV_MAY_BE_ANYONE)
+        return KV_OK;
+    KV_TRY(gates->identify(gates->context, call));
+    call->identified = true;
+    return KV_OK;
+}
+
+/* A small message cannot unfold into a large structure: decoding has a budget of its own. */
+static kv_status decode(kv_call *call)
+{
+    kv_arena *arena = &call->arena;
+    size_t budget = DECODE_SPARE + DECODE_TIMES * call->body.len;
+    size_t limit = arena->limit;
+    kv_status status;
+
+    call->in = kv_arena_alloc(arena, call->route->in_size);
+    call->out = kv_arena_alloc(arena, call->route->out_size);
+    if (!call->in || !call->out)
+        return kv_arena_full(&call->error);
+    if (budget < limit - arena->used)
+        arena->limit = arena->used + budget;
+    status = call->route->at[call->door].decode(call->body, arena, call->in, &call->error);
+    arena->limit = limit;
+    return status;
+}
+
+static kv_status permit(kv_call *call)
+{
+    const kv_gates *gates = &call->services->gates;
+
+    if (call->route->needs == KV_MAY_BE_ANYONE)
+        return KV_OK;
+    if (call->route->needs == KV_MAY_NOTHING)
+        return kv_fail(&call->error, KV_DENIED, "nobody may do that");
+    return gates->permit(gates->context, call);
+}
+
+static kv_status encode(kv_call *call)
+{
+    if (call->route->streams)
+        return KV_OK;
+    return call->route->at[call->door].encode(call->out, &call->arena, &call->answer, &call->error);
+}
+
+static kv_status serve(kv_call *call)
+{
+    KV_TRY(kv_call_still_wanted(call));
+    KV_TRY(identify(call));
+    KV_TRY(decode(call));
+    KV_TRY(permit(call));
+    KV_TRY(kv_call_still_wanted(call));
+    KV_TRY(call->route->run(call));
+    return encode(call);
+}
+
+static void prepare(kv_call *call, unsigned worker)
+{
+    call->worker = worker;
+    call->work = (kv_work){
+        .arena = &call->arena,
+        .deadline = call->deadline,
+        .now_ms = kv_clock_now_ms(&call->services->clock),
+        .caller = &call->caller,
+        .entry = &call->entry,
+    };
+}
+
+static void add_done(kv_worker *worker, kv_call *call)
+{
+    if (!worker->done) {
+        worker->done_tail = &worker->done;
+        worker->done_since_us = kv_monotonic_us();
+    }
+    call->next = NULL;
+    *worker->done_tail = call;
+    worker->done_tail = &call->next;
+}
+
+void kv_dispatch(kv_task *task, kv_worker *worker)
+{
+    kv_call *call = (kv_call *)((char *)task - offsetof(kv_call, task));
+    const kv_gates *gates = &call->services->gates;
+
+    prepare(call, worker->index);
+    kv_call_conclude(call, serve(call));
+
+    /* No record, no answer: an identified caller's outcome goes home through the audit thread. */
+    if (call->identified) {
+        add_done(worker, call);
+        return;
+    }
+    if (call->error.status != KV_OK)
+        gates->audit_refused(gates->context, call);
+    kv_call_answer(call);
+}
+
+bool kv_dispatch_should_flush(const kv_worker *worker)
+{
+    return worker->done && kv_monotonic_us() - worker->done_since_us >= FLUSH_US;
+}
+
+void kv_dispatch_flush(kv_worker *worker)
+{
+    kv_call *calls = worker->done;
+
+    if (!calls)
+        return;
+    worker->done = NULL;
+    calls->services->gates.audit_post(calls->services->gates.context, calls);
+}
