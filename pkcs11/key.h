@@ -42,7 +42,7 @@ typedef enum kv_key_class {
     KV_CLASS_COUNT
 } kv_key_class;
 
-/* One row per kind, in key_kind.c. */
+/* One row per kind, in key.c. */
 typedef struct kv_key_kind_row {
     const char *name; /* "RSA-2048", "P-256", "AES-256", "HMAC-256" */
     kv_key_family family;
