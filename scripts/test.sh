@@ -89,8 +89,8 @@ npm_packages() {
     find tests -name node_modules -prune -o -name package-lock.json -print | while read -r lock; do
         folder=$(dirname "$lock")
         if [ ! "$folder/node_modules/.package-lock.json" -nt "$lock" ]; then
-            (cd "$folder" && npm ci --no-audit --no-fund && touch node_modules/.package-lock.json) ||
-                exit 1
+            npm --prefix "$folder" ci --no-audit --no-fund || exit 1
+            touch "$folder/node_modules/.package-lock.json"
         fi
     done
 }

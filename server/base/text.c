@@ -208,14 +208,19 @@ bool kv_text_number(kv_slice text, uint64_t max, uint64_t *out)
 
 void kv_time_text(int64_t unix_ms, char out[KV_TIME_TEXT_BYTES])
 {
-    int64_t ms = unix_ms % 1000 < 0 ? unix_ms % 1000 + 1000 : unix_ms % 1000;
-    time_t seconds = (time_t)((unix_ms - ms) / 1000);
+    int ms = (int)(unix_ms % 1000);
+    time_t seconds = (time_t)(unix_ms / 1000);
     char date[KV_TIME_TEXT_BYTES - 6] = "";
     struct tm parts;
 
+    /* Division rounds towards zero, time does not. */
+    if (ms < 0) {
+        ms += 1000;
+        seconds--;
+    }
     if (gmtime_r(&seconds, &parts))
         (void)strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &parts);
-    (void)snprintf(out, KV_TIME_TEXT_BYTES, "%s.%03dZ", date, (int)ms);
+    (void)snprintf(out, KV_TIME_TEXT_BYTES, "%s.%03dZ", date, ms);
 }
 
 bool kv_random_id(uint8_t *out, size_t len)

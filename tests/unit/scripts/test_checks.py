@@ -23,7 +23,7 @@ class Sample(unittest.TestCase):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
             done = subprocess.run(
-                [sys.executable, "-B", str(SCRIPTS / self.script), "--root", root],
+                [sys.executable, "-I", "-S", "-B", str(SCRIPTS / self.script), "--root", root],
                 capture_output=True, text=True, check=False)
         self.assertEqual(done.stderr, "")
         self.assertEqual(done.returncode, 1 if done.stdout else 0)
@@ -166,6 +166,7 @@ class Shape(Sample):
                      "static _Thread_local int a;", "static struct b a = { 0 };",
                      "static int (*a)(void);"):
             self.one({"server/base/a.c": GOOD + line + "\n"}, "server/base/a.c:2", "not const")
+        self.clean({"tests/support/a.c": GOOD + "static int a;\n"})
         local = "int f(void)\n{\n    static int a;\n    return a++;\n}\n"
         self.one({"server/base/a.c": GOOD + local}, "server/base/a.c:4", "not const")
 

@@ -1,0 +1,87 @@
+/* test_clock.c - a test chooses the wall time; deadlines follow the other clock. */
+#include "server/base/clock.h"
+
+#include <unistd.h>
+
+#include "server/base/compiler.h"
+#include "tests/support/kv_cmocka.h"
+
+static int64_t chosen(void *context)
+{
+    return *(int64_t *)context;
+}
+
+static void wall_time_can_be_chosen(void **state)
+{
+    int64_t now = 1000;
+    kv_clock clock = { .now_ms = chosen, .context = &now };
+
+    (void)state;
+    assert_int_equal(kv_clock_now_ms(&clock), 1000);
+    now = -5;
+    assert_int_equal(kv_clock_now_ms(&clock), -5);
+}
+
+static void without_a_choice_it_is_the_systems(void **state)
+{
+    kv_clock clock = KV_CLOCK_SYSTEM;
+    int64_t seconds = (int64_t)time(NULL);
+
+    (void)state;
+    assert_in_range(kv_clock_now_ms(&clock) / 1000, seconds - 1, seconds + 5);
+    assert_in_range(kv_clock_now_ms(NULL) / 1000, seconds - 1, seconds + 5);
+}
+
+static void monotonic_time_goes_on(void **state)
+{
+    int64_t before = kv_monotonic_us();
+
+    (void)state;
+    (void)usleep(2000);
+    assert_true(kv_monotonic_us() - before >= 2000);
+}
+
+static void a_deadline_passes(void **state)
+{
+    kv_deadline soon = kv_deadline_in_ms(20);
+    kv_deadline later = kv_deadline_in_ms(60000);
+
+    (void)state;
+    assert_false(kv_deadline_passed(soon));
+    assert_in_range(kv_deadline_left_ms(soon), 1, 20);
+    (void)usleep(25000);
+    assert_true(kv_deadline_passed(soon));
+    assert_int_equal(kv_deadline_left_ms(soon), 0);
+    assert_in_range(kv_deadline_left_ms(later), 50000, 60000);
+}
+
+static void the_extremes_are_legal_times(void **state)
+{
+    static const int64_t rows[] = { INT64_MIN, -1, 0, 1, KV_DEADLINE_LONGEST_MS, INT64_MAX };
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(rows); i++) {
+        kv_deadline deadline = kv_deadline_in_ms(rows[i]);
+
+        assert_true(deadline.at.tv_sec >= 0);
+        assert_in_range(deadline.at.tv_nsec, 0, 999999999);
+        if (rows[i] <= 0)
+            assert_true(kv_deadline_passed(deadline));
+        if (rows[i] > 1)
+            assert_in_range(kv_deadline_left_ms(deadline), KV_DEADLINE_LONGEST_MS - 1000,
+                            KV_DEADLINE_LONGEST_MS);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wall_time_can_be_chosen),
+        cmocka_unit_test(without_a_choice_it_is_the_systems),
+        cmocka_unit_test(monotonic_time_goes_on),
+        cmocka_unit_test(a_deadline_passes),
+        cmocka_unit_test(the_extremes_are_legal_times),
+    };
+
+    return cmocka_run_group_tests_name("clock", tests, NULL, NULL);
+}
