@@ -1,0 +1,121 @@
+/* births.c - token keys come and go with their rows, so that no crash leaves one without the other.
+ *
+ * Before a key is made its id stands in the store as `creating`, with this server and a lease;
+ * before one is destroyed it stands there as `destroying`. Whatever a crash interrupts is finished
+ * by reconcile.c from these rows.
+ */
+#include "pkcs11/token_key.h"
+#include "server/base/text.h"
+#include "server/vault/vault_impl.h"
+
+static const char *const class_names[KV_CLASS_COUNT] = {
+    [KV_CLASS_NONE] = "",         [KV_CLASS_SIGN] = "sign", [KV_CLASS_DECRYPT] = "decrypt",
+    [KV_CLASS_SECRET] = "secret", [KV_CLASS_SEAL] = "seal", [KV_CLASS_MAC] = "mac",
+};
+
+static kv_status begin(kv_vault *vault, kv_work *work, kv_birth *birth, kv_token *token,
+                       kv_token_object_row *row, kv_error *err)
+{
+    kv_change change = { 0 };
+    kv_slice id;
+
+    KV_TRY(kv_new_uid(work, &id, err));
+    memcpy(birth->key_id, id.data, sizeof(birth->key_id));
+    *row = (kv_token_object_row){
+        .key_id = id,
+        .state = KV_SLICE("creating"),
+        .duty = birth->duty,
+        .token = kv_slice_text(kv_token_label(token)),
+        .class = kv_slice_text(class_names[birth->class]),
+        .kind = kv_slice_text(kv_key_kind_of(birth->kind)->name),
+        .node = kv_slice_of(vault->node, sizeof(vault->node)),
+        .lease_until = work->now_ms + KV_BIRTH_LEASE_MS,
+        .owner_uid = birth->owner_uid,
+        .created = work->now_ms,
+    };
+    KV_TRY(kv_change_insert(&change, &kv_table_token_objects, row, err));
+    return kv_commit_step(vault, work, "TokenKeyBegin", &change, err);
+}
+
+static void forget(kv_vault *vault, kv_work *work, kv_slice key_id)
+{
+    kv_token_object_row row = { .key_id = key_id };
+    kv_error ignored = { 0 };
+    kv_change change = { 0 };
+
+    if (kv_records_get(vault->config.records, &kv_table_token_objects, &row, work->arena,
+                       &ignored) == KV_OK &&
+        kv_change_delete(&change, &kv_table_token_objects, &row, &ignored) == KV_OK &&
+        kv_commit_step(vault, work, "TokenKeyUndo", &change, &ignored) == KV_OK)
+        return;
+    kv_log_write(vault->config.log, KV_LOG_WARNING, "token.key.undo_later",
+                 (kv_log_field[]){ { "why", ignored.message, 0 }, { 0 } });
+}
+
+void kv_birth_undo(kv_vault *vault, kv_work *work, const kv_birth *birth)
+{
+    kv_token *token = kv_tokens_get(vault->config.tokens, birth->duty);
+    kv_error ignored = { 0 };
+
+    if (kv_token_key_destroy(token, birth->key_id, &ignored) == KV_OK)
+        forget(vault, work, kv_slice_of(birth->key_id, sizeof(birth->key_id)));
+}
+
+kv_status kv_birth_key(kv_vault *vault, kv_work *work, kv_birth *birth, kv_token_object_row *row,
+                       kv_key_born *born, kv_error *err)
+{
+    kv_token *token = kv_tokens_get(vault->config.tokens, birth->duty);
+    kv_key_spec spec = { .class = birth->class,
+                         .kind = birth->kind,
+                         .label = birth->label,
+                         .exportable = birth->exportable };
+    kv_status status;
+
+    if (!token)
+        return kv_fail(err, KV_UNSUPPORTED, "this server has no token for that");
+    KV_TRY(begin(vault, work, birth, token, row, err));
+    memcpy(spec.id, birth->key_id, sizeof(spec.id));
+    status = kv_token_key_generate(token, &spec, work->arena, born, err);
+    if (status != KV_OK) {
+        kv_birth_undo(vault, work, birth);
+        return status;
+    }
+    row->state = KV_SLICE("ready");
+    row->lease_until = 0;
+    row->spki = born->spki;
+    return KV_OK;
+}
+
+static kv_status destroy_step(kv_vault *vault, kv_work *work, kv_token_object_row *row,
+                              kv_error *err)
+{
+    kv_change change = { 0 };
+
+    if (kv_slice_equal(row->state, KV_SLICE("destroying")))
+        return KV_OK;
+    row->state = KV_SLICE("destroying");
+    KV_TRY(kv_change_update(&change, &kv_table_token_objects, row, err));
+    return kv_commit_step(vault, work, "TokenKeyDestroyBegin", &change, err);
+}
+
+kv_status kv_destroy_key(kv_vault *vault, kv_work *work, kv_slice key_id, kv_error *err)
+{
+    kv_token_object_row row = { .key_id = key_id };
+    kv_change change = { 0 };
+    kv_status status;
+    kv_token *token;
+
+    status = kv_records_get(vault->config.records, &kv_table_token_objects, &row, work->arena, err);
+    if (status == KV_NOT_FOUND) {
+        *err = (kv_error){ 0 };
+        return KV_OK;
+    }
+    KV_TRY(status);
+    token = kv_tokens_get(vault->config.tokens, (kv_duty)row.duty);
+    if (!token || key_id.len != KV_KEY_ID_BYTES)
+        return kv_fail(err, KV_INTERNAL, "a key belongs to a token this server does not have");
+    KV_TRY(destroy_step(vault, work, &row, err));
+    KV_TRY(kv_token_key_destroy(token, key_id.data, err));
+    KV_TRY(kv_change_delete(&change, &kv_table_token_objects, &row, err));
+    return kv_commit_step(vault, work, "TokenKeyDestroyed", &change, err);
+}

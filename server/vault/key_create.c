@@ -1,0 +1,97 @@
+/* key_create.c - a key is born on the token and gets a name, or a new version of one. */
+#include "server/vault/key_rules.h"
+#include "server/vault/objects.h"
+#include "server/vault/operations.h"
+#include "server/vault/values.h"
+
+typedef struct creation {
+    kv_vault_row vault_row;
+    kv_object_row object;
+    bool exists;
+    kv_key_kind kind;
+    kv_life life;
+    kv_key_version_row version;
+    kv_birth birth;
+    kv_token_object_row token_object;
+} creation;
+
+static kv_status prepare(kv_vault *vault, kv_work *work, const kv_key_create_in *in, creation *new,
+                         kv_error *err)
+{
+    kv_key_ops ops;
+
+    KV_TRY(kv_key_kind_asked(in->kty, in->key_size, in->crv, &new->kind, err));
+    KV_TRY(kv_key_ops_asked(in->key_ops, &ops, err));
+    KV_TRY(kv_tags_check(&in->tags, err));
+    new->life = KV_LIFE_NEW;
+    KV_TRY(kv_life_take(&in->attributes, &new->life, err));
+    KV_TRY(kv_object_for_version(vault, work, &in->target, &new->vault_row, &new->object,
+                                 &new->exists, err));
+    new->version = (kv_key_version_row){
+        .object_uid = new->object.uid,
+        .vault_uid = new->vault_row.uid,
+        .created = work->now_ms,
+        .updated = work->now_ms,
+        .enabled = new->life.enabled,
+        .not_before = new->life.not_before,
+        .expires = new->life.expires,
+        .kind = kv_slice_text(kv_key_kind_of(new->kind)->name),
+        .key_ops = ops,
+    };
+    KV_TRY(kv_tags_store(work, &in->tags, &new->version.tags, err));
+    return kv_new_version(work, &new->version.version, err);
+}
+
+static kv_status bear(kv_vault *vault, kv_work *work, creation *new, kv_error *err)
+{
+    kv_key_born born;
+    kv_status status;
+
+    new->birth = (kv_birth){
+        .duty = KV_DUTY_KEYS,
+        .class = KV_CLASS_SIGN,
+        .kind = new->kind,
+        .label = new->object.display_name,
+        .owner_uid = new->object.uid,
+    };
+    KV_TRY(kv_birth_key(vault, work, &new->birth, &new->token_object, &born, err));
+    status = kv_key_check_born(&born, false, err);
+    if (status != KV_OK) {
+        kv_birth_undo(vault, work, &new->birth);
+        return status;
+    }
+    new->version.key_id = new->token_object.key_id;
+    new->version.spki = born.spki;
+    new->version.attested = kv_key_attested(&born);
+    new->version.token = new->token_object.token;
+    return KV_OK;
+}
+
+static kv_status store(kv_vault *vault, kv_work *work, creation *new, kv_error *err)
+{
+    kv_change change = { 0 };
+
+    work->entry->version = new->version.version;
+    work->entry->has_key = true;
+    memcpy(work->entry->key_id, new->birth.key_id, sizeof(work->entry->key_id));
+    KV_TRY(kv_change_update(&change, &kv_table_token_objects, &new->token_object, err));
+    KV_TRY(kv_change_insert(&change, &kv_table_key_versions, &new->version, err));
+    KV_TRY(kv_change_object(&change, &new->object, new->exists, new->version.version, err));
+    return kv_lost_race(kv_commit_change(vault, work, &change, err), err);
+}
+
+kv_status kv_key_create(kv_vault *vault, kv_work *work, const kv_key_create_in *in,
+                        kv_key_bundle *out, kv_error *err)
+{
+    creation new = { 0 };
+    kv_status status;
+
+    KV_TRY(prepare(vault, work, in, &new, err));
+    KV_TRY(bear(vault, work, &new, err));
+    status = store(vault, work, &new, err);
+    if (status != KV_OK) {
+        kv_birth_undo(vault, work, &new.birth);
+        return status;
+    }
+    return kv_key_bundle_of(work, &new.vault_row, &new.object, &new.version, out, err);
+}

@@ -1,0 +1,162 @@
+/* key_rules.c - kinds, operations, states and bundles of keys. */
+#include "server/vault/key_rules.h"
+
+#include "pkcs11/public_key.h"
+#include "server/vault/values.h"
+
+enum {
+    ATTESTED_LOCAL = 1,
+    ATTESTED_SENSITIVE = 2,
+    ATTESTED_ALWAYS_SENSITIVE = 4,
+    ATTESTED_EXTRACTABLE = 8,
+    ATTESTED_NEVER_EXTRACTABLE = 16,
+    RSA_BITS_DEFAULT = 2048
+};
+
+static const struct {
+    kv_curve curve;
+    kv_key_kind kind;
+} curves[] = {
+    { KV_CURVE_P256, KV_KEY_P256 },
+    { KV_CURVE_P384, KV_KEY_P384 },
+    { KV_CURVE_P521, KV_KEY_P521 },
+};
+
+static kv_status ec_kind(uint32_t key_size, kv_curve crv, kv_key_kind *out, kv_error *err)
+{
+    for (size_t i = 0; i < KV_COUNT(curves); i++) {
+        unsigned bits = kv_key_kind_of(curves[i].kind)->bits;
+        bool by_curve = crv == curves[i].curve && (!key_size || key_size == bits);
+        bool by_size = crv == KV_CURVE_NONE && key_size == bits;
+        bool by_default = crv == KV_CURVE_NONE && !key_size && curves[i].curve == KV_CURVE_P256;
+
+        if (by_curve || by_size || by_default) {
+            *out = curves[i].kind;
+            return KV_OK;
+        }
+    }
+    return kv_fail_field(err, crv == KV_CURVE_NONE ? "key_size" : "crv",
+                         "an EC key is on P-256, P-384 or P-521, and key_size is 256, 384 or 521 "
+                         "to match");
+}
+
+kv_status kv_key_kind_asked(kv_key_type kty, uint32_t key_size, kv_curve crv, kv_key_kind *out,
+                            kv_error *err)
+{
+    kv_key_kind kind;
+
+    if (kty == KV_KEY_TYPE_EC)
+        return ec_kind(key_size, crv, out, err);
+    if (kty != KV_KEY_TYPE_RSA)
+        return kv_fail_field(err, "kty", "the type of the key is required: EC or RSA");
+    if (crv != KV_CURVE_NONE)
+        return kv_fail_field(err, "crv", "an RSA key has no curve");
+    kind = kv_key_kind_rsa(key_size ? key_size : RSA_BITS_DEFAULT);
+    if (kind == KV_KEY_NONE)
+        return kv_fail_field(err, "key_size", "an RSA key has 2048, 3072 or 4096 bits");
+    *out = kind;
+    return KV_OK;
+}
+
+kv_status kv_key_ops_asked(kv_key_ops asked, kv_key_ops *out, kv_error *err)
+{
+    kv_key_ops possible = KV_KEY_OP_SIGN | KV_KEY_OP_VERIFY;
+
+    if (asked & ~possible)
+        return kv_fail_field(err, "key_ops", "a key of this kind can sign and verify");
+    *out = asked ? asked : possible;
+    return KV_OK;
+}
+
+static kv_status refuse(kv_error *err, kv_reason reason, const kv_key_snapshot *key,
+                        const char *why)
+{
+    kv_fail(err, KV_PRECONDITION, "key '%s' %s", key->name, why);
+    return kv_because(err, reason);
+}
+
+kv_status kv_key_allows(const kv_key_snapshot *key, kv_key_ops op, const char *verb, bool dated,
+                        int64_t now_ms, kv_error *err)
+{
+    if (!key->enabled)
+        return refuse(err, KV_REASON_DISABLED, key, "is disabled");
+    if (!(key->key_ops & op)) {
+        kv_fail(err, KV_PRECONDITION, "operation %s is not permitted on key '%s'", verb, key->name);
+        return kv_because(err, KV_REASON_OPERATION_NOT_PERMITTED);
+    }
+    if (dated && key->not_before && now_ms < key->not_before)
+        return refuse(err, KV_REASON_NOT_YET_VALID, key, "may not be used yet");
+    if (dated && key->expires && now_ms >= key->expires)
+        return refuse(err, KV_REASON_EXPIRED, key, "has expired");
+    return KV_OK;
+}
+
+int64_t kv_key_attested(const kv_key_born *born)
+{
+    int64_t bits = 0;
+
+    bits |= born->local ? ATTESTED_LOCAL : 0;
+    bits |= born->sensitive ? ATTESTED_SENSITIVE : 0;
+    bits |= born->always_sensitive ? ATTESTED_ALWAYS_SENSITIVE : 0;
+    bits |= born->extractable ? ATTESTED_EXTRACTABLE : 0;
+    bits |= born->never_extractable ? ATTESTED_NEVER_EXTRACTABLE : 0;
+    return bits;
+}
+
+kv_status kv_key_check_born(const kv_key_born *born, bool exportable, kv_error *err)
+{
+    bool good = born->local && born->sensitive && born->always_sensitive && born->spki.len &&
+                (exportable || (!born->extractable && born->never_extractable));
+
+    return good ? KV_OK : kv_fail(err, KV_INTERNAL, "the token made a key that is not as asked");
+}
+
+static kv_key_type type_of(const kv_key_kind_row *kind)
+{
+    return kind->family == KV_FAMILY_EC ? KV_KEY_TYPE_EC : KV_KEY_TYPE_RSA;
+}
+
+static kv_curve curve_of(kv_key_kind kind)
+{
+    for (size_t i = 0; i < KV_COUNT(curves); i++)
+        if (curves[i].kind == kind)
+            return curves[i].curve;
+    return KV_CURVE_NONE;
+}
+
+kv_status kv_key_bundle_of(kv_work *work, const kv_vault_row *vault_row,
+                           const kv_object_row *object, const kv_key_version_row *version,
+                           kv_key_bundle *out, kv_error *err)
+{
+    kv_life life = KV_LIFE_OF(*version);
+    kv_tags tags;
+    kv_jwk jwk;
+
+    KV_TRY(kv_public_key_jwk(version->spki, work->arena, &jwk, err));
+    KV_TRY(kv_tags_load(work, version->tags, &tags, err));
+    *out = (kv_key_bundle){
+        .id = kv_id_of(vault_row, object, version->version),
+        .key = { .kty = type_of(kv_key_kind_of(jwk.kind)),
+                 .crv = curve_of(jwk.kind),
+                 .n = jwk.n,
+                 .e = jwk.e,
+                 .x = jwk.x,
+                 .y = jwk.y },
+        .spki = version->spki,
+        .key_size = kv_key_kind_of(jwk.kind)->bits,
+        .key_ops = (kv_key_ops)version->key_ops,
+        .attributes = kv_attributes_of(vault_row, &life, version->created, version->updated),
+        .tags = tags,
+        .managed = version->managed != 0,
+        .exportable = version->exportable != 0,
+        .attestation = { .local = (version->attested & ATTESTED_LOCAL) != 0,
+                         .always_sensitive = (version->attested & ATTESTED_ALWAYS_SENSITIVE) != 0,
+                         .never_extractable = (version->attested & ATTESTED_NEVER_EXTRACTABLE) != 0,
+                         .sensitive = (version->attested & ATTESTED_SENSITIVE) != 0,
+                         .extractable = (version->attested & ATTESTED_EXTRACTABLE) != 0,
+                         .origin = version->imported ? KV_SLICE("imported") : KV_SLICE("generated"),
+                         .key_id = version->key_id },
+        .deletion = kv_deletion_of(object),
+    };
+    return KV_OK;
+}

@@ -1,0 +1,26 @@
+/* key_rules.h - what may be done with a key, and how one is shown. Inner to vault. */
+#pragma once
+
+#include "pkcs11/mechanism.h"
+#include "server/vault/key_cache.h"
+#include "server/vault/messages_keys.h"
+
+/* pkcs11's kind for what a caller asks for; KV_BAD_REQUEST names kty, key_size or crv. */
+kv_status kv_key_kind_asked(kv_key_type kty, uint32_t key_size, kv_curve crv, kv_key_kind *out,
+                            kv_error *err) KV_MUST_USE;
+/* 0 gives the default; KV_BAD_REQUEST for an operation this kind of key does not have. */
+kv_status kv_key_ops_asked(kv_key_ops asked, kv_key_ops *out, kv_error *err) KV_MUST_USE;
+
+/* KV_PRECONDITION with KV_REASON_DISABLED, OPERATION_NOT_PERMITTED, or (for `dated` operations)
+ * NOT_YET_VALID or EXPIRED. */
+kv_status kv_key_allows(const kv_key_snapshot *key, kv_key_ops op, const char *verb, bool dated,
+                        int64_t now_ms, kv_error *err) KV_MUST_USE;
+
+/* What birth read back, as the bit mask of kv_key_version_row.attested. */
+int64_t kv_key_attested(const kv_key_born *born);
+/* KV_INTERNAL when a key that must not be extractable is. */
+kv_status kv_key_check_born(const kv_key_born *born, bool exportable, kv_error *err) KV_MUST_USE;
+
+kv_status kv_key_bundle_of(kv_work *work, const kv_vault_row *vault_row,
+                           const kv_object_row *object, const kv_key_version_row *version,
+                           kv_key_bundle *out, kv_error *err) KV_MUST_USE;

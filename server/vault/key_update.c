@@ -1,0 +1,46 @@
+/* key_update.c - attributes, tags and permitted operations of one version. */
+#include "server/vault/key_rules.h"
+#include "server/vault/objects.h"
+#include "server/vault/operations.h"
+#include "server/vault/values.h"
+
+static kv_status take(kv_work *work, const kv_key_update_in *in, kv_key_version_row *version,
+                      kv_error *err)
+{
+    kv_life life = KV_LIFE_OF(*version);
+    kv_key_ops ops;
+
+    KV_TRY(kv_life_take(&in->attributes, &life, err));
+    if (in->key_ops) {
+        KV_TRY(kv_key_ops_asked(in->key_ops, &ops, err));
+        version->key_ops = ops;
+    }
+    if (in->tags.given) {
+        KV_TRY(kv_tags_check(&in->tags, err));
+        KV_TRY(kv_tags_store(work, &in->tags, &version->tags, err));
+    }
+    version->enabled = life.enabled;
+    version->not_before = life.not_before;
+    version->expires = life.expires;
+    version->updated = work->now_ms;
+    return KV_OK;
+}
+
+kv_status kv_key_update(kv_vault *vault, kv_work *work, const kv_key_update_in *in,
+                        kv_key_bundle *out, kv_error *err)
+{
+    kv_key_version_row version;
+    kv_change change = { 0 };
+    kv_vault_row vault_row;
+    kv_object_row object;
+    kv_slice wanted;
+
+    KV_TRY(kv_find_object(vault, work, &in->target, &vault_row, &object, err));
+    KV_TRY(kv_refuse_managed(&object, "updated", err));
+    KV_TRY(kv_pick_version(&object, in->target.version, &wanted, err));
+    KV_TRY(kv_find_key_version(vault, work, object.uid, wanted, &version, err));
+    KV_TRY(take(work, in, &version, err));
+    KV_TRY(kv_change_update(&change, &kv_table_key_versions, &version, err));
+    KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
+    return kv_key_bundle_of(work, &vault_row, &object, &version, out, err);
+}

@@ -1,0 +1,214 @@
+/* object_delete.c - deletion, recovery and purge of keys, secrets and certificates.
+ *
+ * Deleting is one change: the name moves to the deleted collection for the vault's retention. A
+ * purge is three steps, each of which a crash may follow: the mark (with the call's audit record),
+ * the keys on the token one by one, the rows. reconcile.c takes it up where it stopped.
+ */
+#include "server/vault/objects.h"
+
+#include "server/base/text.h"
+
+enum { VERSIONS_PER_STEP = 8, COMPANIONS = 2 };
+
+static const kv_collection companions[COMPANIONS] = { KV_COLLECTION_KEYS, KV_COLLECTION_SECRETS };
+
+/* The key and secret of a certificate, in whatever state. */
+static kv_status find_companions(kv_vault *vault, kv_work *work, const kv_object_row *object,
+                                 kv_object_row found[COMPANIONS], unsigned *count, kv_error *err)
+{
+    *count = 0;
+    if (object->collection != KV_COLLECTION_CERTIFICATES)
+        return KV_OK;
+    for (unsigned i = 0; i < COMPANIONS; i++) {
+        bool exists = false;
+
+        KV_TRY(kv_look_up_object(vault, work, object->vault_uid, companions[i], object->name,
+                                 &found[*count], &exists, err));
+        if (exists && found[*count].managed)
+            (*count)++;
+    }
+    return KV_OK;
+}
+
+typedef struct deletion {
+    int64_t deleted;
+    int64_t purge_at;
+    int64_t purging;
+    kv_slice by;
+} deletion;
+
+static kv_status move(kv_vault *vault, kv_work *work, kv_object_row *object, const deletion *to,
+                      kv_error *err)
+{
+    kv_object_row others[COMPANIONS];
+    kv_change change = { 0 };
+    unsigned count = 0;
+
+    KV_TRY(find_companions(vault, work, object, others, &count, err));
+    for (unsigned i = 0; i <= count; i++) {
+        kv_object_row *row = i ? &others[i - 1] : object;
+
+        row->deleted = to->deleted;
+        row->purge_at = to->purge_at;
+        row->purging = to->purging;
+        row->deleted_by = to->by;
+        KV_TRY(kv_change_update(&change, &kv_table_objects, row, err));
+    }
+    return kv_lost_race(kv_commit_change(vault, work, &change, err), err);
+}
+
+static kv_status refuse_while_pending(kv_vault *vault, kv_work *work, const kv_object_row *object,
+                                      kv_error *err)
+{
+    kv_operation_row operation = { .object_uid = object->uid };
+    kv_status status;
+
+    if (object->collection != KV_COLLECTION_CERTIFICATES)
+        return KV_OK;
+    status =
+        kv_records_get(vault->config.records, &kv_table_operations, &operation, work->arena, err);
+    if (status == KV_NOT_FOUND) {
+        *err = (kv_error){ 0 };
+        return KV_OK;
+    }
+    KV_TRY(status);
+    if (!kv_slice_equal(operation.state, KV_SLICE("working")))
+        return KV_OK;
+    kv_fail(err, KV_PRECONDITION, "a certificate is just being made for this name; try again");
+    return kv_because(err, KV_REASON_OPERATION_IN_PROGRESS);
+}
+
+kv_status kv_delete_object(kv_vault *vault, kv_work *work, const kv_target *target,
+                           kv_vault_row *vault_row, kv_object_row *object, kv_error *err)
+{
+    kv_vault_row found;
+    deletion to;
+
+    KV_TRY(kv_find_object(vault, work, target, &found, object, err));
+    KV_TRY(kv_refuse_managed(object, "deleted", err));
+    KV_TRY(refuse_while_pending(vault, work, object, err));
+    to = (deletion){
+        .deleted = work->now_ms,
+        .purge_at = work->now_ms + found.retention_days * KV_DAY_MS,
+        .by = kv_slice_of(work->caller->principal_id, sizeof(work->caller->principal_id)),
+    };
+    KV_TRY(move(vault, work, object, &to, err));
+    *vault_row = found;
+    return KV_OK;
+}
+
+kv_status kv_recover_object(kv_vault *vault, kv_work *work, const kv_target *target,
+                            kv_vault_row *vault_row, kv_object_row *object, kv_error *err)
+{
+    deletion to = { 0 };
+
+    KV_TRY(kv_find_deleted_object(vault, work, target, vault_row, object, err));
+    KV_TRY(kv_refuse_managed(object, "recovered", err));
+    return move(vault, work, object, &to, err);
+}
+
+/* --- purge --- */
+
+static kv_status destroy_key_versions(kv_vault *vault, kv_work *work, kv_slice object_uid,
+                                      kv_error *err)
+{
+    kv_key_version_row from = { .object_uid = object_uid };
+    kv_scan scan = {
+        .table = &kv_table_key_versions, .prefix = 1, .from = &from, .limit = VERSIONS_PER_STEP
+    };
+    kv_rows rows;
+
+    do {
+        kv_change change = { 0 };
+        kv_key_version_row *versions;
+
+        KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
+        versions = rows.rows;
+        for (unsigned i = 0; i < rows.count; i++) {
+            KV_TRY(kv_destroy_key(vault, work, versions[i].key_id, err));
+            KV_TRY(kv_change_delete(&change, &kv_table_key_versions, &versions[i], err));
+        }
+        if (rows.count)
+            KV_TRY(kv_commit_step(vault, work, "KeyPurgeVersions", &change, err));
+    } while (rows.count);
+    return KV_OK;
+}
+
+/* Rows of `table` whose first column is `object_uid`. */
+static kv_status remove_rows(kv_vault *vault, kv_work *work, const kv_table *table,
+                             kv_slice object_uid, kv_error *err)
+{
+    char *from = kv_arena_alloc(work->arena, table->row_size);
+    kv_scan scan = { .table = table, .prefix = 1, .from = from, .limit = VERSIONS_PER_STEP };
+    kv_rows rows;
+
+    if (!from)
+        return kv_arena_full(err);
+    memcpy(from + table->columns[0].offset, &object_uid, sizeof(object_uid));
+    do {
+        kv_change change = { 0 };
+
+        KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
+        for (unsigned i = 0; i < rows.count; i++)
+            KV_TRY(kv_change_delete(&change, table, (char *)rows.rows + i * table->row_size, err));
+        if (rows.count)
+            KV_TRY(kv_commit_step(vault, work, "ObjectPurgeRows", &change, err));
+    } while (rows.count);
+    return KV_OK;
+}
+
+static kv_status purge_versions(kv_vault *vault, kv_work *work, const kv_object_row *object,
+                                kv_error *err)
+{
+    switch ((kv_collection)object->collection) {
+    case KV_COLLECTION_KEYS:
+        return destroy_key_versions(vault, work, object->uid, err);
+    case KV_COLLECTION_SECRETS:
+        return remove_rows(vault, work, &kv_table_secret_versions, object->uid, err);
+    case KV_COLLECTION_CERTIFICATES:
+        KV_TRY(remove_rows(vault, work, &kv_table_operations, object->uid, err));
+        KV_TRY(remove_rows(vault, work, &kv_table_policies, object->uid, err));
+        return remove_rows(vault, work, &kv_table_certificate_versions, object->uid, err);
+    case KV_COLLECTION_NONE:
+    case KV_COLLECTION_COUNT:
+        break;
+    }
+    return kv_fail(err, KV_INTERNAL, "an object is in no collection");
+}
+
+kv_status kv_finish_purge(kv_vault *vault, kv_work *work, kv_object_row *object, kv_error *err)
+{
+    kv_object_row others[COMPANIONS];
+    kv_change change = { 0 };
+    unsigned count = 0;
+
+    KV_TRY(find_companions(vault, work, object, others, &count, err));
+    for (unsigned i = 0; i < count; i++) {
+        KV_TRY(purge_versions(vault, work, &others[i], err));
+        KV_TRY(kv_change_delete(&change, &kv_table_objects, &others[i], err));
+    }
+    KV_TRY(purge_versions(vault, work, object, err));
+    KV_TRY(kv_change_delete(&change, &kv_table_objects, object, err));
+    return kv_commit_step(vault, work, "ObjectPurged", &change, err);
+}
+
+kv_status kv_purge_object(kv_vault *vault, kv_work *work, const kv_target *target, kv_error *err)
+{
+    kv_vault_row vault_row;
+    kv_object_row object;
+    deletion to;
+
+    KV_TRY(kv_find_deleted_object(vault, work, target, &vault_row, &object, err));
+    KV_TRY(kv_refuse_managed(&object, "purged", err));
+    if (vault_row.purge_protection) {
+        kv_fail(err, KV_PRECONDITION,
+                "this vault has purge protection: it purges by itself when the retention is over");
+        return kv_because(err, KV_REASON_PURGE_PROTECTED);
+    }
+    to = (deletion){ .deleted = object.deleted,
+                     .purge_at = object.purge_at,
+                     .purging = 1,
+                     .by = object.deleted_by };
+    KV_TRY(move(vault, work, &object, &to, err));
+    return kv_finish_purge(vault, work, &object, err);
+}

@@ -1,0 +1,75 @@
+/* operations.h - every operation on vaults, keys, secrets and certificates. One line each.
+ *
+ * All take (vault, work, in, out, err): `in` decoded and permitted, `out` filled on success with
+ * slices in work's arena. Errors beside those in the .proto file of the method: KV_INTERNAL with
+ * KV_REASON_INTEGRITY, KV_UNAVAILABLE, KV_BUSY.
+ *
+ * Threads: workers of the row's lane.
+ */
+#pragma once
+
+#include "server/vault/messages_certificates.h"
+#include "server/vault/messages_keys.h"
+#include "server/vault/messages_secrets.h"
+#include "server/vault/messages_vaults.h"
+#include "server/vault/vault.h"
+
+#define KV_OPERATION(name, in_type, out_type)                                        \
+    kv_status name(kv_vault *vault, kv_work *work, const in_type *in, out_type *out, \
+                   kv_error *err) KV_MUST_USE
+
+/* vault_*.c */
+KV_OPERATION(kv_vault_put, kv_vault_put_in, kv_vault_bundle);
+KV_OPERATION(kv_vault_get, kv_vault_get_in, kv_vault_bundle);
+KV_OPERATION(kv_vault_list_all, kv_vault_list_in, kv_vault_list);
+KV_OPERATION(kv_vault_patch, kv_vault_patch_in, kv_vault_bundle);
+KV_OPERATION(kv_vault_delete, kv_vault_delete_in, kv_vault_bundle);
+KV_OPERATION(kv_vault_recover, kv_vault_recover_in, kv_vault_bundle);
+KV_OPERATION(kv_vault_purge, kv_vault_purge_in, kv_nothing_out);
+KV_OPERATION(kv_vault_list_deleted, kv_vault_list_deleted_in, kv_vault_list);
+
+/* key_*.c */
+KV_OPERATION(kv_key_create, kv_key_create_in, kv_key_bundle);
+KV_OPERATION(kv_key_get, kv_key_get_in, kv_key_bundle);
+KV_OPERATION(kv_key_list, kv_key_list_in, kv_object_list);
+KV_OPERATION(kv_key_list_versions, kv_key_list_versions_in, kv_object_list);
+KV_OPERATION(kv_key_update, kv_key_update_in, kv_key_bundle);
+KV_OPERATION(kv_key_sign, kv_key_sign_in, kv_signature);
+KV_OPERATION(kv_key_verify, kv_key_verify_in, kv_verification);
+KV_OPERATION(kv_key_delete, kv_key_delete_in, kv_key_bundle);
+KV_OPERATION(kv_key_get_deleted, kv_key_get_deleted_in, kv_key_bundle);
+KV_OPERATION(kv_key_list_deleted, kv_key_list_deleted_in, kv_object_list);
+KV_OPERATION(kv_key_recover, kv_key_recover_in, kv_key_bundle);
+KV_OPERATION(kv_key_purge, kv_key_purge_in, kv_nothing_out);
+
+/* secret_*.c */
+KV_OPERATION(kv_secret_set, kv_secret_set_in, kv_secret_bundle);
+KV_OPERATION(kv_secret_get, kv_secret_get_in, kv_secret_bundle);
+KV_OPERATION(kv_secret_list, kv_secret_list_in, kv_object_list);
+KV_OPERATION(kv_secret_list_versions, kv_secret_list_versions_in, kv_object_list);
+KV_OPERATION(kv_secret_update, kv_secret_update_in, kv_secret_bundle);
+KV_OPERATION(kv_secret_delete, kv_secret_delete_in, kv_secret_bundle);
+KV_OPERATION(kv_secret_get_deleted, kv_secret_get_deleted_in, kv_secret_bundle);
+KV_OPERATION(kv_secret_list_deleted, kv_secret_list_deleted_in, kv_object_list);
+KV_OPERATION(kv_secret_recover, kv_secret_recover_in, kv_secret_bundle);
+KV_OPERATION(kv_secret_purge, kv_secret_purge_in, kv_nothing_out);
+
+/* certificate_*.c */
+KV_OPERATION(kv_certificate_create, kv_certificate_create_in, kv_certificate_operation);
+KV_OPERATION(kv_certificate_pending_get, kv_certificate_pending_get_in, kv_certificate_operation);
+KV_OPERATION(kv_certificate_pending_delete, kv_certificate_pending_delete_in,
+             kv_certificate_operation);
+KV_OPERATION(kv_certificate_pending_update, kv_certificate_pending_update_in,
+             kv_certificate_operation);
+KV_OPERATION(kv_certificate_get, kv_certificate_get_in, kv_certificate_bundle);
+KV_OPERATION(kv_certificate_list, kv_certificate_list_in, kv_object_list);
+KV_OPERATION(kv_certificate_list_versions, kv_certificate_list_versions_in, kv_object_list);
+KV_OPERATION(kv_certificate_chain_get, kv_certificate_chain_get_in, kv_certificate_chain);
+KV_OPERATION(kv_certificate_update, kv_certificate_update_in, kv_certificate_bundle);
+KV_OPERATION(kv_certificate_policy_get, kv_certificate_policy_get_in, kv_certificate_policy);
+KV_OPERATION(kv_certificate_policy_update, kv_certificate_policy_update_in, kv_certificate_policy);
+KV_OPERATION(kv_certificate_delete, kv_certificate_delete_in, kv_certificate_bundle);
+KV_OPERATION(kv_certificate_get_deleted, kv_certificate_get_deleted_in, kv_certificate_bundle);
+KV_OPERATION(kv_certificate_list_deleted, kv_certificate_list_deleted_in, kv_object_list);
+KV_OPERATION(kv_certificate_recover, kv_certificate_recover_in, kv_certificate_bundle);
+KV_OPERATION(kv_certificate_purge, kv_certificate_purge_in, kv_nothing_out);

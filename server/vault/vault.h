@@ -1,0 +1,50 @@
+/* vault.h - the vault layer: what the operations of this server mean.
+ *
+ * A kv_vault is the whole container of all vaults: it owns the rules, the caches and the order in
+ * which store, tokens and issuers are used. One file per operation or close family; each operation
+ * takes (vault, work, in, out, err) with the structs of messages.h, checks meaning (names, states,
+ * algorithms), never form, and never permission: dispatch has done that, except where the
+ * permission depends on the object.
+ *
+ * Threads:  workers. No lock is held across a token, the store or the audit log.
+ * Lifetime: opened after tokens, records, auth and audit; closed before them.
+ */
+#pragma once
+
+#include "pkcs11/tokens.h"
+#include "server/auth/auth.h"
+#include "server/store/records.h"
+#include "server/vault/work.h"
+
+typedef struct kv_vault kv_vault;
+
+typedef struct kv_vault_config {
+    kv_records *records;
+    kv_tokens *tokens;
+    kv_auth *auth;
+    struct kv_audit *audit;
+    kv_log *log;
+    const kv_clock *clock;    /* NULL: the system's */
+    kv_slice node;            /* 16 bytes: which server this is */
+    kv_slice instance;        /* 16 bytes: which installation the data belongs to */
+    uint64_t secret_key_uses; /* encryptions before a vault's key rolls; 0: 2^31 */
+} kv_vault_config;
+
+kv_status kv_vault_open(const kv_vault_config *config, kv_vault **out, kv_error *err) KV_MUST_USE;
+void kv_vault_close(kv_vault *vault);
+
+/* Brings token and store together after a crash: rolls back births that were not finished, destroys
+ * what was being destroyed, finishes purges, fails operations whose worker died. Before serving. */
+typedef struct kv_reconciled {
+    unsigned births_rolled_back;
+    unsigned destroyed;
+    unsigned purges_finished;
+    unsigned operations_resumed;
+    unsigned unknown_objects; /* keys on a token without a row: reported, never destroyed */
+    unsigned missing_objects; /* rows whose key is not on the token: an alarm, never deleted */
+} kv_reconciled;
+
+kv_status kv_vault_reconcile(kv_vault *vault, kv_reconciled *out, kv_error *err) KV_MUST_USE;
+
+/* Purges what is past its retention; called by the server's timer. `*purged` counts. */
+kv_status kv_vault_purge_due(kv_vault *vault, unsigned *purged, kv_error *err) KV_MUST_USE;

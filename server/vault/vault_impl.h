@@ -1,0 +1,144 @@
+/* vault_impl.h - what the files of this folder share. Nobody else includes it. */
+#pragma once
+
+#include <pthread.h>
+
+#include "pkcs11/key.h"
+#include "pkcs11/token_key.h"
+#include "server/store/schema.h"
+#include "server/vault/vault.h"
+
+typedef struct kv_key_cache kv_key_cache;
+typedef struct kv_key_uses kv_key_uses;
+
+struct kv_vault {
+    kv_vault_config config;
+    uint8_t node[16];
+    uint8_t instance[16];
+    kv_key_cache *keys;
+    kv_key_uses *uses;
+};
+
+enum {
+    KV_NAME_MAX = 127, /* of objects, characters */
+    KV_VAULT_NAME_MIN = 3,
+    KV_VAULT_NAME_MAX = 24,
+    KV_VERSION_DIGITS = 32,
+    KV_UID_BYTES = 16,
+    KV_PAGE_DEFAULT = 100,
+    KV_PAGE_MAX = 1000,
+    KV_RETENTION_MIN_DAYS = 7,
+    KV_RETENTION_MAX_DAYS = 90,
+    KV_BIRTH_LEASE_MS = 10 * 60 * 1000
+};
+
+enum { KV_DAY_MS = 24 * 60 * 60 * 1000 };
+
+/* --- names (names.c) --- */
+
+/* 1 to 127 of [0-9A-Za-z-]; `field` is the path in the message. */
+kv_status kv_check_name(kv_slice name, const char *field, kv_error *err) KV_MUST_USE;
+/* 3 to 24 of [0-9A-Za-z-], starts with a letter, no double or final hyphen. */
+kv_status kv_check_vault_name(kv_slice name, kv_error *err) KV_MUST_USE;
+/* 32 lower-case hex digits. */
+kv_status kv_check_version(kv_slice version, kv_error *err) KV_MUST_USE;
+/* 16 random bytes / 32 random hex digits in the call's arena. */
+kv_status kv_new_uid(kv_work *work, kv_slice *out, kv_error *err) KV_MUST_USE;
+kv_status kv_new_version(kv_work *work, kv_slice *out, kv_error *err) KV_MUST_USE;
+const char *kv_collection_name(kv_collection collection); /* "certificates", ... */
+const char *kv_collection_noun(kv_collection collection); /* "certificate", ... */
+
+/* --- changes (commit.c) --- */
+
+/* Seals the change, stores it together with the call's audit record, and notes the changed rows in
+ * work->entry. The one way this layer changes the store. Errors as kv_records_apply;
+ * KV_UNAVAILABLE when the audit log is short of space. */
+kv_status kv_commit_change(kv_vault *vault, kv_work *work, kv_change *change,
+                           kv_error *err) KV_MUST_USE;
+/* A step on the way to a call's outcome: stored with a record of its own, called `operation`
+ * (static), that says who asked. */
+kv_status kv_commit_step(kv_vault *vault, kv_work *work, const char *operation, kv_change *change,
+                         kv_error *err) KV_MUST_USE;
+
+/* --- finding (find.c) --- */
+
+/* The vault by name; KV_NOT_FOUND when there is none, or it is deleted. */
+kv_status kv_find_vault(kv_vault *vault, kv_work *work, kv_slice name, kv_vault_row *out,
+                        kv_error *err) KV_MUST_USE;
+/* Deleted ones too. */
+kv_status kv_find_any_vault(kv_vault *vault, kv_work *work, kv_slice name, kv_vault_row *out,
+                            kv_error *err) KV_MUST_USE;
+/* The object by work's target; also notes vault, collection, name in work->entry.
+ * `*vault_row` may be asked for. KV_NOT_FOUND for a deleted one, with KV_REASON_SOFT_DELETED. */
+kv_status kv_find_object(kv_vault *vault, kv_work *work, const kv_target *target,
+                         kv_vault_row *vault_row, kv_object_row *out, kv_error *err) KV_MUST_USE;
+kv_status kv_find_deleted_object(kv_vault *vault, kv_work *work, const kv_target *target,
+                                 kv_vault_row *vault_row, kv_object_row *out,
+                                 kv_error *err) KV_MUST_USE;
+/* Reads the object's row if there is one in any state: `*exists`. */
+kv_status kv_look_up_object(kv_vault *vault, kv_work *work, kv_slice vault_uid,
+                            kv_collection collection, kv_slice name, kv_object_row *out,
+                            bool *exists, kv_error *err) KV_MUST_USE;
+/* The version asked for, or the current one; checked. KV_NOT_FOUND when there is none yet. */
+kv_status kv_pick_version(const kv_object_row *object, kv_slice asked, kv_slice *out,
+                          kv_error *err) KV_MUST_USE;
+kv_status kv_find_key_version(kv_vault *vault, kv_work *work, kv_slice object_uid, kv_slice version,
+                              kv_key_version_row *out, kv_error *err) KV_MUST_USE;
+kv_status kv_find_secret_version(kv_vault *vault, kv_work *work, kv_slice object_uid,
+                                 kv_slice version, kv_secret_version_row *out,
+                                 kv_error *err) KV_MUST_USE;
+kv_status kv_find_certificate_version(kv_vault *vault, kv_work *work, kv_slice object_uid,
+                                      kv_slice version, kv_certificate_version_row *out,
+                                      kv_error *err) KV_MUST_USE;
+
+/* pkcs11's kind by the name in a row. KV_INTERNAL when there is none. */
+kv_status kv_kind_of_name(kv_slice name, kv_key_kind *out, kv_error *err) KV_MUST_USE;
+
+/* --- births and deaths of token keys (births.c) --- */
+
+typedef struct kv_birth {
+    uint8_t key_id[KV_KEY_ID_BYTES];
+    kv_duty duty;
+    kv_key_class class;
+    kv_key_kind kind;
+    kv_slice label;
+    kv_slice owner_uid;
+    bool exportable;
+} kv_birth;
+
+/* Stores a `creating` row, generates the key, and leaves in `*row` the row to be updated to `ready`
+ * (already filled so) in the change that makes the key usable. On failure the key and the row are
+ * gone, or will be by reconciliation. `birth->key_id` is filled in. */
+kv_status kv_birth_key(kv_vault *vault, kv_work *work, kv_birth *birth, kv_token_object_row *row,
+                       kv_key_born *born, kv_error *err) KV_MUST_USE;
+/* After a failed change: destroys the key and its row now. Never fails loudly: reconciliation would
+ * do it otherwise. */
+void kv_birth_undo(kv_vault *vault, kv_work *work, const kv_birth *birth);
+/* Marks `destroying`, destroys on the token, deletes the row. KV_OK when there is no such row. */
+kv_status kv_destroy_key(kv_vault *vault, kv_work *work, kv_slice key_id,
+                         kv_error *err) KV_MUST_USE;
+
+/* --- secret encryption (secret_box.c) --- */
+
+kv_key_uses *kv_key_uses_new(void);
+void kv_key_uses_free(kv_key_uses *uses);
+
+/* What a ciphertext is bound to, beside the key. */
+typedef struct kv_box {
+    kv_slice vault_uid;
+    kv_slice object_uid;
+    kv_slice name; /* lower case */
+    kv_slice version;
+} kv_box;
+
+/* Encrypts with the vault's current key, rolling it over before its limit. Fills key_id and
+ * ciphertext of the row. */
+kv_status kv_box_close(kv_vault *vault, kv_work *work, kv_vault_row *vault_row, const kv_box *box,
+                       kv_slice plaintext, kv_secret_version_row *row, kv_error *err) KV_MUST_USE;
+/* KV_INTERNAL with KV_REASON_INTEGRITY when it does not open. */
+kv_status kv_box_open(kv_vault *vault, kv_work *work, const kv_box *box,
+                      const kv_secret_version_row *row, kv_secret_buf *out,
+                      kv_error *err) KV_MUST_USE;
+/* A new AES key for a vault; the change gets the ready row. */
+kv_status kv_box_new_key(kv_vault *vault, kv_work *work, kv_slice vault_uid, kv_birth *birth,
+                         kv_token_object_row *row, kv_key_use_row *use, kv_error *err) KV_MUST_USE;
