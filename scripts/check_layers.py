@@ -28,11 +28,15 @@ def read_rules(path):
     return rules, libraries
 
 
+def fits(rule, name):
+    """A rule is a folder, or a file without its suffix or last words; `x/*`: the files in x."""
+    if rule.endswith("/*"):
+        return name.rpartition("/")[0] == rule[:-2]
+    return re.match(re.escape(rule) + r"(/|_|\.)", name) is not None
+
+
 def rule_of(name, rules):
-    """The longest that fits: a folder, a file's stem or first words; `x/*`: the files in x."""
-    fits = [r for r in rules if re.match(
-        r[:-1] + "[^/]+$" if r.endswith("/*") else re.escape(r) + r"(/|_|\.|$)", name)]
-    return max(fits, key=len, default=None)
+    return max((rule for rule in rules if fits(rule, name)), key=len, default=None)
 
 
 def allowed(own, kind, header, rules, libraries):
@@ -40,8 +44,8 @@ def allowed(own, kind, header, rules, libraries):
     for library, patterns in libraries.items():
         if any(fnmatch.fnmatch(header, p) for p in patterns):
             return library in seen
-    near = any(header.startswith(f"{f}/") or rule_of(header, rules) == f for f in [*folders, own])
-    return kind == '"' and own is not None and ("all" in folders or near)
+    near = own is not None and any(fits(folder, header) for folder in [*folders, own])
+    return kind == '"' and ("all" in folders or near)
 
 
 def main():

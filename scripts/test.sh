@@ -130,9 +130,13 @@ step_clang() {
     run "clang: unit tests" ctest_in build/clang -L '^unit$' --no-tests=error
 }
 
+# The model cannot be put before the functions it speaks of.
 tidy() {
-    find server pkcs11 client -name '*.c' -print0 |
-        xargs -0 -r -n 4 -P "$jobs" timeout 300 clang-tidy -p build/clang --quiet
+    local modelled=(server/base/error.c server/base/arena.c)
+    clang-tidy -p build/clang --quiet "${modelled[@]}" || return 1
+    find server pkcs11 client -name '*.c' -print0 | grep -zvxF "$(printf '%s\n' "${modelled[@]}")" |
+        xargs -0 -r -n 4 -P "$jobs" timeout 300 clang-tidy -p build/clang --quiet \
+            --extra-arg=-include --extra-arg="$PWD/scripts/tidy_model.h"
 }
 
 step_tidy() {
