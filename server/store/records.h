@@ -18,7 +18,7 @@
 
 typedef struct kv_records kv_records;
 
-enum { KV_SEAL_BYTES = 64, KV_SEAL_KEY_ID_BYTES = 16 };
+enum { KV_SEAL_BYTES = 64, KV_SEAL_KEY_ID_BYTES = 16, KV_SEAL_KEYS = 8, KV_WATCHERS = 8 };
 
 /* The seal key, lent by the composition (the store knows no token). */
 typedef struct kv_sealer {
@@ -41,6 +41,12 @@ typedef struct kv_records_config {
 kv_status kv_records_open(const kv_records_config *config, kv_records **out,
                           kv_error *err) KV_MUST_USE;
 void kv_records_close(kv_records *records);
+
+/* Accepts seals of an older seal key too (the sealer's own is accepted already). `spki`: DER,
+ * P-256. At most 8 keys, KV_BUSY beyond; KV_BAD_REQUEST for anything but P-256; the same key again
+ * is fine. */
+kv_status kv_records_add_seal_key(kv_records *records, const uint8_t key_id[KV_SEAL_KEY_ID_BYTES],
+                                  kv_slice spki, kv_error *err) KV_MUST_USE;
 
 /* Fill the key columns of `row` first. KV_NOT_FOUND; KV_INTERNAL with KV_REASON_INTEGRITY. */
 kv_status kv_records_get(kv_records *records, const kv_table *table, void *row, kv_arena *arena,

@@ -29,7 +29,7 @@ typedef struct kv_vault_row {
     int64_t updated;
     int64_t deleted;
     int64_t purge_at;
-    int64_t purging; /* being destroyed: nothing but that may happen to it any more */
+    int64_t purging;        /* being destroyed: nothing but that may happen to it any more */
     kv_slice secret_key_id; /* of the key that encrypts new secrets of this vault */
     kv_slice tags;          /* JSON object */
 } kv_vault_row;

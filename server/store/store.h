@@ -73,8 +73,9 @@ typedef struct kv_rows {
 
 typedef struct kv_store_ops {
     const char *scheme; /* "sqlite" */
-    /* Creates the schema when `create`, migrates an older one, refuses a newer one
-     * (KV_PRECONDITION). KV_UNAVAILABLE when the database cannot be reached. */
+    /* Creates the database (mode 0600) when `create` and it is not there, migrates an older schema.
+     * KV_PRECONDITION: a newer schema, a database that is not ours, or one that another server has
+     * open. KV_UNAVAILABLE when the database cannot be reached. */
     kv_status (*open)(const char *url, bool create, kv_store **out, kv_error *err);
     void (*close)(kv_store *store);
     /* `row` holds the key columns and is filled whole. KV_NOT_FOUND. */
@@ -82,15 +83,26 @@ typedef struct kv_store_ops {
                      kv_error *err);
     kv_status (*scan)(kv_store *store, const kv_scan *scan, kv_arena *arena, kv_rows *out,
                       kv_error *err);
-    /* KV_EXISTS: an inserted key or a unique index value is there already.
+    /* One transaction; counts one version, also for a change without rows.
+     * KV_EXISTS: an inserted key or a unique index value is there already.
      * KV_CONFLICT: an expected generation is not what is stored (or the row is gone).
-     * KV_UNAVAILABLE: the database is out of reach or full; nothing was changed. */
+     * KV_UNAVAILABLE: the database is out of reach or full; nothing was changed.
+     * KV_BUSY: the writer's turn did not come in time. KV_INTERNAL: the pending record's request id
+     * is there already, or a row does not fit its table. */
     kv_status (*apply)(kv_store *store, const kv_change *change, kv_store_state *state,
                        kv_error *err);
     kv_status (*state)(kv_store *store, kv_store_state *state, kv_error *err);
+    /* Hashes (table, key, generation) of every row of every sealed table anew, in the snapshot
+     * that `state` was read in: `counted` is state->digest unless somebody else changed rows.
+     * Takes microseconds a row. */
+    kv_status (*recount)(kv_store *store, uint8_t counted[KV_STORE_DIGEST_BYTES],
+                         kv_store_state *state, kv_error *err);
+    /* Records that a change stored and pending_done has not been told of, oldest first. */
     kv_status (*pending)(kv_store *store, kv_slice node, kv_arena *arena, kv_pending_row **out,
                          unsigned *count, kv_error *err);
-    /* Forgets pending records that are in the chain and synced. Cheap; may be called with many. */
+    /* Forgets pending records that are in the chain and synced. Cheap (they go with a later
+     * transaction); may be called with many. Unknown ids are ignored. After a crash some may come
+     * back, so the caller matches them by request id. */
     kv_status (*pending_done)(kv_store *store, kv_slice node, const kv_slice *request_ids,
                               unsigned count, kv_error *err);
 } kv_store_ops;

@@ -1,0 +1,330 @@
+/* records.c - the sealed view of the store. */
+#include "server/store/records.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "server/store/row.h"
+#include "server/store/schema.h"
+#include "server/store/seal.h"
+
+enum { INSTANCE_BYTES = 16, SWEEP_ROWS = 64, SWEEP_ARENA_BYTES = 64 << 20 };
+
+typedef struct watch {
+    kv_records_watcher *watcher;
+    void *context; /* borrowed */
+} watch;
+
+struct kv_records {
+    kv_records_config config;
+    uint8_t instance[INSTANCE_BYTES];
+    kv_seal_checker *checker;
+    _Atomic int64_t last_generation; /* the largest given out by this process */
+    unsigned watch_count;
+    watch watches[KV_WATCHERS];
+};
+
+kv_status kv_records_open(const kv_records_config *config, kv_records **out, kv_error *err)
+{
+    kv_records *records;
+    kv_status status;
+
+    if (config->instance.len != INSTANCE_BYTES)
+        return kv_fail(err, KV_INTERNAL, "an instance id has %d bytes", INSTANCE_BYTES);
+    records = calloc(1, sizeof(*records));
+    if (!records)
+        return kv_fail(err, KV_BUSY, "out of memory");
+
+    records->config = *config;
+    memcpy(records->instance, config->instance.data, INSTANCE_BYTES);
+    records->config.instance = kv_slice_of(records->instance, INSTANCE_BYTES);
+    records->checker = kv_seal_checker_new(records->config.instance);
+    if (records->checker)
+        status =
+            kv_seal_checker_add(records->checker, config->sealer.key_id, config->sealer.spki, err);
+    else
+        status = kv_fail(err, KV_BUSY, "out of memory");
+    if (status != KV_OK) {
+        kv_records_close(records);
+        return status;
+    }
+    *out = records;
+    return KV_OK;
+}
+
+void kv_records_close(kv_records *records)
+{
+    if (!records)
+        return;
+    kv_seal_checker_free(records->checker);
+    free(records);
+}
+
+kv_status kv_records_add_seal_key(kv_records *records, const uint8_t key_id[KV_SEAL_KEY_ID_BYTES],
+                                  kv_slice spki, kv_error *err)
+{
+    return kv_seal_checker_add(records->checker, key_id, spki, err);
+}
+
+kv_store *kv_records_store(kv_records *records)
+{
+    return records->config.store;
+}
+
+/* Tells the operator; the caller only learns that something is wrong inside. */
+static kv_status alarm_of(kv_records *records, kv_status status, const kv_error *err)
+{
+    if (status != KV_OK && err->reason == KV_REASON_INTEGRITY)
+        kv_log_write(records->config.log, KV_LOG_ERROR, "store.integrity",
+                     (kv_log_field[]){ { "detail", err->detail, 0 }, { 0 } });
+    return status;
+}
+
+/* A sound row in the wrong place: an edited index can lead a search astray. */
+static kv_status check_place(const kv_table *table, const unsigned *columns, unsigned count,
+                             const void *asked, const void *row, kv_error *err)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (!kv_row_column_equal(&table->columns[columns[i]], asked, row))
+            return kv_seal_broken(table, row, "it is not the row that was asked for", err);
+    return KV_OK;
+}
+
+static kv_status get_checked(kv_records *records, const kv_table *table, void *row, kv_arena *arena,
+                             kv_error *err)
+{
+    kv_store *store = records->config.store;
+    unsigned key[KV_TABLE_COLUMNS];
+    unsigned count = kv_table_order(table, 0, key);
+    void *found = kv_arena_alloc(arena, table->row_size);
+
+    if (!found)
+        return kv_arena_full(err);
+    memcpy(found, row, table->row_size);
+    KV_TRY(store->ops->get(store, table, found, arena, err));
+    KV_TRY(check_place(table, key, count, row, found, err));
+    if (table->sealed)
+        KV_TRY(kv_seal_check(records->checker, table, found, err));
+    memcpy(row, found, table->row_size);
+    return KV_OK;
+}
+
+kv_status kv_records_get(kv_records *records, const kv_table *table, void *row, kv_arena *arena,
+                         kv_error *err)
+{
+    return alarm_of(records, get_checked(records, table, row, arena, err), err);
+}
+
+static kv_status check_rows(kv_records *records, const kv_scan *scan, const kv_rows *rows,
+                            kv_error *err)
+{
+    const kv_table *table = scan->table;
+    unsigned order[KV_TABLE_COLUMNS];
+    const char *row = rows->rows;
+
+    (void)kv_table_order(table, scan->index, order);
+    for (unsigned i = 0; i < rows->count; i++, row += table->row_size) {
+        KV_TRY(check_place(table, order, scan->prefix, scan->from, row, err));
+        if (table->sealed)
+            KV_TRY(kv_seal_check(records->checker, table, row, err));
+    }
+    return KV_OK;
+}
+
+kv_status kv_records_scan(kv_records *records, const kv_scan *scan, kv_arena *arena, kv_rows *out,
+                          kv_error *err)
+{
+    kv_store *store = records->config.store;
+    kv_rows rows = { 0 };
+
+    KV_TRY(alarm_of(records, store->ops->scan(store, scan, arena, &rows, err), err));
+    KV_TRY(alarm_of(records, check_rows(records, scan, &rows, err), err));
+    *out = rows;
+    return KV_OK;
+}
+
+static kv_status gather(kv_change *change, kv_change_op op, kv_error *err)
+{
+    if (change->count == KV_CHANGE_OPS)
+        return kv_fail(err, KV_INTERNAL, "a change has more than %d rows", KV_CHANGE_OPS);
+    change->ops[change->count++] = op;
+    return KV_OK;
+}
+
+kv_status kv_change_insert(kv_change *change, const kv_table *table, void *row, kv_error *err)
+{
+    return gather(change, (kv_change_op){ KV_CHANGE_INSERT, table, row, 0 }, err);
+}
+
+kv_status kv_change_update(kv_change *change, const kv_table *table, void *row, kv_error *err)
+{
+    int64_t read = kv_row_head_of(row)->generation;
+
+    return gather(change, (kv_change_op){ KV_CHANGE_UPDATE, table, row, read }, err);
+}
+
+kv_status kv_change_delete(kv_change *change, const kv_table *table, void *row, kv_error *err)
+{
+    int64_t read = kv_row_head_of(row)->generation;
+
+    return gather(change, (kv_change_op){ KV_CHANGE_DELETE, table, row, read }, err);
+}
+
+static kv_status seal_row(kv_records *records, const kv_table *table, void *row, kv_arena *arena,
+                          kv_error *err)
+{
+    const kv_sealer *sealer = &records->config.sealer;
+    kv_row_head *head = kv_row_head_of(row);
+    uint8_t digest[KV_SEAL_DIGEST_BYTES], seal[KV_SEAL_BYTES];
+
+    head->seal = head->seal_key = KV_SLICE_NONE;
+    if (!table->sealed)
+        return KV_OK;
+    if (!sealer->sign)
+        return kv_fail(err, KV_UNAVAILABLE, "there is no seal key to write with");
+    KV_TRY(kv_seal_digest(records->config.instance, table, row, digest, err));
+    KV_TRY(sealer->sign(sealer->context, digest, seal, err));
+    KV_TRY(kv_arena_copy(arena, kv_slice_of(seal, sizeof(seal)), &head->seal, err));
+    return kv_arena_copy(arena, kv_slice_of(sealer->key_id, KV_SEAL_KEY_ID_BYTES), &head->seal_key,
+                         err);
+}
+
+/* Larger than `read`, than the time in microseconds, and than any given out before: a key that is
+ * deleted and used again within one tick of the clock does not meet an old generation either. */
+static int64_t next_generation(kv_records *records, int64_t read)
+{
+    int64_t now = kv_clock_now_ms(records->config.clock) * 1000;
+    int64_t least = read + 1 > now ? read + 1 : now;
+    int64_t last = atomic_load(&records->last_generation);
+    int64_t next;
+
+    do {
+        next = least > last ? least : last + 1;
+    } while (!atomic_compare_exchange_weak(&records->last_generation, &last, next));
+    return next;
+}
+
+kv_status kv_records_seal(kv_records *records, kv_change *change, kv_arena *arena, kv_error *err)
+{
+    for (unsigned i = 0; i < change->count; i++) {
+        const kv_change_op *op = &change->ops[i];
+        void *row = (void *)op->row; /* kv_change_insert and kv_change_update got it to write to */
+
+        if (op->kind == KV_CHANGE_DELETE)
+            continue;
+        kv_row_head_of(row)->generation = next_generation(records, op->expected);
+        KV_TRY(seal_row(records, op->table, row, arena, err));
+    }
+    return KV_OK;
+}
+
+static bool is_sealed(const kv_change_op *op)
+{
+    const kv_row_head *head = kv_row_head_const(op->row);
+
+    if (op->kind == KV_CHANGE_DELETE)
+        return true;
+    return head->generation > op->expected &&
+           (!op->table->sealed || head->seal.len == KV_SEAL_BYTES);
+}
+
+kv_status kv_records_apply(kv_records *records, const kv_change *change, kv_store_state *state,
+                           kv_error *err)
+{
+    kv_store *store = records->config.store;
+    kv_store_state after;
+
+    for (unsigned i = 0; i < change->count; i++)
+        if (!is_sealed(&change->ops[i]))
+            return kv_fail(err, KV_INTERNAL, "a row of %s was not sealed",
+                           change->ops[i].table->name);
+    KV_TRY(alarm_of(records, store->ops->apply(store, change, &after, err), err));
+    if (state)
+        *state = after;
+    for (unsigned i = 0; i < records->watch_count; i++)
+        records->watches[i].watcher(records->watches[i].context, change);
+    return KV_OK;
+}
+
+kv_status kv_records_watch(kv_records *records, kv_records_watcher *watcher, void *context,
+                           kv_error *err)
+{
+    if (records->watch_count == KV_WATCHERS)
+        return kv_fail(err, KV_INTERNAL, "there are more than %d watchers", KV_WATCHERS);
+    records->watches[records->watch_count++] = (watch){ watcher, context };
+    return KV_OK;
+}
+
+/* One page of a sweep: `last` keeps the key of the last row for the next one. */
+static kv_status sweep_page(kv_records *records, const kv_table *table, kv_arena *arena,
+                            kv_arena *keep, void *last, bool *more, kv_error *err)
+{
+    kv_scan scan = { .table = table, .from = last, .after = *more, .limit = SWEEP_ROWS };
+    kv_rows rows = { 0 };
+    const char *end;
+
+    KV_TRY(kv_records_scan(records, &scan, arena, &rows, err));
+    *more = rows.more;
+    if (!rows.more)
+        return KV_OK;
+
+    end = (const char *)rows.rows + (rows.count - 1) * table->row_size;
+    memcpy(last, end, table->row_size);
+    kv_arena_cleanup(keep);
+    for (unsigned i = 0; i < table->key_count; i++) {
+        const kv_column *column = &table->columns[i];
+        kv_slice copy;
+
+        if (column->kind == KV_COLUMN_INTEGER)
+            continue;
+        KV_TRY(kv_arena_copy(keep, kv_row_slice(column, end), &copy, err));
+        kv_row_set_slice(column, last, copy);
+    }
+    return KV_OK;
+}
+
+static kv_status sweep_table(kv_records *records, const kv_table *table, kv_error *err)
+{
+    KV_AUTO(kv_arena) base = KV_ARENA(1 << 16);
+    KV_AUTO(kv_arena) keep = KV_ARENA(1 << 20);
+    void *last = kv_arena_alloc(&base, table->row_size);
+    bool more = false;
+
+    if (!last)
+        return kv_arena_full(err);
+    do {
+        KV_AUTO(kv_arena) page = KV_ARENA(SWEEP_ARENA_BYTES);
+
+        KV_TRY(sweep_page(records, table, &page, &keep, last, &more, err));
+    } while (more);
+    return KV_OK;
+}
+
+static kv_status compare_set(kv_records *records, kv_error *err)
+{
+    kv_store *store = records->config.store;
+    uint8_t counted[KV_STORE_DIGEST_BYTES];
+    kv_store_state state;
+
+    KV_TRY(store->ops->recount(store, counted, &state, err));
+    if (memcmp(counted, state.digest, sizeof(counted)) == 0)
+        return KV_OK;
+    kv_fail(err, KV_INTERNAL, "stored data failed its integrity check");
+    kv_because(err, KV_REASON_INTEGRITY);
+    kv_note(err,
+            "rows were taken away, added or put back: the set of rows is not the one of "
+            "version %lld",
+            (long long)state.version);
+    return alarm_of(records, err->status, err);
+}
+
+kv_status kv_records_sweep(kv_records *records, const kv_table *const *tables, kv_error *err)
+{
+    const kv_table *const *end = tables ? NULL : kv_tables + kv_tables_count;
+
+    for (const kv_table *const *table = tables ? tables : kv_tables; table != end && *table;
+         table++)
+        if ((*table)->sealed)
+            KV_TRY(sweep_table(records, *table, err));
+    return tables ? KV_OK : compare_set(records, err);
+}

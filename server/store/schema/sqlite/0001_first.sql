@@ -1,0 +1,315 @@
+-- The state of the store: one row. The multiset is 1024 lanes of 16 bits, see multiset.h.
+CREATE TABLE "schema_version" (
+    "version" INTEGER NOT NULL PRIMARY KEY,
+    "applied" INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE "store_state" (
+    "id" INTEGER NOT NULL PRIMARY KEY,
+    "version" INTEGER NOT NULL,
+    "multiset" BLOB NOT NULL
+) STRICT;
+INSERT INTO "store_state" ("id", "version", "multiset") VALUES (1, 0, zeroblob(2048));
+
+-- Audit records of changes that are not yet in the chain.
+CREATE TABLE "audit_pending" (
+    "node" BLOB NOT NULL,
+    "request_id" BLOB NOT NULL,
+    "record" BLOB NOT NULL,
+    "version" INTEGER NOT NULL,
+    "digest" BLOB NOT NULL,
+    PRIMARY KEY ("node", "request_id")
+) STRICT;
+
+-- What follows are the tables of schema.h.
+CREATE TABLE "instance" (
+    "id" INTEGER NOT NULL,
+    "instance" BLOB NOT NULL,
+    "created" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("id")
+) STRICT;
+
+CREATE TABLE "vaults" (
+    "name" TEXT NOT NULL,
+    "uid" BLOB NOT NULL,
+    "display_name" TEXT NOT NULL,
+    "retention_days" INTEGER NOT NULL,
+    "purge_protection" INTEGER NOT NULL,
+    "default_exportable" INTEGER NOT NULL,
+    "created" INTEGER NOT NULL,
+    "updated" INTEGER NOT NULL,
+    "deleted" INTEGER NOT NULL,
+    "purge_at" INTEGER NOT NULL,
+    "purging" INTEGER NOT NULL,
+    "secret_key_id" BLOB NOT NULL,
+    "tags" TEXT NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("name")
+) STRICT;
+
+CREATE TABLE "objects" (
+    "vault_uid" BLOB NOT NULL,
+    "collection" INTEGER NOT NULL,
+    "name" TEXT NOT NULL,
+    "display_name" TEXT NOT NULL,
+    "uid" BLOB NOT NULL,
+    "current" TEXT NOT NULL,
+    "managed" INTEGER NOT NULL,
+    "created" INTEGER NOT NULL,
+    "deleted" INTEGER NOT NULL,
+    "purge_at" INTEGER NOT NULL,
+    "purging" INTEGER NOT NULL,
+    "deleted_by" BLOB NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("vault_uid", "collection", "name")
+) STRICT;
+CREATE INDEX "objects_by_uid" ON "objects" ("uid", "vault_uid", "collection", "name");
+
+CREATE TABLE "key_versions" (
+    "object_uid" BLOB NOT NULL,
+    "version" TEXT NOT NULL,
+    "vault_uid" BLOB NOT NULL,
+    "created" INTEGER NOT NULL,
+    "updated" INTEGER NOT NULL,
+    "enabled" INTEGER NOT NULL,
+    "not_before" INTEGER NOT NULL,
+    "expires" INTEGER NOT NULL,
+    "kind" TEXT NOT NULL,
+    "key_ops" INTEGER NOT NULL,
+    "key_id" BLOB NOT NULL,
+    "spki" BLOB NOT NULL,
+    "managed" INTEGER NOT NULL,
+    "exportable" INTEGER NOT NULL,
+    "imported" INTEGER NOT NULL,
+    "attested" INTEGER NOT NULL,
+    "token" TEXT NOT NULL,
+    "tags" TEXT NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("object_uid", "version")
+) STRICT;
+CREATE INDEX "key_versions_by_key_id" ON "key_versions" ("key_id", "object_uid", "version");
+
+CREATE TABLE "secret_versions" (
+    "object_uid" BLOB NOT NULL,
+    "version" TEXT NOT NULL,
+    "vault_uid" BLOB NOT NULL,
+    "created" INTEGER NOT NULL,
+    "updated" INTEGER NOT NULL,
+    "enabled" INTEGER NOT NULL,
+    "not_before" INTEGER NOT NULL,
+    "expires" INTEGER NOT NULL,
+    "content_type" TEXT NOT NULL,
+    "managed" INTEGER NOT NULL,
+    "key_id" BLOB NOT NULL,
+    "ciphertext" BLOB NOT NULL,
+    "tags" TEXT NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("object_uid", "version")
+) STRICT;
+
+CREATE TABLE "certificate_versions" (
+    "object_uid" BLOB NOT NULL,
+    "version" TEXT NOT NULL,
+    "vault_uid" BLOB NOT NULL,
+    "created" INTEGER NOT NULL,
+    "updated" INTEGER NOT NULL,
+    "enabled" INTEGER NOT NULL,
+    "not_before" INTEGER NOT NULL,
+    "expires" INTEGER NOT NULL,
+    "der" BLOB NOT NULL,
+    "chain" BLOB NOT NULL,
+    "sha1" BLOB NOT NULL,
+    "sha256" BLOB NOT NULL,
+    "serial" TEXT NOT NULL,
+    "subject" TEXT NOT NULL,
+    "issuer" TEXT NOT NULL,
+    "tags" TEXT NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("object_uid", "version")
+) STRICT;
+CREATE INDEX "certificate_versions_by_sha1" ON "certificate_versions" ("vault_uid", "sha1", "object_uid", "version");
+CREATE INDEX "certificate_versions_by_sha256" ON "certificate_versions" ("vault_uid", "sha256", "object_uid", "version");
+
+CREATE TABLE "policies" (
+    "object_uid" BLOB NOT NULL,
+    "policy" TEXT NOT NULL,
+    "created" INTEGER NOT NULL,
+    "updated" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("object_uid")
+) STRICT;
+
+CREATE TABLE "operations" (
+    "object_uid" BLOB NOT NULL,
+    "vault_uid" BLOB NOT NULL,
+    "request_id" TEXT NOT NULL,
+    "state" TEXT NOT NULL,
+    "issuer" TEXT NOT NULL,
+    "version" TEXT NOT NULL,
+    "key_id" BLOB NOT NULL,
+    "spki" BLOB NOT NULL,
+    "policy" TEXT NOT NULL,
+    "attributes" TEXT NOT NULL,
+    "csr" BLOB NOT NULL,
+    "status_details" TEXT NOT NULL,
+    "error_code" TEXT NOT NULL,
+    "error_message" TEXT NOT NULL,
+    "requested_by" BLOB NOT NULL,
+    "cancellation_requested" INTEGER NOT NULL,
+    "created" INTEGER NOT NULL,
+    "updated" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("object_uid")
+) STRICT;
+CREATE INDEX "operations_by_state" ON "operations" ("state", "object_uid");
+
+CREATE TABLE "token_objects" (
+    "key_id" BLOB NOT NULL,
+    "state" TEXT NOT NULL,
+    "duty" INTEGER NOT NULL,
+    "token" TEXT NOT NULL,
+    "class" TEXT NOT NULL,
+    "kind" TEXT NOT NULL,
+    "spki" BLOB NOT NULL,
+    "node" BLOB NOT NULL,
+    "lease_until" INTEGER NOT NULL,
+    "owner_uid" BLOB NOT NULL,
+    "created" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("key_id")
+) STRICT;
+CREATE INDEX "token_objects_by_state" ON "token_objects" ("state", "key_id");
+CREATE INDEX "token_objects_by_owner" ON "token_objects" ("owner_uid", "key_id");
+
+CREATE TABLE "key_uses" (
+    "key_id" BLOB NOT NULL,
+    "reserved" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("key_id")
+) STRICT;
+
+CREATE TABLE "principals" (
+    "id" BLOB NOT NULL,
+    "name" TEXT NOT NULL,
+    "name_lower" TEXT NOT NULL,
+    "kind" INTEGER NOT NULL,
+    "epoch" INTEGER NOT NULL,
+    "grants_digest" BLOB NOT NULL,
+    "granted_ever" INTEGER NOT NULL,
+    "disabled" INTEGER NOT NULL,
+    "home_vault" TEXT NOT NULL,
+    "created" INTEGER NOT NULL,
+    "updated" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("id")
+) STRICT;
+CREATE UNIQUE INDEX "principals_by_name" ON "principals" ("name_lower");
+
+CREATE TABLE "credentials" (
+    "id" BLOB NOT NULL,
+    "principal_id" BLOB NOT NULL,
+    "match" TEXT NOT NULL,
+    "kind" INTEGER NOT NULL,
+    "certificate" BLOB NOT NULL,
+    "vault" TEXT NOT NULL,
+    "not_after" INTEGER NOT NULL,
+    "registered_by" BLOB NOT NULL,
+    "created" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("id")
+) STRICT;
+CREATE UNIQUE INDEX "credentials_by_match" ON "credentials" ("match");
+CREATE INDEX "credentials_by_principal" ON "credentials" ("principal_id", "id");
+CREATE INDEX "credentials_by_vault" ON "credentials" ("vault", "id");
+
+CREATE TABLE "slots" (
+    "owner" TEXT NOT NULL,
+    "slot" INTEGER NOT NULL,
+    "credential_id" BLOB NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("owner", "slot")
+) STRICT;
+CREATE INDEX "slots_by_credential" ON "slots" ("credential_id", "owner", "slot");
+
+CREATE TABLE "assignments" (
+    "principal_id" BLOB NOT NULL,
+    "id" BLOB NOT NULL,
+    "role" TEXT NOT NULL,
+    "scope" TEXT NOT NULL,
+    "ends_at" INTEGER NOT NULL,
+    "created" INTEGER NOT NULL,
+    "created_by" BLOB NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("principal_id", "id")
+) STRICT;
+CREATE INDEX "assignments_by_scope" ON "assignments" ("scope", "principal_id", "id");
+
+CREATE TABLE "revocations" (
+    "jti" BLOB NOT NULL,
+    "until" INTEGER NOT NULL,
+    "created" INTEGER NOT NULL,
+    "revoked_by" BLOB NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("jti")
+) STRICT;
+CREATE INDEX "revocations_by_until" ON "revocations" ("until", "jti");
+
+CREATE TABLE "signers" (
+    "kid" TEXT NOT NULL,
+    "purpose" TEXT NOT NULL,
+    "key_id" BLOB NOT NULL,
+    "spki" BLOB NOT NULL,
+    "created" INTEGER NOT NULL,
+    "sign_until" INTEGER NOT NULL,
+    "verify_until" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("kid")
+) STRICT;
+
+CREATE TABLE "segments" (
+    "id" INTEGER NOT NULL,
+    "first" INTEGER NOT NULL,
+    "last" INTEGER NOT NULL,
+    "hash" BLOB NOT NULL,
+    "signer" TEXT NOT NULL,
+    "signature" BLOB NOT NULL,
+    "closed" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("id")
+) STRICT;
+

@@ -1,0 +1,405 @@
+/* tables.c - every table of the schema as data. */
+/* shape: table */
+#include "server/store/schema.h"
+
+#include "server/base/compiler.h"
+
+#define INTEGER(row, member)                              \
+    {                                                     \
+#member, KV_COLUMN_INTEGER, offsetof(row, member) \
+    }
+#define TEXT(row, member)                              \
+    {                                                  \
+#member, KV_COLUMN_TEXT, offsetof(row, member) \
+    }
+#define BLOB(row, member)                              \
+    {                                                  \
+#member, KV_COLUMN_BLOB, offsetof(row, member) \
+    }
+
+/* clang-format off */
+
+const kv_table kv_table_instance = {
+    .name = "instance",
+    .row_size = sizeof(kv_instance_row),
+    .sealed = true,
+    .key_count = 1,
+    .column_count = 3,
+    .columns = {
+        INTEGER(kv_instance_row, id),
+        BLOB(kv_instance_row, instance),
+        INTEGER(kv_instance_row, created),
+    },
+};
+
+const kv_table kv_table_vaults = {
+    .name = "vaults",
+    .row_size = sizeof(kv_vault_row),
+    .sealed = true,
+    .key_count = 1,
+    .column_count = 13,
+    .columns = {
+        TEXT(kv_vault_row, name),
+        BLOB(kv_vault_row, uid),
+        TEXT(kv_vault_row, display_name),
+        INTEGER(kv_vault_row, retention_days),
+        INTEGER(kv_vault_row, purge_protection),
+        INTEGER(kv_vault_row, default_exportable),
+        INTEGER(kv_vault_row, created),
+        INTEGER(kv_vault_row, updated),
+        INTEGER(kv_vault_row, deleted),
+        INTEGER(kv_vault_row, purge_at),
+        INTEGER(kv_vault_row, purging),
+        BLOB(kv_vault_row, secret_key_id),
+        TEXT(kv_vault_row, tags),
+    },
+};
+
+const kv_table kv_table_objects = {
+    .name = "objects",
+    .row_size = sizeof(kv_object_row),
+    .sealed = true,
+    .key_count = 3,
+    .column_count = 12,
+    .columns = {
+        BLOB(kv_object_row, vault_uid),
+        INTEGER(kv_object_row, collection),
+        TEXT(kv_object_row, name),
+        TEXT(kv_object_row, display_name),
+        BLOB(kv_object_row, uid),
+        TEXT(kv_object_row, current),
+        INTEGER(kv_object_row, managed),
+        INTEGER(kv_object_row, created),
+        INTEGER(kv_object_row, deleted),
+        INTEGER(kv_object_row, purge_at),
+        INTEGER(kv_object_row, purging),
+        BLOB(kv_object_row, deleted_by),
+    },
+    .index_count = 1,
+    .indexes = {
+        { "objects_by_uid", false, 1, { 4 } }, /* uid */
+    },
+};
+
+const kv_table kv_table_key_versions = {
+    .name = "key_versions",
+    .row_size = sizeof(kv_key_version_row),
+    .sealed = true,
+    .key_count = 2,
+    .column_count = 18,
+    .columns = {
+        BLOB(kv_key_version_row, object_uid),
+        TEXT(kv_key_version_row, version),
+        BLOB(kv_key_version_row, vault_uid),
+        INTEGER(kv_key_version_row, created),
+        INTEGER(kv_key_version_row, updated),
+        INTEGER(kv_key_version_row, enabled),
+        INTEGER(kv_key_version_row, not_before),
+        INTEGER(kv_key_version_row, expires),
+        TEXT(kv_key_version_row, kind),
+        INTEGER(kv_key_version_row, key_ops),
+        BLOB(kv_key_version_row, key_id),
+        BLOB(kv_key_version_row, spki),
+        INTEGER(kv_key_version_row, managed),
+        INTEGER(kv_key_version_row, exportable),
+        INTEGER(kv_key_version_row, imported),
+        INTEGER(kv_key_version_row, attested),
+        TEXT(kv_key_version_row, token),
+        TEXT(kv_key_version_row, tags),
+    },
+    .index_count = 1,
+    .indexes = {
+        { "key_versions_by_key_id", false, 1, { 10 } }, /* key_id */
+    },
+};
+
+const kv_table kv_table_secret_versions = {
+    .name = "secret_versions",
+    .row_size = sizeof(kv_secret_version_row),
+    .sealed = true,
+    .key_count = 2,
+    .column_count = 13,
+    .columns = {
+        BLOB(kv_secret_version_row, object_uid),
+        TEXT(kv_secret_version_row, version),
+        BLOB(kv_secret_version_row, vault_uid),
+        INTEGER(kv_secret_version_row, created),
+        INTEGER(kv_secret_version_row, updated),
+        INTEGER(kv_secret_version_row, enabled),
+        INTEGER(kv_secret_version_row, not_before),
+        INTEGER(kv_secret_version_row, expires),
+        TEXT(kv_secret_version_row, content_type),
+        INTEGER(kv_secret_version_row, managed),
+        BLOB(kv_secret_version_row, key_id),
+        BLOB(kv_secret_version_row, ciphertext),
+        TEXT(kv_secret_version_row, tags),
+    },
+};
+
+const kv_table kv_table_certificate_versions = {
+    .name = "certificate_versions",
+    .row_size = sizeof(kv_certificate_version_row),
+    .sealed = true,
+    .key_count = 2,
+    .column_count = 16,
+    .columns = {
+        BLOB(kv_certificate_version_row, object_uid),
+        TEXT(kv_certificate_version_row, version),
+        BLOB(kv_certificate_version_row, vault_uid),
+        INTEGER(kv_certificate_version_row, created),
+        INTEGER(kv_certificate_version_row, updated),
+        INTEGER(kv_certificate_version_row, enabled),
+        INTEGER(kv_certificate_version_row, not_before),
+        INTEGER(kv_certificate_version_row, expires),
+        BLOB(kv_certificate_version_row, der),
+        BLOB(kv_certificate_version_row, chain),
+        BLOB(kv_certificate_version_row, sha1),
+        BLOB(kv_certificate_version_row, sha256),
+        TEXT(kv_certificate_version_row, serial),
+        TEXT(kv_certificate_version_row, subject),
+        TEXT(kv_certificate_version_row, issuer),
+        TEXT(kv_certificate_version_row, tags),
+    },
+    .index_count = 2,
+    .indexes = {
+        { "certificate_versions_by_sha1", false, 2, { 2, 10 } }, /* vault_uid, sha1 */
+        { "certificate_versions_by_sha256", false, 2, { 2, 11 } }, /* vault_uid, sha256 */
+    },
+};
+
+const kv_table kv_table_policies = {
+    .name = "policies",
+    .row_size = sizeof(kv_policy_row),
+    .sealed = true,
+    .key_count = 1,
+    .column_count = 4,
+    .columns = {
+        BLOB(kv_policy_row, object_uid),
+        TEXT(kv_policy_row, policy),
+        INTEGER(kv_policy_row, created),
+        INTEGER(kv_policy_row, updated),
+    },
+};
+
+const kv_table kv_table_operations = {
+    .name = "operations",
+    .row_size = sizeof(kv_operation_row),
+    .sealed = true,
+    .key_count = 1,
+    .column_count = 18,
+    .columns = {
+        BLOB(kv_operation_row, object_uid),
+        BLOB(kv_operation_row, vault_uid),
+        TEXT(kv_operation_row, request_id),
+        TEXT(kv_operation_row, state),
+        TEXT(kv_operation_row, issuer),
+        TEXT(kv_operation_row, version),
+        BLOB(kv_operation_row, key_id),
+        BLOB(kv_operation_row, spki),
+        TEXT(kv_operation_row, policy),
+        TEXT(kv_operation_row, attributes),
+        BLOB(kv_operation_row, csr),
+        TEXT(kv_operation_row, status_details),
+        TEXT(kv_operation_row, error_code),
+        TEXT(kv_operation_row, error_message),
+        BLOB(kv_operation_row, requested_by),
+        INTEGER(kv_operation_row, cancellation_requested),
+        INTEGER(kv_operation_row, created),
+        INTEGER(kv_operation_row, updated),
+    },
+    .index_count = 1,
+    .indexes = {
+        { "operations_by_state", false, 2, { 3, 0 } }, /* state, object_uid */
+    },
+};
+
+const kv_table kv_table_token_objects = {
+    .name = "token_objects",
+    .row_size = sizeof(kv_token_object_row),
+    .sealed = true,
+    .key_count = 1,
+    .column_count = 11,
+    .columns = {
+        BLOB(kv_token_object_row, key_id),
+        TEXT(kv_token_object_row, state),
+        INTEGER(kv_token_object_row, duty),
+        TEXT(kv_token_object_row, token),
+        TEXT(kv_token_object_row, class),
+        TEXT(kv_token_object_row, kind),
+        BLOB(kv_token_object_row, spki),
+        BLOB(kv_token_object_row, node),
+        INTEGER(kv_token_object_row, lease_until),
+        BLOB(kv_token_object_row, owner_uid),
+        INTEGER(kv_token_object_row, created),
+    },
+    .index_count = 2,
+    .indexes = {
+        { "token_objects_by_state", false, 2, { 1, 0 } }, /* state, key_id */
+        { "token_objects_by_owner", false, 1, { 9 } }, /* owner_uid */
+    },
+};
+
+const kv_table kv_table_key_uses = {
+    .name = "key_uses",
+    .row_size = sizeof(kv_key_use_row),
+    .sealed = true,
+    .key_count = 1,
+    .column_count = 2,
+    .columns = {
+        BLOB(kv_key_use_row, key_id),
+        INTEGER(kv_key_use_row, reserved),
+    },
+};
+
+const kv_table kv_table_principals = {
+    .name = "principals",
+    .row_size = sizeof(kv_principal_row),
+    .sealed = true,
+    .key_count = 1,
+    .column_count = 11,
+    .columns = {
+        BLOB(kv_principal_row, id),
+        TEXT(kv_principal_row, name),
+        TEXT(kv_principal_row, name_lower),
+        INTEGER(kv_principal_row, kind),
+        INTEGER(kv_principal_row, epoch),
+        BLOB(kv_principal_row, grants_digest),
+        INTEGER(kv_principal_row, granted_ever),
+        INTEGER(kv_principal_row, disabled),
+        TEXT(kv_principal_row, home_vault),
+        INTEGER(kv_principal_row, created),
+        INTEGER(kv_principal_row, updated),
+    },
+    .index_count = 1,
+    .indexes = {
+        { "principals_by_name", true, 1, { 2 } }, /* name_lower */
+    },
+};
+
+const kv_table kv_table_credentials = {
+    .name = "credentials",
+    .row_size = sizeof(kv_credential_row),
+    .sealed = true,
+    .key_count = 1,
+    .column_count = 9,
+    .columns = {
+        BLOB(kv_credential_row, id),
+        BLOB(kv_credential_row, principal_id),
+        TEXT(kv_credential_row, match),
+        INTEGER(kv_credential_row, kind),
+        BLOB(kv_credential_row, certificate),
+        TEXT(kv_credential_row, vault),
+        INTEGER(kv_credential_row, not_after),
+        BLOB(kv_credential_row, registered_by),
+        INTEGER(kv_credential_row, created),
+    },
+    .index_count = 3,
+    .indexes = {
+        { "credentials_by_match", true, 1, { 2 } }, /* match */
+        { "credentials_by_principal", false, 1, { 1 } }, /* principal_id */
+        { "credentials_by_vault", false, 1, { 5 } }, /* vault */
+    },
+};
+
+const kv_table kv_table_slots = {
+    .name = "slots",
+    .row_size = sizeof(kv_slot_row),
+    .sealed = true,
+    .key_count = 2,
+    .column_count = 3,
+    .columns = {
+        TEXT(kv_slot_row, owner),
+        INTEGER(kv_slot_row, slot),
+        BLOB(kv_slot_row, credential_id),
+    },
+    .index_count = 1,
+    .indexes = {
+        { "slots_by_credential", false, 1, { 2 } }, /* credential_id */
+    },
+};
+
+const kv_table kv_table_assignments = {
+    .name = "assignments",
+    .row_size = sizeof(kv_assignment_row),
+    .sealed = false,
+    .key_count = 2,
+    .column_count = 7,
+    .columns = {
+        BLOB(kv_assignment_row, principal_id),
+        BLOB(kv_assignment_row, id),
+        TEXT(kv_assignment_row, role),
+        TEXT(kv_assignment_row, scope),
+        INTEGER(kv_assignment_row, ends_at),
+        INTEGER(kv_assignment_row, created),
+        BLOB(kv_assignment_row, created_by),
+    },
+    .index_count = 1,
+    .indexes = {
+        { "assignments_by_scope", false, 1, { 3 } }, /* scope */
+    },
+};
+
+const kv_table kv_table_revocations = {
+    .name = "revocations",
+    .row_size = sizeof(kv_revocation_row),
+    .sealed = true,
+    .key_count = 1,
+    .column_count = 4,
+    .columns = {
+        BLOB(kv_revocation_row, jti),
+        INTEGER(kv_revocation_row, until),
+        INTEGER(kv_revocation_row, created),
+        BLOB(kv_revocation_row, revoked_by),
+    },
+    .index_count = 1,
+    .indexes = {
+        { "revocations_by_until", false, 1, { 1 } }, /* until */
+    },
+};
+
+const kv_table kv_table_signers = {
+    .name = "signers",
+    .row_size = sizeof(kv_signer_row),
+    .sealed = true,
+    .key_count = 1,
+    .column_count = 7,
+    .columns = {
+        TEXT(kv_signer_row, kid),
+        TEXT(kv_signer_row, purpose),
+        BLOB(kv_signer_row, key_id),
+        BLOB(kv_signer_row, spki),
+        INTEGER(kv_signer_row, created),
+        INTEGER(kv_signer_row, sign_until),
+        INTEGER(kv_signer_row, verify_until),
+    },
+};
+
+const kv_table kv_table_segments = {
+    .name = "segments",
+    .row_size = sizeof(kv_segment_row),
+    .sealed = false,
+    .key_count = 1,
+    .column_count = 7,
+    .columns = {
+        INTEGER(kv_segment_row, id),
+        INTEGER(kv_segment_row, first),
+        INTEGER(kv_segment_row, last),
+        BLOB(kv_segment_row, hash),
+        TEXT(kv_segment_row, signer),
+        BLOB(kv_segment_row, signature),
+        INTEGER(kv_segment_row, closed),
+    },
+};
+
+/* clang-format on */
+
+const kv_table *const kv_tables[] = {
+    &kv_table_instance,     &kv_table_vaults,          &kv_table_objects,
+    &kv_table_key_versions, &kv_table_secret_versions, &kv_table_certificate_versions,
+    &kv_table_policies,     &kv_table_operations,      &kv_table_token_objects,
+    &kv_table_key_uses,     &kv_table_principals,      &kv_table_credentials,
+    &kv_table_slots,        &kv_table_assignments,     &kv_table_revocations,
+    &kv_table_signers,      &kv_table_segments,
+};
+
+const size_t kv_tables_count = KV_COUNT(kv_tables);
