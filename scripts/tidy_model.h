@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <uthash.h>
+
 #include "server/base/arena.h"
 #include "server/base/error.h"
 
@@ -15,3 +17,7 @@
 #define kv_because(err, reason) ((void)kv_because(err, reason), KV_INTERNAL)
 #define kv_note(err, ...)       ((void)kv_note(err, __VA_ARGS__), KV_INTERNAL)
 #define kv_arena_full(err)      ((void)kv_arena_full(err), KV_BUSY)
+
+/* The analyser loses its way in the buckets and thinks that what was taken out is still in. */
+#undef HASH_DELETE
+#define HASH_DELETE(hh, head, del) ((head) = DECLTYPE(head)((del)->hh.next))
