@@ -40,7 +40,7 @@ usage() {
 
 # run NAME COMMAND...: the seconds it took, or all it said and the end.
 run() {
-    local name=$1 log=build/log/${1//[^a-z_-]/}.log begin=$SECONDS
+    local name=$1 log=build/log/${1//[^a-z_-]/-}.log begin=$SECONDS
     shift
     printf '%-42s' "$name"
     if ! "$@" >"$log" 2>&1; then
