@@ -112,10 +112,9 @@ step_static() {
 }
 
 step_cppcheck() {
-    mkdir -p build/cppcheck
     run "cppcheck" cppcheck --enable=warning,performance,portability --error-exitcode=1 --quiet \
         --inline-suppr --suppressions-list=scripts/cppcheck.txt --std=c11 --library=posix \
-        -D__GNUC__ -D_GNU_SOURCE -I . --cppcheck-build-dir=build/cppcheck -j "$jobs" \
+        --library=scripts/cppcheck.cfg -D__GNUC__ -D_GNU_SOURCE -I . -j "$jobs" \
         server pkcs11 client
 }
 

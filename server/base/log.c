@@ -98,9 +98,11 @@ static bool add_value(line *out, const kv_log_field *field)
 {
     char number[24];
 
-    if (!field->text)
-        return add(out, number,
-                   (size_t)snprintf(number, sizeof(number), "%lld", (long long)field->number));
+    if (!field->text) {
+        int len = snprintf(number, sizeof(number), "%lld", (long long)field->number);
+
+        return add(out, number, (size_t)len);
+    }
     if (!add_quoted(out, field->text)) {
         out->text[out->len++] = '"';
         out->full = true;
