@@ -186,7 +186,7 @@ const kv_table kv_table_operations = {
     .row_size = sizeof(kv_operation_row),
     .sealed = true,
     .key_count = 1,
-    .column_count = 18,
+    .column_count = 19,
     .columns = {
         BLOB(kv_operation_row, object_uid),
         BLOB(kv_operation_row, vault_uid),
@@ -202,6 +202,7 @@ const kv_table kv_table_operations = {
         TEXT(kv_operation_row, status_details),
         TEXT(kv_operation_row, error_code),
         TEXT(kv_operation_row, error_message),
+        TEXT(kv_operation_row, warnings),
         BLOB(kv_operation_row, requested_by),
         INTEGER(kv_operation_row, cancellation_requested),
         INTEGER(kv_operation_row, created),

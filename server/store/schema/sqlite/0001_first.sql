@@ -169,6 +169,7 @@ CREATE TABLE "operations" (
     "status_details" TEXT NOT NULL,
     "error_code" TEXT NOT NULL,
     "error_message" TEXT NOT NULL,
+    "warnings" TEXT NOT NULL,
     "requested_by" BLOB NOT NULL,
     "cancellation_requested" INTEGER NOT NULL,
     "created" INTEGER NOT NULL,
