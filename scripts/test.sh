@@ -13,7 +13,7 @@
 #           clang      clang, warnings as errors: unit tests
 #           tidy       clang-tidy over server, pkcs11 and client
 #           tsan       gcc with ThreadSanitizer: every test not labelled no-tsan
-#           release    optimised and hardened: the tests labelled release
+#           release    optimised and hardened: the tests labelled release, against its programs
 #           libfuzzer  clang: every fuzz target for KV_FUZZ_SECONDS
 #
 # Environment   KV_FUZZ_SECONDS=10     how long each fuzz target runs
@@ -52,20 +52,20 @@ run() {
     printf '%5d s\n' $((SECONDS - begin))
 }
 
-# build PRESET [CMAKE ARGUMENTS]: configures once; Ninja configures again when it has to.
+# build PRESET [TARGET]: configures once; Ninja configures again when it has to.
 build() {
-    local preset=$1 directory=build/$1
-    shift
+    local preset=$1 target=${2:-all} directory=build/$1
     if [ ! -f "$directory/build.ninja" ]; then
         case $preset in
         clang)
             run "$preset: configure" cmake -S . -B "$directory" -G Ninja \
-                -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang "$@"
+                -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang
             ;;
-        *) run "$preset: configure" cmake --preset "$preset" "$@" ;;
+        release) run "$preset: configure" cmake --preset "$preset" -DKV_TESTS=OFF ;;
+        *) run "$preset: configure" cmake --preset "$preset" ;;
         esac
     fi
-    run "$preset: build" cmake --build "$directory" -j "$jobs"
+    run "$preset: build" cmake --build "$directory" -j "$jobs" --target "$target"
 }
 
 ctest_in() {
@@ -149,9 +149,12 @@ step_tsan() {
         --timeout 300 -L '^(unit|contract|replay|live)$' -LE '^no-tsan$' --no-tests=error
 }
 
+# These tests start programs, and take them from KV_BUILD when it is set.
 step_release() {
     build release
-    run "release: ctest" ctest_in build/release -L '^release$' --no-tests=ignore
+    build dev
+    KV_BUILD=$PWD/build/release run "release: ctest" ctest_in build/dev -L '^release$' \
+        --no-tests=ignore
 }
 
 # Seeds are in tests/fuzz/<folder>/corpus/<target>; what is found on top stays under build/fuzz.
@@ -166,7 +169,7 @@ fuzz_one() {
 
 step_libfuzzer() {
     local target
-    build fuzz
+    build fuzz fuzz_targets
     find build/fuzz/tests/fuzz -type f -name 'fuzz_*' -perm -u+x 2>/dev/null | sort \
         >build/log/fuzz-targets
     while read -r target; do
