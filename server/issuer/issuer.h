@@ -106,3 +106,10 @@ kv_status kv_issuer_fetch(const kv_issuer *issuer, const kv_issuer_order *order,
                           kv_issuer_answer *out, kv_error *err) KV_MUST_USE;
 kv_status kv_issuer_cancel(const kv_issuer *issuer, const kv_issuer_order *order,
                            kv_issuer_answer *out, kv_error *err) KV_MUST_USE;
+kv_status kv_issuer_revoke(const kv_issuer *issuer, const kv_issuer_order *order,
+                           kv_issuer_revocation why, kv_error *err) KV_MUST_USE;
+/* An issuer without an opinion gives an empty window. */
+kv_status kv_issuer_renewal_hint(const kv_issuer *issuer, const kv_issuer_order *order,
+                                 kv_issuer_window *out, kv_error *err) KV_MUST_USE;
+kv_status kv_issuer_check_credentials(const kv_issuer *issuer, const kv_issuer_account *account,
+                                      kv_deadline deadline, kv_error *err) KV_MUST_USE;

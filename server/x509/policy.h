@@ -23,7 +23,7 @@
 enum {
     KV_X509_SUBJECT_MAX = 200, /* characters */
     KV_X509_SANS_MAX = 100,    /* of all kinds together */
-    KV_X509_SAN_MAX = 255,     /* bytes of one name; */
+    KV_X509_SAN_MAX = 255,     /* bytes of one name */
     KV_X509_URI_MAX = 2048,    /* of a URI */
     KV_X509_EKUS_MAX = 20,
     KV_X509_CTY_MAX = 64,

@@ -26,6 +26,6 @@ typedef struct kv_x509_signer {
 const kv_mechanism *kv_x509_signature_mechanism(kv_key_kind kind);
 
 /* Hashes `message`, has it signed, and gives the signature in X.509's form (ECDSA as DER).
- * KV_INTERNAL when the signer gives a signature of the wrong length. */
+ * KV_INTERNAL when the signer gives an ECDSA signature of the wrong length. */
 kv_status kv_x509_sign(kv_arena *arena, const kv_x509_signer *signer, const kv_mechanism *alg,
                        kv_slice message, kv_slice *out, kv_error *err) KV_MUST_USE;

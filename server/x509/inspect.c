@@ -1,0 +1,320 @@
+/* inspect.c - reads a certificate into plain facts. */
+#include "server/x509/inspect.h"
+
+#include <time.h>
+
+#include <arpa/inet.h>
+
+#include <openssl/err.h>
+
+#include "pkcs11/public_key.h"
+#include "server/base/text.h"
+#include "server/x509/openssl.h"
+
+enum { CERTIFICATE_MAX = 64 * 1024, OID_TEXT_MAX = 128 };
+
+typedef struct reader {
+    X509 *certificate;
+    kv_arena *arena;
+    kv_x509_facts *facts;
+    kv_error *err;
+} reader;
+
+static kv_status refused(kv_error *err, const char *part)
+{
+    char message[96];
+
+    (void)snprintf(message, sizeof(message), "the certificate has a malformed %s", part);
+    return kv_ossl_failed(err, KV_BAD_REQUEST, message);
+}
+
+static kv_status read_name(const reader *r, const X509_NAME *name, kv_slice *out)
+{
+    KV_AUTO(kv_ossl_bio) text = BIO_new(BIO_s_mem());
+    unsigned long flags = XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB;
+    char *data = NULL;
+    long len;
+
+    if (!text || X509_NAME_print_ex(text, name, 0, flags) < 0)
+        return refused(r->err, "name");
+    len = BIO_get_mem_data(text, &data);
+    return kv_arena_copy(r->arena, kv_slice_of(data, len > 0 ? (size_t)len : 0), out, r->err);
+}
+
+static kv_status read_common_name(const reader *r)
+{
+    const X509_NAME *name = X509_get_subject_name(r->certificate);
+    KV_AUTO(kv_ossl_bytes) utf8 = NULL;
+    int at = -1, last = -1;
+    int len;
+
+    while ((at = X509_NAME_get_index_by_NID(name, NID_commonName, at)) >= 0)
+        last = at;
+    r->facts->common_name = KV_SLICE("");
+    if (last < 0)
+        return KV_OK;
+    len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, last)));
+    if (len < 0)
+        return refused(r->err, "common name");
+    return kv_arena_copy(r->arena, kv_slice_of(utf8, (size_t)len), &r->facts->common_name, r->err);
+}
+
+static kv_status read_time(const reader *r, const ASN1_TIME *time, int64_t *out)
+{
+    struct tm parts;
+
+    if (!ASN1_TIME_to_tm(time, &parts))
+        return refused(r->err, "validity");
+    *out = (int64_t)timegm(&parts) * 1000;
+    return KV_OK;
+}
+
+static kv_status read_serial(const reader *r)
+{
+    const ASN1_INTEGER *serial = X509_get0_serialNumber(r->certificate);
+    bool negative = ASN1_STRING_type(serial) == V_ASN1_NEG_INTEGER;
+    kv_slice bytes = kv_slice_of(ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial));
+    char *text = kv_arena_alloc(r->arena, 2 * bytes.len + 2);
+
+    if (!text)
+        return kv_arena_full(r->err);
+    text[0] = '-';
+    kv_hex(bytes, text + negative);
+    r->facts->serial_hex = kv_slice_text(text);
+    return KV_OK;
+}
+
+static kv_status read_key(const reader *r)
+{
+    const X509_PUBKEY *spki = X509_get_X509_PUBKEY(r->certificate);
+    const EVP_PKEY *key = X509_get0_pubkey(r->certificate);
+    KV_AUTO(kv_ossl_bytes) der = NULL;
+    kv_error none = { 0 };
+    int len = i2d_X509_PUBKEY(spki, &der);
+
+    KV_TRY(kv_ossl_keep(r->arena, der, len, &r->facts->spki, r->err));
+    r->facts->is_rsa = key && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA;
+    r->facts->key_bits = key ? (unsigned)EVP_PKEY_get_bits(key) : 0;
+    if (kv_public_key_kind(r->facts->spki, &r->facts->key_kind, &none) != KV_OK)
+        r->facts->key_kind = KV_KEY_NONE;
+    ERR_clear_error();
+    return KV_OK;
+}
+
+static kv_status read_signature_algorithm(const reader *r)
+{
+    const ASN1_OBJECT *object;
+    const X509_ALGOR *algorithm = X509_get0_tbs_sigalg(r->certificate);
+    char text[OID_TEXT_MAX];
+
+    X509_ALGOR_get0(&object, NULL, NULL, algorithm);
+    if (OBJ_obj2txt(text, sizeof(text), object, 0) <= 0)
+        return refused(r->err, "signature algorithm");
+    return kv_arena_copy(r->arena, kv_slice_text(text), &r->facts->signature_algorithm, r->err);
+}
+
+/* The decoded extension; NULL when it is absent. Fails when it is malformed or there twice. */
+static kv_status extension(const reader *r, int nid, const char *name, void **out, int *critical)
+{
+    *out = X509_get_ext_d2i(r->certificate, nid, critical, NULL);
+    if (!*out && *critical != -1)
+        return refused(r->err, name);
+    return KV_OK;
+}
+
+static kv_status read_constraints(const reader *r)
+{
+    KV_AUTO(kv_ossl_constraints) value = NULL;
+    void *found;
+    int critical;
+
+    KV_TRY(extension(r, NID_basic_constraints, "basic constraints", &found, &critical));
+    value = found;
+    r->facts->is_ca = value && value->ca;
+    return KV_OK;
+}
+
+static kv_status read_key_usage(const reader *r)
+{
+    KV_AUTO(kv_ossl_bits) value = NULL;
+    void *found;
+    int critical;
+
+    KV_TRY(extension(r, NID_key_usage, "key usage", &found, &critical));
+    value = found;
+    r->facts->has_key_usage = value != NULL;
+    for (int i = 0; value && i < KV_X509_KEY_USAGE_COUNT; i++)
+        if (ASN1_BIT_STRING_get_bit(value, i))
+            r->facts->key_usage |= UINT32_C(1) << i;
+    return KV_OK;
+}
+
+static kv_status read_ekus(const reader *r)
+{
+    KV_AUTO(kv_ossl_usages) value = NULL;
+    kv_slice *items;
+    void *found;
+    int critical, count;
+
+    KV_TRY(extension(r, NID_ext_key_usage, "extended key usage", &found, &critical));
+    value = found;
+    count = value ? sk_ASN1_OBJECT_num(value) : 0;
+    items = kv_arena_array(r->arena, (size_t)count, sizeof(kv_slice));
+    if (!items)
+        return kv_arena_full(r->err);
+    for (int i = 0; i < count; i++) {
+        char text[OID_TEXT_MAX];
+        int len = OBJ_obj2txt(text, sizeof(text), sk_ASN1_OBJECT_value(value, i), 1);
+
+        if (len <= 0 || (size_t)len >= sizeof(text))
+            return refused(r->err, "extended key usage");
+        KV_TRY(kv_arena_copy(r->arena, kv_slice_text(text), &items[i], r->err));
+    }
+    r->facts->ekus = (kv_x509_list){ .items = items, .count = (size_t)count };
+    return KV_OK;
+}
+
+static kv_slice string_of(const ASN1_STRING *string)
+{
+    return kv_slice_of(ASN1_STRING_get0_data(string), (size_t)ASN1_STRING_length(string));
+}
+
+static kv_slice address_of(const ASN1_OCTET_STRING *address, char text[INET6_ADDRSTRLEN])
+{
+    kv_slice bytes = string_of(address);
+    int family = bytes.len == 4 ? AF_INET : AF_INET6;
+
+    if ((bytes.len != 4 && bytes.len != 16) ||
+        !inet_ntop(family, bytes.data, text, INET6_ADDRSTRLEN))
+        return KV_SLICE_NONE;
+    return kv_slice_text(text);
+}
+
+static bool is_upn(const OTHERNAME *name)
+{
+    return OBJ_obj2nid(name->type_id) == NID_ms_upn && name->value->type == V_ASN1_UTF8STRING;
+}
+
+static void append(kv_x509_list *list, kv_slice *items, kv_slice text)
+{
+    list->items = list->count ? list->items : items;
+    items[list->count++] = text;
+}
+
+/* The lists grow in five arrays, each long enough for all names. */
+static kv_status read_san(const reader *r, const GENERAL_NAME *name, kv_slice *items, size_t room)
+{
+    kv_x509_sans *sans = &r->facts->sans;
+    char address[INET6_ADDRSTRLEN];
+    kv_slice copy, text = KV_SLICE_NONE;
+
+    if (name->type == GEN_EMAIL || name->type == GEN_DNS || name->type == GEN_URI)
+        text = string_of(name->d.ia5);
+    else if (name->type == GEN_IPADD)
+        text = address_of(name->d.iPAddress, address);
+    else if (name->type == GEN_OTHERNAME && is_upn(name->d.otherName))
+        text = string_of(name->d.otherName->value->value.utf8string);
+    else
+        r->facts->other_sans++;
+    /* A name that cannot be shown as text must not pass for a good one. */
+    if (text.len && !kv_text_printable(text))
+        return refused(r->err, "alternative name");
+    if (!text.len)
+        return KV_OK;
+    KV_TRY(kv_arena_copy(r->arena, text, &copy, r->err));
+    if (name->type == GEN_EMAIL)
+        append(&sans->emails, items, copy);
+    else if (name->type == GEN_DNS)
+        append(&sans->dns_names, items + room, copy);
+    else if (name->type == GEN_URI)
+        append(&sans->uris, items + 2 * room, copy);
+    else if (name->type == GEN_IPADD)
+        append(&sans->ip_addresses, items + 3 * room, copy);
+    else
+        append(&sans->upns, items + 4 * room, copy);
+    return KV_OK;
+}
+
+static kv_status read_sans(const reader *r)
+{
+    KV_AUTO(kv_ossl_general_names) value = NULL;
+    kv_slice *items;
+    void *found;
+    int critical, count;
+
+    KV_TRY(extension(r, NID_subject_alt_name, "alternative name", &found, &critical));
+    value = found;
+    count = value ? sk_GENERAL_NAME_num(value) : 0;
+    r->facts->san_critical = value && critical == 1;
+    items = kv_arena_array(r->arena, 5 * (size_t)count, sizeof(kv_slice));
+    if (!items)
+        return kv_arena_full(r->err);
+    for (int i = 0; i < count; i++)
+        KV_TRY(read_san(r, sk_GENERAL_NAME_value(value, i), items, (size_t)count));
+    return KV_OK;
+}
+
+static kv_status read_key_ids(const reader *r)
+{
+    KV_AUTO(kv_ossl_octets) own = NULL;
+    KV_AUTO(kv_ossl_key_id) authority = NULL;
+    void *found;
+    int critical;
+
+    r->facts->subject_key_id = r->facts->authority_key_id = KV_SLICE("");
+    KV_TRY(extension(r, NID_subject_key_identifier, "subject key identifier", &found, &critical));
+    own = found;
+    KV_TRY(
+        extension(r, NID_authority_key_identifier, "authority key identifier", &found, &critical));
+    authority = found;
+    if (own)
+        KV_TRY(kv_arena_copy(r->arena, string_of(own), &r->facts->subject_key_id, r->err));
+    if (authority && authority->keyid)
+        KV_TRY(kv_arena_copy(r->arena, string_of(authority->keyid), &r->facts->authority_key_id,
+                             r->err));
+    return KV_OK;
+}
+
+static kv_status read_all(const reader *r)
+{
+    X509 *certificate = r->certificate;
+    kv_x509_facts *facts = r->facts;
+
+    KV_TRY(read_name(r, X509_get_subject_name(certificate), &facts->subject));
+    KV_TRY(read_name(r, X509_get_issuer_name(certificate), &facts->issuer));
+    KV_TRY(read_common_name(r));
+    KV_TRY(read_serial(r));
+    KV_TRY(read_time(r, X509_get0_notBefore(certificate), &facts->not_before_ms));
+    KV_TRY(read_time(r, X509_get0_notAfter(certificate), &facts->not_after_ms));
+    KV_TRY(read_key(r));
+    KV_TRY(read_signature_algorithm(r));
+    KV_TRY(read_constraints(r));
+    KV_TRY(read_key_usage(r));
+    KV_TRY(read_ekus(r));
+    KV_TRY(read_sans(r));
+    KV_TRY(read_key_ids(r));
+    facts->self_issued =
+        X509_NAME_cmp(X509_get_subject_name(certificate), X509_get_issuer_name(certificate)) == 0;
+    facts->self_signed = facts->self_issued && X509_self_signed(certificate, 1) == 1;
+    ERR_clear_error();
+    return KV_OK;
+}
+
+kv_status kv_x509_inspect(kv_arena *arena, kv_slice der, kv_x509_facts *out, kv_error *err)
+{
+    KV_AUTO(kv_ossl_x509) certificate = NULL;
+    kv_x509_facts facts = { 0 };
+    reader r = { .arena = arena, .facts = &facts, .err = err };
+
+    if (der.len > CERTIFICATE_MAX)
+        return kv_fail(err, KV_BAD_REQUEST, "a certificate has at most %d bytes", CERTIFICATE_MAX);
+    r.certificate = certificate = kv_ossl_parse_certificate(der);
+    if (!certificate)
+        return kv_fail(err, KV_BAD_REQUEST, "not a certificate in DER");
+    KV_TRY(read_all(&r));
+    if (!EVP_Digest(der.data, der.len, facts.sha1, NULL, EVP_sha1(), NULL) ||
+        !EVP_Digest(der.data, der.len, facts.sha256, NULL, EVP_sha256(), NULL))
+        return kv_ossl_failed(err, KV_INTERNAL, "a certificate could not be hashed");
+    *out = facts;
+    return KV_OK;
+}
