@@ -22,7 +22,8 @@ typedef struct kv_resource {
     kv_collection collection;
     kv_slice name;
     /* A key or secret that belongs to the certificate of the same name (or, before the object is
-     * loaded, may belong to one): then a grant on certificates/{name} covers it too. */
+     * loaded, may belong to one): then a grant on certificates/{name}, or on all certificates of
+     * the vault, covers it too. */
     bool managed;
 } kv_resource;
 

@@ -1,0 +1,85 @@
+/* auth.c - opening and closing. */
+#include "server/auth/auth_impl.h"
+
+#include <stdlib.h>
+
+#include "server/auth/policy.h"
+#include "server/base/text.h"
+
+static kv_status check_signer(const kv_auth_config *config, kv_error *err)
+{
+    if (!config->signer.sign)
+        return kv_fail(err, KV_PRECONDITION, "role tokens need a signer");
+    for (unsigned i = 0; i < config->key_count; i++) {
+        if (kv_slice_equal(config->keys[i].kid, config->signer.kid))
+            return KV_OK;
+    }
+    return kv_fail(err, KV_PRECONDITION, "the signer of role tokens has no verifying key");
+}
+
+static kv_status fill(kv_auth *auth, const kv_auth_config *config, kv_error *err)
+{
+    KV_TRY(check_signer(config, err));
+    KV_TRY(kv_role_token_verifier_new(config->keys, config->key_count, config->issuer,
+                                      &auth->verifier, err));
+    /* The verifier has checked the lengths of both. */
+    memcpy(auth->kid, config->signer.kid.data, config->signer.kid.len);
+    memcpy(auth->issuer, config->issuer.data, config->issuer.len);
+    auth->issuer_len = config->issuer.len;
+    auth->signer.kid = kv_slice_text(auth->kid);
+
+    KV_TRY(kv_client_cas_new(config->client_cas, config->client_ca_count, &auth->cas, err));
+    auth->certificates = kv_lru_new(KV_CERTIFICATES_CACHED);
+    auth->tokens = kv_lru_new(KV_ROLE_TOKENS_CACHED);
+    if (!auth->certificates || !auth->tokens)
+        return kv_fail(err, KV_BUSY, "out of memory");
+    KV_TRY(kv_grants_new(config->records, config->log, &auth->grants, err));
+    return kv_grants_load(auth->grants, err);
+}
+
+kv_status kv_auth_open(const kv_auth_config *config, kv_auth **out, kv_error *err)
+{
+    kv_auth *auth = calloc(1, sizeof(*auth));
+    kv_status status;
+
+    if (!auth)
+        return kv_fail(err, KV_BUSY, "out of memory");
+    auth->records = config->records;
+    auth->log = config->log;
+    auth->separation = config->separation;
+    auth->signer = config->signer;
+    status = fill(auth, config, err);
+    /* Last, because there is no way to stop watching. */
+    if (status == KV_OK)
+        status = kv_records_watch(config->records, kv_grants_watch, auth->grants, err);
+    if (status != KV_OK) {
+        kv_auth_close(auth);
+        return status;
+    }
+    *out = auth;
+    return KV_OK;
+}
+
+void kv_auth_close(kv_auth *auth)
+{
+    if (!auth)
+        return;
+    kv_grants_free(auth->grants);
+    kv_lru_free(auth->tokens);
+    kv_lru_free(auth->certificates);
+    kv_client_cas_free(auth->cas);
+    kv_role_token_verifier_free(auth->verifier);
+    free(auth);
+}
+
+kv_status kv_caller_roles_text(const kv_caller *caller, kv_arena *arena, kv_slice *out,
+                               kv_error *err)
+{
+    kv_slice text = KV_SLICE_NONE;
+
+    for (unsigned i = 0; i < caller->role_count; i++)
+        KV_TRY(kv_arena_print(arena, &text, err, "%.*s%s%s", KV_SLICE_ARG(text), i ? "," : "",
+                              kv_role_name(caller->roles[i])));
+    *out = text;
+    return KV_OK;
+}

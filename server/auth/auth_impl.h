@@ -1,0 +1,39 @@
+/* auth_impl.h - what the files of this folder know of a kv_auth. Nobody else includes it. */
+#pragma once
+
+#include "server/auth/auth.h"
+#include "server/auth/grants.h"
+#include "server/auth/identity.h"
+#include "server/auth/lru.h"
+
+enum { KV_AUTH_ISSUER_MAX = 128, KV_CERTIFICATES_CACHED = 4096, KV_ROLE_TOKENS_CACHED = 4096 };
+
+struct kv_auth {
+    kv_records *records; /* borrowed */
+    kv_log *log;         /* borrowed */
+    kv_separation separation;
+    kv_role_token_signer signer; /* its kid is `kid` */
+    char kid[KV_ROLE_TOKEN_KID_DIGITS + 1];
+    char issuer[KV_AUTH_ISSUER_MAX];
+    size_t issuer_len;
+    kv_role_token_verifier *verifier;
+    kv_client_cas *cas;
+    kv_grants *grants;
+    kv_lru *certificates; /* SHA-256 of DER: kv_certificate, packed */
+    kv_lru *tokens;       /* SHA-256 of (certificate's hash, token): kv_role_token */
+};
+
+static inline kv_slice kv_auth_issuer(const kv_auth *auth)
+{
+    return kv_slice_of(auth->issuer, auth->issuer_len);
+}
+
+/* What the certificate says, from memory if it was seen before. KV_UNAUTHENTICATED with
+ * KV_REASON_CERTIFICATE_UNKNOWN when it is none. (identify.c) */
+kv_status kv_auth_read_certificate(kv_auth *auth, const uint8_t thumbprint[32], kv_slice der,
+                                   kv_arena *arena, kv_certificate *out, kv_error *err) KV_MUST_USE;
+
+/* The tests that a caller must pass at every use, whatever it wants. Under the lock of the grants.
+ * (permit.c) */
+kv_status kv_auth_still(kv_auth *auth, const kv_caller *caller, int64_t now_ms,
+                        const kv_held **held, kv_error *err) KV_MUST_USE;

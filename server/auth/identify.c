@@ -1,0 +1,242 @@
+/* identify.c - from a certificate and a role token to a caller. */
+#include "server/auth/auth_impl.h"
+
+#include <openssl/crypto.h>
+#include <openssl/sha.h>
+
+static kv_status unknown(kv_error *err, kv_reason reason, const char *message)
+{
+    kv_fail(err, KV_UNAUTHENTICATED, "%s", message);
+    return kv_because(err, reason);
+}
+
+/* --- the certificate --- */
+
+/* The struct, then the texts of its matches one after the other. */
+static kv_status pack(const kv_certificate *certificate, kv_arena *arena, kv_slice *out,
+                      kv_error *err)
+{
+    size_t len = sizeof(*certificate);
+    uint8_t *bytes, *at;
+
+    for (unsigned i = 0; i < certificate->match_count; i++)
+        len += certificate->matches[i].len;
+    bytes = kv_arena_alloc(arena, len);
+    if (!bytes)
+        return kv_arena_full(err);
+    memcpy(bytes, certificate, sizeof(*certificate));
+    at = bytes + sizeof(*certificate);
+    for (unsigned i = 0; i < certificate->match_count; i++) {
+        memcpy(at, certificate->matches[i].data, certificate->matches[i].len);
+        at += certificate->matches[i].len;
+    }
+    *out = kv_slice_of(bytes, len);
+    return KV_OK;
+}
+
+static void unpack(kv_slice packed, kv_certificate *out)
+{
+    const uint8_t *at = packed.data + sizeof(*out);
+
+    memcpy(out, packed.data, sizeof(*out));
+    for (unsigned i = 0; i < out->match_count; i++) {
+        out->matches[i].data = at;
+        at += out->matches[i].len;
+    }
+}
+
+kv_status kv_auth_read_certificate(kv_auth *auth, const uint8_t thumbprint[32], kv_slice der,
+                                   kv_arena *arena, kv_certificate *out, kv_error *err)
+{
+    kv_status status;
+    kv_slice packed;
+
+    if (kv_lru_get(auth->certificates, thumbprint, arena, &packed)) {
+        unpack(packed, out);
+        return KV_OK;
+    }
+    status = kv_certificate_read(auth->cas, der, arena, out, err);
+    if (status == KV_BAD_REQUEST)
+        return unknown(err, KV_REASON_CERTIFICATE_UNKNOWN, "the client certificate cannot be read");
+    if (status != KV_OK)
+        return status;
+    if (!kv_slice_equal(kv_slice_of(out->sha256, 32), kv_slice_of(thumbprint, 32)))
+        return kv_fail(err, KV_INTERNAL, "a thumbprint is not that of its certificate");
+    KV_TRY(pack(out, arena, &packed, err));
+    kv_lru_put(auth->certificates, thumbprint, packed);
+    return KV_OK;
+}
+
+/* Who holds the certificate, and through which credential. Under the lock. */
+static kv_status find_holder(kv_auth *auth, const kv_certificate *certificate, kv_slice pin,
+                             const kv_held **held, const kv_credential_row **credential,
+                             kv_error *err)
+{
+    const kv_held *found = kv_grants_credential(auth->grants, pin, credential);
+
+    for (unsigned i = 0; !found && i < certificate->match_count; i++) {
+        const kv_credential_row *other;
+
+        found = kv_grants_credential(auth->grants, certificate->matches[i], credential);
+        for (unsigned j = i + 1; found && j < certificate->match_count; j++) {
+            /* The same name twice in one certificate is one mapping. */
+            if (kv_slice_equal(certificate->matches[i], certificate->matches[j]))
+                continue;
+            if (kv_grants_credential(auth->grants, certificate->matches[j], &other))
+                return unknown(err, KV_REASON_CERTIFICATE_UNKNOWN,
+                               "the client certificate fits more than one credential");
+        }
+    }
+    if (!found)
+        return unknown(err, KV_REASON_CERTIFICATE_UNKNOWN,
+                       certificate->too_many_names
+                           ? "the client certificate has too many names to be mapped"
+                           : "the client certificate belongs to no principal");
+    *held = found;
+    return KV_OK;
+}
+
+static kv_status check_dates(const kv_certificate *certificate, bool mapped, int64_t now_ms,
+                             kv_error *err)
+{
+    int64_t from = mapped ? certificate->mapped_from_ms : certificate->not_before_ms;
+    int64_t until = mapped ? certificate->mapped_until_ms : certificate->not_after_ms;
+
+    if (now_ms < from)
+        return unknown(err, KV_REASON_CERTIFICATE_EXPIRED,
+                       "the client certificate, or its CA, is not valid yet");
+    if (now_ms >= until)
+        return unknown(err, KV_REASON_CERTIFICATE_EXPIRED,
+                       "the client certificate, or its CA, has expired");
+    return KV_OK;
+}
+
+/* Under the lock: everything is copied out. */
+static kv_status take_holder(kv_auth *auth, const kv_certificate *certificate, kv_slice pin,
+                             kv_arena *arena, kv_caller *out, bool *mapped, bool *broken,
+                             kv_error *err)
+{
+    const kv_credential_row *credential;
+    const kv_principal_row *principal;
+    const kv_held *held;
+
+    KV_TRY(find_holder(auth, certificate, pin, &held, &credential, err));
+    principal = &held->rows->principal;
+    memcpy(out->principal_id, principal->id.data, sizeof(out->principal_id));
+    KV_TRY(kv_arena_copy(arena, principal->name, &out->principal_name, err));
+    if (credential->kind == KV_CREDENTIAL_MANAGEMENT)
+        KV_TRY(kv_arena_copy(arena, credential->vault, &out->home_vault, err));
+    out->epoch = principal->epoch;
+    out->known = true;
+    *mapped = credential->kind == KV_CREDENTIAL_MAPPING;
+    *broken = held->broken;
+    out->certificate_not_after_ms =
+        *mapped ? certificate->mapped_until_ms : certificate->not_after_ms;
+    if (*broken) {
+        kv_fail(err, KV_INTERNAL, "the grants of a principal do not verify");
+        return kv_because(err, KV_REASON_INTEGRITY);
+    }
+    if (principal->disabled) {
+        kv_fail(err, KV_DENIED, "the principal is disabled");
+        return kv_because(err, KV_REASON_DISABLED);
+    }
+    return KV_OK;
+}
+
+static kv_status find_caller(kv_auth *auth, const kv_certificate *certificate, kv_arena *arena,
+                             kv_caller *out, bool *mapped, kv_error *err)
+{
+    bool broken = false;
+    kv_status status;
+    kv_slice pin;
+
+    KV_TRY(kv_match_pin(certificate->sha256, arena, &pin, err));
+    kv_grants_lock(auth->grants);
+    status = take_holder(auth, certificate, pin, arena, out, mapped, &broken, err);
+    kv_grants_unlock(auth->grants);
+    /* Perhaps the store was only out of reach: the next call may fare better. */
+    if (broken)
+        kv_grants_heal(auth->grants, out->principal_id);
+    return status;
+}
+
+/* --- the role token --- */
+
+/* Both parts have a fixed or a final length, so no two pairs look alike. */
+static bool token_key(const uint8_t thumbprint[32], kv_slice credential, uint8_t key[32])
+{
+    uint8_t text[32 + KV_ROLE_TOKEN_MAX];
+
+    if (credential.len > KV_ROLE_TOKEN_MAX)
+        return false;
+    memcpy(text, thumbprint, 32);
+    memcpy(text + 32, credential.data, credential.len);
+    SHA256(text, 32 + credential.len, key);
+    OPENSSL_cleanse(text, 32 + credential.len);
+    return true;
+}
+
+static kv_status read_token(kv_auth *auth, const uint8_t thumbprint[32], kv_slice credential,
+                            kv_arena *arena, kv_role_token *out, kv_error *err)
+{
+    uint8_t key[32];
+    kv_slice packed;
+
+    if (!token_key(thumbprint, credential, key))
+        return unknown(err, KV_REASON_TOKEN_INVALID, "the role token is longer than 4096 bytes");
+    if (kv_lru_get(auth->tokens, key, arena, &packed)) {
+        memcpy(out, packed.data, sizeof(*out));
+        return KV_OK;
+    }
+    KV_TRY(kv_role_token_verify(auth->verifier, credential, out, err));
+    kv_lru_put(auth->tokens, key, kv_slice_of(out, sizeof(*out)));
+    return KV_OK;
+}
+
+static kv_status take_token(kv_auth *auth, kv_slice credential, int64_t now_ms, kv_arena *arena,
+                            kv_caller *out, kv_error *err)
+{
+    kv_role_token token;
+    bool revoked;
+
+    KV_TRY(read_token(auth, out->thumbprint, credential, arena, &token, err));
+    KV_TRY(kv_role_token_usable(&token, out->thumbprint, now_ms, err));
+    if (!kv_slice_equal(kv_slice_of(token.subject, sizeof(token.subject)),
+                        kv_slice_of(out->principal_id, sizeof(out->principal_id))))
+        return unknown(err, KV_REASON_TOKEN_INVALID,
+                       "the role token was issued to another principal");
+    if (token.epoch != out->epoch)
+        return unknown(err, KV_REASON_TOKEN_REVOKED, "the principal's role tokens were revoked");
+    kv_grants_lock(auth->grants);
+    revoked = kv_grants_revoked(auth->grants, token.jti);
+    kv_grants_unlock(auth->grants);
+    if (revoked)
+        return unknown(err, KV_REASON_TOKEN_REVOKED, "the role token was revoked");
+
+    KV_TRY(kv_arena_copy(arena, kv_slice_of(token.scope, token.scope_len), &out->scope, err));
+    memcpy(out->jti, token.jti, sizeof(out->jti));
+    memcpy(out->roles, token.roles, sizeof(out->roles));
+    out->role_count = token.role_count;
+    out->expires_ms = token.expires_ms;
+    out->tokened = true;
+    return KV_OK;
+}
+
+kv_status kv_auth_identify(kv_auth *auth, const uint8_t thumbprint[32], kv_slice certificate,
+                           kv_slice credential, int64_t now_ms, kv_arena *arena, kv_caller *out,
+                           kv_error *err)
+{
+    kv_certificate read;
+    bool mapped = false;
+
+    *out = (kv_caller){ 0 };
+    if (certificate.len == 0)
+        return unknown(err, KV_REASON_CERTIFICATE_UNKNOWN, "a client certificate is needed");
+    memcpy(out->thumbprint, thumbprint, sizeof(out->thumbprint));
+    KV_TRY(kv_auth_read_certificate(auth, thumbprint, certificate, arena, &read, err));
+    KV_TRY(find_caller(auth, &read, arena, out, &mapped, err));
+    KV_TRY(check_dates(&read, mapped, now_ms, err));
+    if (credential.len == 0)
+        return KV_OK;
+    return take_token(auth, credential, now_ms, arena, out, err);
+}
