@@ -105,6 +105,11 @@ bool kv_secret_buf_equal(const kv_secret_buf *secret, kv_slice candidate)
            CRYPTO_memcmp(secret->data, candidate.data, candidate.len) == 0;
 }
 
+void kv_wipe(void *data, size_t len)
+{
+    OPENSSL_cleanse(data, len);
+}
+
 void kv_secret_buf_cleanup(kv_secret_buf *secret)
 {
     if (secret->data)

@@ -48,5 +48,8 @@ kv_secret_buf kv_secret_buf_move(kv_secret_buf *from);
 /* Constant time in the content; the length is not secret. */
 bool kv_secret_buf_equal(const kv_secret_buf *secret, kv_slice candidate);
 
+/* Zeroes bytes that live elsewhere; the compiler cannot leave it out. */
+void kv_wipe(void *data, size_t len);
+
 /* Wipes and frees. Safe on an empty buffer and safe to call twice. */
 void kv_secret_buf_cleanup(kv_secret_buf *secret);

@@ -3,8 +3,7 @@
 
 #include <stdlib.h>
 
-#include <openssl/crypto.h>
-
+#include "server/base/secret_buf.h"
 #include "server/core/dispatch.h"
 #include "server/core/services.h"
 
@@ -64,7 +63,7 @@ void kv_call_free(kv_call *call)
         return;
     kv_flow_free(call->flow);
     kv_arena_cleanup(&call->arena);
-    OPENSSL_cleanse(call, sizeof(*call));
+    kv_wipe(call, sizeof(*call));
     free(call);
 }
 

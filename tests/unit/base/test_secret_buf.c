@@ -62,6 +62,19 @@ static void cleanup_wipes_the_bytes(void **state)
     kv_secret_buf_cleanup(&secret);
 }
 
+static void a_wipe_zeroes_bytes_that_live_elsewhere(void **state)
+{
+    char text[8] = "1234567";
+
+    (void)state;
+    kv_wipe(text + 1, 5);
+    assert_memory_equal(text,
+                        "1\0\0\0\0\0"
+                        "7",
+                        sizeof(text));
+    kv_wipe(NULL, 0);
+}
+
 static void a_move_leaves_one_owner(void **state)
 {
     kv_secret_buf first = KV_SECRET_NONE;
@@ -297,6 +310,7 @@ int main(void)
         cmocka_unit_test(a_copy_is_on_the_locked_heap_and_ends_with_a_nul),
         cmocka_unit_test(new_bytes_are_zero),
         cmocka_unit_test(cleanup_wipes_the_bytes),
+        cmocka_unit_test(a_wipe_zeroes_bytes_that_live_elsewhere),
         cmocka_unit_test(a_move_leaves_one_owner),
         cmocka_unit_test(equal_compares_length_and_content),
         cmocka_unit_test(a_full_heap_is_busy),
