@@ -166,7 +166,8 @@ class Shape(Sample):
                      "static _Thread_local int a;", "static struct b a = { 0 };",
                      "static int (*a)(void);"):
             self.one({"server/base/a.c": GOOD + line + "\n"}, "server/base/a.c:2", "not const")
-        self.one({"server/base/a.h": "/* a.h - a. */\nstatic int a;\n"}, "server/base/a.h:2", "const")
+        header = "/* a.h - a. */\nstatic int a;\n"
+        self.one({"server/base/a.h": header}, "server/base/a.h:2", "not const")
         self.clean({"server/base/a.h": "/* a.h - a. */\nkv_decode one, two;\n"})
         self.clean({"tests/support/a.c": GOOD + "static int a;\n"})
         local = "int f(void)\n{\n    static int a;\n    return a++;\n}\n"
