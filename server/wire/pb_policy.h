@@ -1,0 +1,11 @@
+/* pb_policy.h - a certificate policy in both directions. Only for pb_certificate*.c. */
+#pragma once
+
+#include "keyvault/v1/certificates.pb-c.h"
+#include "server/vault/messages_certificates.h"
+#include "server/wire/pb_impl.h"
+
+kv_status kv_pb_policy_in(const Keyvault__V1__CertificatePolicy *from, kv_arena *arena,
+                          kv_certificate_policy *out, kv_error *err) KV_MUST_USE;
+Keyvault__V1__CertificatePolicy *kv_pb_policy(kv_pb_writer *writer,
+                                              const kv_certificate_policy *from);
