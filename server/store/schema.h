@@ -135,7 +135,7 @@ typedef struct kv_operation_row {
     kv_slice status_details;
     kv_slice error_code;
     kv_slice error_message;
-    kv_slice warnings; /* JSON array of texts */
+    kv_slice warnings;     /* JSON array of texts */
     kv_slice requested_by; /* principal id */
     int64_t cancellation_requested;
     int64_t created;

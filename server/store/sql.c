@@ -72,9 +72,13 @@ static void put_select(sql_text *sql, const kv_table *table)
     put(sql, " FROM \"%s\"", table->name);
 }
 
-/* AND ("b", "c") > ($2, $3): the rest of the order past the prefix. */
+/* ("b", "c") > ($2, $3): the rest of the order past the prefix. Nothing is past a whole key. */
 static void put_after(sql_text *sql, const kv_table *table, const unsigned *columns, unsigned count)
 {
+    if (!count) {
+        put(sql, "1 = 0");
+        return;
+    }
     put(sql, "(");
     put_names(sql, table, columns, count);
     put(sql, ") > (");
@@ -96,7 +100,7 @@ static void put_scan(sql_text *sql, const kv_sql_shape *shape)
         put(sql, i ? " AND " : " WHERE ");
         put_assignment(sql, table->columns[order[i]].name);
     }
-    if (shape->after && shape->prefix < count) {
+    if (shape->after) {
         put(sql, shape->prefix ? " AND " : " WHERE ");
         put_after(sql, table, order + shape->prefix, count - shape->prefix);
     }

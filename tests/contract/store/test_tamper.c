@@ -1,0 +1,279 @@
+/* test_tamper.c - whoever edits the database gets a refusal: every column of every sealed table. */
+#include <stdio.h>
+
+#include "server/store/row.h"
+#include "tests/contract/store/store_fixture.h"
+
+/* Which of the three head columns; then the table's own. */
+static const char *const head_columns[] = { "generation", "seal", "seal_key" };
+
+static const char *edit_of(const kv_table *table, unsigned number)
+{
+    kv_column_kind kind;
+
+    if (number < KV_COUNT(head_columns))
+        kind = number == 0 ? KV_COLUMN_INTEGER : KV_COLUMN_BLOB;
+    else
+        kind = table->columns[number - KV_COUNT(head_columns)].kind;
+    switch (kind) {
+    case KV_COLUMN_INTEGER:
+        return "\"%s\" + 1";
+    case KV_COLUMN_TEXT:
+        return "\"%s\" || 'x'";
+    case KV_COLUMN_BLOB: /* the first byte becomes another, the length stays */
+        return "CAST(x'ee' || substr(\"%s\", 2) AS BLOB)";
+    }
+    return "";
+}
+
+static const char *name_of(const kv_table *table, unsigned number)
+{
+    if (number < KV_COUNT(head_columns))
+        return head_columns[number];
+    return table->columns[number - KV_COUNT(head_columns)].name;
+}
+
+static void edit(const store_fixture *fixture, const kv_table *table, unsigned number)
+{
+    char value[256], sql[512];
+    const char *format = edit_of(table, number);
+    const char *mark = strstr(format, "%s");
+
+    (void)snprintf(value, sizeof(value), "%.*s%s%s", (int)(mark - format), format,
+                   name_of(table, number), mark + 2);
+    (void)snprintf(sql, sizeof(sql), "UPDATE \"%s\" SET \"%s\" = %s", table->name,
+                   name_of(table, number), value);
+    assert_int_equal(fixture_attack(fixture, sql), 1);
+}
+
+static void assert_refused(kv_status status, const kv_error *err, const char *table)
+{
+    assert_int_equal(status, KV_INTERNAL);
+    assert_int_equal(err->reason, KV_REASON_INTEGRITY);
+    assert_string_equal(err->message, "stored data failed its integrity check");
+    assert_non_null(strstr(err->detail, table));
+}
+
+/* Reads by key where that was not edited, and by scan in any case. */
+static void assert_reads_are_refused(store_fixture *fixture, const kv_table *table, void *row,
+                                     bool key_edited)
+{
+    kv_scan scan = { .table = table, .limit = 10 };
+    kv_rows rows;
+    kv_error err = { 0 };
+    kv_status status = kv_records_get(fixture->records, table, row, &fixture->arena, &err);
+
+    if (key_edited)
+        assert_int_equal(status, KV_NOT_FOUND);
+    else
+        assert_refused(status, &err, table->name);
+    assert_refused(kv_records_scan(fixture->records, &scan, &fixture->arena, &rows, &err), &err,
+                   table->name);
+}
+
+static void assert_sweep_names(store_fixture *fixture, const kv_table *table, const void *row,
+                               bool key_edited)
+{
+    const kv_table *const only[] = { table, NULL };
+    char key[KV_ROW_KEY_BYTES];
+    kv_error err = { 0 };
+
+    assert_refused(kv_records_sweep(fixture->records, NULL, &err), &err, table->name);
+    assert_refused(kv_records_sweep(fixture->records, only, &err), &err, table->name);
+    kv_row_key_text(table, row, key);
+    if (!key_edited && !strstr(err.detail, key))
+        fail_msg("'%s' does not name '%s'", err.detail, key);
+}
+
+static void refuses_an_edit_of_any_column(void **state)
+{
+    store_fixture *fixture = *state;
+    unsigned edits = 0;
+    kv_error err = { 0 };
+
+    for (size_t t = 0; t < kv_tables_count; t++) {
+        const kv_table *table = kv_tables[t];
+
+        if (!table->sealed)
+            continue;
+        for (unsigned i = 0; i < KV_COUNT(head_columns) + table->column_count; i++, edits++) {
+            void *row = fixture_row(table, &fixture->arena, i + 1, i);
+            bool key_edited =
+                i >= KV_COUNT(head_columns) && i < KV_COUNT(head_columns) + table->key_count;
+            char sql[128];
+
+            assert_kv_ok(fixture_insert(fixture, table, row, &err));
+            /* Verified and remembered: memory must not hide the edit. */
+            assert_kv_ok(kv_records_get(fixture->records, table, row, &fixture->arena, &err));
+            edit(fixture, table, i);
+            assert_reads_are_refused(fixture, table, row, key_edited);
+            assert_sweep_names(fixture, table, row, key_edited);
+            (void)snprintf(sql, sizeof(sql), "DELETE FROM \"%s\"", table->name);
+            assert_int_equal(fixture_attack(fixture, sql), 1);
+        }
+    }
+    assert_true(edits > 150);
+}
+
+/* Two rows of each table: each gets everything of the other but the key. */
+static void refuses_rows_that_changed_places(void **state)
+{
+    store_fixture *fixture = *state;
+    kv_error err = { 0 };
+
+    for (size_t t = 0; t < kv_tables_count; t++) {
+        const kv_table *table = kv_tables[t];
+        unsigned last = table->key_count - 1;
+        const char *key = table->columns[last].name;
+        void *one = fixture_row(table, &fixture->arena, 1, 0);
+        void *two = fixture_row(table, &fixture->arena, 2, 0);
+        bool integer = table->columns[last].kind == KV_COLUMN_INTEGER;
+        bool text = table->columns[last].kind == KV_COLUMN_TEXT;
+        const char *parked = integer ? "-1" : text ? "'parked'" : "x'00'";
+        char sql[512];
+
+        if (!table->sealed)
+            continue;
+        assert_kv_ok(fixture_insert(fixture, table, one, &err));
+        assert_kv_ok(fixture_insert(fixture, table, two, &err));
+        (void)snprintf(sql, sizeof(sql),
+                       "CREATE TEMP TABLE k AS SELECT \"%s\" AS v FROM \"%s\";"
+                       "UPDATE \"%s\" SET \"%s\" = %s "
+                       "WHERE \"%s\" = (SELECT v FROM k WHERE rowid = 1);"
+                       "UPDATE \"%s\" SET \"%s\" = (SELECT v FROM k WHERE rowid = 1) "
+                       "WHERE \"%s\" = (SELECT v FROM k WHERE rowid = 2);"
+                       "UPDATE \"%s\" SET \"%s\" = (SELECT v FROM k WHERE rowid = 2) "
+                       "WHERE \"%s\" = %s",
+                       key, table->name, table->name, key, parked, key, table->name, key, key,
+                       table->name, key, key, parked);
+        (void)fixture_attack(fixture, sql);
+        assert_reads_are_refused(fixture, table, one, false);
+        assert_reads_are_refused(fixture, table, two, false);
+    }
+}
+
+/* Sealed by the same key for another server. */
+static void refuses_rows_of_another_instance(void **state)
+{
+    static const uint8_t other[16] = { 9 };
+    store_fixture *fixture = *state;
+    kv_records_config config = { .store = fixture->store,
+                                 .sealer = kv_software_sealer_lend(fixture->sealer),
+                                 .instance = kv_slice_of(other, sizeof(other)) };
+    const kv_table *table = &kv_table_signers;
+    void *row = fixture_row(table, &fixture->arena, 1, 0);
+    kv_records *mine = fixture->records;
+    kv_error err = { 0 };
+
+    assert_kv_ok(kv_records_open(&config, &fixture->records, &err));
+    assert_kv_ok(fixture_insert(fixture, table, row, &err));
+    assert_kv_ok(kv_records_get(fixture->records, table, row, &fixture->arena, &err));
+    kv_records_close(fixture->records);
+    fixture->records = mine;
+    assert_reads_are_refused(fixture, table, row, false);
+}
+
+static void assert_only_the_set_is_wrong(store_fixture *fixture)
+{
+    const kv_table *const only[] = { &kv_table_principals, NULL };
+    kv_error err = { 0 };
+
+    fixture_reopen(fixture);
+    assert_kv_ok(kv_records_sweep(fixture->records, only, &err));
+    assert_refused(kv_records_sweep(fixture->records, NULL, &err), &err, "set of rows");
+}
+
+/* Its seal is valid; only the set of rows tells. */
+static void finds_an_older_row_put_back(void **state)
+{
+    store_fixture *fixture = *state;
+    const kv_table *table = &kv_table_principals;
+    kv_principal_row *row = fixture_row(table, &fixture->arena, 1, 0);
+    kv_error err = { 0 };
+
+    assert_kv_ok(fixture_insert(fixture, table, row, &err));
+    (void)fixture_attack(fixture, "CREATE TABLE aside AS SELECT * FROM principals");
+    row->disabled = 1;
+    assert_kv_ok(fixture_update(fixture, table, row, &err));
+    assert_kv_ok(kv_records_sweep(fixture->records, NULL, &err));
+    (void)fixture_attack(fixture, "DELETE FROM principals;"
+                                  "INSERT INTO principals SELECT * FROM aside");
+    assert_kv_ok(kv_records_get(fixture->records, table, row, &fixture->arena, &err));
+    assert_int_not_equal(row->disabled, 1);
+    assert_only_the_set_is_wrong(fixture);
+}
+
+static void finds_a_row_taken_away(void **state)
+{
+    store_fixture *fixture = *state;
+    const kv_table *table = &kv_table_principals;
+    kv_error err = { 0 };
+
+    for (unsigned i = 1; i < 4; i++)
+        assert_kv_ok(
+            fixture_insert(fixture, table, fixture_row(table, &fixture->arena, i, 0), &err));
+    assert_int_equal(fixture_attack(fixture, "DELETE FROM principals WHERE rowid = 2"), 1);
+    assert_only_the_set_is_wrong(fixture);
+}
+
+static void finds_a_deleted_row_put_back(void **state)
+{
+    store_fixture *fixture = *state;
+    const kv_table *table = &kv_table_principals;
+    void *row = fixture_row(table, &fixture->arena, 1, 0);
+    kv_error err = { 0 };
+
+    assert_kv_ok(fixture_insert(fixture, table, row, &err));
+    (void)fixture_attack(fixture, "CREATE TABLE aside AS SELECT * FROM principals");
+    assert_kv_ok(fixture_delete(fixture, table, row, &err));
+    (void)fixture_attack(fixture, "INSERT INTO principals SELECT * FROM aside");
+    assert_only_the_set_is_wrong(fixture);
+}
+
+/* The state itself: without it no change is possible and no sweep passes. */
+static void refuses_a_spoiled_state(void **state)
+{
+    store_fixture *fixture = *state;
+    const kv_table *table = &kv_table_principals;
+    kv_error err = { 0 };
+
+    (void)fixture_attack(fixture, "UPDATE store_state SET multiset = x'00'");
+    assert_refused(fixture_insert(fixture, table, fixture_row(table, &fixture->arena, 1, 0), &err),
+                   &err, "store_state");
+    (void)fixture_attack(fixture, "DELETE FROM store_state");
+    assert_refused(kv_records_sweep(fixture->records, NULL, &err), &err, "store_state");
+}
+
+/* A trigger is code in the database; ours does not run it. */
+static void runs_no_triggers(void **state)
+{
+    store_fixture *fixture = *state;
+    const kv_table *table = &kv_table_principals;
+    kv_assignment_row *grant = fixture_row(&kv_table_assignments, &fixture->arena, 1, 0);
+    kv_error err = { 0 };
+
+    assert_kv_ok(fixture_insert(fixture, &kv_table_assignments, grant, &err));
+    (void)fixture_attack(fixture, "CREATE TRIGGER t AFTER INSERT ON principals "
+                                  "BEGIN DELETE FROM assignments; END");
+    assert_kv_ok(fixture_insert(fixture, table, fixture_row(table, &fixture->arena, 1, 0), &err));
+    assert_kv_ok(
+        kv_records_get(fixture->records, &kv_table_assignments, grant, &fixture->arena, &err));
+}
+
+#define TAMPER_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_open, fixture_close)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TAMPER_TEST(refuses_an_edit_of_any_column),
+        TAMPER_TEST(refuses_rows_that_changed_places),
+        TAMPER_TEST(refuses_rows_of_another_instance),
+        TAMPER_TEST(finds_an_older_row_put_back),
+        TAMPER_TEST(finds_a_row_taken_away),
+        TAMPER_TEST(finds_a_deleted_row_put_back),
+        TAMPER_TEST(refuses_a_spoiled_state),
+        TAMPER_TEST(runs_no_triggers),
+    };
+
+    return cmocka_run_group_tests_name("tamper", tests, NULL, NULL);
+}
