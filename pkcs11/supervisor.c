@@ -1,0 +1,229 @@
+/* supervisor.c - walks tokens between UP, SUSPECT and DOWN. */
+#include "pkcs11/supervisor.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "server/base/clock.h"
+
+enum {
+    WAIT_MS = 2000,
+    BACK_OFF_FIRST_MS = 100,
+    BACK_OFF_MAX_MS = 5000,
+    BACK_OFF_SHARED_MS = 60000
+};
+
+struct kv_supervisor {
+    kv_module *module; /* borrowed */
+    kv_token **tokens; /* borrowed */
+    size_t count;
+    pthread_t thread;
+
+    pthread_mutex_t recovering; /* one prober at a time */
+
+    pthread_mutex_t mutex; /* guards all that follows */
+    pthread_cond_t changed;
+    bool stop;
+    bool wanted; /* look now */
+};
+
+static const char *const state_names[] = {
+    [KV_TOKEN_UP] = "token.up",
+    [KV_TOKEN_SUSPECT] = "token.suspect",
+    [KV_TOKEN_DOWN] = "token.down",
+};
+
+/* Says a transition once. */
+static void become(kv_token *token, kv_token_state state, const kv_error *why)
+{
+    kv_token_state before = (kv_token_state)atomic_exchange(&token->state, (int)state);
+
+    if (before == state)
+        return;
+    kv_log_write(token->log, state == KV_TOKEN_UP ? KV_LOG_INFO : KV_LOG_WARNING,
+                 state_names[state],
+                 (kv_log_field[]){ { "token", token->label, 0 },
+                                   { "why", why ? why->message : "", 0 },
+                                   { "detail", why ? why->detail : "", 0 },
+                                   { 0 } });
+}
+
+void kv_token_suspect(kv_token *token)
+{
+    kv_supervisor *supervisor = token->watch;
+    int up = KV_TOKEN_UP;
+
+    if (!supervisor || !atomic_compare_exchange_strong(&token->state, &up, KV_TOKEN_SUSPECT))
+        return;
+    kv_log_write(token->log, KV_LOG_WARNING, state_names[KV_TOKEN_SUSPECT],
+                 (kv_log_field[]){ { "token", token->label, 0 }, { 0 } });
+    pthread_mutex_lock(&supervisor->mutex);
+    supervisor->wanted = true;
+    pthread_cond_signal(&supervisor->changed);
+    pthread_mutex_unlock(&supervisor->mutex);
+}
+
+static void restore_files(kv_token *token)
+{
+    unsigned restored = 0;
+    kv_error why = { 0 };
+
+    /* What cannot be restored will not start either, and that is reported. */
+    if (kv_token_files_restore(&token->files, &restored, &why) != KV_OK || restored)
+        kv_log_write(token->log, KV_LOG_WARNING, "token.restored",
+                     (kv_log_field[]){ { "token", token->label, 0 },
+                                       { "files", NULL, restored },
+                                       { "detail", why.detail, 0 },
+                                       { 0 } });
+}
+
+kv_status kv_supervisor_recover(kv_supervisor *supervisor, unsigned wait_ms, kv_error *err)
+{
+    kv_status first, status;
+    kv_error why = { 0 };
+
+    pthread_mutex_lock(&supervisor->recovering);
+    first = kv_module_clear(supervisor->module, wait_ms, err);
+    if (first != KV_OK) {
+        pthread_mutex_unlock(&supervisor->recovering);
+        return first;
+    }
+    kv_module_stop(supervisor->module);
+    for (size_t i = 0; i < supervisor->count; i++)
+        restore_files(supervisor->tokens[i]);
+    first = kv_module_start(supervisor->module, err);
+    for (size_t i = 0; i < supervisor->count; i++) {
+        kv_token *token = supervisor->tokens[i];
+
+        status = supervisor->module->initialised ? kv_token_start(token, &why) : first;
+        if (status != KV_OK && first == KV_OK) {
+            first = status;
+            *err = why;
+        }
+        if (!supervisor->module->initialised)
+            why = *err;
+        become(token, status == KV_OK ? KV_TOKEN_UP : KV_TOKEN_DOWN, status == KV_OK ? NULL : &why);
+    }
+    kv_module_readmit(supervisor->module);
+    pthread_mutex_unlock(&supervisor->recovering);
+    return first;
+}
+
+/* Probes whoever is not known to be down; true when one is. */
+static bool look(kv_supervisor *supervisor, bool *others_up)
+{
+    bool down = false;
+    kv_error err = { 0 };
+
+    *others_up = false;
+    for (size_t i = 0; i < supervisor->count; i++) {
+        kv_token *token = supervisor->tokens[i];
+
+        if (atomic_load(&token->state) != KV_TOKEN_DOWN)
+            become(token, kv_token_probe(token, &err) == KV_OK ? KV_TOKEN_UP : KV_TOKEN_DOWN, &err);
+        if (atomic_load(&token->state) == KV_TOKEN_UP)
+            *others_up = true;
+        else if (!token->pin_refused)
+            down = true;
+    }
+    return down;
+}
+
+static unsigned shortest_probe_ms(const kv_supervisor *supervisor)
+{
+    unsigned shortest = supervisor->tokens[0]->probe_ms;
+
+    for (size_t i = 1; i < supervisor->count; i++)
+        if (supervisor->tokens[i]->probe_ms < shortest)
+            shortest = supervisor->tokens[i]->probe_ms;
+    return shortest;
+}
+
+/* False when it is time to stop. While something is down nobody can make it more urgent. */
+static bool pause_for(kv_supervisor *supervisor, unsigned ms, bool wakeable)
+{
+    kv_deadline deadline = kv_deadline_in_ms(ms);
+    bool go_on;
+    int result = 0;
+
+    pthread_mutex_lock(&supervisor->mutex);
+    while (!supervisor->stop && !(wakeable && supervisor->wanted) && result != ETIMEDOUT)
+        result = pthread_cond_timedwait(&supervisor->changed, &supervisor->mutex, &deadline.at);
+    supervisor->wanted = false;
+    go_on = !supervisor->stop;
+    pthread_mutex_unlock(&supervisor->mutex);
+    return go_on;
+}
+
+static unsigned longer(unsigned back_off, bool others_up)
+{
+    /* Reinitialising disturbs the module's healthy tokens, so it is rarer then. */
+    unsigned most = others_up ? BACK_OFF_SHARED_MS : BACK_OFF_MAX_MS;
+
+    if (back_off == 0)
+        return BACK_OFF_FIRST_MS;
+    return back_off > most / 2 ? most : 2 * back_off;
+}
+
+static void *watch(void *context)
+{
+    kv_supervisor *supervisor = context;
+    unsigned back_off = 0;
+    bool others_up, down;
+    kv_error err = { 0 };
+
+    while (pause_for(supervisor, back_off ? back_off : shortest_probe_ms(supervisor), !back_off)) {
+        down = look(supervisor, &others_up);
+        if (down && kv_supervisor_recover(supervisor, WAIT_MS, &err) == KV_OK)
+            down = look(supervisor, &others_up);
+        back_off = down ? longer(back_off, others_up) : 0;
+    }
+    for (size_t i = 0; i < supervisor->count; i++)
+        kv_token_thread_end(supervisor->tokens[i]);
+    return NULL;
+}
+
+kv_status kv_supervisor_new(kv_module *module, kv_token **tokens, size_t count, kv_supervisor **out,
+                            kv_error *err)
+{
+    kv_supervisor *supervisor = calloc(1, sizeof(*supervisor));
+    pthread_condattr_t monotonic;
+
+    if (!supervisor)
+        return kv_fail(err, KV_BUSY, "out of memory");
+    *supervisor = (kv_supervisor){ .module = module, .tokens = tokens, .count = count };
+    pthread_mutex_init(&supervisor->mutex, NULL);
+    pthread_mutex_init(&supervisor->recovering, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&supervisor->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    for (size_t i = 0; i < count; i++)
+        tokens[i]->watch = supervisor;
+    if (pthread_create(&supervisor->thread, NULL, watch, supervisor) != 0) {
+        for (size_t i = 0; i < count; i++)
+            tokens[i]->watch = NULL;
+        free(supervisor);
+        return kv_fail(err, KV_BUSY, "no thread for the supervisor of tokens");
+    }
+    *out = supervisor;
+    return KV_OK;
+}
+
+void kv_supervisor_free(kv_supervisor *supervisor)
+{
+    if (!supervisor)
+        return;
+    pthread_mutex_lock(&supervisor->mutex);
+    supervisor->stop = true;
+    pthread_cond_signal(&supervisor->changed);
+    pthread_mutex_unlock(&supervisor->mutex);
+    pthread_join(supervisor->thread, NULL);
+    for (size_t i = 0; i < supervisor->count; i++)
+        supervisor->tokens[i]->watch = NULL;
+    pthread_cond_destroy(&supervisor->changed);
+    pthread_mutex_destroy(&supervisor->mutex);
+    pthread_mutex_destroy(&supervisor->recovering);
+    free(supervisor);
+}

@@ -1,0 +1,34 @@
+/* token_object.h - objects on a token and their attributes, for the jobs of this folder.
+ *
+ * Every failure has been through kv_token_failed().
+ */
+#pragma once
+
+#include "pkcs11/token.h"
+
+typedef enum kv_flag { KV_FLAG_UNKNOWN, KV_FLAG_FALSE, KV_FLAG_TRUE } kv_flag;
+
+/* Reads an attribute into `out`; `*len` holds the room before and the length after.
+ * KV_NOT_FOUND when the object has no such attribute, or it is longer than the room. */
+kv_status kv_object_bytes(kv_token_visit *visit, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
+                          void *out, size_t *len, kv_error *err) KV_MUST_USE;
+/* CK_UNAVAILABLE_INFORMATION when it has none. */
+CK_ULONG kv_object_number(kv_token_visit *visit, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
+kv_flag kv_object_flag(kv_token_visit *visit, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
+
+/* Every object that fits; the caller frees `*out`. */
+kv_status kv_objects_find(kv_token_visit *visit, CK_ATTRIBUTE *template, CK_ULONG count,
+                          CK_OBJECT_HANDLE **out, size_t *found, kv_error *err) KV_MUST_USE;
+
+/* Calls `each` for every token object of a class, after the search is over. */
+typedef kv_status kv_object_each(void *context, CK_OBJECT_HANDLE object, kv_error *err);
+kv_status kv_objects_of_class(kv_token_visit *visit, CK_OBJECT_CLASS class, kv_object_each *each,
+                              void *context, kv_error *err) KV_MUST_USE;
+
+/* Token objects of any class with this CKA_ID; the caller frees `*out`. */
+kv_status kv_objects_with_id(kv_token_visit *visit, const uint8_t id[KV_KEY_ID_BYTES],
+                             CK_OBJECT_HANDLE **out, size_t *found, kv_error *err) KV_MUST_USE;
+
+/* A list of handles that frees itself: KV_AUTO(kv_handles) list = NULL; */
+typedef CK_OBJECT_HANDLE *kv_handles;
+void kv_handles_cleanup(kv_handles *list);
