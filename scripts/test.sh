@@ -129,13 +129,28 @@ step_clang() {
     run "clang: unit tests" ctest_in build/clang -L '^unit$' --no-tests=error
 }
 
-# The model cannot be put before the functions it speaks of.
+# The analyser does not know attribute cleanup: what it calls a leak is none. LeakSanitizer looks for
+# real ones.
+tidy_one() {
+    local file=$1 name outcome=0 text
+    name=$(basename "$file" .c)
+    text=$(timeout 120 clang-tidy -p build/clang --quiet --extra-arg=-include \
+        --extra-arg="$PWD/scripts/tidy_model.h" --extra-arg="-DKV_TIDY_$name" "$file" 2>&1) ||
+        outcome=$?
+    if [ "$outcome" -ne 0 ]; then
+        if [ "$outcome" -ne 1 ] ||
+            grep ' error: ' <<<"$text" | grep -qv 'Potential leak of memory'; then
+            printf '%s\n' "$text"
+            return 1
+        fi
+    fi
+}
+
 tidy() {
-    local modelled=(server/base/error.c server/base/arena.c)
-    clang-tidy -p build/clang --quiet "${modelled[@]}" || return 1
-    find server pkcs11 client -name '*.c' -print0 | grep -zvxF "$(printf '%s\n' "${modelled[@]}")" |
-        xargs -0 -r -n 4 -P "$jobs" timeout 300 clang-tidy -p build/clang --quiet \
-            --extra-arg=-include --extra-arg="$PWD/scripts/tidy_model.h"
+    export -f tidy_one
+    # shellcheck disable=SC2016 # expanded by the inner shell
+    find server pkcs11 client -name '*.c' -print0 |
+        xargs -0 -r -n 1 -P "$jobs" bash -c 'tidy_one "$1"' _
 }
 
 step_tidy() {

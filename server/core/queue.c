@@ -1,6 +1,7 @@
 /* queue.c - one line per principal, the lines in a ring that is served in turn. */
 #include "server/core/queue.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,7 @@ static kv_task *take_one(kv_queue *queue)
         return task;
     }
 
+    assert(turn);
     task = turn->first;
     turn->first = task->next;
     turn->length--;

@@ -1,0 +1,29 @@
+/* fuzz_text.c - base64url, hexadecimal, UTF-8 and numbers from anybody. */
+#include <stdlib.h>
+
+#include "server/base/text.h"
+
+enum { LIMIT = 64 * 1024 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* What is read strictly is spelled back exactly, or the process ends. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    KV_AUTO(kv_arena) arena = KV_ARENA(LIMIT);
+    kv_slice text = kv_slice_of(data, size);
+    kv_slice bytes, again;
+    uint64_t number;
+    kv_error err;
+
+    if (size > LIMIT / 8)
+        return 0;
+    if (kv_unbase64url(&arena, text, &bytes, &err) == KV_OK &&
+        (kv_base64url(&arena, bytes, &again, &err) != KV_OK || !kv_slice_equal(text, again)))
+        abort();
+    if (kv_text_printable(text) && memchr(data, 0, size))
+        abort();
+    if (kv_text_number(text, UINT32_MAX, &number) && number > UINT32_MAX)
+        abort();
+    return 0;
+}
