@@ -5,8 +5,8 @@
  * change of its grants or credentials writes that row again, and on KV_CONFLICT the decision is
  * made anew, at most five times.
  *
- * Epochs: disabling a principal, removing a credential and kv_access_revoke_all() end its role
- * tokens. Assignments do not: live assignments are looked up at every use.
+ * Epochs: disabling a principal and kv_access_revoke_all() end its role tokens. Removing an
+ * assignment or a credential does not need to: both are looked up at every use.
  *
  * Ids are 16 bytes. Results live in work->arena. Errors beside the listed ones: KV_DENIED with
  * KV_REASON_PERMISSION_MISSING, KV_CONFLICT after five attempts, errors of the store and the token.
@@ -16,6 +16,7 @@
 #pragma once
 
 #include "server/auth/access_types.h"
+#include "server/auth/access_work.h"
 #include "server/auth/auth.h"
 
 /* --- principals --- */
@@ -84,9 +85,9 @@ kv_status kv_access_remove_assignment(const kv_access_work *work, kv_slice id,
  * role covers the scope, or KV_REASON_SEPARATION_OF_DUTY. */
 kv_status kv_access_issue_token(const kv_access_work *work, const kv_token_request *in,
                                 kv_token_issued *out, kv_error *err) KV_MUST_USE;
-/* `expires_ms` 0: unknown, kept for the longest life a role token has. Twice is fine. Needs
- * tokens/revoke at "/". */
-kv_status kv_access_revoke_token(const kv_access_work *work, kv_slice jti, int64_t expires_ms,
+/* Kept for the longest life a role token has, whatever its end. Twice is fine. Needs tokens/revoke
+ * at "/". */
+kv_status kv_access_revoke_token(const kv_access_work *work, kv_slice jti,
                                  kv_error *err) KV_MUST_USE;
 /* Ends all role tokens of a principal. KV_NOT_FOUND. Needs tokens/revoke at "/". */
 kv_status kv_access_revoke_all(const kv_access_work *work, kv_slice principal_id, kv_principal *out,

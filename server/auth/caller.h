@@ -38,10 +38,11 @@ typedef struct kv_caller {
     bool known;   /* the certificate belongs to a principal */
     bool tokened; /* and a valid role token came with the call */
     uint8_t principal_id[KV_PRINCIPAL_ID_BYTES];
-    kv_slice principal_name; /* display name, for the audit record */
-    int64_t epoch;           /* of the principal's grants, when identified */
-    uint8_t thumbprint[32];  /* SHA-256 of the certificate */
-    uint8_t jti[16];         /* of the role token */
+    kv_slice principal_name;   /* display name, for the audit record */
+    int64_t epoch;             /* of the principal's grants, when identified */
+    uint8_t thumbprint[32];    /* SHA-256 of the certificate */
+    uint8_t credential_id[16]; /* through which the certificate is known */
+    uint8_t jti[16];           /* of the role token */
     kv_role roles[KV_ROLES_PER_TOKEN];
     unsigned role_count;
     kv_slice scope;     /* of the role token: "/", "/vaults/v", ... lower case */

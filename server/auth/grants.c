@@ -148,12 +148,28 @@ static kv_status read_grant(const kv_assignment_row *row, kv_grant *out, kv_erro
     return KV_OK;
 }
 
+/* Seals prove who wrote a row, not that it is what this code expects. */
+static kv_status check_rows(const kv_principal_rows *rows, kv_error *err)
+{
+    bool sound = true;
+
+    for (unsigned i = 0; i < rows->assignment_count; i++)
+        sound = sound && rows->assignments[i].id.len == 16;
+    for (unsigned i = 0; i < rows->credential_count; i++)
+        sound = sound && rows->credentials[i].id.len == 16;
+    if (sound)
+        return KV_OK;
+    kv_fail(err, KV_INTERNAL, "the grants of a principal cannot be read");
+    return kv_because(err, KV_REASON_INTEGRITY);
+}
+
 static kv_status fill_entry(kv_grants *grants, kv_slice id, kv_entry *entry, kv_error *err)
 {
     kv_principal_rows *rows = &entry->rows;
     kv_grant *list;
 
     KV_TRY(kv_principal_rows_read(grants->records, id, &entry->arena, rows, err));
+    KV_TRY(check_rows(rows, err));
     list = kv_arena_array(&entry->arena, rows->assignment_count, sizeof(*list));
     entry->known = calloc(rows->credential_count + 1, sizeof(*entry->known));
     if (!list || !entry->known)

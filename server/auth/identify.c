@@ -126,6 +126,7 @@ static kv_status take_holder(kv_auth *auth, const kv_certificate *certificate, k
     KV_TRY(kv_arena_copy(arena, principal->name, &out->principal_name, err));
     if (credential->kind == KV_CREDENTIAL_MANAGEMENT)
         KV_TRY(kv_arena_copy(arena, credential->vault, &out->home_vault, err));
+    memcpy(out->credential_id, credential->id.data, sizeof(out->credential_id));
     out->epoch = principal->epoch;
     out->known = true;
     *mapped = credential->kind == KV_CREDENTIAL_MAPPING;

@@ -31,6 +31,17 @@ static kv_status check_token(kv_auth *auth, const kv_caller *caller, int64_t now
     return KV_OK;
 }
 
+static bool holds_credential(const kv_held *held, const kv_caller *caller)
+{
+    kv_slice id = kv_slice_of(caller->credential_id, sizeof(caller->credential_id));
+
+    for (unsigned i = 0; i < held->rows->credential_count; i++) {
+        if (kv_slice_equal(held->rows->credentials[i].id, id))
+            return true;
+    }
+    return false;
+}
+
 kv_status kv_auth_still(kv_auth *auth, const kv_caller *caller, int64_t now_ms,
                         const kv_held **held, kv_error *err)
 {
@@ -49,7 +60,9 @@ kv_status kv_auth_still(kv_auth *auth, const kv_caller *caller, int64_t now_ms,
     }
     if (now_ms >= caller->certificate_not_after_ms)
         return unknown(err, KV_REASON_CERTIFICATE_EXPIRED, "the client certificate has expired");
-    /* The epoch covers the removal of credentials too. */
+    if (!holds_credential(found, caller))
+        return unknown(err, KV_REASON_CERTIFICATE_UNKNOWN,
+                       "the client certificate belongs to the principal no more");
     if (found->rows->principal.epoch != caller->epoch)
         return unknown(err, KV_REASON_TOKEN_REVOKED, "the principal's role tokens were revoked");
     *held = found;
