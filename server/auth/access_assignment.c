@@ -184,7 +184,7 @@ static bool wanted(const kv_listing *listing, const kv_grant *grant)
         return true;
     after.principal_id = kv_slice_of(listing->after.data, KV_PRINCIPAL_ID_BYTES);
     after.id = kv_slice_of(listing->after.data + KV_PRINCIPAL_ID_BYTES, KV_PRINCIPAL_ID_BYTES);
-    return compare_rows(grant->row, &rows) > 0;
+    return compare_rows(grant->row, &after) > 0;
 }
 
 /* First counts (no room), then keeps. */
