@@ -5,6 +5,7 @@
 
 #include "server/audit/audit.h"
 #include "server/base/text.h"
+#include "server/store/row.h"
 #include "server/vault/vault_impl.h"
 
 /* The record of a step: it lives on after the call that made it. */
@@ -15,38 +16,6 @@ typedef struct step_record {
 } step_record;
 
 enum { STEP_ARENA_BYTES = 16 * 1024 };
-
-static void spell_key(const kv_table *table, const void *row, kv_audit_change *out)
-{
-    size_t len = 0;
-
-    for (unsigned i = 0; i < table->key_count && len + 1 < sizeof(out->key); i++) {
-        const kv_column *column = &table->columns[i];
-        const char *at = (const char *)row + column->offset;
-        size_t room = sizeof(out->key) - len;
-        char hex[2 * 64 + 1] = "";
-        int64_t number;
-        kv_slice text;
-        int wrote = 0;
-
-        switch (column->kind) {
-        case KV_COLUMN_INTEGER:
-            memcpy(&number, at, sizeof(number));
-            wrote = snprintf(out->key + len, room, "%s%lld", i ? "/" : "", (long long)number);
-            break;
-        case KV_COLUMN_TEXT:
-            memcpy(&text, at, sizeof(text));
-            wrote = snprintf(out->key + len, room, "%s%.*s", i ? "/" : "", KV_SLICE_ARG(text));
-            break;
-        case KV_COLUMN_BLOB:
-            memcpy(&text, at, sizeof(text));
-            kv_hex(kv_slice_of(text.data, text.len < 64 ? text.len : 64), hex);
-            wrote = snprintf(out->key + len, room, "%s%s", i ? "/" : "", hex);
-            break;
-        }
-        len += wrote > 0 ? (size_t)wrote : 0;
-    }
-}
 
 static void note_changes(kv_audit_entry *entry, const kv_change *change)
 {
@@ -60,7 +29,7 @@ static void note_changes(kv_audit_entry *entry, const kv_change *change)
         *note =
             (kv_audit_change){ .generation = op->kind == KV_CHANGE_DELETE ? 0 : head.generation };
         (void)snprintf(note->table, sizeof(note->table), "%s", op->table->name);
-        spell_key(op->table, op->row, note);
+        kv_row_key_text(op->table, op->row, note->key);
     }
 }
 

@@ -206,8 +206,7 @@ void kv_key_cache_changed(void *context, const kv_change *change)
             continue;
         pthread_rwlock_wrlock(&cache->lock);
         cache->changes++;
-        HASH_ITER(hh, cache->keys, key, next)
-        {
+        HASH_ITER (hh, cache->keys, key, next) {
             if (touches(op, &key->snapshot))
                 drop(cache, key);
         }

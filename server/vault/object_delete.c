@@ -6,7 +6,7 @@
  */
 #include "server/vault/objects.h"
 
-#include "server/base/text.h"
+#include "server/vault/certificate_rules.h"
 
 enum { VERSIONS_PER_STEP = 8, COMPANIONS = 2 };
 
@@ -57,22 +57,16 @@ static kv_status move(kv_vault *vault, kv_work *work, kv_object_row *object, con
     return kv_lost_race(kv_commit_change(vault, work, &change, err), err);
 }
 
-static kv_status refuse_while_pending(kv_vault *vault, kv_work *work, const kv_object_row *object,
+static kv_status refuse_while_working(kv_vault *vault, kv_work *work, const kv_object_row *object,
                                       kv_error *err)
 {
-    kv_operation_row operation = { .object_uid = object->uid };
-    kv_status status;
+    kv_operation_row operation;
+    bool exists = false;
 
     if (object->collection != KV_COLLECTION_CERTIFICATES)
         return KV_OK;
-    status =
-        kv_records_get(vault->config.records, &kv_table_operations, &operation, work->arena, err);
-    if (status == KV_NOT_FOUND) {
-        *err = (kv_error){ 0 };
-        return KV_OK;
-    }
-    KV_TRY(status);
-    if (!kv_slice_equal(operation.state, KV_SLICE("working")))
+    KV_TRY(kv_operation_find(vault, work, object->uid, &operation, &exists, err));
+    if (!exists || !kv_slice_equal(operation.state, KV_STATE_WORKING))
         return KV_OK;
     kv_fail(err, KV_PRECONDITION, "a certificate is just being made for this name; try again");
     return kv_because(err, KV_REASON_OPERATION_IN_PROGRESS);
@@ -86,7 +80,7 @@ kv_status kv_delete_object(kv_vault *vault, kv_work *work, const kv_target *targ
 
     KV_TRY(kv_find_object(vault, work, target, &found, object, err));
     KV_TRY(kv_refuse_managed(object, "deleted", err));
-    KV_TRY(refuse_while_pending(vault, work, object, err));
+    KV_TRY(refuse_while_working(vault, work, object, err));
     to = (deletion){
         .deleted = work->now_ms,
         .purge_at = work->now_ms + found.retention_days * KV_DAY_MS,
@@ -157,6 +151,17 @@ static kv_status remove_rows(kv_vault *vault, kv_work *work, const kv_table *tab
     return KV_OK;
 }
 
+/* The key of an operation that still waits for its certificate. */
+static kv_status drop_operation_key(kv_vault *vault, kv_work *work, const kv_object_row *object,
+                                    kv_error *err)
+{
+    kv_operation_row operation;
+    bool exists = false;
+
+    KV_TRY(kv_operation_find(vault, work, object->uid, &operation, &exists, err));
+    return exists ? kv_operation_drop_key(vault, work, &operation, err) : KV_OK;
+}
+
 static kv_status purge_versions(kv_vault *vault, kv_work *work, const kv_object_row *object,
                                 kv_error *err)
 {
@@ -166,6 +171,7 @@ static kv_status purge_versions(kv_vault *vault, kv_work *work, const kv_object_
     case KV_COLLECTION_SECRETS:
         return remove_rows(vault, work, &kv_table_secret_versions, object->uid, err);
     case KV_COLLECTION_CERTIFICATES:
+        KV_TRY(drop_operation_key(vault, work, object, err));
         KV_TRY(remove_rows(vault, work, &kv_table_operations, object->uid, err));
         KV_TRY(remove_rows(vault, work, &kv_table_policies, object->uid, err));
         return remove_rows(vault, work, &kv_table_certificate_versions, object->uid, err);

@@ -66,8 +66,9 @@ KV_OPERATION(kv_certificate_list, kv_certificate_list_in, kv_object_list);
 KV_OPERATION(kv_certificate_list_versions, kv_certificate_list_versions_in, kv_object_list);
 KV_OPERATION(kv_certificate_chain_get, kv_certificate_chain_get_in, kv_certificate_chain);
 KV_OPERATION(kv_certificate_update, kv_certificate_update_in, kv_certificate_bundle);
-KV_OPERATION(kv_certificate_policy_get, kv_certificate_policy_get_in, kv_certificate_policy);
-KV_OPERATION(kv_certificate_policy_update, kv_certificate_policy_update_in, kv_certificate_policy);
+KV_OPERATION(kv_certificate_policy_get, kv_certificate_policy_get_in, kv_certificate_policy_bundle);
+KV_OPERATION(kv_certificate_policy_update, kv_certificate_policy_update_in,
+             kv_certificate_policy_bundle);
 KV_OPERATION(kv_certificate_delete, kv_certificate_delete_in, kv_certificate_bundle);
 KV_OPERATION(kv_certificate_get_deleted, kv_certificate_get_deleted_in, kv_certificate_bundle);
 KV_OPERATION(kv_certificate_list_deleted, kv_certificate_list_deleted_in, kv_object_list);

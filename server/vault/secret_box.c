@@ -42,8 +42,7 @@ void kv_key_uses_free(kv_key_uses *uses)
 
     if (!uses)
         return;
-    HASH_ITER(hh, uses->keys, key, next)
-    {
+    HASH_ITER (hh, uses->keys, key, next) {
         HASH_DEL(uses->keys, key);
         free(key);
     }

@@ -1,0 +1,220 @@
+/* certificate_issue.c - an operation's way from its stored beginning to the issuer's answer.
+ *
+ * The operation stands in the store as `working` before anything is done. What a crash interrupts
+ * is begun again from that row: the half-made key is rolled back, nothing has left this server.
+ */
+#include "pkcs11/public_key.h"
+#include "pkcs11/token_sign.h"
+#include "server/issuer/issuer.h"
+#include "server/vault/certificate_rules.h"
+#include "server/vault/key_rules.h"
+#include "server/vault/objects.h"
+#include "server/x509/request.h"
+
+/* The signer's context: which key, on which token. */
+typedef struct signing_key {
+    kv_token *token;
+    const kv_key_ref *key;
+} signing_key;
+
+static kv_status sign(void *context, const kv_mechanism *alg, kv_slice digest, kv_arena *arena,
+                      kv_slice *signature, kv_error *err)
+{
+    const signing_key *with = context;
+    uint8_t *bytes = kv_arena_alloc(arena, KV_SIGNATURE_MAX);
+    size_t len = KV_SIGNATURE_MAX;
+
+    if (!bytes)
+        return kv_arena_full(err);
+    KV_TRY(kv_token_sign(with->token, with->key, alg, digest, bytes, &len, err));
+    *signature = kv_slice_of(bytes, len);
+    return KV_OK;
+}
+
+kv_status kv_issuance_commit(kv_vault *vault, kv_work *work, const kv_issuance *at,
+                             kv_change *change, kv_error *err)
+{
+    if (at->resumed)
+        return kv_commit_step(vault, work, "CertificateCreateResumed", change, err);
+    return kv_commit_change(vault, work, change, err);
+}
+
+static kv_status bear_key(kv_vault *vault, kv_work *work, kv_issuance *at, kv_error *err)
+{
+    kv_status status;
+
+    at->birth = (kv_birth){
+        .duty = KV_DUTY_KEYS,
+        .class = KV_CLASS_SIGN,
+        .kind = kv_x509_policy_key_kind(&at->policy),
+        .label = at->object->display_name,
+        .owner_uid = at->object->uid,
+        .exportable = at->policy.key_props.exportable,
+    };
+    KV_TRY(kv_birth_key(vault, work, &at->birth, &at->token_object, &at->facts, err));
+    at->born = true;
+    status = kv_key_check_born(&at->facts, at->birth.exportable, err);
+    if (status != KV_OK)
+        return status;
+    at->key = (kv_key_ref){ .class = KV_CLASS_SIGN, .spki = at->facts.spki };
+    memcpy(at->key.id, at->birth.key_id, sizeof(at->key.id));
+    return KV_OK;
+}
+
+/* With reuse_key a renewal keeps the key, as long as the policy still describes it. */
+static kv_status keep_key(kv_vault *vault, kv_work *work, kv_issuance *at, bool *kept,
+                          kv_error *err)
+{
+    kv_key_version_row row = { .version = at->object->current };
+    kv_object_row key_object;
+    kv_key_kind kind;
+    bool exists = false;
+
+    *kept = false;
+    if (!at->policy.key_props.reuse_key || !at->object->current.len)
+        return KV_OK;
+    KV_TRY(kv_look_up_object(vault, work, at->object->vault_uid, KV_COLLECTION_KEYS,
+                             at->object->name, &key_object, &exists, err));
+    if (!exists)
+        return KV_OK;
+    row.object_uid = key_object.uid;
+    KV_TRY(kv_records_get(vault->config.records, &kv_table_key_versions, &row, work->arena, err));
+    KV_TRY(kv_kind_of_name(row.kind, &kind, err));
+    if (kind != kv_x509_policy_key_kind(&at->policy) ||
+        (row.exportable != 0) != at->policy.key_props.exportable)
+        return KV_OK;
+    at->previous = row;
+    at->key = (kv_key_ref){ .class = KV_CLASS_SIGN, .spki = row.spki };
+    memcpy(at->key.id, row.key_id.data, sizeof(at->key.id));
+    *kept = true;
+    return KV_OK;
+}
+
+static kv_status find_key(kv_vault *vault, kv_work *work, kv_issuance *at, kv_error *err)
+{
+    bool kept = false;
+
+    KV_TRY(keep_key(vault, work, at, &kept, err));
+    if (!kept)
+        KV_TRY(bear_key(vault, work, at, err));
+    KV_TRY(kv_arena_copy(work->arena, kv_slice_of(at->key.id, sizeof(at->key.id)),
+                         &at->operation->key_id, err));
+    at->operation->spki = at->key.spki;
+    work->entry->has_key = true;
+    memcpy(work->entry->key_id, at->key.id, sizeof(work->entry->key_id));
+    return KV_OK;
+}
+
+static kv_status ask_issuer(kv_vault *vault, kv_work *work, kv_issuance *at,
+                            kv_issuer_answer *answer, kv_error *err)
+{
+    const kv_issuer *issuer = kv_issuer_find(at->policy.issuer.name);
+    signing_key with = { .token = kv_tokens_get(vault->config.tokens, KV_DUTY_KEYS),
+                         .key = &at->key };
+    kv_x509_signer signer = { .sign = sign, .context = &with };
+    kv_issuer_order order = { .operation = at->operation->request_id,
+                              .policy = &at->policy,
+                              .spki = at->key.spki,
+                              .signer = &signer,
+                              .now_ms = work->now_ms,
+                              .deadline = work->deadline,
+                              .arena = work->arena };
+
+    if (!issuer)
+        return kv_fail_field(err, "policy.issuer.name", "this vault has no issuer '%.*s'",
+                             KV_SLICE_ARG(at->policy.issuer.name));
+    KV_TRY(kv_x509_request_build(work->arena, &at->policy, at->key.spki, &signer,
+                                 &at->operation->csr, err));
+    order.csr = at->operation->csr;
+    return kv_issuer_submit(issuer, &order, answer, err);
+}
+
+/* Waits for somebody: the key stays. */
+static kv_status park(kv_vault *vault, kv_work *work, kv_issuance *at, kv_error *err)
+{
+    kv_change change = { 0 };
+
+    at->operation->state = KV_STATE_PENDING;
+    at->operation->updated = work->now_ms;
+    if (at->born)
+        KV_TRY(kv_change_update(&change, &kv_table_token_objects, &at->token_object, err));
+    KV_TRY(kv_change_update(&change, &kv_table_operations, at->operation, err));
+    return kv_issuance_commit(vault, work, at, &change, err);
+}
+
+static kv_status issue(kv_vault *vault, kv_work *work, kv_issuance *at, bool *refused,
+                       kv_error *err)
+{
+    kv_issuer_answer answer = { 0 };
+
+    KV_TRY(kv_policy_load(work, at->operation->policy, &at->policy, err));
+    KV_TRY(find_key(vault, work, at, err));
+    KV_TRY(ask_issuer(vault, work, at, &answer, err));
+    at->operation->status_details = answer.details;
+    KV_TRY(kv_texts_store(work, &answer.warnings, &at->operation->warnings, err));
+    switch (answer.state) {
+    case KV_ISSUER_ISSUED:
+        return kv_issuance_finish(vault, work, at, &answer.chain, err);
+    case KV_ISSUER_PENDING:
+    case KV_ISSUER_READY:
+        return park(vault, work, at, err);
+    case KV_ISSUER_REFUSED:
+    case KV_ISSUER_RETRYABLE:
+    case KV_ISSUER_CANCELLED:
+        break;
+    }
+    *refused = true;
+    at->operation->error_code = answer.code;
+    at->operation->error_message = answer.details;
+    return kv_fail(err, KV_PRECONDITION, "the issuer refused: %.*s", KV_SLICE_ARG(answer.details));
+}
+
+/* The operation ends as failed, whatever the reason; the key goes. If even that cannot be stored,
+ * the row stays `working` and start-up takes it up again. */
+static void fail(kv_vault *vault, kv_work *work, kv_issuance *at, const kv_error *why)
+{
+    kv_operation_row row = { .object_uid = at->operation->object_uid };
+    kv_change change = { 0 };
+    kv_error ignored = { 0 };
+
+    if (at->born)
+        kv_birth_undo(vault, work, &at->birth);
+    if (kv_records_get(vault->config.records, &kv_table_operations, &row, work->arena, &ignored) !=
+            KV_OK ||
+        !kv_slice_equal(row.state, KV_STATE_WORKING))
+        return;
+    row.state = KV_STATE_FAILED;
+    row.updated = work->now_ms;
+    row.error_code = at->operation->error_code.len
+                         ? at->operation->error_code
+                         : kv_slice_text(kv_status_spelling(why->status)->name);
+    row.error_message = kv_slice_text(why->message);
+    row.status_details = KV_SLICE_NONE;
+    row.key_id = KV_SLICE_NONE;
+    if (kv_change_update(&change, &kv_table_operations, &row, &ignored) == KV_OK &&
+        kv_commit_step(vault, work, "CertificateCreateFailed", &change, &ignored) == KV_OK) {
+        *at->operation = row;
+        return;
+    }
+    kv_log_write(vault->config.log, KV_LOG_WARNING, "certificate.operation.unfinished",
+                 (kv_log_field[]){ { "why", ignored.message, 0 }, { 0 } });
+}
+
+kv_status kv_operation_run(kv_vault *vault, kv_work *work, kv_vault_row *vault_row,
+                           kv_object_row *object, kv_operation_row *operation, bool resumed,
+                           kv_error *err)
+{
+    kv_issuance at = {
+        .vault_row = vault_row, .object = object, .operation = operation, .resumed = resumed
+    };
+    bool refused = false;
+    kv_status status = issue(vault, work, &at, &refused, err);
+
+    if (status == KV_OK)
+        return KV_OK;
+    fail(vault, work, &at, err);
+    if (!refused)
+        return status;
+    *err = (kv_error){ 0 };
+    return KV_OK;
+}

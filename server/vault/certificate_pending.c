@@ -1,0 +1,242 @@
+/* certificate_pending.c - operations are shown, cancelled, forgotten, and resumed after a crash. */
+#include "server/base/text.h"
+#include "server/vault/certificate_rules.h"
+#include "server/vault/objects.h"
+#include "server/vault/operations.h"
+
+enum { ARENA_BYTES = 4 << 20, VAULTS_PER_STEP = 50 };
+
+static bool in_progress(const kv_operation_row *row)
+{
+    return kv_slice_equal(row->state, KV_STATE_WORKING) ||
+           kv_slice_equal(row->state, KV_STATE_PENDING);
+}
+
+kv_status kv_operation_out(kv_work *work, const kv_vault_row *vault_row,
+                           const kv_object_row *object, const kv_operation_row *row,
+                           kv_certificate_operation *out, kv_error *err)
+{
+    kv_object_id id = { .vault = vault_row->display_name,
+                        .name = object->display_name,
+                        .version = row->version };
+    kv_x509_policy policy;
+
+    KV_TRY(kv_policy_load(work, row->policy, &policy, err));
+    *out = (kv_certificate_operation){
+        .id = id,
+        .issuer_name = row->issuer,
+        .issuer_cty = policy.issuer.cty,
+        .csr = row->csr,
+        .cancellation_requested = row->cancellation_requested != 0,
+        .status = in_progress(row) ? KV_SLICE("inProgress") : row->state,
+        .status_details = row->status_details,
+        .error_code = row->error_code,
+        .error_message = row->error_message,
+        .request_id = row->request_id,
+        .created = row->created,
+        .updated = row->updated,
+    };
+    if (kv_slice_equal(row->state, KV_STATE_COMPLETED))
+        out->target = id;
+    return kv_texts_load(work, row->warnings, &out->warnings, err);
+}
+
+kv_status kv_operation_find(kv_vault *vault, kv_work *work, kv_slice object_uid,
+                            kv_operation_row *out, bool *exists, kv_error *err)
+{
+    kv_operation_row row = { .object_uid = object_uid };
+    kv_status status =
+        kv_records_get(vault->config.records, &kv_table_operations, &row, work->arena, err);
+
+    if (status != KV_OK && status != KV_NOT_FOUND)
+        return status;
+    *exists = status == KV_OK;
+    if (*exists)
+        *out = row;
+    else
+        *err = (kv_error){ 0 };
+    return KV_OK;
+}
+
+kv_status kv_operation_drop_key(kv_vault *vault, kv_work *work, const kv_operation_row *operation,
+                                kv_error *err)
+{
+    kv_key_version_row from = { .key_id = operation->key_id };
+    kv_scan scan = {
+        .table = &kv_table_key_versions, .index = 1, .prefix = 1, .from = &from, .limit = 1
+    };
+    kv_rows rows;
+
+    if (!operation->key_id.len)
+        return KV_OK;
+    /* A kept key belongs to an earlier version too. */
+    KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
+    return rows.count ? KV_OK : kv_destroy_key(vault, work, operation->key_id, err);
+}
+
+static kv_status find(kv_vault *vault, kv_work *work, const kv_target *target,
+                      kv_vault_row *vault_row, kv_object_row *object, kv_operation_row *out,
+                      kv_error *err)
+{
+    bool exists = false;
+
+    KV_TRY(kv_find_object(vault, work, target, vault_row, object, err));
+    KV_TRY(kv_operation_find(vault, work, object->uid, out, &exists, err));
+    if (!exists)
+        return kv_fail(err, KV_NOT_FOUND, "there is no operation on certificate '%.*s'",
+                       KV_SLICE_ARG(target->name));
+    return KV_OK;
+}
+
+kv_status kv_certificate_pending_get(kv_vault *vault, kv_work *work,
+                                     const kv_certificate_pending_get_in *in,
+                                     kv_certificate_operation *out, kv_error *err)
+{
+    kv_operation_row operation;
+    kv_vault_row vault_row;
+    kv_object_row object;
+
+    KV_TRY(find(vault, work, &in->target, &vault_row, &object, &operation, err));
+    return kv_operation_out(work, &vault_row, &object, &operation, out, err);
+}
+
+kv_status kv_certificate_pending_update(kv_vault *vault, kv_work *work,
+                                        const kv_certificate_pending_update_in *in,
+                                        kv_certificate_operation *out, kv_error *err)
+{
+    kv_operation_row operation;
+    kv_change change = { 0 };
+    kv_vault_row vault_row;
+    kv_object_row object;
+
+    KV_TRY(find(vault, work, &in->target, &vault_row, &object, &operation, err));
+    if (!in_progress(&operation))
+        return kv_fail(err, KV_PRECONDITION, "the operation is not in progress any more");
+    operation.cancellation_requested = 1;
+    operation.updated = work->now_ms;
+    /* Nobody but us works on it, so the wish is granted at once. */
+    operation.state = KV_STATE_CANCELLED;
+    operation.status_details = KV_SLICE_NONE;
+    KV_TRY(kv_change_update(&change, &kv_table_operations, &operation, err));
+    KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
+    KV_TRY(kv_operation_drop_key(vault, work, &operation, err));
+    return kv_operation_out(work, &vault_row, &object, &operation, out, err);
+}
+
+kv_status kv_certificate_pending_delete(kv_vault *vault, kv_work *work,
+                                        const kv_certificate_pending_delete_in *in,
+                                        kv_certificate_operation *out, kv_error *err)
+{
+    kv_operation_row operation;
+    kv_change change = { 0 };
+    kv_vault_row vault_row;
+    kv_object_row object;
+    bool unfinished;
+
+    KV_TRY(find(vault, work, &in->target, &vault_row, &object, &operation, err));
+    unfinished = !kv_slice_equal(operation.state, KV_STATE_COMPLETED);
+    KV_TRY(kv_change_delete(&change, &kv_table_operations, &operation, err));
+    KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
+    if (unfinished)
+        KV_TRY(kv_operation_drop_key(vault, work, &operation, err));
+    return kv_operation_out(work, &vault_row, &object, &operation, out, err);
+}
+
+/* --- after a crash --- */
+
+static kv_status vault_by_uid(kv_vault *vault, kv_work *work, kv_slice uid, kv_vault_row *out,
+                              kv_error *err)
+{
+    kv_vault_row from = { 0 };
+    kv_scan scan = { .table = &kv_table_vaults, .from = &from, .limit = VAULTS_PER_STEP };
+    kv_rows rows;
+
+    do {
+        const kv_vault_row *vaults;
+
+        KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
+        vaults = rows.rows;
+        for (unsigned i = 0; i < rows.count; i++)
+            if (kv_slice_equal(vaults[i].uid, uid)) {
+                *out = vaults[i];
+                return KV_OK;
+            }
+        if (rows.count)
+            from.name = vaults[rows.count - 1].name;
+        scan.after = true;
+    } while (rows.more);
+    return kv_fail(err, KV_NOT_FOUND, "an operation's vault is gone");
+}
+
+static kv_status object_by_uid(kv_vault *vault, kv_work *work, kv_slice uid, kv_object_row *out,
+                               kv_error *err)
+{
+    kv_object_row from = { .uid = uid };
+    kv_scan scan = {
+        .table = &kv_table_objects, .index = 1, .prefix = 1, .from = &from, .limit = 1
+    };
+    kv_rows rows;
+
+    KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
+    if (!rows.count)
+        return kv_fail(err, KV_NOT_FOUND, "an operation's certificate is gone");
+    *out = *(const kv_object_row *)rows.rows;
+    return KV_OK;
+}
+
+static kv_status resume(kv_vault *vault, kv_work *work, kv_operation_row *operation, kv_error *err)
+{
+    kv_vault_row vault_row;
+    kv_object_row object;
+
+    KV_TRY(object_by_uid(vault, work, operation->object_uid, &object, err));
+    KV_TRY(vault_by_uid(vault, work, operation->vault_uid, &vault_row, err));
+    /* What had been made before the crash is rolled back as an unfinished birth. */
+    operation->key_id = KV_SLICE_NONE;
+    return kv_operation_run(vault, work, &vault_row, &object, operation, true, err);
+}
+
+/* One operation; `*found` is false when there is none left. */
+static kv_status resume_next(kv_vault *vault, bool *found, kv_error *err)
+{
+    kv_arena arena = KV_ARENA(ARENA_BYTES);
+    kv_caller caller = { 0 };
+    kv_audit_entry entry = { .time_ms = kv_clock_now_ms(vault->config.clock),
+                             .operation = "ServerReconcile",
+                             .principal_name = KV_SLICE("keyvaultd") };
+    kv_work work = { .arena = &arena,
+                     .deadline = kv_deadline_in_ms(60000),
+                     .now_ms = entry.time_ms,
+                     .caller = &caller,
+                     .entry = &entry };
+    kv_operation_row from = { .state = KV_STATE_WORKING };
+    kv_scan scan = {
+        .table = &kv_table_operations, .index = 1, .prefix = 1, .from = &from, .limit = 1
+    };
+    kv_rows rows = { 0 };
+    kv_status status = kv_records_scan(vault->config.records, &scan, &arena, &rows, err);
+
+    *found = status == KV_OK && rows.count;
+    if (*found)
+        status = resume(vault, &work, rows.rows, err);
+    kv_arena_cleanup(&arena);
+    return status;
+}
+
+kv_status kv_resume_operations(kv_vault *vault, unsigned *count, kv_error *err)
+{
+    bool found = true;
+
+    while (found) {
+        kv_error why = { 0 };
+        kv_status status = resume_next(vault, &found, &why);
+
+        /* A failure is stored in the operation; only a broken store or seal stops the start. */
+        if (status == KV_INTERNAL || status == KV_UNAVAILABLE || status == KV_NOT_FOUND) {
+            *err = why;
+            return status;
+        }
+        *count += found;
+    }
+    return KV_OK;
+}

@@ -1,0 +1,94 @@
+/* certificate_rules.h - what files about certificates share. Inner to vault. */
+#pragma once
+
+#include "server/vault/messages_certificates.h"
+#include "server/vault/vault_impl.h"
+
+/* Inner states of an operation, as stored; Azure's words are made from them. */
+#define KV_STATE_WORKING   KV_SLICE("working") /* this server is at it */
+#define KV_STATE_PENDING   KV_SLICE("pending") /* waits for the issuer or a merge */
+#define KV_STATE_COMPLETED KV_SLICE("completed")
+#define KV_STATE_FAILED    KV_SLICE("failed")
+#define KV_STATE_CANCELLED KV_SLICE("cancelled")
+
+/* --- policy_json.c: the stored form, Azure's member names --- */
+
+kv_status kv_policy_store(kv_work *work, const kv_x509_policy *policy, kv_slice *out,
+                          kv_error *err) KV_MUST_USE;
+kv_status kv_policy_load(kv_work *work, kv_slice stored, kv_x509_policy *out,
+                         kv_error *err) KV_MUST_USE;
+
+/* --- certificate_policy.c --- */
+
+/* Members that `changes` gives replace those of `policy`. */
+void kv_policy_merge(kv_x509_policy *policy, const kv_x509_policy *changes);
+/* Defaults (the vault's for exportable), then the rules. */
+kv_status kv_policy_complete(kv_work *work, const kv_vault_row *vault_row, kv_x509_policy *policy,
+                             kv_error *err) KV_MUST_USE;
+/* The stored policy of a certificate. KV_NOT_FOUND. */
+kv_status kv_policy_find(kv_vault *vault, kv_work *work, kv_slice object_uid, kv_policy_row *row,
+                         kv_x509_policy *out, kv_error *err) KV_MUST_USE;
+
+/* --- certificate_issue.c, certificate_finish.c --- */
+
+/* Takes a stored operation in state `working` as far as it goes: to completed, to failed when the
+ * issuer refuses, or to pending. Any other trouble is the error, and the operation is stored as
+ * failed. `resumed`: no call waits for this. */
+kv_status kv_operation_run(kv_vault *vault, kv_work *work, kv_vault_row *vault_row,
+                           kv_object_row *object, kv_operation_row *operation, bool resumed,
+                           kv_error *err) KV_MUST_USE;
+
+/* One issuance on its way through these files. */
+typedef struct kv_issuance {
+    kv_vault_row *vault_row;
+    kv_object_row *object;
+    kv_operation_row *operation;
+    bool resumed;
+    kv_x509_policy policy;
+    bool born; /* the key is new; else it is that of the version before */
+    kv_birth birth;
+    kv_token_object_row token_object;
+    kv_key_born facts;           /* of a new key */
+    kv_key_version_row previous; /* of a kept key */
+    kv_key_ref key;
+} kv_issuance;
+
+/* The issuer's chain becomes the versions of certificate, key and secret. */
+kv_status kv_issuance_finish(kv_vault *vault, kv_work *work, kv_issuance *at,
+                             const kv_x509_list *chain, kv_error *err) KV_MUST_USE;
+/* Stores a change of an issuance: as the outcome of its call, or as a step when resumed. */
+kv_status kv_issuance_commit(kv_vault *vault, kv_work *work, const kv_issuance *at,
+                             kv_change *change, kv_error *err) KV_MUST_USE;
+
+/* What the new version starts with: JSON in the operation's row. */
+kv_status kv_start_store(kv_work *work, bool enabled, const kv_tags *tags, kv_slice *out,
+                         kv_error *err) KV_MUST_USE;
+kv_status kv_start_load(kv_work *work, kv_slice stored, bool *enabled, kv_slice *tags,
+                        kv_error *err) KV_MUST_USE;
+/* Texts as a JSON array. */
+kv_status kv_texts_store(kv_work *work, const kv_x509_list *texts, kv_slice *out,
+                         kv_error *err) KV_MUST_USE;
+kv_status kv_texts_load(kv_work *work, kv_slice stored, kv_x509_list *out,
+                        kv_error *err) KV_MUST_USE;
+
+/* --- certificate_pending.c --- */
+
+kv_status kv_operation_out(kv_work *work, const kv_vault_row *vault_row,
+                           const kv_object_row *object, const kv_operation_row *row,
+                           kv_certificate_operation *out, kv_error *err) KV_MUST_USE;
+/* `*exists` is false when there is none. */
+kv_status kv_operation_find(kv_vault *vault, kv_work *work, kv_slice object_uid,
+                            kv_operation_row *out, bool *exists, kv_error *err) KV_MUST_USE;
+/* The key of an operation that made no certificate: destroyed. */
+kv_status kv_operation_drop_key(kv_vault *vault, kv_work *work, const kv_operation_row *operation,
+                                kv_error *err) KV_MUST_USE;
+/* At start-up: every `working` operation is taken to its end. */
+kv_status kv_resume_operations(kv_vault *vault, unsigned *count, kv_error *err) KV_MUST_USE;
+
+/* --- lists of DER certificates, one after the other --- */
+
+kv_status kv_chain_join(kv_work *work, const kv_x509_list *chain, size_t from, kv_slice *out,
+                        kv_error *err) KV_MUST_USE;
+/* The leaf, then what `rest` holds. */
+kv_status kv_chain_split(kv_work *work, kv_slice leaf, kv_slice rest, kv_x509_list *out,
+                         kv_error *err) KV_MUST_USE;

@@ -1,0 +1,267 @@
+/* reconcile.c - what a crash left half done is finished or undone, before anybody is served.
+ *
+ * The rows say what was meant: `creating` is undone, `destroying` is finished, a marked purge is
+ * finished. Keys on a token that no row knows are reported and never touched; rows whose key is
+ * gone are an alarm and never deleted.
+ */
+#include "server/base/text.h"
+#include "server/vault/certificate_rules.h"
+#include "server/vault/objects.h"
+#include "server/vault/vault_rules.h"
+
+enum { ROWS_PER_STEP = 50, ARENA_BYTES = 8 << 20 };
+
+/* One step's memory and identity: reconciliation is the server's own work. */
+typedef struct step {
+    kv_arena arena;
+    kv_audit_entry entry;
+    kv_caller caller;
+    kv_work work;
+} step;
+
+static kv_status begin(kv_vault *vault, step *at, kv_error *err)
+{
+    *at = (step){ .arena = KV_ARENA(ARENA_BYTES) };
+    at->entry.time_ms = kv_clock_now_ms(vault->config.clock);
+    at->entry.operation = "ServerReconcile";
+    at->entry.principal_name = KV_SLICE("keyvaultd");
+    at->work = (kv_work){ .arena = &at->arena,
+                          .deadline = kv_deadline_in_ms(60000),
+                          .now_ms = at->entry.time_ms,
+                          .caller = &at->caller,
+                          .entry = &at->entry };
+    if (!kv_random_id(at->entry.request_id, sizeof(at->entry.request_id)))
+        return kv_fail(err, KV_INTERNAL, "no random bytes");
+    return KV_OK;
+}
+
+static void end(step *at)
+{
+    kv_arena_cleanup(&at->arena);
+}
+
+static kv_status scan_state(kv_vault *vault, kv_work *work, kv_slice state, kv_rows *rows,
+                            kv_error *err)
+{
+    kv_token_object_row from = { .state = state };
+    kv_scan scan = { .table = &kv_table_token_objects,
+                     .index = 1,
+                     .prefix = 1,
+                     .from = &from,
+                     .limit = ROWS_PER_STEP };
+
+    return kv_records_scan(vault->config.records, &scan, work->arena, rows, err);
+}
+
+/* A key in `creating` or `destroying`: either way it goes. */
+static kv_status finish_keys(kv_vault *vault, kv_slice state, unsigned *count, kv_error *err)
+{
+    bool more = true;
+
+    while (more) {
+        kv_status status;
+        kv_rows rows = { 0 };
+        step at;
+
+        KV_TRY(begin(vault, &at, err));
+        status = scan_state(vault, &at.work, state, &rows, err);
+        for (unsigned i = 0; status == KV_OK && i < rows.count; i++) {
+            const kv_token_object_row *keys = rows.rows;
+
+            status = kv_destroy_key(vault, &at.work, keys[i].key_id, err);
+            *count += status == KV_OK;
+        }
+        more = rows.count > 0;
+        end(&at);
+        KV_TRY(status);
+    }
+    return KV_OK;
+}
+
+typedef kv_status row_step(kv_vault *vault, step *at, void *row, void *context, kv_error *err);
+
+/* Every row of a table, a page at a time, each page in its own memory. */
+static kv_status each_row(kv_vault *vault, const kv_table *table, row_step *visit, void *context,
+                          kv_error *err)
+{
+    kv_arena place = KV_ARENA(ARENA_BYTES);
+    char *from = kv_arena_alloc(&place, table->row_size);
+    kv_scan scan = { .table = table, .from = from, .limit = ROWS_PER_STEP };
+    kv_status status = from ? KV_OK : kv_arena_full(err);
+    bool more = true;
+
+    while (status == KV_OK && more) {
+        kv_rows rows = { 0 };
+        step at;
+
+        status = begin(vault, &at, err);
+        if (status == KV_OK)
+            status = kv_records_scan(vault->config.records, &scan, &at.arena, &rows, err);
+        for (unsigned i = 0; status == KV_OK && i < rows.count; i++)
+            status = visit(vault, &at, (char *)rows.rows + i * table->row_size, context, err);
+        more = rows.more;
+        if (status == KV_OK && rows.count)
+            status = kv_copy_row_key(table, (char *)rows.rows + (rows.count - 1) * table->row_size,
+                                     &place, from, err);
+        scan.after = true;
+        end(&at);
+    }
+    kv_arena_cleanup(&place);
+    return status;
+}
+
+typedef struct purge_round {
+    int64_t due_before; /* 0: only those already marked */
+    unsigned count;
+} purge_round;
+
+static kv_status mark_object(kv_vault *vault, kv_work *work, kv_object_row *object, kv_error *err)
+{
+    kv_change change = { 0 };
+
+    object->purging = 1;
+    KV_TRY(kv_change_update(&change, &kv_table_objects, object, err));
+    return kv_commit_step(vault, work, "ObjectPurgeDue", &change, err);
+}
+
+static bool is_due(const purge_round *round, int64_t deleted, int64_t purge_at, int64_t purging)
+{
+    return purging || (round->due_before && deleted && purge_at && purge_at <= round->due_before);
+}
+
+static kv_status purge_object_row(kv_vault *vault, step *at, void *row, void *context,
+                                  kv_error *err)
+{
+    kv_object_row *object = row;
+    purge_round *round = context;
+
+    /* A certificate takes its key and secret with it. */
+    if (object->managed || !is_due(round, object->deleted, object->purge_at, object->purging))
+        return KV_OK;
+    if (!object->purging)
+        KV_TRY(mark_object(vault, &at->work, object, err));
+    KV_TRY(kv_finish_purge(vault, &at->work, object, err));
+    round->count++;
+    return KV_OK;
+}
+
+static kv_status purge_vault_row(kv_vault *vault, step *at, void *row, void *context, kv_error *err)
+{
+    kv_vault_row *found = row;
+    purge_round *round = context;
+    kv_change change = { 0 };
+
+    if (!is_due(round, found->deleted, found->purge_at, found->purging))
+        return KV_OK;
+    if (!found->purging) {
+        found->purging = 1;
+        KV_TRY(kv_change_update(&change, &kv_table_vaults, found, err));
+        KV_TRY(kv_commit_step(vault, &at->work, "VaultPurgeDue", &change, err));
+    }
+    KV_TRY(kv_finish_vault_purge(vault, &at->work, found, err));
+    round->count++;
+    return KV_OK;
+}
+
+static kv_status purge(kv_vault *vault, purge_round *round, kv_error *err)
+{
+    KV_TRY(each_row(vault, &kv_table_objects, purge_object_row, round, err));
+    return each_row(vault, &kv_table_vaults, purge_vault_row, round, err);
+}
+
+kv_status kv_vault_purge_due(kv_vault *vault, unsigned *purged, kv_error *err)
+{
+    purge_round round = { .due_before = kv_clock_now_ms(vault->config.clock) };
+
+    KV_TRY(purge(vault, &round, err));
+    *purged = round.count;
+    return KV_OK;
+}
+
+/* --- the token's view against ours --- */
+
+typedef struct inventory {
+    kv_vault *vault;
+    kv_reconciled *result;
+    kv_duty duty;
+} inventory;
+
+static kv_status seen_on_token(void *context, const kv_key_seen *key, kv_error *err)
+{
+    inventory *at = context;
+    kv_token_object_row row = { .key_id = kv_slice_of(key->id, KV_KEY_ID_BYTES) };
+    kv_signer_row signer = { 0 };
+    char kid[2 * KV_KEY_ID_BYTES + 1];
+    kv_arena arena = KV_ARENA(1 << 16);
+    kv_status status;
+
+    if (!key->has_id)
+        return KV_OK;
+    status = kv_records_get(at->vault->config.records, &kv_table_token_objects, &row, &arena, err);
+    if (status == KV_NOT_FOUND) {
+        kv_hex(kv_slice_of(key->id, KV_KEY_ID_BYTES), kid);
+        signer.kid = kv_slice_text(kid);
+        status = kv_records_get(at->vault->config.records, &kv_table_signers, &signer, &arena, err);
+    }
+    if (status == KV_NOT_FOUND) {
+        at->result->unknown_objects++;
+        kv_log_write(at->vault->config.log, KV_LOG_WARNING, "token.key.unknown",
+                     (kv_log_field[]){ { "id", kid, 0 }, { "label", key->label, 0 }, { 0 } });
+        *err = (kv_error){ 0 };
+        status = KV_OK;
+    }
+    kv_arena_cleanup(&arena);
+    return status;
+}
+
+static kv_status check_ready(kv_vault *vault, step *at, void *row, void *context, kv_error *err)
+{
+    const kv_token_object_row *key = row;
+    inventory *seen = context;
+    kv_token *token = kv_tokens_get(vault->config.tokens, (kv_duty)key->duty);
+    kv_key_ref ref = { .spki = key->spki, .class = KV_CLASS_SIGN };
+    char id[2 * KV_KEY_ID_BYTES + 1];
+    kv_status status;
+
+    (void)at;
+    if (!token || key->key_id.len != KV_KEY_ID_BYTES)
+        return KV_OK;
+    if (!key->spki.len)
+        ref.class = KV_CLASS_SECRET;
+    memcpy(ref.id, key->key_id.data, KV_KEY_ID_BYTES);
+    status = kv_token_key_check(token, &ref, err);
+    if (status != KV_NOT_FOUND)
+        return status;
+    seen->result->missing_objects++;
+    kv_hex(key->key_id, id);
+    kv_log_write(vault->config.log, KV_LOG_ERROR, "token.key.missing",
+                 (kv_log_field[]){ { "id", id, 0 }, { 0 } });
+    *err = (kv_error){ 0 };
+    return KV_OK;
+}
+
+static kv_status take_inventory(kv_vault *vault, kv_reconciled *result, kv_error *err)
+{
+    inventory at = { .vault = vault, .result = result };
+
+    for (at.duty = KV_DUTY_KEYS; at.duty <= KV_DUTY_SYSTEM; at.duty++) {
+        kv_token *token = kv_tokens_get(vault->config.tokens, at.duty);
+
+        if (token)
+            KV_TRY(kv_token_key_list(token, seen_on_token, &at, err));
+    }
+    return each_row(vault, &kv_table_token_objects, check_ready, &at, err);
+}
+
+kv_status kv_vault_reconcile(kv_vault *vault, kv_reconciled *out, kv_error *err)
+{
+    purge_round marked = { 0 };
+
+    *out = (kv_reconciled){ 0 };
+    KV_TRY(kv_resume_operations(vault, &out->operations_resumed, err));
+    KV_TRY(finish_keys(vault, KV_SLICE("creating"), &out->births_rolled_back, err));
+    KV_TRY(finish_keys(vault, KV_SLICE("destroying"), &out->destroyed, err));
+    KV_TRY(purge(vault, &marked, err));
+    out->purges_finished = marked.count;
+    return take_inventory(vault, out, err);
+}

@@ -1,0 +1,53 @@
+/* vault.c - the vault layer is opened and closed. */
+#include "server/vault/vault.h"
+
+#include <stdlib.h>
+
+#include "server/vault/key_cache.h"
+#include "server/vault/vault_impl.h"
+
+enum { KEYS_CACHED = 100000 };
+
+/* 2^31: half of what random 96-bit IVs allow under one key. */
+static const uint64_t default_key_uses = UINT64_C(1) << 31;
+
+static kv_status fill(const kv_vault_config *config, kv_vault *vault, kv_error *err)
+{
+    if (config->node.len != sizeof(vault->node) || config->instance.len != sizeof(vault->instance))
+        return kv_fail(err, KV_INTERNAL, "node and instance have 16 bytes");
+    vault->config = *config;
+    memcpy(vault->node, config->node.data, sizeof(vault->node));
+    memcpy(vault->instance, config->instance.data, sizeof(vault->instance));
+    if (!vault->config.secret_key_uses)
+        vault->config.secret_key_uses = default_key_uses;
+    vault->keys = kv_key_cache_new(KEYS_CACHED);
+    vault->uses = kv_key_uses_new();
+    if (!vault->keys || !vault->uses)
+        return kv_fail(err, KV_BUSY, "out of memory");
+    return kv_records_watch(config->records, kv_key_cache_changed, vault->keys, err);
+}
+
+kv_status kv_vault_open(const kv_vault_config *config, kv_vault **out, kv_error *err)
+{
+    kv_vault *vault = calloc(1, sizeof(*vault));
+    kv_status status;
+
+    if (!vault)
+        return kv_fail(err, KV_BUSY, "out of memory");
+    status = fill(config, vault, err);
+    if (status != KV_OK) {
+        kv_vault_close(vault);
+        return status;
+    }
+    *out = vault;
+    return KV_OK;
+}
+
+void kv_vault_close(kv_vault *vault)
+{
+    if (!vault)
+        return;
+    kv_key_uses_free(vault->uses);
+    kv_key_cache_free(vault->keys);
+    free(vault);
+}

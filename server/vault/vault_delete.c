@@ -1,0 +1,142 @@
+/* vault_delete.c - vaults are deleted, recovered and purged.
+ *
+ * A purge destroys the keys that encrypt the vault's secrets, so even a copy of the database gives
+ * nothing away afterwards.
+ */
+#include "server/base/text.h"
+#include "server/vault/objects.h"
+#include "server/vault/operations.h"
+#include "server/vault/vault_rules.h"
+
+enum { OBJECTS_PER_STEP = 50 };
+
+kv_status kv_vault_delete(kv_vault *vault, kv_work *work, const kv_vault_delete_in *in,
+                          kv_vault_bundle *out, kv_error *err)
+{
+    kv_change change = { 0 };
+    kv_vault_row row;
+
+    KV_TRY(kv_find_vault(vault, work, in->target.vault, &row, err));
+    row.deleted = work->now_ms;
+    row.purge_at = work->now_ms + row.retention_days * KV_DAY_MS;
+    row.updated = work->now_ms;
+    KV_TRY(kv_change_update(&change, &kv_table_vaults, &row, err));
+    KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
+    return kv_vault_bundle_of(work, &row, out, err);
+}
+
+static kv_status find_deleted(kv_vault *vault, kv_work *work, kv_slice name, kv_vault_row *out,
+                              kv_error *err)
+{
+    kv_vault_row row;
+    kv_status status = kv_find_any_vault(vault, work, name, &row, err);
+
+    if (status != KV_OK && status != KV_NOT_FOUND)
+        return status;
+    if (status == KV_NOT_FOUND || !row.deleted || row.purging)
+        return kv_fail(err, KV_NOT_FOUND, "there is no deleted vault '%.*s'", KV_SLICE_ARG(name));
+    *out = row;
+    return KV_OK;
+}
+
+kv_status kv_vault_recover(kv_vault *vault, kv_work *work, const kv_vault_recover_in *in,
+                           kv_vault_bundle *out, kv_error *err)
+{
+    kv_change change = { 0 };
+    kv_vault_row row;
+
+    KV_TRY(find_deleted(vault, work, in->target.vault, &row, err));
+    row.deleted = 0;
+    row.purge_at = 0;
+    row.updated = work->now_ms;
+    KV_TRY(kv_change_update(&change, &kv_table_vaults, &row, err));
+    KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
+    return kv_vault_bundle_of(work, &row, out, err);
+}
+
+/* Certificates first: they take their key and secret with them. */
+static kv_status purge_collection(kv_vault *vault, kv_work *work, kv_slice vault_uid,
+                                  kv_collection collection, kv_error *err)
+{
+    kv_object_row from = { .vault_uid = vault_uid, .collection = collection };
+    kv_scan scan = {
+        .table = &kv_table_objects, .prefix = 2, .from = &from, .limit = OBJECTS_PER_STEP
+    };
+    kv_rows rows;
+
+    do {
+        kv_object_row *objects;
+
+        KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
+        objects = rows.rows;
+        for (unsigned i = 0; i < rows.count; i++)
+            KV_TRY(kv_finish_purge(vault, work, &objects[i], err));
+    } while (rows.count);
+    return KV_OK;
+}
+
+/* All keys that belong to the vault itself: older ones still opened older secrets. */
+static kv_status destroy_vault_keys(kv_vault *vault, kv_work *work, kv_slice vault_uid,
+                                    kv_error *err)
+{
+    kv_token_object_row from = { .owner_uid = vault_uid };
+    kv_scan scan = { .table = &kv_table_token_objects,
+                     .index = 2,
+                     .prefix = 1,
+                     .from = &from,
+                     .limit = OBJECTS_PER_STEP };
+    kv_rows rows;
+
+    do {
+        kv_token_object_row *keys;
+
+        KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
+        keys = rows.rows;
+        for (unsigned i = 0; i < rows.count; i++) {
+            kv_key_use_row use = { .key_id = keys[i].key_id };
+            kv_change change = { 0 };
+            kv_status status =
+                kv_records_get(vault->config.records, &kv_table_key_uses, &use, work->arena, err);
+
+            if (status == KV_OK) {
+                KV_TRY(kv_change_delete(&change, &kv_table_key_uses, &use, err));
+                KV_TRY(kv_commit_step(vault, work, "SecretKeyForget", &change, err));
+            } else if (status != KV_NOT_FOUND) {
+                return status;
+            }
+            KV_TRY(kv_destroy_key(vault, work, keys[i].key_id, err));
+        }
+    } while (rows.count);
+    return KV_OK;
+}
+
+kv_status kv_finish_vault_purge(kv_vault *vault, kv_work *work, kv_vault_row *row, kv_error *err)
+{
+    kv_change change = { 0 };
+
+    KV_TRY(purge_collection(vault, work, row->uid, KV_COLLECTION_CERTIFICATES, err));
+    KV_TRY(purge_collection(vault, work, row->uid, KV_COLLECTION_KEYS, err));
+    KV_TRY(purge_collection(vault, work, row->uid, KV_COLLECTION_SECRETS, err));
+    KV_TRY(destroy_vault_keys(vault, work, row->uid, err));
+    KV_TRY(kv_change_delete(&change, &kv_table_vaults, row, err));
+    return kv_commit_step(vault, work, "VaultPurged", &change, err);
+}
+
+kv_status kv_vault_purge(kv_vault *vault, kv_work *work, const kv_vault_purge_in *in,
+                         kv_nothing_out *out, kv_error *err)
+{
+    kv_change change = { 0 };
+    kv_vault_row row;
+
+    *out = (kv_nothing_out){ 0 };
+    KV_TRY(find_deleted(vault, work, in->target.vault, &row, err));
+    if (row.purge_protection) {
+        kv_fail(err, KV_PRECONDITION,
+                "this vault has purge protection: it goes by itself when the retention is over");
+        return kv_because(err, KV_REASON_PURGE_PROTECTED);
+    }
+    row.purging = 1;
+    KV_TRY(kv_change_update(&change, &kv_table_vaults, &row, err));
+    KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
+    return kv_finish_vault_purge(vault, work, &row, err);
+}
