@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "server/audit/checkpoint.h"
 #include "server/audit/record.h"
 #include "server/base/arena.h"
 #include "server/base/clock.h"
@@ -95,10 +96,13 @@ typedef struct kv_audit_status {
     uint64_t checkpoint_records; /* up to here the log is proved by a signature */
     int64_t checkpoint_ms;       /* when */
     bool anchored;
-    bool failed;           /* the last write failed: nothing is answered until one works */
-    int64_t store_version; /* of the newest change in the chain */
-    uint64_t active;       /* the first sequence number of the active segment */
-    uint64_t durable;      /* bytes of the active segment that are synced */
+    bool failed;              /* the last write failed: nothing is answered until one works */
+    int64_t store_version;    /* of the newest change in the chain */
+    uint64_t first;           /* the oldest record kept; 1 while nothing was deleted */
+    bool late;                /* a checkpoint is overdue by three times checkpoint_ms, or failed */
+    kv_checkpoint checkpoint; /* the last one in the chain */
+    uint64_t active;          /* the first sequence number of the active segment */
+    uint64_t durable;         /* bytes of the active segment that are synced */
 } kv_audit_status;
 
 void kv_audit_get_status(kv_audit *audit, kv_audit_status *out);

@@ -9,7 +9,7 @@
  *   frame   4 payload length · 4 CRC-32C of length, payload and hash · payload · 32 hash
  *
  * A length of zero, or the end of the file, ends the segment. The payload is a kind byte and a
- * protobuf message. The hash of a record is SHA-256(hash before || payload); the first record of a
+ * protobuf message. The hash of a record is SHA-256(hash before || message); the first record of a
  * segment follows on SHA-256(hash of the record before || header), so an edited header breaks the
  * chain. A checkpoint frame has the hash a record in its place would have, but the chain goes on
  * from the record before it. Before the first record of all stands a hash of 32 zero bytes.
@@ -30,7 +30,8 @@ enum {
     KV_SEGMENT_NAME_BYTES = 32, /* "00000000000000000001.kva" */
     KV_FRAME_HEAD_BYTES = 8,
     KV_FRAME_HASH_BYTES = 32,
-    KV_FRAME_PAYLOAD_BYTES = 32768 /* most */
+    KV_FRAME_PAYLOAD_BYTES = 32768, /* most */
+    KV_FRAME_BYTES = KV_FRAME_HEAD_BYTES + KV_FRAME_PAYLOAD_BYTES + KV_FRAME_HASH_BYTES
 };
 
 typedef enum kv_frame_kind { KV_FRAME_RECORD = 1, KV_FRAME_CHECKPOINT = 2 } kv_frame_kind;
@@ -70,8 +71,7 @@ void kv_frame_pack(kv_frame_kind kind, kv_slice message, const uint8_t before[32
 
 typedef struct kv_frame {
     kv_frame_kind kind;
-    kv_slice message;
-    kv_slice payload; /* kind byte and message */
+    kv_slice message; /* borrowed from the bytes that were parsed */
     uint8_t hash[32]; /* as stored */
     size_t bytes;     /* of the whole frame */
 } kv_frame;
@@ -79,8 +79,8 @@ typedef struct kv_frame {
 typedef enum kv_frame_state {
     KV_FRAME_GOOD, /* length, kind and CRC are right; the hash is not looked at */
     KV_FRAME_END,  /* length zero, or no bytes left */
-    KV_FRAME_BAD,  /* a CRC or kind that is wrong */
-    KV_FRAME_CUT   /* a length that goes past the end, or is impossible */
+    KV_FRAME_BAD,  /* a length, CRC or kind that is impossible */
+    KV_FRAME_CUT   /* goes on past the end */
 } kv_frame_state;
 
 kv_frame_state kv_frame_parse(kv_slice bytes, kv_frame *out);

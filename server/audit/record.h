@@ -14,7 +14,7 @@
 #include "server/base/error.h"
 #include "server/base/slice.h"
 
-enum { KV_AUDIT_CHANGES = 8, KV_AUDIT_TEXT_BYTES = 512, KV_AUDIT_RECORD_BYTES = 16384 };
+enum { KV_AUDIT_CHANGES = 8, KV_AUDIT_TEXT_BYTES = 1024, KV_AUDIT_RECORD_BYTES = 16384 };
 
 /* One sealed row that the call changed, and the generation it has now (0: deleted). */
 typedef struct kv_audit_change {
@@ -64,3 +64,12 @@ size_t kv_audit_record_pack(const kv_audit_record *record, uint8_t buffer[KV_AUD
  * are not a record; KV_BUSY when the arena is full. */
 kv_status kv_audit_record_unpack(kv_slice bytes, kv_arena *arena, kv_audit_record *out,
                                  kv_error *err) KV_MUST_USE;
+/* One number of an encoded record without unpacking it; 0 when it is absent. */
+typedef enum kv_audit_number {
+    KV_AUDIT_SEQUENCE = 1,
+    KV_AUDIT_TIME_MS = 2,
+    KV_AUDIT_STATUS = 15, /* google.rpc.Code */
+    KV_AUDIT_STORE_VERSION = 23
+} kv_audit_number;
+
+uint64_t kv_audit_record_number(kv_slice bytes, kv_audit_number field);

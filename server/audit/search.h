@@ -21,6 +21,8 @@ typedef struct kv_audit_filter {
     kv_slice vault;     /* without case */
     kv_slice collection;
     kv_slice name; /* without case */
+    bool has_succeeded;
+    bool succeeded;
     bool has_status;
     kv_status status;
     kv_deadline deadline; /* zero: none */
@@ -30,7 +32,7 @@ typedef struct kv_audit_filter {
 typedef bool kv_audit_found(void *context, const kv_audit_record *record);
 
 /* Calls `found` for each match in the order of the chain. KV_BAD_REQUEST without a time range
- * ("from_time", "to_time"); KV_TIMEOUT; KV_UNAVAILABLE when a segment cannot be read;
+ * ("from_ms", "to_ms"); KV_TIMEOUT; KV_UNAVAILABLE when a segment cannot be read;
  * KV_INTERNAL with KV_REASON_INTEGRITY when one is damaged. */
 kv_status kv_audit_search(kv_audit *audit, const kv_audit_filter *filter, kv_audit_found *found,
                           void *context, kv_error *err) KV_MUST_USE;
@@ -40,6 +42,11 @@ typedef struct kv_audit_cursor {
     uint64_t segment; /* its first sequence number */
     uint64_t offset;
 } kv_audit_cursor;
+
+/* Sets the cursor to the beginning of the segment that holds a record (0: the oldest segment).
+ * KV_NOT_FOUND when that record is not there (any more, or yet). */
+kv_status kv_audit_locate(kv_audit *audit, uint64_t sequence, kv_audit_cursor *out,
+                          kv_error *err) KV_MUST_USE;
 
 typedef struct kv_audit_chunk {
     uint64_t segment;
