@@ -116,9 +116,9 @@ static kv_status take_holder(kv_auth *auth, const kv_certificate *certificate, k
                              kv_arena *arena, kv_caller *out, bool *mapped, bool *broken,
                              kv_error *err)
 {
-    const kv_credential_row *credential;
+    const kv_credential_row *credential = NULL;
     const kv_principal_row *principal;
-    const kv_held *held;
+    const kv_held *held = NULL;
 
     KV_TRY(find_holder(auth, certificate, pin, &held, &credential, err));
     principal = &held->rows->principal;

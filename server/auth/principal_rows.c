@@ -46,26 +46,16 @@ static bool add_credential(EVP_MD_CTX *hash, const kv_credential_row *row)
            add_number(hash, row->created);
 }
 
-static int compare_ids(kv_slice a, kv_slice b)
-{
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len ? memcmp(a.data, b.data, len) : 0;
-
-    if (order)
-        return order;
-    return a.len == b.len ? 0 : a.len < b.len ? -1 : 1;
-}
-
 static int assignment_order(const void *a, const void *b)
 {
-    return compare_ids((*(const kv_assignment_row *const *)a)->id,
-                       (*(const kv_assignment_row *const *)b)->id);
+    return kv_slice_compare((*(const kv_assignment_row *const *)a)->id,
+                            (*(const kv_assignment_row *const *)b)->id);
 }
 
 static int credential_order(const void *a, const void *b)
 {
-    return compare_ids((*(const kv_credential_row *const *)a)->id,
-                       (*(const kv_credential_row *const *)b)->id);
+    return kv_slice_compare((*(const kv_credential_row *const *)a)->id,
+                            (*(const kv_credential_row *const *)b)->id);
 }
 
 static bool hash_rows(EVP_MD_CTX *hash, const kv_slice principal_id,

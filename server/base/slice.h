@@ -37,6 +37,17 @@ static inline bool kv_slice_equal(kv_slice a, kv_slice b)
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/* Orders as memcmp does; a prefix comes before what goes on. Negative, zero or positive. */
+static inline int kv_slice_compare(kv_slice a, kv_slice b)
+{
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len ? memcmp(a.data, b.data, len) : 0;
+
+    if (order)
+        return order;
+    return (a.len > b.len) - (a.len < b.len);
+}
+
 static inline bool kv_slice_starts_with(kv_slice text, kv_slice prefix)
 {
     return text.len >= prefix.len &&

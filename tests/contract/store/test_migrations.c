@@ -66,8 +66,8 @@ static void dump(sqlite3 *handle, const char *query, const char *table, char *ou
 
 static const char *const views[] = {
     "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo($1)",
-    "SELECT l.name, l.\"unique\", l.partial, x.seqno, x.name, x.\"desc\", x.coll "
-    "FROM pragma_index_list($1) l, pragma_index_xinfo(l.name) x ORDER BY l.name, x.seqno",
+    ("SELECT l.name, l.\"unique\", l.partial, x.seqno, x.name, x.\"desc\", x.coll "
+     "FROM pragma_index_list($1) l, pragma_index_xinfo(l.name) x ORDER BY l.name, x.seqno"),
     "SELECT type, strict, wr FROM pragma_table_list($1)",
 };
 

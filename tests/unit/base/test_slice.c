@@ -1,6 +1,7 @@
 /* test_slice.c - slices compare by content, the empty one included. */
 #include "server/base/slice.h"
 
+#include "server/base/compiler.h"
 #include "tests/support/kv_cmocka.h"
 
 static void views_have_the_length_of_their_text(void **state)
@@ -23,6 +24,20 @@ static void equal_means_same_bytes_and_length(void **state)
     assert_false(kv_slice_equal(KV_SLICE("a\0b"), KV_SLICE("a\0c")));
 }
 
+static void order_is_that_of_bytes(void **state)
+{
+    static const char *const sorted[] = { "", "A", "a", "ab", "b", "\xff" };
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(sorted); i++)
+        for (size_t j = 0; j < KV_COUNT(sorted); j++) {
+            int order = kv_slice_compare(kv_slice_text(sorted[i]), kv_slice_text(sorted[j]));
+
+            assert_int_equal((order > 0) - (order < 0), (i > j) - (i < j));
+        }
+    assert_int_equal(kv_slice_compare(KV_SLICE_NONE, KV_SLICE("")), 0);
+}
+
 static void a_prefix_is_no_longer_than_the_text(void **state)
 {
     (void)state;
@@ -39,6 +54,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(views_have_the_length_of_their_text),
         cmocka_unit_test(equal_means_same_bytes_and_length),
+        cmocka_unit_test(order_is_that_of_bytes),
         cmocka_unit_test(a_prefix_is_no_longer_than_the_text),
     };
 
