@@ -20,7 +20,7 @@ typedef struct kv_tls kv_tls;
  * key may live on a token: it signs on handshake workers only, possibly several at once. */
 typedef struct kv_tls_identity {
     EVP_PKEY *key;
-    STACK_OF(X509) * chain; /* the server's certificate first, then its issuers */
+    STACK_OF(X509) *chain; /* the server's certificate first, then its issuers */
 } kv_tls_identity;
 
 /* KV_BAD_REQUEST when key and certificate do not belong together. */

@@ -40,8 +40,7 @@ typedef enum kv_grpc_event_kind {
     KV_GRPC_BEGIN, /* the headers are complete: time to set a deadline or refuse */
     KV_GRPC_CALL,  /* the request message is complete */
     KV_GRPC_SENT,  /* messages of a stream have left: `messages` and `bytes` say how many */
-    KV_GRPC_REFUSED /* the peer broke a limit and was answered: `status` says with what */,
-    KV_GRPC_GONE /* the stream has ended: forget it. `finished` if the answer was sent whole */
+    KV_GRPC_GONE   /* the stream has ended: forget it. `finished` if the answer was sent whole */
 } kv_grpc_event_kind;
 
 typedef struct kv_grpc_event {
@@ -51,7 +50,6 @@ typedef struct kv_grpc_event {
     unsigned messages;
     size_t bytes;
     bool finished;
-    kv_status status;
 } kv_grpc_event;
 
 /* What the headers said. Slices live as long as the stream. */
@@ -102,6 +100,9 @@ void kv_grpc_stream_finish(kv_grpc_stream *stream, const kv_grpc_trailer *traile
 void kv_grpc_session_announce_end(kv_grpc_session *session);
 /* The second: streams begun later are refused. Open ones go on. */
 void kv_grpc_session_end(kv_grpc_session *session);
+
+/* Nothing more to read or write: close the connection. */
+bool kv_grpc_session_over(kv_grpc_session *session);
 
 unsigned kv_grpc_session_open_streams(const kv_grpc_session *session);
 /* Bytes of replies queued and not yet pulled. */

@@ -1,0 +1,326 @@
+/* conn.c - bytes between a socket, TLS and a session, and when a connection ends. */
+#include "server/front/conn.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <utlist.h>
+
+#include "server/front/grpc/door.h"
+#include "server/front/grpc/memory.h"
+#include "server/front/handshake.h"
+
+enum {
+    MOST_STEPS = 32,            /* of a handshake: a client that drips costs a job per drop */
+    HIGH_WATER = 256 * 1024,    /* encrypted and not taken by the socket: no more is made */
+    MOST_WAITING = 1024 * 1024, /* past the high water only what TLS answers by itself is added */
+    PLAIN_BYTES = 32 * 1024     /* gathered for one SSL_write */
+};
+
+static size_t waiting(const kv_conn *conn)
+{
+    return BIO_ctrl_pending(conn->out);
+}
+
+static void want_write(kv_conn *conn, bool wanted)
+{
+    if (wanted == conn->write_wanted)
+        return;
+    conn->write_wanted = wanted;
+    if (wanted)
+        (void)event_add(conn->write_event, NULL);
+    else
+        (void)event_del(conn->write_event);
+}
+
+/* False when the connection is broken. */
+static bool send_encrypted(kv_conn *conn)
+{
+    uint8_t *scratch = conn->loop->scratch;
+
+    for (;;) {
+        char *data;
+        long len = BIO_get_mem_data(conn->out, &data);
+        ssize_t sent;
+
+        if (len <= 0) {
+            want_write(conn, false);
+            return true;
+        }
+        if (len > KV_LOOP_SCRATCH_BYTES)
+            len = KV_LOOP_SCRATCH_BYTES;
+        sent = send(conn->fd, data, (size_t)len, MSG_NOSIGNAL);
+        if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+            want_write(conn, true);
+            return true;
+        }
+        if (sent < 0)
+            return false;
+        (void)BIO_read(conn->out, scratch, (int)sent); /* consumes it */
+        conn->sent_bytes += (uint64_t)sent;
+    }
+}
+
+/* Gathers frames, so that many small ones share a TLS record. */
+static kv_status gather(kv_conn *conn, size_t *len, kv_error *err)
+{
+    uint8_t *plain = conn->loop->scratch;
+
+    *len = 0;
+    while (*len < PLAIN_BYTES) {
+        kv_slice frame;
+
+        KV_TRY(kv_grpc_session_pull(conn->session, &frame, err));
+        if (!frame.len)
+            return KV_OK;
+        memcpy(plain + *len, frame.data, frame.len);
+        *len += frame.len;
+    }
+    return KV_OK;
+}
+
+/* False when the connection is broken. */
+static bool encrypt(kv_conn *conn)
+{
+    kv_error err;
+    size_t len, written = 0;
+    bool more = true;
+
+    while (more && waiting(conn) < HIGH_WATER) {
+        int rv = 1;
+
+        /* What was gathered before a failure holds the GOAWAY: it leaves all the same. */
+        more = gather(conn, &len, &err) == KV_OK && len > 0;
+        if (len)
+            rv = SSL_write_ex(conn->ssl, conn->loop->scratch, len, &written);
+        OPENSSL_cleanse(conn->loop->scratch, len);
+        if (rv != 1 || (len && written != len))
+            return false;
+        if (!send_encrypted(conn))
+            return false;
+    }
+    return true;
+}
+
+void kv_conn_flush(kv_conn *conn)
+{
+    bool good = true;
+
+    if (conn->with_worker)
+        return;
+    if (conn->state == KV_CONN_OPEN) {
+        good = encrypt(conn);
+        kv_door_events(conn); /* messages that left make room for others */
+    }
+    good = good && send_encrypted(conn);
+    if (!good ||
+        (conn->state == KV_CONN_OPEN && kv_grpc_session_over(conn->session) && !waiting(conn)))
+        kv_conn_close(conn);
+}
+
+/* Everything TLS has decrypted goes to the session. False when the connection ends. */
+static bool decrypt(kv_conn *conn)
+{
+    uint8_t *plain = conn->loop->scratch;
+    kv_status status = KV_OK;
+    size_t len = 0;
+    kv_error err;
+    int rv;
+
+    ERR_clear_error();
+    while (status == KV_OK &&
+           (rv = SSL_read_ex(conn->ssl, plain, KV_LOOP_SCRATCH_BYTES, &len)) == 1) {
+        status = kv_grpc_session_receive(conn->session, kv_slice_of(plain, len), &err);
+        OPENSSL_cleanse(plain, len);
+    }
+    kv_door_events(conn);
+    kv_loop_mark_dirty(conn->loop, conn);
+    if (status != KV_OK)
+        return true; /* the flush sends the GOAWAY and closes */
+    rv = SSL_get_error(conn->ssl, rv);
+    ERR_clear_error();
+    return rv == SSL_ERROR_WANT_READ;
+}
+
+static void continue_handshake(kv_conn *conn)
+{
+    kv_error err;
+
+    (void)event_del(conn->read_event);
+    if (conn->steps >= MOST_STEPS || kv_handshake_step(conn, &err) != KV_OK) {
+        atomic_fetch_add(&conn->loop->front->refused, 1);
+        kv_conn_close(conn);
+    }
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context)
+{
+    kv_conn *conn = context;
+    kv_loop *loop = conn->loop;
+    ssize_t got = recv(fd, loop->scratch, KV_LOOP_SCRATCH_BYTES, 0);
+
+    (void)what;
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return;
+    if (got <= 0 || waiting(conn) > MOST_WAITING ||
+        BIO_write(conn->in, loop->scratch, (int)got) != got)
+        kv_conn_close(conn);
+    else if (conn->state == KV_CONN_HANDSHAKE)
+        continue_handshake(conn);
+    else if (!decrypt(conn))
+        kv_conn_close(conn);
+    kv_loop_flush(loop);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *context)
+{
+    kv_conn *conn = context;
+    kv_loop *loop = conn->loop;
+
+    (void)fd;
+    (void)what;
+    conn->write_wanted = false; /* the event fires once */
+    kv_loop_mark_dirty(loop, conn);
+    kv_loop_flush(loop);
+}
+
+static bool prepare(kv_conn *conn)
+{
+    struct event_base *base = conn->loop->base;
+
+    conn->ssl = kv_tls_accept(conn->loop->front->tls);
+    if (!conn->ssl)
+        return false;
+    conn->in = SSL_get_rbio(conn->ssl);
+    conn->out = SSL_get_wbio(conn->ssl);
+    conn->read_event = event_new(base, conn->fd, EV_READ | EV_PERSIST, on_readable, conn);
+    conn->write_event = event_new(base, conn->fd, EV_WRITE, on_writable, conn);
+    return conn->read_event && conn->write_event && !event_add(conn->read_event, NULL);
+}
+
+static void destroy(kv_conn *conn)
+{
+    SSL_free(conn->ssl);
+    kv_buffer_cleanup(&conn->certificate);
+    free(conn);
+}
+
+void kv_conn_open(kv_loop *loop, int fd, const char *host, const char *address)
+{
+    kv_conn *conn = calloc(1, sizeof(*conn));
+
+    if (!conn) {
+        kv_peers_leave(loop->front->peers, host);
+        (void)close(fd);
+        return;
+    }
+    conn->loop = loop;
+    conn->fd = fd;
+    conn->since_us = conn->moved_us = kv_monotonic_us();
+    (void)snprintf(conn->host, sizeof(conn->host), "%s", host);
+    (void)snprintf(conn->peer.address, sizeof(conn->peer.address), "%s", address);
+    DL_APPEND(loop->conns, conn);
+    atomic_fetch_add(&loop->open, 1);
+    if (loop->draining || !prepare(conn))
+        kv_conn_close(conn);
+}
+
+void kv_conn_close(kv_conn *conn)
+{
+    kv_loop *loop = conn->loop;
+
+    if (conn->state == KV_CONN_CLOSED)
+        return;
+    kv_door_abandon(conn);
+    if (conn->state == KV_CONN_OPEN && SSL_shutdown(conn->ssl) >= 0)
+        (void)send_encrypted(conn); /* close_notify, if the socket takes it */
+    ERR_clear_error();
+    conn->state = KV_CONN_CLOSED;
+    kv_grpc_session_free(conn->session);
+    conn->session = NULL;
+    if (conn->dirty)
+        DL_DELETE2(loop->dirty, conn, dirty_prev, dirty_next);
+    if (conn->read_event)
+        event_free(conn->read_event);
+    if (conn->write_event)
+        event_free(conn->write_event);
+    (void)close(conn->fd);
+    DL_DELETE(loop->conns, conn);
+    kv_peers_leave(loop->front->peers, conn->host);
+    atomic_fetch_sub(&loop->open, 1);
+    if (!conn->with_worker)
+        destroy(conn);
+}
+
+static bool become_open(kv_conn *conn)
+{
+    kv_error err;
+
+    if (kv_grpc_session_new(&conn->loop->front->config.grpc, &conn->session, &err) != KV_OK)
+        return false;
+    conn->state = KV_CONN_OPEN;
+    conn->since_us = kv_monotonic_us();
+    conn->moved_us = conn->since_us;
+    return decrypt(conn);
+}
+
+void kv_conn_handshake_done(kv_conn *conn)
+{
+    bool good = conn->result != KV_HANDSHAKE_FAILED;
+
+    conn->with_worker = false;
+    if (conn->state == KV_CONN_CLOSED) {
+        destroy(conn);
+        return;
+    }
+    if (!send_encrypted(conn)) /* an alert leaves, too */
+        good = false;
+    if (good && conn->result == KV_HANDSHAKE_DONE)
+        good = become_open(conn);
+    if (!good || event_add(conn->read_event, NULL)) {
+        atomic_fetch_add(&conn->loop->front->refused, 1);
+        kv_conn_close(conn);
+    }
+}
+
+/* The peer leaves replies lying: HTTP/2's windows are shut, or the socket takes nothing. */
+static bool is_stalled(kv_conn *conn, int64_t now_us)
+{
+    uint64_t progress = kv_grpc_session_progress(conn->session);
+    bool window = kv_grpc_session_unsent(conn->session) > 0 && progress == conn->seen_progress;
+    bool socket = waiting(conn) > 0 && conn->sent_bytes == conn->seen_sent;
+
+    conn->seen_progress = progress;
+    conn->seen_sent = conn->sent_bytes;
+    if (!window && !socket)
+        conn->moved_us = now_us;
+    return now_us - conn->moved_us > (int64_t)conn->loop->front->config.stall_ms * 1000;
+}
+
+void kv_conn_tick(kv_conn *conn, int64_t now_us)
+{
+    const kv_front_config *config = &conn->loop->front->config;
+    int64_t age_ms = (now_us - conn->since_us) / 1000;
+
+    if (conn->state == KV_CONN_HANDSHAKE) {
+        if (age_ms > config->handshake_ms) {
+            atomic_fetch_add(&conn->loop->front->refused, 1);
+            kv_conn_close(conn);
+        }
+        return;
+    }
+    if (is_stalled(conn, now_us)) {
+        kv_conn_close(conn);
+        return;
+    }
+    if (conn->stub_count)
+        conn->since_us = now_us;
+    else if (age_ms > config->idle_ms) {
+        kv_grpc_session_end(conn->session);
+        kv_loop_mark_dirty(conn->loop, conn);
+    }
+}

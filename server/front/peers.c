@@ -1,0 +1,108 @@
+/* peers.c - a counter per address behind one mutex. */
+#include "server/front/peers.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+
+typedef struct peer {
+    char host[64];
+    unsigned count;
+    UT_hash_handle hh;
+} peer;
+
+struct kv_peers {
+    unsigned most;
+    unsigned most_per_address;
+    pthread_mutex_t mutex; /* guards what follows */
+    unsigned count;
+    peer *by_host;
+};
+
+kv_status kv_peers_new(unsigned most, unsigned most_per_address, kv_peers **out, kv_error *err)
+{
+    kv_peers *peers = calloc(1, sizeof(*peers));
+
+    if (!peers)
+        return kv_fail(err, KV_UNAVAILABLE, "out of memory");
+    peers->most = most;
+    peers->most_per_address = most_per_address;
+    (void)pthread_mutex_init(&peers->mutex, NULL);
+    *out = peers;
+    return KV_OK;
+}
+
+void kv_peers_free(kv_peers *peers)
+{
+    peer *one, *next;
+
+    if (!peers)
+        return;
+    HASH_ITER (hh, peers->by_host, one, next) {
+        HASH_DEL(peers->by_host, one);
+        free(one);
+    }
+    (void)pthread_mutex_destroy(&peers->mutex);
+    free(peers);
+}
+
+/* With the mutex held. */
+static bool enter(kv_peers *peers, const char *host)
+{
+    peer *one;
+
+    if (peers->count >= peers->most)
+        return false;
+    HASH_FIND_STR(peers->by_host, host, one);
+    if (!one) {
+        one = calloc(1, sizeof(*one));
+        if (!one)
+            return false;
+        (void)snprintf(one->host, sizeof(one->host), "%s", host);
+        HASH_ADD_STR(peers->by_host, host, one);
+    }
+    if (one->count >= peers->most_per_address)
+        return false;
+    one->count++;
+    peers->count++;
+    return true;
+}
+
+bool kv_peers_enter(kv_peers *peers, const char *host)
+{
+    bool entered;
+
+    pthread_mutex_lock(&peers->mutex);
+    entered = enter(peers, host);
+    pthread_mutex_unlock(&peers->mutex);
+    return entered;
+}
+
+void kv_peers_leave(kv_peers *peers, const char *host)
+{
+    peer *one;
+
+    pthread_mutex_lock(&peers->mutex);
+    HASH_FIND_STR(peers->by_host, host, one);
+    if (one) {
+        peers->count--;
+        if (--one->count == 0) {
+            HASH_DEL(peers->by_host, one);
+            free(one);
+        }
+    }
+    pthread_mutex_unlock(&peers->mutex);
+}
+
+unsigned kv_peers_count(kv_peers *peers)
+{
+    unsigned count;
+
+    pthread_mutex_lock(&peers->mutex);
+    count = peers->count;
+    pthread_mutex_unlock(&peers->mutex);
+    return count;
+}
