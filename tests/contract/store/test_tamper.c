@@ -7,6 +7,7 @@
 /* Which of the three head columns; then the table's own. */
 static const char *const head_columns[] = { "generation", "seal", "seal_key" };
 
+/* The new value; % is the column. */
 static const char *edit_of(const kv_table *table, unsigned number)
 {
     kv_column_kind kind;
@@ -17,11 +18,12 @@ static const char *edit_of(const kv_table *table, unsigned number)
         kind = table->columns[number - KV_COUNT(head_columns)].kind;
     switch (kind) {
     case KV_COLUMN_INTEGER:
-        return "\"%s\" + 1";
+        return "% + 1";
     case KV_COLUMN_TEXT:
-        return "\"%s\" || 'x'";
+        return "% || 'x'";
     case KV_COLUMN_BLOB: /* the first byte becomes another, the length stays */
-        return "CAST(x'ee' || substr(\"%s\", 2) AS BLOB)";
+        return "CAST(CASE substr(%, 1, 1) WHEN x'ee' THEN x'11' ELSE x'ee' END || "
+               "substr(%, 2) AS BLOB)";
     }
     return "";
 }
@@ -35,14 +37,17 @@ static const char *name_of(const kv_table *table, unsigned number)
 
 static void edit(const store_fixture *fixture, const kv_table *table, unsigned number)
 {
-    char value[256], sql[512];
-    const char *format = edit_of(table, number);
-    const char *mark = strstr(format, "%s");
+    const char *name = name_of(table, number);
+    size_t len = 0;
+    char sql[512];
 
-    (void)snprintf(value, sizeof(value), "%.*s%s%s", (int)(mark - format), format,
-                   name_of(table, number), mark + 2);
-    (void)snprintf(sql, sizeof(sql), "UPDATE \"%s\" SET \"%s\" = %s", table->name,
-                   name_of(table, number), value);
+    len += (size_t)snprintf(sql, sizeof(sql), "UPDATE \"%s\" SET \"%s\" = ", table->name, name);
+    for (const char *at = edit_of(table, number); *at; at++)
+        if (at[0] == '%')
+            len += (size_t)snprintf(sql + len, sizeof(sql) - len, "\"%s\"", name);
+        else
+            len += (size_t)snprintf(sql + len, sizeof(sql) - len, "%c", *at);
+    assert_true(len < sizeof(sql));
     assert_int_equal(fixture_attack(fixture, sql), 1);
 }
 
