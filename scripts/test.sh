@@ -129,8 +129,8 @@ step_clang() {
     run "clang: unit tests" ctest_in build/clang -L '^unit$' --no-tests=error
 }
 
-# The analyser does not know attribute cleanup: what it calls a leak is none. LeakSanitizer looks for
-# real ones.
+# The analyser does not know attribute cleanup: what it calls a leak is none. LeakSanitizer looks
+# for real ones.
 tidy_one() {
     local file=$1 name outcome=0 text
     name=$(basename "$file" .c)
