@@ -79,22 +79,46 @@ static kv_status unwrap(const kv_secret_buf *kek, const kv_secret_buf *wrapped, 
     return kv_secret_buf_copy(kv_slice_of(plain.data, (size_t)(len + rest)), out, err);
 }
 
-/* What came out is the private half of the key on record. */
-static kv_status check_pkcs8(const kv_secret_buf *pkcs8, kv_slice spki, kv_error *err)
+static kv_status encode(EVP_PKEY *key, kv_secret_buf *out, kv_error *err)
 {
-    const unsigned char *at = pkcs8->data;
-    PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &at, (long)pkcs8->len);
+    PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key);
+    int len = info ? i2d_PKCS8_PRIV_KEY_INFO(info, NULL) : 0;
+    kv_status status = KV_OK;
+    unsigned char *end;
+
+    if (len <= 0)
+        status = kv_fail(err, KV_INTERNAL, "the exported key cannot be encoded");
+    else
+        status = kv_secret_buf_new((size_t)len, out, err);
+    if (status == KV_OK) {
+        end = out->data;
+        (void)i2d_PKCS8_PRIV_KEY_INFO(info, &end);
+    }
+    PKCS8_PRIV_KEY_INFO_free(info);
+    return status;
+}
+
+/* Checks that what came out is the private half of the key on record, and writes it once more:
+ * SoftHSM pads what it wraps with zeros, which strict readers of PKCS#8 refuse. */
+static kv_status normalise(const kv_secret_buf *raw, kv_slice spki, kv_secret_buf *out,
+                           kv_error *err)
+{
+    const unsigned char *at = raw->data;
+    PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &at, (long)raw->len);
     EVP_PKEY *key = info ? EVP_PKCS82PKEY(info) : NULL;
     unsigned char der[SPKI_MAX], *end = der;
     int len = key ? i2d_PUBKEY(key, NULL) : 0;
     bool same = len > 0 && len <= SPKI_MAX && i2d_PUBKEY(key, &end) == len &&
                 kv_slice_equal(kv_slice_of(der, (size_t)len), spki);
+    kv_status status = KV_OK;
 
+    if (same)
+        status = encode(key, out, err);
+    else
+        status = kv_fail(err, KV_INTERNAL, "the exported key is not the one on record");
     EVP_PKEY_free(key);
     PKCS8_PRIV_KEY_INFO_free(info);
-    if (same)
-        return KV_OK;
-    return kv_fail(err, KV_INTERNAL, "the exported key is not the one on record");
+    return status;
 }
 
 static kv_status not_exportable(kv_error *err)
@@ -108,7 +132,7 @@ static kv_status export(kv_token_visit *visit, void *context, kv_error *err)
     exporting *work = context;
     KV_AUTO(kv_secret_buf) kek = KV_SECRET_NONE;
     KV_AUTO(kv_secret_buf) wrapped = KV_SECRET_NONE;
-    KV_AUTO(kv_secret_buf) pkcs8 = KV_SECRET_NONE;
+    KV_AUTO(kv_secret_buf) raw = KV_SECRET_NONE;
     CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
     kv_found_key found;
     kv_status status;
@@ -123,10 +147,8 @@ static kv_status export(kv_token_visit *visit, void *context, kv_error *err)
     status = wrap(visit, handle, found.object, &wrapped, err);
     (void)visit->f->C_DestroyObject(visit->session, handle);
     KV_TRY(status);
-    KV_TRY(unwrap(&kek, &wrapped, &pkcs8, err));
-    KV_TRY(check_pkcs8(&pkcs8, work->key->spki, err));
-    *work->pkcs8 = kv_secret_buf_move(&pkcs8);
-    return KV_OK;
+    KV_TRY(unwrap(&kek, &wrapped, &raw, err));
+    return normalise(&raw, work->key->spki, work->pkcs8, err);
 }
 
 kv_status kv_token_key_export(kv_token *token, const kv_key_ref *key, kv_secret_buf *pkcs8,

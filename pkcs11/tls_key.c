@@ -1,0 +1,305 @@
+/* tls_key.c - the TLS identity on its own token, through libp11. */
+#include "pkcs11/tls_key.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <libp11.h>
+#include <openssl/err.h>
+
+#include "pkcs11/rv.h"
+#include "pkcs11/token_files.h"
+#include "pkcs11/token_uri.h"
+#include "pkcs11/tokens_inside.h"
+
+/* One life of libp11's view of the module; an old one is kept, because unloading it would finalise
+ * the module for everybody. */
+typedef struct life {
+    PKCS11_CTX *context;
+    PKCS11_SLOT *slots;
+    unsigned slot_count;
+    EVP_PKEY *key;
+    bool loaded;
+    struct life *before;
+} life;
+
+struct kv_tls_key {
+    char *path;
+    char *uri;
+    kv_secret_buf pin;
+    bool pin_refused;
+    int lock_fd;
+    kv_token_files files;
+    kv_module *module; /* borrowed from kv_tokens; NULL: nobody else uses it */
+    life *now;
+    atomic_uint_fast64_t generation; /* of the module when `now` began */
+};
+
+static kv_status libp11_failed(kv_error *err, const char *what)
+{
+    unsigned long code = ERR_peek_last_error();
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+
+    kv_fail(err, KV_UNAVAILABLE, "the token of the TLS key does not answer as it should");
+    kv_because(err, KV_REASON_TOKEN_UNAVAILABLE);
+    kv_note(err, "%s: %s", what, reason ? reason : "no reason given");
+    ERR_clear_error();
+    return err->status;
+}
+
+/* libp11 gives trimmed text; the URI matches Cryptoki's padded text. */
+static void pad(const char *text, CK_UTF8CHAR *out, size_t len)
+{
+    size_t used = text ? strlen(text) : 0;
+
+    memset(out, ' ', len);
+    memcpy(out, text ? text : "", used < len ? used : len);
+}
+
+static bool matches(P11KitUri *uri, const PKCS11_TOKEN *token)
+{
+    CK_TOKEN_INFO info = { 0 };
+
+    if (!token || !token->initialized)
+        return false;
+    pad(token->label, info.label, sizeof(info.label));
+    pad(token->manufacturer, info.manufacturerID, sizeof(info.manufacturerID));
+    pad(token->model, info.model, sizeof(info.model));
+    pad(token->serialnr, info.serialNumber, sizeof(info.serialNumber));
+    return p11_kit_uri_match_token_info(uri, &info);
+}
+
+static kv_status find_slot(life *l, P11KitUri *uri, PKCS11_SLOT **out, kv_error *err)
+{
+    unsigned found = 0;
+
+    if (PKCS11_enumerate_slots(l->context, &l->slots, &l->slot_count) != 0)
+        return libp11_failed(err, "PKCS11_enumerate_slots");
+    for (unsigned i = 0; i < l->slot_count; i++) {
+        if (!matches(uri, l->slots[i].token))
+            continue;
+        *out = &l->slots[i];
+        found++;
+    }
+    if (found == 1)
+        return KV_OK;
+    return kv_fail_field(err, "uri",
+                         found ? "several tokens match the URI" : "no token matches the URI");
+}
+
+static bool key_fits(P11KitUri *uri, const PKCS11_KEY *key)
+{
+    const CK_ATTRIBUTE *id = p11_kit_uri_get_attribute(uri, CKA_ID);
+    const CK_ATTRIBUTE *label = p11_kit_uri_get_attribute(uri, CKA_LABEL);
+
+    if (!key->isPrivate)
+        return false;
+    if (id && (id->ulValueLen != key->id_len || memcmp(id->pValue, key->id, key->id_len) != 0))
+        return false;
+    return !label || (key->label && strlen(key->label) == label->ulValueLen &&
+                      !memcmp(label->pValue, key->label, label->ulValueLen));
+}
+
+static kv_status find_key(life *l, P11KitUri *uri, PKCS11_SLOT *slot, kv_error *err)
+{
+    PKCS11_KEY *keys = NULL, *fits = NULL;
+    unsigned count = 0, found = 0;
+
+    if (PKCS11_enumerate_keys(slot->token, &keys, &count) != 0)
+        return libp11_failed(err, "PKCS11_enumerate_keys");
+    for (unsigned i = 0; i < count; i++)
+        if (key_fits(uri, &keys[i])) {
+            fits = &keys[i];
+            found++;
+        }
+    if (found != 1)
+        return kv_fail(err, KV_NOT_FOUND, "%s key on the TLS token fits the URI",
+                       found ? "more than one" : "no");
+    l->key = PKCS11_get_private_key(fits);
+    return l->key ? KV_OK : libp11_failed(err, "PKCS11_get_private_key");
+}
+
+static kv_status log_in(kv_tls_key *key, PKCS11_SLOT *slot, kv_error *err)
+{
+    if (key->pin_refused)
+        return kv_fail(err, KV_PRECONDITION, "the PIN of the TLS token was refused");
+    KV_TRY(kv_token_files_find(&key->files, slot->token->serialnr, err));
+    KV_TRY(kv_token_files_before_login(&key->files, err));
+    /* Read-write and before the login: opening it later closes every session and with them the
+     * login, which libp11 does not notice. */
+    if (PKCS11_open_session(slot, 1) != 0)
+        return libp11_failed(err, "PKCS11_open_session");
+    if (PKCS11_login(slot, 0, (const char *)key->pin.data) != 0) {
+        key->pin_refused = ERR_GET_REASON(ERR_peek_last_error()) == CKR_PIN_INCORRECT;
+        if (!key->pin_refused)
+            return libp11_failed(err, "PKCS11_login");
+        ERR_clear_error();
+        return kv_fail(err, KV_PRECONDITION, "the PIN of the TLS token was refused");
+    }
+    return kv_token_files_after_login(&key->files, err);
+}
+
+static kv_status begin_life(kv_tls_key *key, life *l, kv_error *err)
+{
+    P11KitUri *uri = NULL;
+    PKCS11_SLOT *slot = NULL;
+    kv_status status;
+
+    l->context = PKCS11_CTX_new();
+    if (!l->context)
+        return kv_fail(err, KV_BUSY, "out of memory");
+    /* Our layer has initialised the module already; libp11 takes that as it is. */
+    if (PKCS11_CTX_load(l->context, key->path) != 0)
+        return libp11_failed(err, "PKCS11_CTX_load");
+    l->loaded = true;
+    KV_TRY(kv_token_uri_parse(key->uri, &uri, err));
+    status = find_slot(l, uri, &slot, err);
+    if (status == KV_OK)
+        status = log_in(key, slot, err);
+    if (status == KV_OK)
+        status = find_key(l, uri, slot, err);
+    p11_kit_uri_free(uri);
+    return status;
+}
+
+/* Unloading finalises the module for everybody, so not while it is in use. */
+static void end_lives(life *l, bool unload)
+{
+    life *before;
+
+    for (; l; l = before) {
+        before = l->before;
+        EVP_PKEY_free(l->key);
+        if (l->slots)
+            PKCS11_release_all_slots(l->context, l->slots, l->slot_count);
+        if (l->loaded && unload)
+            PKCS11_CTX_unload(l->context);
+        if (l->context)
+            PKCS11_CTX_free(l->context);
+        free(l);
+    }
+    ERR_clear_error();
+}
+
+static kv_status live_again(kv_tls_key *key, kv_error *err)
+{
+    life *l = calloc(1, sizeof(*l));
+    kv_status status;
+
+    if (!l)
+        return kv_fail(err, KV_BUSY, "out of memory");
+    status = begin_life(key, l, err);
+    if (status == KV_OK || !key->now) {
+        l->before = key->now;
+        key->now = l;
+    } else {
+        l->before = key->now->before;
+        key->now->before = l;
+    }
+    if (status == KV_OK && key->module)
+        atomic_store(&key->generation, atomic_load(&key->module->generation));
+    return status;
+}
+
+static kv_status in_module(kv_tls_key *key, kv_error *err)
+{
+    kv_status status;
+
+    if (key->module)
+        KV_TRY(kv_module_enter(key->module, err));
+    status = live_again(key, err);
+    if (key->module)
+        kv_module_leave(key->module);
+    return status;
+}
+
+static kv_status fill(kv_tls_key *key, const kv_tls_key_config *config, kv_error *err)
+{
+    unsigned restored = 0;
+
+    if (!config->module || !config->uri || !config->pin)
+        return kv_fail_field(err, "token.tls", "module, uri and PIN are needed");
+    key->path = strdup(config->module);
+    key->uri = strdup(config->uri);
+    if (!key->path || !key->uri)
+        return kv_fail(err, KV_BUSY, "out of memory");
+    KV_TRY(kv_secret_buf_copy(kv_secret_buf_slice(config->pin), &key->pin, err));
+    KV_TRY(kv_token_files_open(config->files_dir, config->backup_dir, &key->files, err));
+    if (config->lock_path)
+        KV_TRY(kv_token_lock(config->lock_path, &key->lock_fd, err));
+    /* SoftHSM reads its folders when it is initialised, which our tokens may have done already. */
+    return key->module ? KV_OK : kv_token_files_restore(&key->files, &restored, err);
+}
+
+static void free_key(kv_tls_key *key, bool unload)
+{
+    end_lives(key->now, unload);
+    kv_token_files_cleanup(&key->files);
+    kv_secret_buf_cleanup(&key->pin);
+    if (key->lock_fd >= 0)
+        (void)close(key->lock_fd);
+    free(key->path);
+    free(key->uri);
+    free(key);
+}
+
+kv_status kv_tls_key_open(const kv_tls_key_config *config, kv_tokens *tokens, kv_tls_key **out,
+                          kv_error *err)
+{
+    kv_tls_key *key = calloc(1, sizeof(*key));
+    kv_status status;
+
+    if (!key)
+        return kv_fail(err, KV_BUSY, "out of memory");
+    key->lock_fd = -1;
+    key->files = KV_TOKEN_FILES_NONE;
+    key->module = tokens && config->module ? kv_tokens_module(tokens, config->module) : NULL;
+    status = fill(key, config, err);
+    if (status == KV_OK)
+        status = in_module(key, err);
+    if (status != KV_OK) {
+        free_key(key, key->module == NULL);
+        return status;
+    }
+    *out = key;
+    return KV_OK;
+}
+
+void kv_tls_key_close(kv_tls_key *key)
+{
+    if (key)
+        free_key(key, true);
+}
+
+EVP_PKEY *kv_tls_key_get(kv_tls_key *key)
+{
+    return key->now->key;
+}
+
+bool kv_tls_key_stale(const kv_tls_key *key)
+{
+    return key->module && atomic_load(&key->generation) != atomic_load(&key->module->generation);
+}
+
+kv_status kv_tls_key_reload(kv_tls_key *key, kv_error *err)
+{
+    return in_module(key, err);
+}
+
+kv_status kv_tls_key_enter(kv_tls_key *key, kv_error *err)
+{
+    if (!key->module)
+        return KV_OK;
+    KV_TRY(kv_module_enter(key->module, err));
+    if (!kv_tls_key_stale(key))
+        return KV_OK;
+    kv_module_leave(key->module);
+    return kv_module_unavailable(err);
+}
+
+void kv_tls_key_leave(kv_tls_key *key)
+{
+    if (key->module)
+        kv_module_leave(key->module);
+}
