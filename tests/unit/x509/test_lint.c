@@ -1,0 +1,461 @@
+/* test_lint.c - every row of the lint is broken by one certificate and kept by another. */
+#include "server/x509/lint.h"
+
+#include "tests/support/kv_cmocka.h"
+
+#define DAY_MS  INT64_C(86400000)
+#define DAYS(n) ((n)*DAY_MS)
+/* 2026-11-20, 2025-01-01, 2027-06-01, 2030-01-01 */
+#define NOW     DAYS(20777)
+#define IN_2025 DAYS(20089)
+#define IN_2027 DAYS(20970)
+#define IN_2030 DAYS(21915)
+
+static const kv_slice hosts[] = { KV_SLICE("www.example.com") };
+static const kv_slice server[] = { KV_SLICE("1.3.6.1.5.5.7.3.1") };
+static const kv_slice both[] = { KV_SLICE("1.3.6.1.5.5.7.3.1"), KV_SLICE("1.3.6.1.5.5.7.3.2") };
+static const kv_slice client[] = { KV_SLICE("1.3.6.1.5.5.7.3.2") };
+static const kv_slice strange[] = { KV_SLICE("a@example.com") };
+
+/* Keeps every rule of both scopes. */
+static kv_x509_facts good(void)
+{
+    return (kv_x509_facts){
+        .subject = KV_SLICE("CN=www.example.com"),
+        .issuer = KV_SLICE("CN=Test CA"),
+        .common_name = KV_SLICE("WWW.example.com"),
+        .serial_hex = KV_SLICE("4102030405060708"),
+        .not_before_ms = NOW,
+        .not_after_ms = NOW + DAYS(47) - 1000,
+        .key_kind = KV_KEY_P256,
+        .key_bits = 256,
+        .has_key_usage = true,
+        .key_usage = KV_X509_DIGITAL_SIGNATURE,
+        .ekus = { .items = server, .count = 1 },
+        .sans = { .dns_names = { .items = hosts, .count = 1 } },
+        .signature_algorithm = KV_SLICE("ecdsa-with-SHA256"),
+        .subject_key_id = KV_SLICE("01234567890123456789"),
+        .authority_key_id = KV_SLICE("98765432109876543210"),
+    };
+}
+
+static bool found(const kv_x509_facts *facts, kv_x509_lint_scope scope, const char *id,
+                  kv_x509_lint_severity severity)
+{
+    kv_x509_findings findings;
+
+    kv_x509_lint(facts, scope, &findings);
+    for (size_t i = 0; i < findings.count; i++)
+        if (strcmp(findings.items[i]->id, id) == 0 && findings.items[i]->severity == severity)
+            return true;
+    return false;
+}
+
+/* ---- one change each ---- */
+
+static void make_rsa(kv_x509_facts *f)
+{
+    f->is_rsa = true;
+    f->key_kind = KV_KEY_RSA_2048;
+    f->key_bits = 2048;
+    f->key_usage |= KV_X509_KEY_ENCIPHERMENT;
+    f->signature_algorithm = KV_SLICE("sha256WithRSAEncryption");
+}
+
+static void make_ca(kv_x509_facts *f)
+{
+    f->is_ca = true;
+    f->key_usage = KV_X509_KEY_CERT_SIGN;
+    f->ekus.count = 0;
+}
+
+static void short_rsa(kv_x509_facts *f)
+{
+    make_rsa(f);
+    f->key_kind = KV_KEY_NONE;
+    f->key_bits = 2047;
+}
+
+static void other_key(kv_x509_facts *f)
+{
+    f->key_kind = KV_KEY_NONE;
+}
+
+static void sha1_signature(kv_x509_facts *f)
+{
+    f->signature_algorithm = KV_SLICE("ecdsa-with-SHA1");
+}
+
+static void short_serial(kv_x509_facts *f)
+{
+    f->serial_hex = KV_SLICE("41020304050607");
+}
+
+static void negative_serial(kv_x509_facts *f)
+{
+    f->serial_hex = KV_SLICE("-4102030405060708");
+}
+
+static void long_serial(kv_x509_facts *f)
+{
+    f->serial_hex = KV_SLICE("410203040506070809101112131415161718192021");
+}
+
+static void reversed_dates(kv_x509_facts *f)
+{
+    f->not_after_ms = f->not_before_ms;
+}
+
+static void nameless(kv_x509_facts *f)
+{
+    f->subject = KV_SLICE("");
+    f->common_name = KV_SLICE("");
+    f->ekus = (kv_x509_list){ .items = client, .count = 1 };
+    f->sans.dns_names.count = 0;
+}
+
+static void bad_host(kv_x509_facts *f)
+{
+    static const kv_slice names[] = { KV_SLICE("www.example.com"), KV_SLICE("a_b.example.com") };
+
+    f->sans.dns_names = (kv_x509_list){ .items = names, .count = 2 };
+}
+
+static void no_host(kv_x509_facts *f)
+{
+    f->sans.dns_names.count = 0;
+    f->common_name = KV_SLICE("");
+}
+
+static void mail_beside_host(kv_x509_facts *f)
+{
+    f->sans.emails = (kv_x509_list){ .items = strange, .count = 1 };
+}
+
+static void unknown_name_beside_host(kv_x509_facts *f)
+{
+    f->other_sans = 1;
+}
+
+static void internal_host(kv_x509_facts *f)
+{
+    static const kv_slice names[] = { KV_SLICE("www.example.com"), KV_SLICE("intranet") };
+
+    f->sans.dns_names = (kv_x509_list){ .items = names, .count = 2 };
+}
+
+static void foreign_common_name(kv_x509_facts *f)
+{
+    f->common_name = KV_SLICE("example.com");
+}
+
+static void sign_without_ca(kv_x509_facts *f)
+{
+    f->key_usage |= KV_X509_KEY_CERT_SIGN;
+}
+
+static void ca_without_sign(kv_x509_facts *f)
+{
+    make_ca(f);
+    f->key_usage = KV_X509_CRL_SIGN;
+}
+
+static void ec_encipherment(kv_x509_facts *f)
+{
+    f->key_usage |= KV_X509_KEY_ENCIPHERMENT;
+}
+
+static void encipher_only(kv_x509_facts *f)
+{
+    f->key_usage |= KV_X509_ENCIPHER_ONLY;
+}
+
+static void no_handshake(kv_x509_facts *f)
+{
+    f->key_usage = KV_X509_NON_REPUDIATION;
+}
+
+static void code_signing_server(kv_x509_facts *f)
+{
+    static const kv_slice ekus[] = { KV_SLICE("1.3.6.1.5.5.7.3.1"), KV_SLICE("1.3.6.1.5.5.7.3.3") };
+
+    f->ekus = (kv_x509_list){ .items = ekus, .count = 2 };
+}
+
+static void server_and_client(kv_x509_facts *f)
+{
+    f->ekus = (kv_x509_list){ .items = both, .count = 2 };
+}
+
+static void server_and_client_in_2025(kv_x509_facts *f)
+{
+    server_and_client(f);
+    f->not_before_ms = IN_2025;
+    f->not_after_ms = IN_2025 + DAYS(47);
+}
+
+static void no_key_id(kv_x509_facts *f)
+{
+    f->authority_key_id = KV_SLICE("");
+}
+
+static void live(kv_x509_facts *f, int64_t from, int64_t days, int64_t more_ms)
+{
+    f->not_before_ms = from;
+    f->not_after_ms = from + DAYS(days) - 1000 + more_ms;
+}
+
+static void long_in_2025(kv_x509_facts *f)
+{
+    live(f, IN_2025, 398, 1000);
+}
+
+static void long_now(kv_x509_facts *f)
+{
+    live(f, NOW, 200, 1000);
+}
+
+static void long_in_2027(kv_x509_facts *f)
+{
+    live(f, IN_2027, 100, 1000);
+}
+
+static void long_in_2030(kv_x509_facts *f)
+{
+    live(f, IN_2030, 47, 1000);
+}
+
+static void long_self_signed(kv_x509_facts *f)
+{
+    f->self_issued = true;
+    f->not_after_ms = f->not_before_ms + DAYS(90) + 601 * 1000;
+}
+
+/* ---- what stays within the rule it nearly breaks ---- */
+
+static void nothing(kv_x509_facts *f)
+{
+    (void)f;
+}
+
+static void full_in_2025(kv_x509_facts *f)
+{
+    live(f, IN_2025, 398, 0);
+}
+
+static void full_now(kv_x509_facts *f)
+{
+    live(f, NOW, 200, 0);
+}
+
+static void full_in_2027(kv_x509_facts *f)
+{
+    live(f, IN_2027, 100, 0);
+}
+
+static void full_in_2030(kv_x509_facts *f)
+{
+    live(f, IN_2030, 47, 0);
+}
+
+static void full_self_signed(kv_x509_facts *f)
+{
+    f->self_issued = true;
+    f->not_after_ms = f->not_before_ms + DAYS(90) + 600 * 1000;
+}
+
+static void root_of_ten_years(kv_x509_facts *f)
+{
+    make_ca(f);
+    f->self_issued = true;
+    f->common_name = KV_SLICE("Test CA");
+    f->sans.dns_names.count = 0;
+    f->not_after_ms = f->not_before_ms + DAYS(3650);
+}
+
+static void client_without_hosts(kv_x509_facts *f)
+{
+    f->ekus = (kv_x509_list){ .items = client, .count = 1 };
+    f->common_name = KV_SLICE("somebody");
+    f->sans = (kv_x509_sans){ .emails = { .items = strange, .count = 1 } };
+    f->not_after_ms = f->not_before_ms + DAYS(700);
+    f->key_usage = KV_X509_NON_REPUDIATION;
+}
+
+static void longest_serial(kv_x509_facts *f)
+{
+    f->serial_hex = KV_SLICE("4102030405060708091011121314151617181920");
+}
+
+static void agreement(kv_x509_facts *f)
+{
+    f->key_usage |= KV_X509_KEY_AGREEMENT | KV_X509_ENCIPHER_ONLY;
+}
+
+static void address_alone(kv_x509_facts *f)
+{
+    static const kv_slice addresses[] = { KV_SLICE("192.0.2.1") };
+
+    f->common_name = KV_SLICE("192.0.2.1");
+    f->sans = (kv_x509_sans){ .ip_addresses = { .items = addresses, .count = 1 } };
+}
+
+#define PRIVATE KV_X509_LINT_PRIVATE
+#define PUBLIC  KV_X509_LINT_PUBLIC
+#define WARNING KV_X509_LINT_WARNING
+#define ERROR   KV_X509_LINT_ERROR
+
+typedef struct row {
+    void (*spoil)(kv_x509_facts *facts);
+    void (*keep)(kv_x509_facts *facts);
+    const char *id;
+    kv_x509_lint_scope scope;
+    kv_x509_lint_severity severity;
+} row;
+
+/* shape: table */
+static const row rows[] = {
+    { short_rsa, make_rsa, "key_rsa_size", PRIVATE, ERROR },
+    { short_rsa, make_rsa, "key_rsa_size", PUBLIC, ERROR },
+    { other_key, make_rsa, "key_kind", PRIVATE, ERROR },
+    { sha1_signature, make_rsa, "signature_algorithm", PRIVATE, ERROR },
+    { short_serial, longest_serial, "serial", PRIVATE, ERROR },
+    { negative_serial, nothing, "serial", PRIVATE, ERROR },
+    { long_serial, longest_serial, "serial", PUBLIC, ERROR },
+    { reversed_dates, nothing, "validity_order", PRIVATE, ERROR },
+    { nameless, client_without_hosts, "name_present", PRIVATE, ERROR },
+    { bad_host, internal_host, "san_syntax", PRIVATE, ERROR },
+    { no_host, address_alone, "san_present", PUBLIC, ERROR },
+    { no_host, client_without_hosts, "san_present", PRIVATE, WARNING },
+    { mail_beside_host, client_without_hosts, "san_types", PUBLIC, ERROR },
+    { unknown_name_beside_host, address_alone, "san_types", PUBLIC, ERROR },
+    { internal_host, nothing, "san_internal", PUBLIC, ERROR },
+    { foreign_common_name, client_without_hosts, "cn_in_san", PUBLIC, ERROR },
+    { foreign_common_name, address_alone, "cn_in_san", PRIVATE, WARNING },
+    { sign_without_ca, make_ca, "ku_cert_sign", PUBLIC, ERROR },
+    { sign_without_ca, make_ca, "ku_cert_sign", PRIVATE, WARNING },
+    { ca_without_sign, make_ca, "ku_ca", PRIVATE, ERROR },
+    { ec_encipherment, make_rsa, "ku_ec", PUBLIC, ERROR },
+    { ec_encipherment, agreement, "ku_ec", PRIVATE, WARNING },
+    { encipher_only, agreement, "ku_agreement", PRIVATE, WARNING },
+    { no_handshake, make_rsa, "ku_server", PUBLIC, ERROR },
+    { no_handshake, client_without_hosts, "ku_server", PRIVATE, WARNING },
+    { code_signing_server, server_and_client, "eku_mixed", PUBLIC, ERROR },
+    { code_signing_server, server_and_client, "eku_mixed", PRIVATE, WARNING },
+    { server_and_client_in_2025, server_and_client, "eku_client", PUBLIC, WARNING },
+    { server_and_client, server_and_client_in_2025, "eku_client", PUBLIC, ERROR },
+    { no_key_id, nothing, "key_identifiers", PRIVATE, WARNING },
+    { long_in_2025, full_in_2025, "validity_max", PUBLIC, ERROR },
+    { long_now, full_now, "validity_max", PUBLIC, ERROR },
+    { long_in_2027, full_in_2027, "validity_max", PUBLIC, ERROR },
+    { long_in_2030, full_in_2030, "validity_max", PUBLIC, ERROR },
+    { long_in_2030, root_of_ten_years, "validity_max", PUBLIC, ERROR },
+    { long_self_signed, full_self_signed, "validity_self_signed", PRIVATE, WARNING },
+    { long_self_signed, root_of_ten_years, "validity_self_signed", PRIVATE, WARNING },
+};
+
+static void every_sample_is_judged(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(rows); i++) {
+        kv_x509_facts spoilt = good(), kept = good();
+
+        rows[i].spoil(&spoilt);
+        rows[i].keep(&kept);
+        if (!found(&spoilt, rows[i].scope, rows[i].id, rows[i].severity))
+            fail_msg("sample %zu does not break %s", i, rows[i].id);
+        if (found(&kept, rows[i].scope, rows[i].id, rows[i].severity))
+            fail_msg("sample %zu breaks %s", i, rows[i].id);
+    }
+}
+
+/* Each row of the lint must be the one that a sample here trips over. */
+static void every_row_has_a_sample(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < kv_x509_lint_rows_count; i++) {
+        const kv_x509_lint_row *rule = &kv_x509_lint_rows[i];
+        bool tripped = false;
+
+        for (size_t j = 0; j < KV_COUNT(rows) && !tripped; j++) {
+            kv_x509_facts facts = good();
+            kv_x509_findings findings;
+
+            rows[j].spoil(&facts);
+            kv_x509_lint(&facts, rows[j].scope, &findings);
+            for (size_t k = 0; k < findings.count; k++)
+                tripped = tripped || (findings.items[k] == rule && !strcmp(rule->id, rows[j].id));
+        }
+        if (!tripped)
+            fail_msg("no sample for row %zu (%s)", i, rule->id);
+    }
+}
+
+static void a_good_certificate_has_no_findings(void **state)
+{
+    kv_x509_facts facts = good(), rsa = good(), root = good();
+    kv_x509_findings findings;
+
+    (void)state;
+    make_rsa(&rsa);
+    root_of_ten_years(&root);
+    kv_x509_lint(&facts, PUBLIC, &findings);
+    assert_int_equal(findings.count, 0);
+    kv_x509_lint(&rsa, PUBLIC, &findings);
+    assert_int_equal(findings.count, 0);
+    kv_x509_lint(&root, PUBLIC, &findings);
+    assert_int_equal(findings.count, 0);
+    kv_x509_lint(&facts, PRIVATE, &findings);
+    assert_int_equal(findings.count, 0);
+    assert_int_equal(findings.errors, 0);
+}
+
+static void private_issuers_may_do_what_public_ones_may_not(void **state)
+{
+    kv_x509_facts facts = good();
+    kv_x509_findings findings;
+
+    (void)state;
+    internal_host(&facts);
+    server_and_client(&facts);
+    live(&facts, NOW, 800, 0);
+    kv_x509_lint(&facts, PRIVATE, &findings);
+    assert_int_equal(findings.errors, 0);
+    assert_int_equal(findings.count, 0);
+    kv_x509_lint(&facts, PUBLIC, &findings);
+    assert_int_equal(findings.errors, 3);
+}
+
+/* The day a limit begins, to the millisecond. */
+static void limits_begin_on_their_day(void **state)
+{
+    static const struct {
+        int64_t day;
+        int64_t before, after; /* days allowed */
+    } steps[] = { { 20527, 398, 200 }, { 20892, 200, 100 }, { 21623, 100, 47 } };
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(steps); i++) {
+        kv_x509_facts facts = good();
+
+        live(&facts, DAYS(steps[i].day) - 1000, steps[i].before, 0);
+        assert_false(found(&facts, PUBLIC, "validity_max", ERROR));
+        live(&facts, DAYS(steps[i].day), steps[i].before, 0);
+        assert_true(found(&facts, PUBLIC, "validity_max", ERROR));
+        live(&facts, DAYS(steps[i].day), steps[i].after, 0);
+        assert_false(found(&facts, PUBLIC, "validity_max", ERROR));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_sample_is_judged),
+        cmocka_unit_test(every_row_has_a_sample),
+        cmocka_unit_test(a_good_certificate_has_no_findings),
+        cmocka_unit_test(private_issuers_may_do_what_public_ones_may_not),
+        cmocka_unit_test(limits_begin_on_their_day),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
