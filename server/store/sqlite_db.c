@@ -1,14 +1,21 @@
 /* sqlite_db.c - opening, preparing, stepping, and what SQLite's codes mean. */
 #include "server/store/sqlite_db.h"
 
-#include <errno.h>
 #include <string.h>
 
-enum { LARGEST_VALUE = 16 << 20, RETRY_MS = 200 };
+enum { LARGEST_VALUE = 16 << 20, CACHE_PROBES = 8, RETRY_MS = 200 };
+
+/* Whether the system's errno, which SQLite keeps from the last time, belongs to this code. */
+static bool is_about_files(int code)
+{
+    int kind = code & 0xff;
+
+    return kind == SQLITE_IOERR || kind == SQLITE_FULL || kind == SQLITE_CANTOPEN;
+}
 
 kv_status kv_sqlite_fail(sqlite3 *handle, int code, kv_error *err)
 {
-    int system = handle ? sqlite3_system_errno(handle) : errno;
+    int system = handle && is_about_files(code) ? sqlite3_system_errno(handle) : 0;
     const char *message = handle ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
 
     switch (code & 0xff) {
@@ -148,15 +155,26 @@ static bool same_shape(const kv_sql_shape *a, const kv_sql_shape *b)
            a->prefix == b->prefix && a->after == b->after;
 }
 
+/* Where the shape is, or where it may be put: in a free place, else in that of another. */
 static kv_sqlite_cached *place_of(kv_sqlite_db *db, const kv_sql_shape *shape)
 {
+    kv_sqlite_cached *chosen = NULL;
     uint32_t hash = (uint32_t)((uintptr_t)shape->table / sizeof(void *));
 
     hash = hash * 31 + (uint32_t)shape->verb;
     hash = hash * 31 + shape->index;
     hash = hash * 31 + shape->prefix;
     hash = hash * 31 + shape->after;
-    return &db->cache[hash * 2654435761U >> 24];
+    hash = hash * 2654435761U >> 24;
+    for (unsigned i = 0; i < CACHE_PROBES; i++) {
+        kv_sqlite_cached *place = &db->cache[(hash + i) % KV_SQLITE_CACHE];
+
+        if (place->statement && same_shape(&place->shape, shape))
+            return place;
+        if (!chosen || (chosen->statement && !place->statement))
+            chosen = place;
+    }
+    return chosen;
 }
 
 kv_status kv_sqlite_db_use(kv_sqlite_db *db, const kv_sql_shape *shape, kv_sqlite_use *out,

@@ -22,7 +22,7 @@ typedef struct kv_sqlite_cached {
 typedef struct kv_sqlite_db {
     sqlite3 *handle;
     kv_sqlite_cached
-        cache[KV_SQLITE_CACHE]; /* by a hash of the shape; a newcomer takes the place */
+        cache[KV_SQLITE_CACHE]; /* by a hash of the shape; bounded, newcomers displace */
     sqlite3_stmt *fixed[KV_SQLITE_FIXED];
 } kv_sqlite_db;
 

@@ -1,5 +1,6 @@
 /* test_records.c - sealing, generations, watchers and the sweep. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "server/store/row.h"
 #include "tests/contract/store/store_fixture.h"
@@ -175,6 +176,78 @@ static void sweeps_a_sound_store(void **state)
     assert_kv_ok(kv_records_sweep(fixture->records, some, &err));
 }
 
+/* Gives a row that is sound, but not the one that was asked for, as an edited index would. */
+static kv_status get_another(kv_store *store, const kv_table *table, void *row, kv_arena *arena,
+                             kv_error *err)
+{
+    kv_vault_row *vault = row;
+    kv_vault_row *other = fixture_row(table, arena, 2, 0);
+
+    vault->name = other->name;
+    return kv_stores[0]->get(store, table, row, arena, err);
+}
+
+static kv_status scan_all(kv_store *store, const kv_scan *scan, kv_arena *arena, kv_rows *out,
+                          kv_error *err)
+{
+    kv_scan all = { .table = scan->table, .limit = scan->limit };
+
+    return kv_stores[0]->scan(store, &all, arena, out, err);
+}
+
+static void refuses_sound_rows_that_were_not_asked_for(void **state)
+{
+    store_fixture *fixture = *state;
+    kv_store_ops lying = *fixture->ops;
+    kv_vault_row *one = insert_vault(fixture, 1);
+    kv_scan scan = { .table = vaults, .prefix = 1, .from = one, .limit = 10 };
+    kv_rows rows;
+    kv_error err = { 0 };
+
+    (void)insert_vault(fixture, 2);
+    assert_kv_ok(kv_records_scan(fixture->records, &scan, &fixture->arena, &rows, &err));
+    lying.get = get_another;
+    lying.scan = scan_all;
+    fixture->store->ops = &lying;
+    assert_kv_fails(KV_INTERNAL,
+                    kv_records_get(fixture->records, vaults, one, &fixture->arena, &err));
+    assert_int_equal(err.reason, KV_REASON_INTEGRITY);
+    assert_kv_fails(KV_INTERNAL,
+                    kv_records_scan(fixture->records, &scan, &fixture->arena, &rows, &err));
+    assert_int_equal(err.reason, KV_REASON_INTEGRITY);
+    fixture->store->ops = fixture->ops;
+}
+
+/* The operator hears of it, with table and key; see log.h. */
+static void raises_an_alarm(void **state)
+{
+    store_fixture *fixture = *state;
+    kv_vault_row *row = insert_vault(fixture, 1);
+    char line[1024] = "";
+    int ends[2];
+    kv_error err = { 0 };
+    kv_records_config config = { .store = fixture->store,
+                                 .sealer = kv_software_sealer_lend(fixture->sealer),
+                                 .instance =
+                                     kv_slice_of(fixture_instance, sizeof(fixture_instance)) };
+
+    assert_int_equal(pipe(ends), 0);
+    config.log = kv_log_new(ends[1], KV_LOG_ERROR);
+    kv_records_close(fixture->records);
+    assert_kv_ok(kv_records_open(&config, &fixture->records, &err));
+    assert_int_equal(fixture_attack(fixture, "UPDATE vaults SET retention_days = 1"), 1);
+    assert_kv_fails(KV_INTERNAL,
+                    kv_records_get(fixture->records, vaults, row, &fixture->arena, &err));
+    assert_true(read(ends[0], line, sizeof(line) - 1) > 0);
+    assert_non_null(strstr(line, "store.integrity"));
+    assert_non_null(strstr(line, "table vaults"));
+    kv_records_close(fixture->records);
+    fixture->records = NULL;
+    kv_log_free(config.log);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 static void needs_an_instance_of_sixteen_bytes(void **state)
 {
     store_fixture *fixture = *state;
@@ -200,6 +273,8 @@ int main(void)
         RECORDS_TEST(accepts_seals_of_several_keys),
         RECORDS_TEST(takes_only_good_seal_keys),
         RECORDS_TEST(sweeps_a_sound_store),
+        RECORDS_TEST(refuses_sound_rows_that_were_not_asked_for),
+        RECORDS_TEST(raises_an_alarm),
         RECORDS_TEST(needs_an_instance_of_sixteen_bytes),
     };
 

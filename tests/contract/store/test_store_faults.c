@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 #include "server/store/row.h"
 #include "tests/contract/store/store_fixture.h"
 
@@ -202,6 +204,24 @@ static void lets_others_look(void **state)
     assert_kv_ok(fixture_insert(fixture, vaults, fixture_row(vaults, &fixture->arena, 1, 0), &err));
 }
 
+static void says_when_another_program_writes(void **state)
+{
+    store_fixture *fixture = *state;
+    kv_vault_row *row = fixture_row(vaults, &fixture->arena, 1, 0);
+    sqlite3 *other = NULL;
+    kv_error err = { 0 };
+
+    assert_int_equal(sqlite3_open(fixture->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_kv_fails(KV_UNAVAILABLE, fixture_insert(fixture, vaults, row, &err));
+    assert_true(err.retry_ms > 0);
+    assert_kv_fails(KV_NOT_FOUND,
+                    kv_records_get(fixture->records, vaults, row, &fixture->arena, &err));
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(other), SQLITE_OK);
+    assert_kv_ok(fixture_insert(fixture, vaults, row, &err));
+}
+
 static void keeps_its_files_to_itself(void **state)
 {
     static const char *const suffixes[] = { "", "-wal", ".lock" };
@@ -272,6 +292,7 @@ int main(void)
         FAULT_TEST(refuses_a_newer_schema),
         FAULT_TEST(refuses_a_second_server),
         FAULT_TEST(lets_others_look),
+        FAULT_TEST(says_when_another_program_writes),
         FAULT_TEST(keeps_its_files_to_itself),
         FAULT_TEST(refuses_what_is_no_store),
         FAULT_TEST(refuses_the_databases_of_others),
