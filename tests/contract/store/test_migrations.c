@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 
 #include "server/store/migrations.h"
+#include "server/store/row.h"
 #include "server/store/schema.h"
 #include "server/store/sql.h"
 #include "tests/support/kv_cmocka.h"
@@ -91,6 +92,50 @@ static void migrations_make_what_descriptors_say(void **state)
     assert_int_equal(sqlite3_close(ought), SQLITE_OK);
 }
 
+/* What SQLite would do for a statement. */
+static void explain(sqlite3 *handle, const kv_sql_shape *shape, char *out, size_t size)
+{
+    char sql[KV_SQL_BYTES], query[KV_SQL_BYTES + 32];
+    sqlite3_stmt *statement = NULL;
+    size_t len = 0;
+
+    assert_true(kv_sql_text(shape, sql));
+    (void)snprintf(query, sizeof(query), "EXPLAIN QUERY PLAN %s", sql);
+    assert_int_equal(sqlite3_prepare_v2(handle, query, -1, &statement, NULL), SQLITE_OK);
+    out[0] = '\0';
+    while (sqlite3_step(statement) == SQLITE_ROW) {
+        len += (size_t)snprintf(out + len, size - len, "%s\n", sqlite3_column_text(statement, 3));
+        assert_true(len < size);
+    }
+    assert_int_equal(sqlite3_finalize(statement), SQLITE_OK);
+}
+
+/* Rows come in the order of an index, and a scan starts where it should: nothing is sorted, and
+ * nothing is read to be thrown away. */
+static void every_scan_follows_an_index(void **state)
+{
+    sqlite3 *handle = migrated();
+    char plan[1024];
+
+    (void)state;
+    for (size_t t = 0; t < kv_tables_count; t++)
+        for (unsigned index = 0; index <= kv_tables[t]->index_count; index++) {
+            unsigned order[KV_TABLE_COLUMNS];
+            unsigned count = kv_table_order(kv_tables[t], index, order);
+
+            for (unsigned p = 0; p <= count; p++)
+                for (int after = 0; after <= (p < count); after++) {
+                    kv_sql_shape shape = { kv_tables[t], KV_SQL_SCAN, index, p, after };
+
+                    explain(handle, &shape, plan, sizeof(plan));
+                    if (strstr(plan, "TEMP B-TREE") || ((p || after) && strstr(plan, "SCAN")))
+                        fail_msg("%s, index %u, prefix %u, after %d: %s", kv_tables[t]->name, index,
+                                 p, after, plan);
+                }
+        }
+    assert_int_equal(sqlite3_close(handle), SQLITE_OK);
+}
+
 static void no_table_is_without_a_descriptor(void **state)
 {
     sqlite3 *handle = migrated();
@@ -113,6 +158,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(migrations_make_what_descriptors_say),
+        cmocka_unit_test(every_scan_follows_an_index),
         cmocka_unit_test(no_table_is_without_a_descriptor),
     };
 
