@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "server/x509/calendar.h"
 #include "server/x509/lint.h"
 #include "server/x509/policy.h"
 #include "server/x509/signer.h"
@@ -39,7 +40,3 @@ typedef struct kv_x509_built {
  * public key has another kind or the signature does not verify, and whatever the signer says. */
 kv_status kv_x509_certificate_build(kv_arena *arena, const kv_x509_build *in, kv_x509_built *out,
                                     kv_error *err) KV_MUST_USE;
-
-/* `months` calendar months after `unix_ms`, UTC: the same day of the month and time of day, or the
- * month's last day where it is shorter. */
-int64_t kv_x509_add_months(int64_t unix_ms, uint32_t months);

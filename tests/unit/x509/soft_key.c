@@ -14,8 +14,6 @@
 
 #include "tests/support/kv_cmocka.h"
 
-extern char **environ;
-
 static kv_slice keep(kv_arena *arena, unsigned char *der, int len)
 {
     kv_error err = { 0 };
