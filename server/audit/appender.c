@@ -149,10 +149,13 @@ static kv_status rotate(kv_audit *audit)
 
 static kv_chain_room add(kv_audit *audit, const kv_audit_ticket *ticket)
 {
+    const kv_own_ticket *own = (const kv_own_ticket *)ticket;
     kv_audit_record record;
 
+    if (!ticket->entry && own->checkpoint.time_ms == 0)
+        return KV_CHAIN_ADDED;
     if (!ticket->entry)
-        return kv_chain_add_checkpoint(&audit->chain, &((const kv_own_ticket *)ticket)->checkpoint);
+        return kv_chain_add_checkpoint(&audit->chain, &own->checkpoint);
     record.entry = *ticket->entry;
     return kv_chain_add(&audit->chain, &record);
 }

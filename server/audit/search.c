@@ -10,7 +10,7 @@
 #include "server/audit/state.h"
 #include "server/base/text.h"
 
-enum { CLOCK_SLACK_MS = 3600 * 1000, RECORD_ARENA_BYTES = 65536, LOOK_EVERY = 1024 };
+enum { CLOCK_SLACK_MS = 600 * 1000, RECORD_ARENA_BYTES = 65536, LOOK_EVERY = 1024 };
 
 /* One search: what is durable when it begins, and where it is. */
 typedef struct search_run {

@@ -6,7 +6,7 @@
 #include "server/audit/walk.h"
 #include "server/store/schema.h"
 
-enum { ARENA_BYTES = 256 * 1024 * 1024, CLOCK_SLACK_MS = 3600 * 1000 };
+enum { ARENA_BYTES = 256 * 1024 * 1024, CLOCK_SLACK_MS = 60 * 1000 };
 
 /* What is known before anything is written. */
 typedef struct startup {

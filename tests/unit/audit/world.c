@@ -1,0 +1,480 @@
+/* world.c - the store, the signer and the anchor of the audit tests. */
+#include "tests/unit/audit/world.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <openssl/ecdsa.h>
+#include <openssl/sha.h>
+#include <openssl/x509.h>
+
+#include "server/audit/frame.h"
+#include "server/audit/record.h"
+#include "server/base/text.h"
+#include "server/store/schema.h"
+
+/* --- the store --- */
+
+static void count_change(world_store *store)
+{
+    store->state.version++;
+    SHA256((const uint8_t *)&store->state.version, sizeof(store->state.version),
+           store->state.digest);
+}
+
+static kv_status store_get(kv_store *base, const kv_table *table, void *row, kv_arena *arena,
+                           kv_error *err)
+{
+    world_store *store = (world_store *)base;
+    kv_segment_row *segment = row;
+    bool found = false;
+
+    (void)arena;
+    if (table != &kv_table_segments)
+        return kv_fail(err, KV_INTERNAL, "no such table here");
+    pthread_mutex_lock(&store->mutex);
+    for (unsigned i = 0; i < store->segment_count; i++)
+        found = found || store->segments[i] == segment->id;
+    pthread_mutex_unlock(&store->mutex);
+    return found ? KV_OK : kv_fail(err, KV_NOT_FOUND, "no such row");
+}
+
+static kv_status store_apply(kv_store *base, const kv_change *change, kv_store_state *state,
+                             kv_error *err)
+{
+    world_store *store = (world_store *)base;
+    const kv_pending *from = &change->pending;
+
+    pthread_mutex_lock(&store->mutex);
+    if (store->pending_count == WORLD_PENDING || store->segment_count == WORLD_SEGMENTS ||
+        from->record.len > WORLD_RECORD_BYTES) {
+        pthread_mutex_unlock(&store->mutex);
+        return kv_fail(err, KV_UNAVAILABLE, "the store of the test is full");
+    }
+    count_change(store);
+    for (unsigned i = 0; i < change->count; i++)
+        store->segments[store->segment_count++] = ((const kv_segment_row *)change->ops[i].row)->id;
+    if (from->request_id.len) {
+        world_pending *to = &store->pending[store->pending_count++];
+
+        memcpy(to->request_id, from->request_id.data, sizeof(to->request_id));
+        memcpy(to->record, from->record.data, from->record.len);
+        to->len = from->record.len;
+        to->state = store->state;
+    }
+    *state = store->state;
+    pthread_mutex_unlock(&store->mutex);
+    return KV_OK;
+}
+
+static kv_status store_state(kv_store *base, kv_store_state *state, kv_error *err)
+{
+    world_store *store = (world_store *)base;
+
+    (void)err;
+    pthread_mutex_lock(&store->mutex);
+    *state = store->state;
+    pthread_mutex_unlock(&store->mutex);
+    return KV_OK;
+}
+
+static kv_status store_pending(kv_store *base, kv_slice node, kv_arena *arena, kv_pending_row **out,
+                               unsigned *count, kv_error *err)
+{
+    world_store *store = (world_store *)base;
+    kv_pending_row *rows = kv_arena_array(arena, store->pending_count, sizeof(*rows));
+
+    if (!rows)
+        return kv_arena_full(err);
+    for (unsigned i = 0; i < store->pending_count; i++) {
+        const world_pending *from = &store->pending[i];
+
+        rows[i] = (kv_pending_row){ .node = node, .state = from->state };
+        KV_TRY(kv_arena_copy(arena, kv_slice_of(from->request_id, 16), &rows[i].request_id, err));
+        KV_TRY(kv_arena_copy(arena, kv_slice_of(from->record, from->len), &rows[i].record, err));
+    }
+    *out = rows;
+    *count = store->pending_count;
+    return KV_OK;
+}
+
+static void forget(world_store *store, kv_slice id)
+{
+    for (unsigned i = 0; i < store->pending_count; i++)
+        if (kv_slice_equal(id, kv_slice_of(store->pending[i].request_id, 16))) {
+            store->pending[i] = store->pending[--store->pending_count];
+            return;
+        }
+}
+
+static kv_status store_pending_done(kv_store *base, kv_slice node, const kv_slice *request_ids,
+                                    unsigned count, kv_error *err)
+{
+    world_store *store = (world_store *)base;
+
+    (void)node;
+    (void)err;
+    pthread_mutex_lock(&store->mutex);
+    for (unsigned i = 0; i < count && !store->keep_pending; i++)
+        forget(store, request_ids[i]);
+    pthread_mutex_unlock(&store->mutex);
+    return KV_OK;
+}
+
+static const kv_store_ops store_ops = { .scheme = "world",
+                                        .get = store_get,
+                                        .apply = store_apply,
+                                        .state = store_state,
+                                        .pending = store_pending,
+                                        .pending_done = store_pending_done };
+
+/* --- signer, anchor, clock --- */
+
+static kv_status sign(void *context, const uint8_t digest[32], uint8_t signature[64], kv_error *err)
+{
+    audit_world *world = context;
+    EVP_PKEY_CTX *signer;
+    uint8_t der[128];
+    const uint8_t *at = der;
+    size_t len = sizeof(der);
+    ECDSA_SIG *pair;
+
+    if (world->signer_fails)
+        return kv_fail(err, KV_UNAVAILABLE, "the signer fails");
+    world->signed_count++;
+    signer = EVP_PKEY_CTX_new(world->key, NULL);
+    assert_int_equal(EVP_PKEY_sign_init(signer), 1);
+    assert_int_equal(EVP_PKEY_sign(signer, der, &len, digest, 32), 1);
+    EVP_PKEY_CTX_free(signer);
+    pair = d2i_ECDSA_SIG(NULL, &at, (long)len);
+    assert_int_equal(BN_bn2binpad(ECDSA_SIG_get0_r(pair), signature, 32), 32);
+    assert_int_equal(BN_bn2binpad(ECDSA_SIG_get0_s(pair), signature + 32, 32), 32);
+    ECDSA_SIG_free(pair);
+    return KV_OK;
+}
+
+static kv_status read_anchor(void *context, kv_arena *arena, kv_slice *out, kv_error *err)
+{
+    audit_world *world = context;
+    kv_status status;
+
+    pthread_mutex_lock(&world->mutex);
+    status = kv_arena_copy(arena, kv_slice_of(world->anchor, world->anchor_len), out, err);
+    pthread_mutex_unlock(&world->mutex);
+    return status;
+}
+
+static kv_status write_anchor(void *context, kv_slice value, kv_error *err)
+{
+    audit_world *world = context;
+    bool fails;
+
+    pthread_mutex_lock(&world->mutex);
+    fails = world->anchor_fails;
+    if (!fails && value.len <= sizeof(world->anchor)) {
+        memcpy(world->anchor, value.data, value.len);
+        world->anchor_len = value.len;
+    }
+    pthread_mutex_unlock(&world->mutex);
+    return fails ? kv_fail(err, KV_UNAVAILABLE, "the anchor fails") : KV_OK;
+}
+
+static int64_t now_ms(void *context)
+{
+    audit_world *world = context;
+
+    return world->now_ms ? world->now_ms : kv_clock_now_ms(NULL);
+}
+
+static void make_key(audit_world *world)
+{
+    uint8_t *at = world->spki;
+    uint8_t id[16];
+    int len;
+
+    world->key = EVP_EC_gen("P-256");
+    assert_non_null(world->key);
+    len = i2d_PUBKEY(world->key, &at);
+    assert_in_range(len, 1, (int)sizeof(world->spki));
+    world->spki_len = (size_t)len;
+    assert_true(kv_random_id(id, sizeof(id)));
+    kv_hex(kv_slice_of(id, sizeof(id)), world->kid);
+}
+
+/* --- the world --- */
+
+void world_make(audit_world *world)
+{
+    memset(world, 0, sizeof(*world));
+    (void)snprintf(world->folder, sizeof(world->folder), "/tmp/kv-audit-XXXXXX");
+    assert_non_null(mkdtemp(world->folder));
+    world->store = calloc(1, sizeof(*world->store));
+    assert_non_null(world->store);
+    world->store->base.ops = &store_ops;
+    pthread_mutex_init(&world->store->mutex, NULL);
+    pthread_mutex_init(&world->mutex, NULL);
+    count_change(world->store);
+    make_key(world);
+    assert_true(kv_random_id(world->node, sizeof(world->node)));
+    world->clock = (kv_clock){ .now_ms = now_ms, .context = world };
+    world->config = (kv_audit_config){
+        .folder = world->folder,
+        .segment_bytes = 1024 * 1024,
+        .checkpoint_records = 1000000,
+        .checkpoint_ms = 1000000,
+        .node = kv_slice_of(world->node, sizeof(world->node)),
+        .create = true,
+        .store = &world->store->base,
+        .signer = { .sign = sign,
+                    .context = world,
+                    .kid = kv_slice_of(world->kid, 32),
+                    .spki = kv_slice_of(world->spki, world->spki_len) },
+        .anchor = { .read = read_anchor, .write = write_anchor, .context = world },
+        .clock = &world->clock,
+    };
+}
+
+static void remove_folder(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir))) {
+        char path[512];
+
+        if (entry->d_name[0] == '.')
+            continue;
+        (void)snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+        (void)unlink(path);
+    }
+    if (dir)
+        (void)closedir(dir);
+    (void)rmdir(folder);
+}
+
+void world_destroy(audit_world *world)
+{
+    kv_audit_stop(world->audit);
+    remove_folder(world->folder);
+    EVP_PKEY_free(world->key);
+    pthread_mutex_destroy(&world->store->mutex);
+    pthread_mutex_destroy(&world->mutex);
+    free(world->store);
+}
+
+void world_start(audit_world *world)
+{
+    kv_error err = { 0 };
+
+    assert_null(world->audit);
+    assert_kv_ok(kv_audit_start(&world->config, &world->audit, &err));
+    world->config.create = false;
+}
+
+void world_stop(audit_world *world)
+{
+    kv_audit_stop(world->audit);
+    world->audit = NULL;
+}
+
+void world_refuses_to_start(audit_world *world, const char *message)
+{
+    kv_error err = { 0 };
+
+    assert_kv_fails(KV_INTERNAL, kv_audit_start(&world->config, &world->audit, &err));
+    assert_int_equal(err.reason, KV_REASON_INTEGRITY);
+    if (!strstr(err.message, message))
+        fail_msg("'%s' does not say '%s' (%s)", err.message, message, err.detail);
+    assert_null(world->audit);
+}
+
+kv_audit_entry world_entry(audit_world *world, const char *operation)
+{
+    kv_audit_entry entry = { .time_ms = kv_clock_now_ms(&world->clock),
+                             .operation = operation,
+                             .peer = KV_SLICE("127.0.0.1:5555"),
+                             .vault = KV_SLICE("payments"),
+                             .name = KV_SLICE("web") };
+
+    assert_true(kv_random_id(entry.request_id, sizeof(entry.request_id)));
+    return entry;
+}
+
+typedef struct waiter {
+    kv_audit_ticket ticket;
+    pthread_mutex_t mutex;
+    pthread_cond_t done;
+    bool finished;
+    kv_status status;
+} waiter;
+
+static void wake(kv_audit_ticket *ticket, kv_status status)
+{
+    waiter *at = (waiter *)ticket;
+
+    pthread_mutex_lock(&at->mutex);
+    at->finished = true;
+    at->status = status;
+    pthread_cond_signal(&at->done);
+    pthread_mutex_unlock(&at->mutex);
+}
+
+kv_status world_post(audit_world *world, const kv_audit_entry *entry, bool pending)
+{
+    waiter at = { .ticket = { .entry = entry, .pending = pending, .done = wake },
+                  .mutex = PTHREAD_MUTEX_INITIALIZER,
+                  .done = PTHREAD_COND_INITIALIZER };
+
+    kv_audit_post(world->audit, &at.ticket);
+    pthread_mutex_lock(&at.mutex);
+    while (!at.finished)
+        pthread_cond_wait(&at.done, &at.mutex);
+    pthread_mutex_unlock(&at.mutex);
+    pthread_mutex_destroy(&at.mutex);
+    pthread_cond_destroy(&at.done);
+    return at.status;
+}
+
+void world_post_many(audit_world *world, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        kv_audit_entry entry = world_entry(world, "KeySign");
+
+        assert_int_equal(world_post(world, &entry, false), KV_OK);
+    }
+}
+
+void world_change(audit_world *world, bool post)
+{
+    KV_AUTO(kv_arena) arena = KV_ARENA(65536);
+    kv_audit_entry entry = world_entry(world, "SecretSet");
+    kv_change change = { .pending.node = world->config.node };
+    kv_store_state state;
+    kv_error err = { 0 };
+
+    change.pending.request_id = kv_slice_of(entry.request_id, sizeof(entry.request_id));
+    assert_kv_ok(kv_audit_encode(&entry, &arena, &change.pending.record, &err));
+    assert_kv_ok(store_apply(&world->store->base, &change, &state, &err));
+    entry.store_version = state.version;
+    memcpy(entry.store_digest, state.digest, sizeof(entry.store_digest));
+    if (post)
+        assert_int_equal(world_post(world, &entry, true), KV_OK);
+}
+
+kv_audit_key world_key(const audit_world *world)
+{
+    return (kv_audit_key){ .kid = kv_slice_of(world->kid, 32),
+                           .spki = kv_slice_of(world->spki, world->spki_len) };
+}
+
+kv_audit_report world_verify(audit_world *world, kv_slice expected)
+{
+    kv_audit_key key = world_key(world);
+    kv_audit_verify_in in = { .keys = &key, .key_count = 1, .expected = expected };
+    kv_audit_report report;
+    kv_error err = { 0 };
+
+    assert_kv_ok(kv_audit_verify_folder(world->folder, &in, &report, &err));
+    return report;
+}
+
+/* --- files --- */
+
+void world_path(const audit_world *world, const char *name, char out[128])
+{
+    (void)snprintf(out, 128, "%s/%s", world->folder, name);
+}
+
+static uint8_t *read_path(const char *path, size_t *len)
+{
+    FILE *file = fopen(path, "rbe");
+    uint8_t *bytes;
+
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    *len = (size_t)ftell(file);
+    rewind(file);
+    bytes = malloc(*len + 1);
+    assert_non_null(bytes);
+    assert_int_equal(fread(bytes, 1, *len, file), *len);
+    (void)fclose(file);
+    return bytes;
+}
+
+static void write_path(const char *path, const uint8_t *bytes, size_t len)
+{
+    FILE *file = fopen(path, "wbe");
+
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, len, file), len);
+    assert_int_equal(fclose(file), 0);
+}
+
+uint8_t *world_read(const audit_world *world, const char *name, size_t *len)
+{
+    char path[128];
+
+    world_path(world, name, path);
+    return read_path(path, len);
+}
+
+void world_write(const audit_world *world, const char *name, const uint8_t *bytes, size_t len)
+{
+    char path[128];
+
+    world_path(world, name, path);
+    write_path(path, bytes, len);
+}
+
+void world_copy_folder(const char *from, const char *to)
+{
+    DIR *dir = opendir(from);
+    struct dirent *entry;
+
+    assert_non_null(dir);
+    while ((entry = readdir(dir))) {
+        char path[512];
+        uint8_t *bytes;
+        size_t len;
+
+        if (entry->d_name[0] == '.')
+            continue;
+        (void)snprintf(path, sizeof(path), "%s/%s", from, entry->d_name);
+        bytes = read_path(path, &len);
+        (void)snprintf(path, sizeof(path), "%s/%s", to, entry->d_name);
+        write_path(path, bytes, len);
+        free(bytes);
+    }
+    (void)closedir(dir);
+}
+
+unsigned world_frames(const uint8_t *bytes, size_t len, world_frame *out, unsigned most)
+{
+    size_t offset = KV_SEGMENT_HEADER_BYTES;
+    unsigned count = 0;
+    kv_frame frame;
+
+    while (count < most &&
+           kv_frame_parse(kv_slice_of(bytes + offset, len - offset), &frame) == KV_FRAME_GOOD) {
+        out[count++] = (world_frame){ .offset = offset,
+                                      .bytes = frame.bytes,
+                                      .checkpoint = frame.kind == KV_FRAME_CHECKPOINT,
+                                      .sequence = frame.kind == KV_FRAME_RECORD
+                                                      ? kv_audit_record_number(frame.message,
+                                                                               KV_AUDIT_SEQUENCE)
+                                                      : 0 };
+        offset += frame.bytes;
+    }
+    return count;
+}
+
+void world_fix_crc(uint8_t *frame, size_t bytes)
+{
+    uint32_t crc = kv_crc32c(0, kv_slice_of(frame, 4));
+
+    crc = kv_crc32c(crc, kv_slice_of(frame + KV_FRAME_HEAD_BYTES, bytes - KV_FRAME_HEAD_BYTES));
+    for (int i = 7; i >= 4; i--, crc >>= 8)
+        frame[i] = (uint8_t)crc;
+}
