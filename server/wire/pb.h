@@ -35,12 +35,6 @@ extern const size_t kv_pb_spellings_count;
 /* NULL when there is no such method. */
 const kv_pb_spelling *kv_pb_find(kv_slice path);
 
-/* A google.rpc.Status with BadRequest, RetryInfo and ErrorInfo as far as the error has them, for
- * the trailer grpc-status-details-bin (not base64 yet). Never tells the detail, nor the message of
- * KV_INTERNAL. */
-kv_status kv_pb_write_error(const kv_error *error, kv_arena *arena, kv_slice *body,
-                            kv_error *err) KV_MUST_USE;
-
 /* Readers fill a kv_<operation>_in. */
 kv_decode kv_pb_read_server_status_get;
 
