@@ -7,7 +7,7 @@
 
 #include <openssl/err.h>
 
-#include "pkcs11/public_key.h"
+#include "pkcs11/key.h"
 #include "server/base/text.h"
 #include "server/x509/openssl.h"
 
@@ -84,19 +84,36 @@ static kv_status read_serial(const reader *r)
     return KV_OK;
 }
 
+/* From the algorithm identifier, which is much cheaper than another decoded key. A curve counts
+ * only by its name, never by explicit parameters. */
+static kv_key_kind kind_of(const X509_PUBKEY *spki, unsigned bits)
+{
+    X509_ALGOR *algorithm = NULL;
+    const ASN1_OBJECT *object;
+    const void *value;
+    int type;
+
+    if (!X509_PUBKEY_get0_param(NULL, NULL, NULL, &algorithm, spki))
+        return KV_KEY_NONE;
+    X509_ALGOR_get0(&object, &type, &value, algorithm);
+    if (OBJ_obj2nid(object) == NID_rsaEncryption)
+        return kv_key_kind_rsa(bits);
+    if (OBJ_obj2nid(object) == NID_X9_62_id_ecPublicKey && type == V_ASN1_OBJECT)
+        return kv_key_kind_curve(OBJ_obj2nid(value));
+    return KV_KEY_NONE;
+}
+
 static kv_status read_key(const reader *r)
 {
     const X509_PUBKEY *spki = X509_get_X509_PUBKEY(r->certificate);
     const EVP_PKEY *key = X509_get0_pubkey(r->certificate);
     KV_AUTO(kv_ossl_bytes) der = NULL;
-    kv_error none = { 0 };
     int len = i2d_X509_PUBKEY(spki, &der);
 
     KV_TRY(kv_ossl_keep(r->arena, der, len, &r->facts->spki, r->err));
     r->facts->is_rsa = key && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA;
     r->facts->key_bits = key ? (unsigned)EVP_PKEY_get_bits(key) : 0;
-    if (kv_public_key_kind(r->facts->spki, &r->facts->key_kind, &none) != KV_OK)
-        r->facts->key_kind = KV_KEY_NONE;
+    r->facts->key_kind = key ? kind_of(spki, r->facts->key_bits) : KV_KEY_NONE;
     ERR_clear_error();
     return KV_OK;
 }
@@ -295,7 +312,6 @@ static kv_status read_all(const reader *r)
     KV_TRY(read_key_ids(r));
     facts->self_issued =
         X509_NAME_cmp(X509_get_subject_name(certificate), X509_get_issuer_name(certificate)) == 0;
-    facts->self_signed = facts->self_issued && X509_self_signed(certificate, 1) == 1;
     ERR_clear_error();
     return KV_OK;
 }
@@ -317,4 +333,13 @@ kv_status kv_x509_inspect(kv_arena *arena, kv_slice der, kv_x509_facts *out, kv_
         return kv_ossl_failed(err, KV_INTERNAL, "a certificate could not be hashed");
     *out = facts;
     return KV_OK;
+}
+
+bool kv_x509_is_self_signed(kv_slice der)
+{
+    KV_AUTO(kv_ossl_x509) certificate = kv_ossl_parse_certificate(der);
+    bool result = certificate && X509_self_signed(certificate, 1) == 1;
+
+    ERR_clear_error();
+    return result;
 }

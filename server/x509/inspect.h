@@ -28,7 +28,6 @@ typedef struct kv_x509_facts {
     bool is_rsa;
     bool is_ca;
     bool self_issued;   /* subject and issuer are the same name */
-    bool self_signed;   /* self-issued, and signed by its own key (checked) */
     bool has_key_usage; /* without the extension every use is allowed */
     uint32_t key_usage; /* kv_x509_key_usage bits; 0 without the extension */
     kv_x509_list ekus;  /* dotted object identifiers */
@@ -41,6 +40,9 @@ typedef struct kv_x509_facts {
 } kv_x509_facts;
 
 /* Exactly one certificate in DER, nothing after it. KV_BAD_REQUEST when it is not one, or is bigger
- * than 64 KiB. The signature is not checked beyond `self_signed`. */
+ * than 64 KiB. The signature is not checked. */
 kv_status kv_x509_inspect(kv_arena *arena, kv_slice der, kv_x509_facts *out,
                           kv_error *err) KV_MUST_USE;
+
+/* Whether a certificate is self-issued and signed by its own key; false for what is none. */
+bool kv_x509_is_self_signed(kv_slice der);

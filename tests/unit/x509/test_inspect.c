@@ -179,7 +179,9 @@ static void self_signed_is_checked(void **state)
     changed[der.len - 1] ^= 1;
     assert_kv_ok(kv_x509_inspect(&arena, kv_slice_of(changed, der.len), &facts, &err));
     assert_true(facts.self_issued);
-    assert_false(facts.self_signed);
+    assert_false(kv_x509_is_self_signed(kv_slice_of(changed, der.len)));
+    assert_true(kv_x509_is_self_signed(der));
+    assert_false(kv_x509_is_self_signed(KV_SLICE("no certificate")));
     soft_key_cleanup(&key);
     kv_arena_cleanup(&arena);
 }
