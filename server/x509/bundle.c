@@ -118,8 +118,8 @@ kv_status kv_x509_chain_pkcs7(kv_arena *arena, kv_x509_list chain, kv_slice *out
 
 kv_status kv_x509_chain_pkcs7_pem(kv_arena *arena, kv_x509_list chain, kv_slice *out, kv_error *err)
 {
+    kv_slice der = KV_SLICE_NONE;
     uint8_t *text;
-    kv_slice der;
     size_t len;
 
     KV_TRY(kv_x509_chain_pkcs7(arena, chain, &der, err));

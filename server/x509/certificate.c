@@ -32,7 +32,7 @@ static kv_status read_issuer(kv_arena *arena, const kv_x509_build *in, X509 **ce
     int64_t not_after_ms = INT64_MAX;
 
     if (in->issuer.len) {
-        kv_x509_facts facts;
+        kv_x509_facts facts = { 0 };
 
         KV_TRY(kv_x509_inspect(arena, in->issuer, &facts, err));
         if (!facts.is_ca || (facts.has_key_usage && !(facts.key_usage & KV_X509_KEY_CERT_SIGN)))
@@ -205,8 +205,8 @@ static kv_status encode(kv_arena *arena, X509 *certificate, kv_slice *out, kv_er
 static kv_status lint(kv_arena *arena, X509 *certificate, kv_x509_lint_scope scope,
                       kv_x509_findings *out, kv_error *err)
 {
-    kv_x509_facts facts;
-    kv_slice der;
+    kv_x509_facts facts = { 0 };
+    kv_slice der = KV_SLICE_NONE;
 
     KV_TRY(encode(arena, certificate, &der, err));
     KV_TRY(kv_x509_inspect(arena, der, &facts, err));
@@ -223,7 +223,7 @@ static kv_status sign(kv_arena *arena, X509 *certificate, const kv_x509_build *i
 {
     KV_AUTO(kv_ossl_bytes) tbs = NULL;
     const ASN1_BIT_STRING *place;
-    kv_slice signature;
+    kv_slice signature = KV_SLICE_NONE;
     int len = i2d_re_X509_tbs(certificate, &tbs);
 
     if (len <= 0)
@@ -257,7 +257,7 @@ kv_status kv_x509_certificate_build(kv_arena *arena, const kv_x509_build *in, kv
     KV_AUTO(kv_ossl_x509) certificate = X509_new();
     KV_AUTO(kv_ossl_x509) above = NULL;
     kv_x509_built built = { 0 };
-    issuer by;
+    issuer by = { 0 };
 
     if (!certificate)
         return failed(err);

@@ -265,8 +265,8 @@ kv_status kv_x509_dn_parse(kv_arena *arena, kv_slice text, const char *field, kv
         return KV_OK;
     }
     for (;;) {
-        const attribute_type *type;
-        kv_slice value;
+        const attribute_type *type = types;
+        kv_slice value = KV_SLICE_NONE;
 
         skip_spaces(&p);
         KV_TRY(read_attribute(&p, arena, &type, &value));

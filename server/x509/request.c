@@ -43,7 +43,7 @@ static kv_status sign(kv_arena *arena, X509_REQ *request, const kv_x509_signer *
     KV_AUTO(kv_ossl_bytes) info = NULL;
     KV_AUTO(kv_ossl_bits) bits = ASN1_BIT_STRING_new();
     int len = i2d_re_X509_REQ_tbs(request, &info);
-    kv_slice signature;
+    kv_slice signature = KV_SLICE_NONE;
 
     if (len <= 0 || !bits)
         return failed(err);
@@ -83,7 +83,7 @@ kv_status kv_x509_request_build(kv_arena *arena, const kv_x509_policy *policy, k
     KV_AUTO(kv_ossl_key) key = kv_ossl_parse_public_key(spki);
     const kv_mechanism *alg;
     kv_key_kind kind;
-    kv_slice der;
+    kv_slice der = KV_SLICE_NONE;
 
     KV_TRY(kv_public_key_kind(spki, &kind, err));
     alg = kv_x509_signature_mechanism(kind);

@@ -21,7 +21,7 @@ kv_status kv_x509_sign(kv_arena *arena, const kv_x509_signer *signer, const kv_m
     uint8_t digest[KV_DIGEST_MAX];
     uint8_t der[KV_EC_DER_MAX];
     size_t len = sizeof(der);
-    kv_slice raw;
+    kv_slice raw = KV_SLICE_NONE;
 
     KV_TRY(kv_public_key_digest(alg, message, digest, err));
     KV_TRY(
