@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/core_names.h>
 #include <openssl/sha.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -92,6 +93,35 @@ static void see_a_key_that_we_would_not_make(void **state)
     assert_slice_equal(KV_SLICE("-05"), facts.serial_hex);
     assert_slice_equal(KV_SLICE("sha1WithRSAEncryption"), facts.signature_algorithm);
     assert_int_equal(facts.not_after_ms - facts.not_before_ms, 60 * 1000);
+    OPENSSL_free(der);
+    X509_free(certificate);
+    soft_key_cleanup(&key);
+    kv_arena_cleanup(&arena);
+}
+
+/* The same curve by its parameters is refused elsewhere, and must not pass for the named one. */
+static void know_curves_by_their_names_only(void **state)
+{
+    kv_arena arena = KV_ARENA(1 << 20);
+    X509 *certificate = X509_new();
+    kv_error err = { 0 };
+    unsigned char *der = NULL;
+    kv_x509_facts facts;
+    soft_key key;
+    int len;
+
+    (void)state;
+    soft_key_make(&key, KV_KEY_P256, &arena);
+    assert_true(EVP_PKEY_set_utf8_string_param(key.pair, OSSL_PKEY_PARAM_EC_ENCODING,
+                                               OSSL_PKEY_EC_ENCODING_EXPLICIT));
+    assert_true(X509_set_pubkey(certificate, key.pair));
+    assert_non_null(X509_gmtime_adj(X509_getm_notBefore(certificate), 0));
+    assert_non_null(X509_gmtime_adj(X509_getm_notAfter(certificate), 60));
+    assert_true(X509_sign(certificate, key.pair, EVP_sha256()) > 0);
+    len = i2d_X509(certificate, &der);
+    assert_kv_ok(kv_x509_inspect(&arena, kv_slice_of(der, (size_t)len), &facts, &err));
+    assert_int_equal(facts.key_kind, KV_KEY_NONE);
+    assert_int_equal(facts.key_bits, 256);
     OPENSSL_free(der);
     X509_free(certificate);
     soft_key_cleanup(&key);
@@ -192,6 +222,7 @@ int main(void)
         cmocka_unit_test(agree_with_the_openssl_tool),
         cmocka_unit_test(have_the_thumbprints),
         cmocka_unit_test(see_a_key_that_we_would_not_make),
+        cmocka_unit_test(know_curves_by_their_names_only),
         cmocka_unit_test(refuse_a_name_with_a_nul_byte),
         cmocka_unit_test(refuse_what_is_not_one_certificate),
         cmocka_unit_test(self_signed_is_checked),
