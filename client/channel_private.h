@@ -1,0 +1,124 @@
+/* channel_private.h - what the parts of a channel share. Private to client/.
+ *
+ * Threads: the channel's own thread, except what is said to be behind `mutex`.
+ */
+#pragma once
+
+#include <netdb.h>
+#include <pthread.h>
+
+#include <openssl/ssl.h>
+
+#include "client/channel.h"
+#include "server/front/grpc/buffer.h"
+#include "server/front/grpc/client_session.h"
+
+typedef struct kv_link kv_link;
+typedef struct kv_channel_op kv_channel_op;
+
+/* One call, unary or streaming. */
+struct kv_channel_op {
+    kv_channel_op *next, *prev; /* orders, waiting or running: one list at a time */
+    kv_channel *channel;
+    char *path;
+    kv_buffer credential;
+    kv_buffer message; /* the request, then the answer of a unary call */
+    kv_deadline deadline;
+    kv_channel_done *done;
+    void *context;
+    kv_channel_stream *stream; /* NULL: unary */
+    bool answered;             /* unary: `answer` has come */
+    kv_buffer answer;
+    kv_link *link; /* where it runs; NULL while waiting */
+    kv_grpc_client_call *call;
+};
+
+typedef enum kv_link_state { KV_LINK_CONNECTING, KV_LINK_HANDSHAKE, KV_LINK_OPEN } kv_link_state;
+
+/* One connection. A channel has one that takes calls, and perhaps older ones that finish theirs. */
+struct kv_link {
+    kv_link *next, *prev;
+    kv_channel *channel;
+    kv_link_state state;
+    int fd;
+    struct addrinfo *addresses, *address; /* all of the host, the one being tried */
+    kv_deadline connect_by;
+    SSL *ssl;
+    bool wants_write; /* TLS waits for the socket to take more */
+    kv_grpc_client *session;
+    kv_buffer out;      /* plain bytes not yet taken by TLS */
+    kv_channel_op *ops; /* running here */
+    bool leaving;       /* takes no new calls */
+};
+
+struct kv_channel {
+    kv_channel_config config; /* its texts are owned */
+    SSL_CTX *tls;
+    char *authority;
+    pthread_t thread;
+    bool started;
+    int wake; /* eventfd */
+
+    pthread_mutex_t mutex; /* guards what follows, and every stream's reader side */
+    pthread_cond_t changed;
+    kv_channel_op *orders; /* new calls */
+    bool look;             /* a stream was closed or read: look at all of them */
+    bool stopping;
+
+    /* The thread's own: */
+    kv_channel_op *waiting; /* for a connection with room */
+    kv_link *links;
+    kv_link *current;
+};
+
+/* A message that a stream's reader has not taken. */
+typedef struct kv_channel_item {
+    struct kv_channel_item *next;
+    size_t len;
+    uint8_t bytes[];
+} kv_channel_item;
+
+struct kv_channel_stream {
+    kv_channel *channel;
+    kv_channel_op *op; /* the thread's; NULL once it has ended */
+    /* Behind the channel's mutex: */
+    kv_channel_item *first, **tail;
+    kv_channel_item *shown; /* what the reader holds */
+    size_t taken;           /* bytes read and not yet told to the session */
+    bool closed;            /* by the reader */
+    bool ended;
+    kv_error error;
+    kv_buffer details;
+};
+
+/* --- link.c --- */
+
+/* Begins to connect. NULL when that is impossible: `err` says why. */
+kv_link *kv_link_new(kv_channel *channel, kv_error *err);
+void kv_link_free(kv_link *link);
+short kv_link_poll_events(const kv_link *link);
+/* Goes on with what poll has seen. An error means the connection is dead. */
+kv_status kv_link_step(kv_link *link, short events, kv_error *err) KV_MUST_USE;
+/* Sends what the session has. */
+kv_status kv_link_flush(kv_link *link, kv_error *err) KV_MUST_USE;
+
+/* --- tls.c --- */
+
+kv_status kv_channel_tls(const kv_channel_config *config, SSL_CTX **out, kv_error *err) KV_MUST_USE;
+/* An SSL for one connection that will check the server's name. NULL when out of memory. */
+SSL *kv_channel_tls_connect(SSL_CTX *context, const char *server_name, int fd);
+
+/* --- op.c --- */
+
+kv_channel_op *kv_op_new(kv_channel *channel, const kv_channel_request *request);
+void kv_op_free(kv_channel_op *op);
+/* Tells the end and frees the op, which is in no list any more. */
+void kv_op_end(kv_channel_op *op, const kv_grpc_client_event *event);
+void kv_op_fail(kv_channel_op *op, int code, bool unsent, const char *message);
+/* A message has come. False when out of memory. */
+bool kv_op_message(kv_channel_op *op, kv_slice message);
+void kv_stream_free_all(kv_channel_stream *stream);
+
+/* --- run.c --- */
+
+void *kv_channel_run(void *channel);

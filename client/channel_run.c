@@ -1,0 +1,295 @@
+/* channel_run.c - the channel's thread: orders in, calls to connections, ends to their callers. */
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <utlist.h>
+
+#include "client/channel_private.h"
+
+enum {
+    CODE_CANCELLED = 1,
+    CODE_DEADLINE = 4,
+    CODE_UNAVAILABLE = 14,
+    MOST_LINKS = 8,
+    MOST_WAIT_MS = 60000
+};
+
+/* --- ends --- */
+
+static void take_events(kv_link *link)
+{
+    kv_grpc_client_event event;
+
+    while (kv_grpc_client_next(link->session, &event)) {
+        kv_channel_op *op = event.user;
+
+        if (event.kind == KV_GRPC_CLIENT_END) {
+            DL_DELETE(link->ops, op);
+            kv_op_end(op, &event);
+        } else if (!kv_op_message(op, event.message)) {
+            kv_grpc_client_cancel(op->call, CODE_CANCELLED);
+        }
+    }
+}
+
+static void drop_link(kv_channel *channel, kv_link *link, const char *why)
+{
+    kv_grpc_client_fail(link->session, why);
+    take_events(link);
+    DL_DELETE(channel->links, link);
+    if (channel->current == link)
+        channel->current = NULL;
+    kv_link_free(link);
+}
+
+static void fail_waiting(kv_channel *channel, const char *why)
+{
+    while (channel->waiting) {
+        kv_channel_op *op = channel->waiting;
+
+        DL_DELETE(channel->waiting, op);
+        kv_op_fail(op, CODE_UNAVAILABLE, true, why);
+    }
+}
+
+/* A connection that never came up takes the calls that waited for it along. */
+static void lose_link(kv_channel *channel, kv_link *link, const kv_error *err)
+{
+    bool young = link == channel->current && link->state != KV_LINK_OPEN;
+
+    drop_link(channel, link, err->message);
+    if (young)
+        fail_waiting(channel, err->message);
+}
+
+/* --- calls --- */
+
+static void start_op(kv_channel *channel, kv_channel_op *op)
+{
+    kv_link *link = channel->current;
+    kv_grpc_client_request request = {
+        .path = op->path,
+        .authority = channel->authority,
+        .credential = kv_buffer_slice(&op->credential),
+        .timeout_ms = kv_deadline_left_ms(op->deadline),
+        .message = kv_buffer_slice(&op->message),
+        .held = op->stream != NULL,
+        .user = op,
+    };
+    kv_error err;
+
+    DL_DELETE(channel->waiting, op);
+    if (kv_grpc_client_start(link->session, &request, &op->call, &err) != KV_OK) {
+        kv_op_fail(op, CODE_UNAVAILABLE, true, err.message);
+        return;
+    }
+    kv_buffer_cleanup(&op->credential);
+    kv_buffer_cleanup(&op->message);
+    op->link = link;
+    DL_APPEND(link->ops, op);
+}
+
+static void start_waiting(kv_channel *channel)
+{
+    kv_error err;
+
+    if (channel->current && channel->current->state == KV_LINK_OPEN &&
+        kv_grpc_client_leaving(channel->current->session)) {
+        channel->current->leaving = true;
+        channel->current = NULL;
+    }
+    if (!channel->waiting)
+        return;
+    if (!channel->current) {
+        channel->current = kv_link_new(channel, &err);
+        if (!channel->current) {
+            fail_waiting(channel, err.message);
+            return;
+        }
+        DL_APPEND(channel->links, channel->current);
+    }
+    while (channel->waiting && channel->current->state == KV_LINK_OPEN &&
+           kv_grpc_client_has_room(channel->current->session))
+        start_op(channel, channel->waiting);
+}
+
+/* What the readers of streams have done since. */
+static void look_at_streams(kv_channel_op *ops)
+{
+    kv_channel_op *op, *next;
+
+    DL_FOREACH_SAFE (ops, op, next) {
+        bool closed;
+        size_t taken;
+
+        if (!op->stream)
+            continue;
+        pthread_mutex_lock(&op->channel->mutex);
+        closed = op->stream->closed;
+        taken = op->stream->taken;
+        op->stream->taken = 0;
+        pthread_mutex_unlock(&op->channel->mutex);
+        if (taken && op->call)
+            kv_grpc_client_taken(op->call, taken);
+        if (closed && op->call)
+            kv_grpc_client_cancel(op->call, CODE_CANCELLED);
+    }
+}
+
+/* A stream that its reader closed before it was started. */
+static void drop_closed_waiting(kv_channel *channel)
+{
+    kv_channel_op *op, *next;
+
+    DL_FOREACH_SAFE (channel->waiting, op, next) {
+        bool closed = false;
+
+        if (op->stream) {
+            pthread_mutex_lock(&channel->mutex);
+            closed = op->stream->closed;
+            pthread_mutex_unlock(&channel->mutex);
+        }
+        if (closed) {
+            DL_DELETE(channel->waiting, op);
+            kv_op_fail(op, CODE_CANCELLED, true, "the caller cancelled");
+        }
+    }
+}
+
+/* True when the channel is to end. */
+static bool take_orders(kv_channel *channel)
+{
+    kv_channel_op *orders;
+    kv_link *link;
+    bool look, stopping;
+
+    pthread_mutex_lock(&channel->mutex);
+    orders = channel->orders;
+    channel->orders = NULL;
+    look = channel->look;
+    channel->look = false;
+    stopping = channel->stopping;
+    pthread_mutex_unlock(&channel->mutex);
+
+    DL_CONCAT(channel->waiting, orders);
+    if (look) {
+        drop_closed_waiting(channel);
+        DL_FOREACH (channel->links, link)
+            look_at_streams(link->ops);
+    }
+    return stopping;
+}
+
+/* --- time --- */
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Ends what is late; how long the rest may sleep. */
+static int64_t expire(kv_channel *channel)
+{
+    int64_t least = MOST_WAIT_MS;
+    kv_channel_op *op, *next;
+    kv_link *link;
+
+    DL_FOREACH_SAFE (channel->waiting, op, next) {
+        if (!kv_deadline_passed(op->deadline)) {
+            least = sooner(least, kv_deadline_left_ms(op->deadline));
+            continue;
+        }
+        DL_DELETE(channel->waiting, op);
+        kv_op_fail(op, CODE_DEADLINE, true, "the deadline has passed");
+    }
+    DL_FOREACH (channel->links, link) {
+        DL_FOREACH_SAFE (link->ops, op, next) {
+            if (kv_deadline_passed(op->deadline))
+                kv_grpc_client_cancel(op->call, CODE_DEADLINE);
+            else
+                least = sooner(least, kv_deadline_left_ms(op->deadline));
+        }
+        if (link->state != KV_LINK_OPEN)
+            least = sooner(least, kv_deadline_left_ms(link->connect_by));
+    }
+    return least + 1;
+}
+
+/* --- the loop --- */
+
+static void serve_link(kv_channel *channel, kv_link *link, short events)
+{
+    kv_error err;
+    kv_status status = KV_OK;
+
+    if (events)
+        status = kv_link_step(link, events, &err);
+    if (status == KV_OK && link->state != KV_LINK_OPEN && kv_deadline_passed(link->connect_by))
+        status = kv_fail(&err, KV_UNAVAILABLE, "the server does not answer");
+    take_events(link);
+    if (status != KV_OK)
+        lose_link(channel, link, &err);
+}
+
+static void flush_links(kv_channel *channel)
+{
+    kv_link *link, *next;
+    kv_error err;
+
+    DL_FOREACH_SAFE (channel->links, link, next) {
+        if (kv_link_flush(link, &err) != KV_OK)
+            lose_link(channel, link, &err);
+        else if (link->leaving && !kv_grpc_client_open_calls(link->session))
+            drop_link(channel, link, "");
+        else
+            take_events(link);
+    }
+}
+
+static void wait_and_serve(kv_channel *channel, int64_t wait_ms)
+{
+    struct pollfd fds[MOST_LINKS + 1] = { { .fd = channel->wake, .events = POLLIN } };
+    kv_link *served[MOST_LINKS + 1] = { 0 };
+    nfds_t count = 1;
+    uint64_t ignored;
+    kv_link *link;
+
+    DL_FOREACH (channel->links, link) {
+        if (count > MOST_LINKS)
+            break;
+        fds[count] = (struct pollfd){ .fd = link->fd, .events = kv_link_poll_events(link) };
+        served[count++] = link;
+    }
+    (void)poll(fds, count, (int)wait_ms);
+    if (fds[0].revents && read(channel->wake, &ignored, sizeof(ignored)) < 0)
+        ignored = 0; /* somebody else's wake-up: look all the same */
+    for (nfds_t i = 1; i < count; i++)
+        serve_link(channel, served[i], fds[i].revents);
+}
+
+void *kv_channel_run(void *argument)
+{
+    kv_channel *channel = argument;
+    sigset_t all;
+
+    /* Signals are the program's; SIGPIPE above all must not reach it because of us. */
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_BLOCK, &all, NULL);
+
+    while (!take_orders(channel)) {
+        int64_t wait_ms;
+
+        start_waiting(channel);
+        wait_ms = expire(channel);
+        flush_links(channel);
+        start_waiting(channel);
+        flush_links(channel);
+        wait_and_serve(channel, wait_ms);
+    }
+    fail_waiting(channel, "the channel is closed");
+    while (channel->links)
+        drop_link(channel, channel->links, "the channel is closed");
+    return NULL;
+}
