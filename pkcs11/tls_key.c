@@ -1,6 +1,7 @@
 /* tls_key.c - the TLS identity on its own token, through libp11. */
 #include "pkcs11/tls_key.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -122,6 +123,7 @@ static kv_status find_key(life *l, P11KitUri *uri, PKCS11_SLOT *slot, kv_error *
 
 static kv_status log_in(kv_tls_key *key, PKCS11_SLOT *slot, kv_error *err)
 {
+    assert(slot && slot->token);
     if (key->pin_refused)
         return kv_fail(err, KV_PRECONDITION, "the PIN of the TLS token was refused");
     KV_TRY(kv_token_files_find(&key->files, slot->token->serialnr, err));

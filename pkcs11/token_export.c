@@ -76,7 +76,7 @@ static kv_status unwrap(const kv_secret_buf *kek, const kv_secret_buf *wrapped, 
     KV_TRY(status);
     if (!good)
         return kv_fail(err, KV_INTERNAL, "the token wrapped a key in a way that cannot be undone");
-    return kv_secret_buf_copy(kv_slice_of(plain.data, (size_t)(len + rest)), out, err);
+    return kv_secret_buf_copy(kv_slice_of(plain.data, (size_t)len + (size_t)rest), out, err);
 }
 
 static kv_status encode(EVP_PKEY *key, kv_secret_buf *out, kv_error *err)

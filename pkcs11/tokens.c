@@ -1,6 +1,7 @@
 /* tokens.c - opens the tokens of a configuration, shares modules between them, closes them. */
 #include "pkcs11/tokens.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -208,6 +209,7 @@ static void close_house(house *h)
     for (size_t i = 0; i < h->count; i++) {
         kv_token *token = h->tokens[i];
 
+        assert(token);
         if (h->module->initialised && token->owner != CK_INVALID_HANDLE)
             (void)h->module->functions->C_CloseSession(token->owner);
         if (h->module->initialised && token->guard != CK_INVALID_HANDLE)

@@ -163,9 +163,9 @@ typedef struct kv_listing {
 
 static int compare_rows(const kv_assignment_row *a, const kv_assignment_row *b)
 {
-    int order = memcmp(a->principal_id.data, b->principal_id.data, KV_PRINCIPAL_ID_BYTES);
+    int order = kv_slice_compare(a->principal_id, b->principal_id);
 
-    return order ? order : memcmp(a->id.data, b->id.data, KV_PRINCIPAL_ID_BYTES);
+    return order ? order : kv_slice_compare(a->id, b->id);
 }
 
 static int row_order(const void *a, const void *b)
