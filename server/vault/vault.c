@@ -18,6 +18,7 @@ static kv_status fill(const kv_vault_config *config, kv_vault *vault, kv_error *
     vault->config = *config;
     memcpy(vault->node, config->node.data, sizeof(vault->node));
     memcpy(vault->instance, config->instance.data, sizeof(vault->instance));
+    vault->started_ms = kv_clock_now_ms(config->clock);
     if (!vault->config.secret_key_uses)
         vault->config.secret_key_uses = default_key_uses;
     vault->keys = kv_key_cache_new(KEYS_CACHED);

@@ -28,6 +28,10 @@ typedef struct kv_vault_config {
     kv_slice node;            /* 16 bytes: which server this is */
     kv_slice instance;        /* 16 bytes: which installation the data belongs to */
     uint64_t secret_key_uses; /* encryptions before a vault's key rolls; 0: 2^31 */
+    const char *version;      /* of the program; static */
+    int64_t checkpoint_ms;    /* how often the audit log is to have one; 0: not watched */
+    kv_slice audit_kid;       /* of the audit signer; borrowed */
+    kv_slice audit_spki;      /* its public key, DER; borrowed */
 } kv_vault_config;
 
 kv_status kv_vault_open(const kv_vault_config *config, kv_vault **out, kv_error *err) KV_MUST_USE;

@@ -15,6 +15,7 @@ struct kv_vault {
     kv_vault_config config;
     uint8_t node[16];
     uint8_t instance[16];
+    int64_t started_ms;
     kv_key_cache *keys;
     kv_key_uses *uses;
 };

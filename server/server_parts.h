@@ -1,0 +1,34 @@
+/* server_parts.h - the parts of a server, for the files that run it. Inner to composition. */
+#pragma once
+
+#include "server/auth/auth.h"
+#include "server/core/lanes.h"
+#include "server/core/services.h"
+#include "server/front/front.h"
+#include "server/server.h"
+#include "server/system_keys.h"
+#include "server/tls_identity.h"
+#include "server/vault/vault.h"
+
+typedef struct kv_keeper kv_keeper;
+
+/* In the order they are made. */
+struct kv_server {
+    const kv_settings *settings; /* borrowed */
+    kv_log *log;                 /* borrowed */
+    int home_lock;
+    kv_tokens *tokens;
+    kv_identity identity;
+    kv_server_identity tls;
+    kv_store *store;
+    kv_records *records;
+    kv_system_key audit_key;
+    kv_audit *audit;
+    kv_system_key token_key;
+    kv_auth *auth;
+    kv_vault *vault;
+    kv_services services;
+    kv_lanes *lanes;
+    kv_front *front;
+    kv_keeper *keeper;
+};

@@ -1,0 +1,377 @@
+/* settings.c - one table of every setting, and the reader that walks it. */
+#include "server/settings.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <ini.h>
+
+enum { MAX_FILE_BYTES = 256 * 1024 };
+
+typedef enum setting_kind {
+    SETTING_TEXT,
+    SETTING_PATH,
+    SETTING_NUMBER,
+    SETTING_CHOICE
+} setting_kind;
+
+typedef struct setting {
+    kv_setting_help help;
+    setting_kind kind;
+    size_t offset;
+    int64_t least;
+    int64_t most;
+    const char *choices; /* "strict|off": the first sets a bool to true; text keeps the word */
+} setting;
+
+#define AT(member)                  offsetof(kv_settings, member)
+#define NUMBER(member, least, most) SETTING_NUMBER, AT(member), least, most, NULL
+#define TEXT(member)                SETTING_TEXT, AT(member), 0, 0, NULL
+#define FILE_PATH(member)           SETTING_PATH, AT(member), 0, 0, NULL
+
+#define TOKEN(name, index, purpose)                                                            \
+    { { "token." name, "module", "", "path of the PKCS#11 module of the token for " purpose }, \
+      FILE_PATH(tokens[index].module) },                                                       \
+        { { "token." name, "uri", "", "RFC 7512 URI that names exactly one token" },           \
+          TEXT(tokens[index].uri) },                                                           \
+        { { "token." name, "pin_file", "",                                                     \
+            "file with the user PIN, mode 0600; or credential:NAME" },                         \
+          FILE_PATH(tokens[index].pin_file) },                                                 \
+    {                                                                                          \
+        { "token." name, "workers", "2", "calls that may use this token at once" },            \
+            NUMBER(tokens[index].workers, 1, 256)                                              \
+    }
+
+/* shape: table */
+static const setting settings_table[] = {
+    { { "server", "home", "", "folder of everything the server writes" }, TEXT(home) },
+    { { "server", "listen", "127.0.0.1:8443", "host and port of the gRPC endpoint" },
+      TEXT(listen) },
+    { { "server", "loops", "1", "threads that own connections" }, NUMBER(loops, 1, 64) },
+    { { "server", "quick_workers", "2", "threads for reads of the store" },
+      NUMBER(quick_workers, 1, 256) },
+    { { "server", "slow_workers", "2", "threads for key generation, issuance and changes" },
+      NUMBER(slow_workers, 1, 256) },
+    { { "server", "locked_memory", "16777216",
+        "bytes of locked memory for secrets, a power of two" },
+      NUMBER(locked_memory, 1 << 16, 1 << 30) },
+    { { "server", "log_level", "info", "debug, info, warning or error" },
+      SETTING_CHOICE,
+      AT(log_level),
+      0,
+      0,
+      "debug|info|warning|error" },
+    { { "tls", "certificate", "tls/server.pem",
+        "PEM file: the server's certificate, then its chain" },
+      FILE_PATH(tls_certificate) },
+    { { "tls", "key", "", "its private key: a pkcs11: URI on [token.tls], or a PEM file" },
+      FILE_PATH(tls_key) },
+    { { "tls", "client_ca", "",
+        "PEM file: the CAs whose client certificates are mapped; may be empty" },
+      FILE_PATH(client_ca) },
+    { { "store", "url", "sqlite:keyvault.db", "the database" }, TEXT(store_url) },
+    TOKEN("keys", KV_SETTING_TOKEN_KEYS, "application keys"),
+    TOKEN("ca", KV_SETTING_TOKEN_CA, "keys of the local CA"),
+    TOKEN("system", KV_SETTING_TOKEN_SYSTEM, "the server's own keys"),
+    TOKEN("tls", KV_SETTING_TOKEN_TLS, "the server's TLS identity"),
+    { { "audit", "folder", "audit", "folder of the audit segments" }, FILE_PATH(audit_folder) },
+    { { "audit", "segment_bytes", "268435456", "size of a segment, preallocated" },
+      NUMBER(audit_segment_bytes, 65536, 1LL << 40) },
+    { { "audit", "checkpoint_records", "10000", "a signed checkpoint after so many records" },
+      NUMBER(audit_checkpoint_records, 1, 1 << 30) },
+    { { "audit", "checkpoint_seconds", "60", "or after so many seconds" },
+      NUMBER(audit_checkpoint_seconds, 1, 86400) },
+    { { "audit", "low_water_bytes", "67108864", "with less free space than this, changes stop" },
+      NUMBER(audit_low_water_bytes, 0, 1LL << 50) },
+    { { "access", "separation_of_duty", "strict", "strict, or off for development" },
+      SETTING_CHOICE,
+      AT(separation_strict),
+      0,
+      0,
+      "strict|off" },
+    { { "limits", "message_bytes", "4194304", "largest request or answer" },
+      NUMBER(max_message_bytes, 1024, 64 << 20) },
+    { { "limits", "connections", "4096", "open connections" },
+      NUMBER(max_connections, 1, 1 << 20) },
+    { { "limits", "connections_per_peer", "1024", "open connections from one address" },
+      NUMBER(max_connections_per_peer, 1, 1 << 20) },
+    { { "limits", "streams", "128", "calls at once on one connection" },
+      NUMBER(max_streams, 1, 10000) },
+    { { "limits", "queue", "4096", "calls that may wait in one lane" },
+      NUMBER(max_queue, 1, 1 << 20) },
+    { { "limits", "default_deadline_ms", "30000", "for calls that name none" },
+      NUMBER(default_deadline_ms, 1, 3600000) },
+    { { "limits", "max_deadline_ms", "300000", "no call lasts longer" },
+      NUMBER(max_deadline_ms, 1, 3600000) },
+    { { "limits", "handshake_ms", "5000", "a TLS handshake must be done by then" },
+      NUMBER(handshake_ms, 100, 600000) },
+    { { "limits", "idle_seconds", "300", "a connection without calls is closed" },
+      NUMBER(idle_seconds, 1, 86400) },
+    { { "limits", "drain_seconds", "10", "how long a shutdown waits for running calls" },
+      NUMBER(drain_seconds, 0, 3600) },
+};
+
+typedef struct reader {
+    kv_settings *settings;
+    bool seen[KV_COUNT(settings_table)];
+    kv_error *err;
+} reader;
+
+static char **text_at(kv_settings *settings, const setting *row)
+{
+    return (char **)(void *)((char *)settings + row->offset);
+}
+
+static int64_t *number_at(kv_settings *settings, const setting *row)
+{
+    return (int64_t *)(void *)((char *)settings + row->offset);
+}
+
+static bool is_flag(const setting *row)
+{
+    return row->offset == AT(separation_strict);
+}
+
+static kv_status out_of_memory(kv_error *err)
+{
+    return kv_fail(err, KV_BUSY, "out of memory");
+}
+
+static kv_status set_number(kv_settings *settings, const setting *row, const char *value,
+                            kv_error *err)
+{
+    char *end = NULL;
+    long long number;
+
+    errno = 0;
+    number = strtoll(value, &end, 10);
+    if (errno || end == value || *end || number < row->least || number > row->most)
+        return kv_fail_field(err, row->help.key, "[%s] %s must be a number from %lld to %lld",
+                             row->help.section, row->help.key, (long long)row->least,
+                             (long long)row->most);
+    *number_at(settings, row) = number;
+    return KV_OK;
+}
+
+static bool is_choice(const char *choices, const char *value)
+{
+    size_t len = strlen(value);
+
+    for (const char *at = choices; at; at = strchr(at, '|')) {
+        at += *at == '|';
+        if (!strncmp(at, value, len) && (at[len] == '|' || !at[len]) && len)
+            return true;
+    }
+    return false;
+}
+
+static kv_status set_text(kv_settings *settings, const setting *row, const char *value,
+                          kv_error *err)
+{
+    char *copy = strdup(value);
+
+    if (!copy)
+        return out_of_memory(err);
+    free(*text_at(settings, row));
+    *text_at(settings, row) = copy;
+    return KV_OK;
+}
+
+static kv_status set_choice(kv_settings *settings, const setting *row, const char *value,
+                            kv_error *err)
+{
+    if (!is_choice(row->choices, value))
+        return kv_fail_field(err, row->help.key, "[%s] %s must be one of %s", row->help.section,
+                             row->help.key, row->choices);
+    if (!is_flag(row))
+        return set_text(settings, row, value, err);
+    settings->separation_strict = !strncmp(row->choices, value, strlen(value));
+    return KV_OK;
+}
+
+static kv_status set(kv_settings *settings, const setting *row, const char *value, kv_error *err)
+{
+    switch (row->kind) {
+    case SETTING_NUMBER:
+        return set_number(settings, row, value, err);
+    case SETTING_CHOICE:
+        return set_choice(settings, row, value, err);
+    case SETTING_TEXT:
+    case SETTING_PATH:
+        break;
+    }
+    return set_text(settings, row, value, err);
+}
+
+static kv_status take_line(reader *in, const char *section, const char *key, const char *value)
+{
+    for (unsigned i = 0; i < KV_COUNT(settings_table); i++) {
+        const setting *row = &settings_table[i];
+
+        if (strcmp(row->help.section, section) != 0 || strcmp(row->help.key, key) != 0)
+            continue;
+        if (in->seen[i])
+            return kv_fail_field(in->err, row->help.key, "[%s] %s is given twice", section, key);
+        in->seen[i] = true;
+        return set(in->settings, row, value ? value : "", in->err);
+    }
+    return kv_fail(in->err, KV_BAD_REQUEST, "there is no setting '%.40s' in [%.40s]", key, section);
+}
+
+static int on_line(void *user, const char *section, const char *key, const char *value)
+{
+    reader *in = user;
+
+    /* The first error stands; inih goes on reading. */
+    if (in->err->status != KV_OK)
+        return 0;
+    return take_line(in, section, key, value) == KV_OK;
+}
+
+static kv_status set_defaults(kv_settings *settings, kv_error *err)
+{
+    for (unsigned i = 0; i < KV_COUNT(settings_table); i++)
+        KV_TRY(set(settings, &settings_table[i], settings_table[i].help.value, err));
+    return KV_OK;
+}
+
+/* Paths are made absolute here, so nobody depends on the working folder. */
+static kv_status resolve(kv_settings *settings, char **path, kv_error *err)
+{
+    char *full = NULL;
+
+    if (!**path || **path == '/' || !strncmp(*path, "pkcs11:", 7) ||
+        !strncmp(*path, "credential:", 11))
+        return KV_OK;
+    if (asprintf(&full, "%s/%s", settings->home, *path) < 0)
+        return out_of_memory(err);
+    free(*path);
+    *path = full;
+    return KV_OK;
+}
+
+static kv_status resolve_store(kv_settings *settings, kv_error *err)
+{
+    static const char scheme[] = "sqlite:";
+    char *full = NULL;
+
+    if (strncmp(settings->store_url, scheme, strlen(scheme)) != 0 ||
+        settings->store_url[strlen(scheme)] == '/')
+        return KV_OK;
+    if (asprintf(&full, "%s%s/%s", scheme, settings->home, settings->store_url + strlen(scheme)) <
+        0)
+        return out_of_memory(err);
+    free(settings->store_url);
+    settings->store_url = full;
+    return KV_OK;
+}
+
+static kv_status check_whole(kv_settings *settings, kv_error *err)
+{
+    if (settings->home[0] != '/')
+        return kv_fail_field(err, "home", "[server] home must be an absolute path");
+    for (unsigned i = 0; i < KV_COUNT(settings_table); i++)
+        if (settings_table[i].kind == SETTING_PATH)
+            KV_TRY(resolve(settings, text_at(settings, &settings_table[i]), err));
+    KV_TRY(resolve_store(settings, err));
+    if (settings->locked_memory & (settings->locked_memory - 1))
+        return kv_fail_field(err, "locked_memory", "[server] locked_memory must be a power of two");
+    if (!strrchr(settings->listen, ':'))
+        return kv_fail_field(err, "listen", "[server] listen must be host:port");
+    for (int i = 0; i < KV_SETTING_TOKEN_TLS; i++) {
+        const kv_token_settings *token = &settings->tokens[i];
+
+        if (!token->module[0] || !token->uri[0] || !token->pin_file[0])
+            return kv_fail_field(err, "token",
+                                 "[token.keys], [token.ca] and [token.system] each "
+                                 "need module, uri and pin_file");
+    }
+    if (!settings->tls_key[0])
+        return kv_fail_field(err, "key", "[tls] key is missing");
+    return KV_OK;
+}
+
+/* inih tells the line of the first error only afterwards. */
+static kv_status name_line(int line, kv_error *err)
+{
+    kv_error first = *err;
+
+    (void)snprintf(err->message, sizeof(err->message), "line %d: %.150s", line, first.message);
+    return err->status;
+}
+
+kv_status kv_settings_parse(const char *text, kv_settings *out, kv_error *err)
+{
+    KV_AUTO(kv_settings) settings = { 0 };
+    reader in = { .settings = &settings, .err = err };
+    int line;
+
+    *err = (kv_error){ 0 };
+    KV_TRY(set_defaults(&settings, err));
+    line = ini_parse_string(text, on_line, &in);
+    if (err->status != KV_OK)
+        return name_line(line, err);
+    if (line != 0)
+        return kv_fail(err, KV_BAD_REQUEST, "line %d is not 'key = value' in a section", line);
+    KV_TRY(check_whole(&settings, err));
+
+    *out = settings;
+    settings = (kv_settings){ 0 };
+    return KV_OK;
+}
+
+kv_status kv_settings_read(const char *path, kv_settings *out, kv_error *err)
+{
+    FILE *file = fopen(path, "re");
+    kv_status status;
+    char *text;
+    size_t len;
+
+    if (!file) {
+        kv_fail(err, KV_UNAVAILABLE, "the configuration '%.100s' cannot be opened", path);
+        return kv_note(err, "%s", strerror(errno));
+    }
+    text = calloc(1, MAX_FILE_BYTES + 1);
+    len = text ? fread(text, 1, MAX_FILE_BYTES, file) : 0;
+    if (!text)
+        status = out_of_memory(err);
+    else if (ferror(file) || len == MAX_FILE_BYTES)
+        status = kv_fail(err, KV_UNAVAILABLE, "the configuration cannot be read, or is too long");
+    else
+        status = kv_settings_parse(text, out, err);
+    free(text);
+    (void)fclose(file);
+    return status;
+}
+
+void kv_settings_cleanup(kv_settings *settings)
+{
+    for (unsigned i = 0; i < KV_COUNT(settings_table); i++) {
+        const setting *row = &settings_table[i];
+
+        if (row->kind != SETTING_NUMBER && !is_flag(row))
+            free(*text_at(settings, row));
+    }
+    *settings = (kv_settings){ 0 };
+}
+
+const kv_setting_help *kv_settings_help(unsigned row)
+{
+    return row < KV_COUNT(settings_table) ? &settings_table[row].help : NULL;
+}
+
+void kv_settings_value(const kv_settings *settings, unsigned row, char *out, size_t size)
+{
+    const setting *at = &settings_table[row];
+    kv_settings *readable = (kv_settings *)(uintptr_t)settings;
+
+    if (at->kind == SETTING_NUMBER)
+        (void)snprintf(out, size, "%lld", (long long)*number_at(readable, at));
+    else if (is_flag(at))
+        (void)snprintf(out, size, "%s", settings->separation_strict ? "strict" : "off");
+    else
+        (void)snprintf(out, size, "%s", *text_at(readable, at));
+}

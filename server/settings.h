@@ -1,0 +1,87 @@
+/* settings.h - keyvaultd.conf, read once, checked whole.
+ *
+ * An INI file: sections, `key = value`, comments after `;` or `#` at the start of a line. Unknown
+ * sections and keys are errors, and so is a key given twice. Relative paths start at `home`.
+ * All text is NUL-terminated and owned by the settings; sizes are bytes, times as the name says.
+ * docs/configuration.md is checked against the table in settings.c by a test.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/base/error.h"
+
+enum { KV_SETTING_TOKENS = 4 };
+
+/* In the order of kv_duty; the last is the TLS identity's. */
+typedef enum kv_setting_token {
+    KV_SETTING_TOKEN_KEYS,
+    KV_SETTING_TOKEN_CA,
+    KV_SETTING_TOKEN_SYSTEM,
+    KV_SETTING_TOKEN_TLS
+} kv_setting_token;
+
+typedef struct kv_token_settings {
+    char *module;    /* path of the PKCS#11 module */
+    char *uri;       /* RFC 7512 */
+    char *pin_file;  /* readable by the owner only; "credential:NAME": a systemd credential */
+    int64_t workers; /* concurrency of its lane */
+} kv_token_settings;
+
+typedef struct kv_settings {
+    char *home;   /* folder of everything the server writes */
+    char *listen; /* "host:port"; "[::1]:8443" for IPv6; port 0 picks a free one */
+    int64_t loops;
+    int64_t quick_workers; /* of the store lane */
+    int64_t slow_workers;
+    int64_t locked_memory; /* heap for secrets; a power of two */
+
+    char *tls_certificate; /* PEM file: leaf first, then its chain */
+    char *tls_key;         /* PEM file, or a pkcs11: URI of a key on [token.tls] */
+    char *client_ca;       /* PEM file of the CAs whose client certificates are mapped */
+
+    char *store_url; /* "sqlite:PATH" */
+
+    kv_token_settings tokens[KV_SETTING_TOKENS];
+
+    char *audit_folder;
+    int64_t audit_segment_bytes;
+    int64_t audit_checkpoint_records;
+    int64_t audit_checkpoint_seconds;
+    int64_t audit_low_water_bytes;
+
+    bool separation_strict; /* [access] separation_of_duty: "strict" or "off" */
+
+    int64_t max_message_bytes;
+    int64_t max_connections;
+    int64_t max_connections_per_peer;
+    int64_t max_streams; /* per connection */
+    int64_t max_queue;   /* calls waiting per lane */
+    int64_t default_deadline_ms;
+    int64_t max_deadline_ms;
+    int64_t handshake_ms;
+    int64_t idle_seconds;
+    int64_t drain_seconds;
+    char *log_level; /* "debug", "info", "warning", "error" */
+} kv_settings;
+
+/* KV_UNAVAILABLE: the file cannot be read. KV_BAD_REQUEST: the message names line, section, key and
+ * rule. A field a file leaves out gets its default; `home` has none. */
+kv_status kv_settings_read(const char *path, kv_settings *out, kv_error *err) KV_MUST_USE;
+/* The same from text in memory, for tests and fuzzing. `text` is NUL-terminated. */
+kv_status kv_settings_parse(const char *text, kv_settings *out, kv_error *err) KV_MUST_USE;
+void kv_settings_cleanup(kv_settings *settings);
+
+/* One row of the table, for `check-config` and the documentation test. */
+typedef struct kv_setting_help {
+    const char *section;
+    const char *key;
+    const char *value; /* default, "" for none */
+    const char *meaning;
+} kv_setting_help;
+
+/* NULL past the last row. */
+const kv_setting_help *kv_settings_help(unsigned row);
+/* The effective value of that row as text; `out` is NUL-terminated. */
+void kv_settings_value(const kv_settings *settings, unsigned row, char *out, size_t size);

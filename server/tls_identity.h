@@ -1,0 +1,26 @@
+/* tls_identity.h - the server's TLS key and certificate: on the `tls` token, or in files. */
+#pragma once
+
+#include "pkcs11/tls_key.h"
+#include "server/front/tls.h"
+#include "server/settings.h"
+
+typedef struct kv_server_identity {
+    kv_tls_key *token_key; /* NULL when the key is in a file */
+    kv_tls *tls;
+} kv_server_identity;
+
+/* KV_PRECONDITION when key and certificate do not fit; else what their readers say. `tokens` is
+ * borrowed. */
+kv_status kv_server_identity_open(const kv_settings *settings, kv_tokens *tokens,
+                                  kv_server_identity *out, kv_error *err) KV_MUST_USE;
+/* Frees what uses the key; before kv_tokens_close(). */
+void kv_server_identity_cleanup(kv_server_identity *identity);
+/* After kv_tokens_close(). */
+void kv_server_identity_close_key(kv_server_identity *identity);
+
+/* Reads the certificate again and, when the module was reinitialised, the key; new connections use
+ * them. */
+kv_status kv_server_identity_reload(kv_server_identity *identity, const kv_settings *settings,
+                                    kv_error *err) KV_MUST_USE;
+bool kv_server_identity_stale(const kv_server_identity *identity);
