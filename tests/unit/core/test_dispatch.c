@@ -1,0 +1,427 @@
+/* test_dispatch.c - the order of a call's steps, and what each refusal leaves behind. */
+#include "server/core/dispatch.h"
+
+#include <stdio.h>
+
+#include "server/core/services.h"
+#include "tests/support/kv_cmocka.h"
+
+typedef struct in {
+    kv_target target;
+    kv_slice word;
+} in;
+
+typedef struct out {
+    kv_slice word;
+} out;
+
+/* What happened, in letters: i(dentify) d(ecode) p(ermit) r(un) e(ncode) A(udited) R(efused)
+ * B(egun). */
+typedef struct scene {
+    kv_services services;
+    kv_mailbox *box;
+    char steps[64];
+    char fail_at;
+    bool leave_in_run;
+    unsigned messages;
+    kv_call *posted;
+} scene;
+
+static scene the_scene; /* the steps of a row get no context */
+
+static kv_status step(char letter, kv_error *err)
+{
+    size_t len = strlen(the_scene.steps);
+
+    assert_true(len + 1 < sizeof(the_scene.steps));
+    the_scene.steps[len] = letter;
+    if (the_scene.fail_at == letter)
+        return kv_fail(err, KV_DENIED, "refused at %c", letter);
+    return KV_OK;
+}
+
+static kv_status identify(void *context, kv_call *call)
+{
+    (void)context;
+    KV_TRY(step('i', &call->error));
+    call->caller.known = true;
+    call->caller.principal_id[0] = 7;
+    return KV_OK;
+}
+
+static kv_status permit(void *context, kv_call *call)
+{
+    (void)context;
+    assert_non_null(kv_call_target(call));
+    return step('p', &call->error);
+}
+
+static void audit_post(void *context, kv_call *calls)
+{
+    scene *it = context;
+    kv_error ignored;
+
+    it->posted = calls;
+    for (; calls; calls = calls->next)
+        (void)step('A', &ignored);
+}
+
+static void audit_refused(void *context, const kv_call *call)
+{
+    kv_error ignored;
+
+    (void)context;
+    assert_int_equal(call->entry.status, call->error.status);
+    (void)step('R', &ignored);
+}
+
+static kv_status audit_begin(void *context, kv_call *call)
+{
+    (void)context;
+    return step('B', &call->error);
+}
+
+static kv_status decode(kv_slice body, kv_arena *arena, void *to, kv_error *err)
+{
+    /* A small message has a small budget, however much the call may use later. */
+    assert_null(kv_arena_alloc(arena, 1024 * 1024));
+    ((in *)to)->word = body;
+    return step('d', err);
+}
+
+static kv_status encode(const void *from, kv_arena *arena, kv_slice *body, kv_error *err)
+{
+    KV_TRY(step('e', err));
+    return kv_arena_copy(arena, ((const out *)from)->word, body, err);
+}
+
+static kv_status run(kv_call *call)
+{
+    assert_int_equal(call->worker, 3);
+    assert_ptr_equal(call->work.caller, &call->caller);
+    assert_non_null(kv_arena_alloc(&call->arena, 1024 * 1024)); /* the budget is lifted */
+    if (the_scene.leave_in_run)
+        assert_true(kv_call_win(call, KV_RACE_LEFT));
+    ((out *)call->out)->word = ((in *)call->in)->word;
+    return step('r', &call->error);
+}
+
+static kv_status run_stream(kv_call *call)
+{
+    for (unsigned i = 0; i < the_scene.messages; i++) {
+        out message = { .word = ((in *)call->in)->word };
+
+        KV_TRY(kv_call_send(call, &message));
+    }
+    return step('r', &call->error);
+}
+
+#define ROW(name_, needs_, run_)                                                     \
+    {                                                                                \
+        .name = name_, .needs = needs_, .lane = KV_LANE_KEYS, .in_size = sizeof(in), \
+        .out_size = sizeof(out), .run = run_, .at = {                                \
+            [KV_DOOR_GRPC] = { "/t/" name_, decode, encode }                         \
+        }                                                                            \
+    }
+
+static const kv_route usual = ROW("Usual", KV_MAY_KEYS_READ, run);
+static const kv_route anyone = ROW("Anyone", KV_MAY_BE_ANYONE, run);
+static const kv_route forgotten = ROW("Forgotten", KV_MAY_NOTHING, run);
+static const kv_route stream_row = {
+    .name = "Stream",
+    .needs = KV_MAY_KEYS_READ,
+    .lane = KV_LANE_KEYS,
+    .streams = true,
+    .in_size = sizeof(in),
+    .out_size = sizeof(out),
+    .run = run_stream,
+    .at = { [KV_DOOR_GRPC] = { "/t/Stream", decode, encode } },
+};
+
+static int make(void **state)
+{
+    kv_error err;
+
+    the_scene = (scene){ 0 };
+    the_scene.services.gates = (kv_gates){ .identify = identify,
+                                           .permit = permit,
+                                           .audit_post = audit_post,
+                                           .audit_refused = audit_refused,
+                                           .audit_begin = audit_begin,
+                                           .context = &the_scene };
+    assert_kv_ok(kv_mailbox_new(&the_scene.box, &err));
+    *state = &the_scene;
+    return 0;
+}
+
+static int drop(void **state)
+{
+    scene *it = *state;
+
+    kv_mailbox_free(it->box);
+    return 0;
+}
+
+static void drop_message(kv_mail *mail, void *owner)
+{
+    (void)owner;
+    kv_message_free((kv_message *)((char *)mail - offsetof(kv_message, mail)));
+}
+
+static kv_call *make_call(scene *it, const kv_route *route, int64_t ms)
+{
+    const uint8_t id[16] = { 42 };
+    kv_peer peer = { .has_certificate = true, .address = "192.0.2.1:99" };
+    kv_call_start start = { .services = &it->services,
+                            .route = route,
+                            .ticket = { .home = it->box, .serial = 5 },
+                            .peer = &peer,
+                            .request_id = id,
+                            .credential = KV_SLICE("bearer"),
+                            .body = KV_SLICE("word"),
+                            .deadline = kv_deadline_in_ms(ms),
+                            .memory_bytes = 4 * 1024 * 1024 };
+    kv_call *call;
+    kv_error err;
+
+    assert_kv_ok(kv_call_make(&start, &call, &err));
+    call->deliver_message = drop_message;
+    if (route->streams)
+        call->flow = kv_flow_new(100, 1000000);
+    return call;
+}
+
+static void serve(kv_call *call)
+{
+    kv_worker worker = { .index = 3 };
+
+    kv_dispatch(&call->task, &worker);
+    kv_dispatch_flush(&worker);
+    assert_null(worker.done);
+}
+
+/* Serves one call that fails at `fail_at` and compares the steps; the error's status comes back. */
+static kv_status steps_of(scene *it, const kv_route *route, char fail_at, const char *steps)
+{
+    kv_call *call = make_call(it, route, 1000);
+    kv_status status;
+
+    it->fail_at = fail_at;
+    serve(call);
+    assert_string_equal(it->steps, steps);
+    status = call->error.status;
+    assert_int_equal(call->entry.status, status);
+    kv_call_free(call);
+    return status;
+}
+
+static void a_good_call_takes_every_step(void **state)
+{
+    scene *it = *state;
+    kv_call *call = make_call(it, &usual, 1000);
+
+    serve(call);
+    assert_string_equal(it->steps, "idpreA");
+    assert_ptr_equal(it->posted, call);
+    assert_slice_equal(KV_SLICE("word"), call->answer);
+    assert_string_equal(call->entry.operation, "Usual");
+    assert_int_equal(call->entry.principal_id[0], 7);
+    assert_int_equal(call->entry.request_id[0], 42);
+    assert_slice_equal(KV_SLICE("192.0.2.1:99"), call->entry.peer);
+    assert_null(kv_mailbox_take_all(it->box)); /* not before its record */
+    kv_call_answer(call);
+    assert_ptr_equal(kv_mailbox_take_all(it->box), &call->mail);
+    kv_call_free(call);
+}
+
+static void an_unknown_caller_is_counted_not_decoded(void **state)
+{
+    assert_int_equal(steps_of(*state, &usual, 'i', "iR"), KV_DENIED);
+}
+
+static void a_malformed_message_is_recorded(void **state)
+{
+    assert_int_equal(steps_of(*state, &usual, 'd', "idA"), KV_DENIED);
+}
+
+static void a_denied_call_does_not_run(void **state)
+{
+    assert_int_equal(steps_of(*state, &usual, 'p', "idpA"), KV_DENIED);
+}
+
+static void a_failed_call_is_not_encoded(void **state)
+{
+    assert_int_equal(steps_of(*state, &usual, 'r', "idprA"), KV_DENIED);
+}
+
+static void a_row_without_permission_fails_closed(void **state)
+{
+    assert_int_equal(steps_of(*state, &forgotten, 0, "idA"), KV_DENIED);
+}
+
+static void anyone_is_neither_identified_nor_recorded(void **state)
+{
+    scene *it = *state;
+
+    assert_int_equal(steps_of(it, &anyone, 0, "dre"), KV_OK);
+    assert_non_null(kv_mailbox_take_all(it->box));
+}
+
+static void no_answer_leaves_when_the_record_failed(void **state)
+{
+    scene *it = *state;
+    kv_call *call = make_call(it, &usual, 1000);
+
+    serve(call);
+    kv_fail(&call->error, KV_UNAVAILABLE, "the audit log cannot be written");
+    kv_call_answer(call);
+    assert_int_equal(call->answer.len, 0);
+    kv_call_free(call);
+}
+
+static void a_call_whose_time_is_over_does_not_start(void **state)
+{
+    scene *it = *state;
+    kv_call *call = make_call(it, &usual, -1);
+
+    serve(call);
+    assert_string_equal(it->steps, "R");
+    assert_int_equal(call->error.status, KV_TIMEOUT);
+    kv_call_free(call);
+}
+
+static void a_call_whose_caller_left_does_not_start(void **state)
+{
+    scene *it = *state;
+    kv_call *call = make_call(it, &usual, 1000);
+
+    assert_true(kv_call_win(call, KV_RACE_LEFT));
+    serve(call);
+    assert_string_equal(it->steps, "R");
+    assert_int_equal(call->error.status, KV_CANCELLED);
+    kv_call_free(call);
+}
+
+static void a_late_outcome_is_recorded_all_the_same(void **state)
+{
+    scene *it = *state;
+    kv_call *call = make_call(it, &usual, 1000);
+
+    it->leave_in_run = true;
+    serve(call);
+    assert_string_equal(it->steps, "idpreA");
+    assert_true(call->late);
+    assert_slice_equal(KV_SLICE("late=true"), call->entry.note);
+    assert_int_equal(call->entry.status, KV_OK);
+    kv_call_free(call);
+}
+
+static void only_one_side_wins_the_race(void **state)
+{
+    kv_call *call = make_call(*state, &usual, 1000);
+
+    assert_true(kv_call_win(call, KV_RACE_ANSWERED));
+    assert_false(kv_call_win(call, KV_RACE_LEFT));
+    kv_call_free(call);
+}
+
+static void deliver_all(scene *it, unsigned wanted)
+{
+    kv_mail *mail = kv_mailbox_take_all(it->box);
+    unsigned count = 0;
+
+    for (; mail; count++) {
+        kv_mail *next = mail->next;
+
+        mail->deliver(mail, NULL);
+        mail = next;
+    }
+    assert_int_equal(count, wanted);
+}
+
+static void a_stream_is_permitted_at_each_message(void **state)
+{
+    scene *it = *state;
+    kv_call *call = make_call(it, &stream_row, 1000);
+
+    it->messages = 3;
+    serve(call);
+    assert_string_equal(it->steps, "idppBepeperA");
+    assert_int_equal(call->error.status, KV_OK);
+    deliver_all(it, 3);
+    kv_call_free(call);
+}
+
+static void a_stream_that_cannot_be_recorded_sends_nothing(void **state)
+{
+    scene *it = *state;
+    kv_call *call = make_call(it, &stream_row, 1000);
+
+    it->messages = 3;
+    it->fail_at = 'B';
+    serve(call);
+    assert_string_equal(it->steps, "idppBA");
+    deliver_all(it, 0);
+    kv_call_free(call);
+}
+
+static void finished_calls_are_handed_over_together(void **state)
+{
+    scene *it = *state;
+    kv_call *calls[3];
+    kv_worker worker = { .index = 3 };
+
+    for (size_t i = 0; i < 3; i++) {
+        calls[i] = make_call(it, &usual, 1000);
+        kv_dispatch(&calls[i]->task, &worker);
+    }
+    assert_null(it->posted);
+    kv_dispatch_flush(&worker);
+    for (size_t i = 0; i < 3; i++)
+        assert_ptr_equal(i ? calls[i - 1]->next : it->posted, calls[i]);
+    for (size_t i = 0; i < 3; i++)
+        kv_call_free(calls[i]);
+}
+
+static void a_body_that_does_not_fit_is_refused(void **state)
+{
+    scene *it = *state;
+    const uint8_t id[16] = { 0 };
+    const kv_peer peer = { 0 };
+    const kv_call_start start = { .services = &it->services,
+                                  .route = &usual,
+                                  .peer = &peer,
+                                  .request_id = id,
+                                  .body = KV_SLICE("much too long"),
+                                  .memory_bytes = 16 };
+    kv_call *call;
+    kv_error err;
+
+    assert_kv_fails(KV_BUSY, kv_call_make(&start, &call, &err));
+}
+
+#define SCENE(name) cmocka_unit_test_setup_teardown(name, make, drop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SCENE(a_good_call_takes_every_step),
+        SCENE(an_unknown_caller_is_counted_not_decoded),
+        SCENE(a_malformed_message_is_recorded),
+        SCENE(a_denied_call_does_not_run),
+        SCENE(a_failed_call_is_not_encoded),
+        SCENE(a_row_without_permission_fails_closed),
+        SCENE(anyone_is_neither_identified_nor_recorded),
+        SCENE(no_answer_leaves_when_the_record_failed),
+        SCENE(a_call_whose_time_is_over_does_not_start),
+        SCENE(a_call_whose_caller_left_does_not_start),
+        SCENE(a_late_outcome_is_recorded_all_the_same),
+        SCENE(only_one_side_wins_the_race),
+        SCENE(a_stream_is_permitted_at_each_message),
+        SCENE(a_stream_that_cannot_be_recorded_sends_nothing),
+        SCENE(finished_calls_are_handed_over_together),
+        SCENE(a_body_that_does_not_fit_is_refused),
+    };
+
+    return cmocka_run_group_tests_name("dispatch", tests, NULL, NULL);
+}
