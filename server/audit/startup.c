@@ -368,7 +368,7 @@ static kv_status go_on(startup *start, kv_error *err)
 
 kv_status kv_audit_open_chain(kv_audit *audit, kv_error *err)
 {
-    KV_AUTO(startup) start = { .audit = audit, .arena = KV_ARENA(ARENA_BYTES) };
+    KV_AUTO(startup) start = { .audit = audit, .arena = KV_ARENA(ARENA_BYTES), .told.version = -1 };
 
     start.key =
         (kv_audit_key){ .kid = audit->config.signer.kid, .spki = audit->config.signer.spki };

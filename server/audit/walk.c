@@ -212,24 +212,35 @@ static bool agrees(kv_walk *walk, const kv_checkpoint *checkpoint, uint64_t offs
     return true;
 }
 
-static void prove(kv_walk *walk, const kv_checkpoint *checkpoint)
+/* A closing checkpoint is written after its segment has ended, so the next one in the chain may be
+ * over fewer records: hashes are forgotten only where the segment goes on. */
+static kv_status prove(kv_walk *walk, kv_segment_reader *reader, const kv_checkpoint *checkpoint,
+                       kv_error *err)
 {
     kv_audit_report *report = walk->report;
+    kv_frame_state state;
+    kv_frame after;
 
     report->checkpoints++;
-    report->proved = checkpoint->sequence;
-    report->proved_ms = checkpoint->time_ms;
-    memcpy(report->proved_kid, checkpoint->kid, sizeof(report->proved_kid));
-    walk->checkpoint = *checkpoint;
     walk->closed = checkpoint->sequence + 1 == walk->next;
-    forget_before(walk, checkpoint->sequence);
+    if (checkpoint->sequence >= report->proved) {
+        report->proved = checkpoint->sequence;
+        report->proved_ms = checkpoint->time_ms;
+        memcpy(report->proved_kid, checkpoint->kid, sizeof(report->proved_kid));
+        walk->checkpoint = *checkpoint;
+    }
     if (checkpoint->store_version > walk->store_version) {
         walk->store_version = checkpoint->store_version;
         memcpy(walk->store_digest, checkpoint->store_digest, sizeof(walk->store_digest));
     }
+    KV_TRY(kv_segment_reader_peek(reader, &state, &after, err));
+    if (state == KV_FRAME_GOOD)
+        forget_before(walk, checkpoint->sequence);
+    return KV_OK;
 }
 
-static void take_checkpoint(kv_walk *walk, const kv_frame *frame, uint64_t offset)
+static kv_status take_checkpoint(kv_walk *walk, kv_segment_reader *reader, const kv_frame *frame,
+                                 uint64_t offset, kv_error *err)
 {
     const kv_audit_key *key;
     kv_checkpoint checkpoint;
@@ -240,11 +251,11 @@ static void take_checkpoint(kv_walk *walk, const kv_frame *frame, uint64_t offse
     if (kv_checkpoint_unpack(frame->message, &checkpoint, &unused) != KV_OK ||
         !same(hash, frame->hash, sizeof(hash))) {
         broken(walk, KV_AUDIT_BAD_CHECKPOINT, offset, "a checkpoint was edited or moved");
-        return;
+        return KV_OK;
     }
     key = key_of(walk, &checkpoint);
     if (!key && walk->skip_unknown_keys)
-        return;
+        return KV_OK;
     if (!key)
         broken(walk, KV_AUDIT_UNKNOWN_KEY, offset,
                "a checkpoint is signed by %s, which is not known", checkpoint.kid);
@@ -253,7 +264,8 @@ static void take_checkpoint(kv_walk *walk, const kv_frame *frame, uint64_t offse
                "the signature of the checkpoint over record %llu is wrong",
                (unsigned long long)checkpoint.sequence);
     else if (agrees(walk, &checkpoint, offset))
-        prove(walk, &checkpoint);
+        return prove(walk, reader, &checkpoint, err);
+    return KV_OK;
 }
 
 static kv_status walk_frames(kv_walk *walk, kv_segment_reader *reader, kv_error *err)
@@ -266,7 +278,7 @@ static kv_status walk_frames(kv_walk *walk, kv_segment_reader *reader, kv_error 
         if (walk->ended == KV_FRAME_GOOD && frame.kind == KV_FRAME_RECORD)
             KV_TRY(take_record(walk, reader, &frame, walk->end, err));
         else if (walk->ended == KV_FRAME_GOOD)
-            take_checkpoint(walk, &frame, walk->end);
+            KV_TRY(take_checkpoint(walk, reader, &frame, walk->end, err));
     } while (walk->ended == KV_FRAME_GOOD && !walk->report->broken);
     return KV_OK;
 }
@@ -275,6 +287,7 @@ void kv_walk_begin(kv_walk *walk, kv_audit_report *report)
 {
     *report = (kv_audit_report){ 0 };
     walk->report = report;
+    walk->store_version = -1; /* even an untouched store has a state */
 }
 
 kv_status kv_walk_segment(kv_walk *walk, kv_segment_reader *reader, const char *name, kv_error *err)

@@ -236,7 +236,7 @@ void world_make(audit_world *world)
     };
 }
 
-static void remove_folder(const char *folder)
+void world_remove_folder(const char *folder)
 {
     DIR *dir = opendir(folder);
     struct dirent *entry;
@@ -257,7 +257,7 @@ static void remove_folder(const char *folder)
 void world_destroy(audit_world *world)
 {
     kv_audit_stop(world->audit);
-    remove_folder(world->folder);
+    world_remove_folder(world->folder);
     EVP_PKEY_free(world->key);
     pthread_mutex_destroy(&world->store->mutex);
     pthread_mutex_destroy(&world->mutex);

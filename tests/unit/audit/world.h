@@ -80,6 +80,7 @@ kv_audit_key world_key(const audit_world *world);
 void world_path(const audit_world *world, const char *name, char out[128]);
 uint8_t *world_read(const audit_world *world, const char *name, size_t *len);
 void world_write(const audit_world *world, const char *name, const uint8_t *bytes, size_t len);
+void world_remove_folder(const char *folder);
 /* Another folder with the same files. */
 void world_copy_folder(const char *from, const char *to);
 
