@@ -78,36 +78,57 @@ static void restore_files(kv_token *token)
                                        { 0 } });
 }
 
-kv_status kv_supervisor_recover(kv_supervisor *supervisor, unsigned wait_ms, kv_error *err)
+/* The module is finalised and the gate closed. Leaves in each token how its start went. */
+static void start_again(kv_supervisor *supervisor)
 {
-    kv_status first, status;
     kv_error why = { 0 };
+    kv_status status;
 
-    pthread_mutex_lock(&supervisor->recovering);
-    first = kv_module_clear(supervisor->module, wait_ms, err);
-    if (first != KV_OK) {
-        pthread_mutex_unlock(&supervisor->recovering);
-        return first;
-    }
-    kv_module_stop(supervisor->module);
     for (size_t i = 0; i < supervisor->count; i++)
         restore_files(supervisor->tokens[i]);
-    first = kv_module_start(supervisor->module, err);
+    status = kv_module_start(supervisor->module, &why);
     for (size_t i = 0; i < supervisor->count; i++) {
         kv_token *token = supervisor->tokens[i];
 
-        status = supervisor->module->initialised ? kv_token_start(token, &why) : first;
-        if (status != KV_OK && first == KV_OK) {
-            first = status;
-            *err = why;
-        }
-        if (!supervisor->module->initialised)
-            why = *err;
-        become(token, status == KV_OK ? KV_TOKEN_UP : KV_TOKEN_DOWN, status == KV_OK ? NULL : &why);
+        token->trouble = why;
+        if (status == KV_OK && kv_token_start(token, &token->trouble) == KV_OK)
+            token->trouble = (kv_error){ 0 };
     }
-    kv_module_readmit(supervisor->module);
-    pthread_mutex_unlock(&supervisor->recovering);
+}
+
+/* Says who is up again; nobody is before the gate is open, or the first callers would be refused.
+ */
+static kv_status announce(kv_supervisor *supervisor, kv_error *err)
+{
+    kv_status first = KV_OK;
+
+    for (size_t i = 0; i < supervisor->count; i++) {
+        kv_token *token = supervisor->tokens[i];
+        bool up = token->trouble.status == KV_OK;
+
+        if (!up && first == KV_OK) {
+            *err = token->trouble;
+            first = err->status;
+        }
+        become(token, up ? KV_TOKEN_UP : KV_TOKEN_DOWN, up ? NULL : &token->trouble);
+    }
     return first;
+}
+
+kv_status kv_supervisor_recover(kv_supervisor *supervisor, unsigned wait_ms, kv_error *err)
+{
+    kv_status status;
+
+    pthread_mutex_lock(&supervisor->recovering);
+    status = kv_module_clear(supervisor->module, wait_ms, err);
+    if (status == KV_OK) {
+        kv_module_stop(supervisor->module);
+        start_again(supervisor);
+        kv_module_readmit(supervisor->module);
+        status = announce(supervisor, err);
+    }
+    pthread_mutex_unlock(&supervisor->recovering);
+    return status;
 }
 
 /* Probes whoever is not known to be down; true when one is. */

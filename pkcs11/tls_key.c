@@ -165,9 +165,11 @@ static kv_status begin_life(kv_tls_key *key, life *l, kv_error *err)
     return status;
 }
 
-/* Unloading finalises the module for everybody, so not while it is in use. */
-static void end_lives(life *l, bool unload)
+/* Releasing slots closes everybody's sessions and unloading finalises the module, so this is for
+ * when the module has been finalised or is nobody else's. */
+static void end_lives(void *lives)
 {
+    life *l = lives;
     life *before;
 
     for (; l; l = before) {
@@ -175,7 +177,7 @@ static void end_lives(life *l, bool unload)
         EVP_PKEY_free(l->key);
         if (l->slots)
             PKCS11_release_all_slots(l->context, l->slots, l->slot_count);
-        if (l->loaded && unload)
+        if (l->loaded)
             PKCS11_CTX_unload(l->context);
         if (l->context)
             PKCS11_CTX_free(l->context);
@@ -234,9 +236,9 @@ static kv_status fill(kv_tls_key *key, const kv_tls_key_config *config, kv_error
     return key->module ? KV_OK : kv_token_files_restore(&key->files, &restored, err);
 }
 
-static void free_key(kv_tls_key *key, bool unload)
+static void free_key(kv_tls_key *key)
 {
-    end_lives(key->now, unload);
+    end_lives(key->now);
     kv_token_files_cleanup(&key->files);
     kv_secret_buf_cleanup(&key->pin);
     if (key->lock_fd >= 0)
@@ -261,7 +263,11 @@ kv_status kv_tls_key_open(const kv_tls_key_config *config, kv_tokens *tokens, kv
     if (status == KV_OK)
         status = in_module(key, err);
     if (status != KV_OK) {
-        free_key(key, key->module == NULL);
+        if (key->module) {
+            kv_tokens_bury(tokens, end_lives, key->now);
+            key->now = NULL;
+        }
+        free_key(key);
         return status;
     }
     *out = key;
@@ -271,7 +277,7 @@ kv_status kv_tls_key_open(const kv_tls_key_config *config, kv_tokens *tokens, kv
 void kv_tls_key_close(kv_tls_key *key)
 {
     if (key)
-        free_key(key, true);
+        free_key(key);
 }
 
 EVP_PKEY *kv_tls_key_get(kv_tls_key *key)

@@ -21,10 +21,17 @@ typedef struct house {
     kv_supervisor *supervisor;
 } house;
 
+typedef struct grave {
+    void (*bury)(void *what);
+    void *what;
+    struct grave *next;
+} grave;
+
 struct kv_tokens {
     kv_token *by_duty[KV_DUTY_COUNT]; /* borrowed from houses */
     house *houses;                    /* room for all configurations */
     size_t house_count;
+    grave *graves;
 };
 
 static void free_token(kv_token *token)
@@ -220,12 +227,34 @@ static void close_house(house *h)
     kv_module_free(h->module);
 }
 
+static void bury_all(kv_tokens *tokens)
+{
+    grave *g;
+
+    while ((g = tokens->graves)) {
+        tokens->graves = g->next;
+        g->bury(g->what);
+        free(g);
+    }
+}
+
+void kv_tokens_bury(kv_tokens *tokens, void (*bury)(void *what), void *what)
+{
+    grave *g = malloc(sizeof(*g));
+
+    if (!g)
+        return;
+    *g = (grave){ bury, what, tokens->graves };
+    tokens->graves = g;
+}
+
 void kv_tokens_close(kv_tokens *tokens)
 {
     if (!tokens)
         return;
     for (size_t i = 0; i < tokens->house_count; i++)
         close_house(&tokens->houses[i]);
+    bury_all(tokens);
     free(tokens->houses);
     free(tokens);
 }

@@ -40,6 +40,8 @@ CK_RV kv_fake_begin(const char *function)
     while (fake->hanging && !strcmp(fake->hanging, function))
         pthread_cond_wait(&fake->released, &fake->lock);
     fake->counts.calls++;
+    if (!strcmp(function, "C_Login"))
+        fake->counts.logins++;
     if (fault_is_due(function)) {
         fake->failed = true;
         return kv_fake_end(fake->fail_rv);
@@ -214,7 +216,6 @@ static CK_RV log_in(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_UTF8CHAR *pi
 
     if (rv != CKR_OK)
         return rv;
-    fake->counts.logins++;
     session = kv_fake_session(handle);
     if (!session || user != CKU_USER)
         return kv_fake_end(session ? CKR_USER_TYPE_INVALID : CKR_SESSION_HANDLE_INVALID);

@@ -184,7 +184,7 @@ int main(void)
         cmocka_unit_test(a_kill_between_create_and_destroy_leaves_the_newest),
     };
 
-    return cmocka_run_group_tests_name("token_cipher on the fake", tests, bench_fake, bench_close) +
-           cmocka_run_group_tests_name("token_cipher on SoftHSM", tests, bench_softhsm,
-                                       bench_close);
+    return cmocka_run_group_tests_name("cipher on the fake", tests, bench_fake, bench_close) +
+           cmocka_run_group_tests_name("cipher with faults", faults, bench_fake, bench_close) +
+           cmocka_run_group_tests_name("cipher on SoftHSM", tests, bench_softhsm, bench_close);
 }

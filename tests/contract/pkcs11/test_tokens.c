@@ -1,0 +1,511 @@
+/* test_tokens.c - opening, owning and losing tokens; attacks with direct PKCS#11. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pkcs11/module.h"
+#include "pkcs11/public_key.h"
+#include "pkcs11/token_cipher.h"
+#include "pkcs11/token_sign.h"
+#include "tests/contract/pkcs11/bench.h"
+
+static int new_softhsm(void **state)
+{
+    *state = bench_new(true);
+    return 0;
+}
+
+static int new_fake(void **state)
+{
+    *state = bench_new(false);
+    return 0;
+}
+
+static int free_bench(void **state)
+{
+    bench_free(*state);
+    return 0;
+}
+
+static void fails_to_open(bench *b, kv_status why, const char *field)
+{
+    kv_tokens *tokens = NULL;
+    kv_error err = { 0 };
+
+    assert_kv_fails(why, kv_tokens_open(b->configs, 2, NULL, &tokens, &err));
+    assert_string_equal(err.field, field);
+    assert_null(tokens);
+    if (!b->hsm)
+        assert_int_equal(kv_fake_seen().sessions_now, 0);
+}
+
+static void there_is_one_login_a_token(void **state)
+{
+    bench *b = *state;
+    bench_key key;
+
+    bench_open(b);
+    key = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
+    bench_use(b, &key);
+    assert_int_equal(kv_fake_seen().logins, 2);
+    assert_int_equal(kv_fake_seen().initialised, 1);
+    bench_shut(b);
+    assert_int_equal(kv_fake_seen().finalised, 1);
+    assert_int_equal(kv_fake_seen().sessions_now, 0);
+}
+
+static void two_duties_may_share_a_token(void **state)
+{
+    bench *b = *state;
+
+    b->configs[1].uri = b->configs[0].uri;
+    bench_open(b);
+    assert_ptr_equal(kv_tokens_get(b->tokens, KV_DUTY_KEYS),
+                     kv_tokens_get(b->tokens, KV_DUTY_SYSTEM));
+    assert_null(kv_tokens_get(b->tokens, KV_DUTY_CA));
+    assert_string_equal(kv_token_label(b->token), "keys");
+    assert_int_equal(strlen(kv_token_serial(b->token)), 16);
+}
+
+static void a_uri_must_name_exactly_one_token(void **state)
+{
+    static const char *const bad[] = {
+        "pkcs11:token=nobody",
+        "pkcs11:manufacturer=fake",
+        "pkcs11:slot-id=0;token=system",
+        "pkcs11:token=system?pin-value=1234",
+        "pkcs11:token=system?pin-source=/etc/pin",
+        "http://token",
+        "pkcs11:token=%zz",
+        "pkcs11:",
+        "token=system",
+    };
+    bench *b = *state;
+
+    for (size_t i = 0; i < KV_COUNT(bad); i++) {
+        b->configs[1].uri = bad[i];
+        fails_to_open(b, KV_BAD_REQUEST, "uri");
+    }
+}
+
+static void an_ambiguous_label_is_refused_and_a_serial_helps(void **state)
+{
+    bench *b = *state;
+
+    b->configs[0].functions = b->configs[1].functions =
+        kv_fake_new((const char *[]){ "keys", "system", "system", NULL });
+    fails_to_open(b, KV_BAD_REQUEST, "uri");
+    b->configs[1].uri = "pkcs11:token=system;serial=fake000000000002";
+    bench_open(b);
+    assert_string_equal(kv_token_serial(kv_tokens_get(b->tokens, KV_DUTY_SYSTEM)),
+                        "fake000000000002");
+}
+
+static void a_wrong_pin_is_tried_once(void **state)
+{
+    KV_AUTO(kv_secret_buf) wrong = KV_SECRET_NONE;
+    bench *b = *state;
+    kv_error err = { 0 };
+
+    assert_kv_ok(kv_secret_buf_copy(KV_SLICE("0000-wrong"), &wrong, &err));
+    b->configs[0].pin = &wrong;
+    fails_to_open(b, KV_PRECONDITION, "");
+    if (!b->hsm)
+        assert_int_equal(kv_fake_seen().logins, 1);
+}
+
+static void a_pin_that_stops_working_is_not_tried_again(void **state)
+{
+    bench *b = *state;
+    kv_error err = { 0 };
+
+    bench_open(b);
+    kv_fake_fail("C_Login", CKR_PIN_INCORRECT, 1);
+    assert_kv_fails(KV_PRECONDITION, kv_token_recover(b->token, 1000, &err));
+    assert_int_equal(kv_token_state_of(b->token), KV_TOKEN_DOWN);
+    (void)usleep(300000);
+    /* Two at opening, two when recovering; the supervisor has not tried it since. */
+    assert_int_equal(kv_fake_seen().logins, 4);
+    assert_int_equal(kv_token_state_of(kv_tokens_get(b->tokens, KV_DUTY_SYSTEM)), KV_TOKEN_UP);
+    assert_kv_fails(KV_UNAVAILABLE, kv_token_probe(b->token, &err));
+    assert_int_equal(err.reason, KV_REASON_TOKEN_UNAVAILABLE);
+}
+
+static void what_is_no_module_is_refused(void **state)
+{
+    bench *b = *state;
+
+    b->configs[0].functions = NULL;
+    b->configs[0].module = "/nonexistent/module.so";
+    fails_to_open(b, KV_BAD_REQUEST, "module");
+}
+
+static void a_second_process_is_refused_by_the_lock(void **state)
+{
+    bench *b = *state;
+    int answer[2], held = -1;
+    char byte = '?';
+    pid_t child;
+
+    assert_int_equal(pipe(answer), 0);
+    /* Forked before the module is initialised here: the child is the one that opens it. */
+    child = fork();
+    if (child == 0) {
+        kv_error err = { 0 };
+        kv_tokens *tokens = NULL;
+        char go;
+
+        (void)read(answer[0], &go, 1);
+        _exit(kv_tokens_open(b->configs, 2, NULL, &tokens, &err) == KV_PRECONDITION ? 0 : 1);
+    }
+    bench_open(b);
+    assert_int_equal(write(answer[1], &byte, 1), 1);
+    assert_int_equal(waitpid(child, &held, 0), child);
+    assert_true(WIFEXITED(held) && WEXITSTATUS(held) == 0);
+    (void)close(answer[0]);
+    (void)close(answer[1]);
+}
+
+static void mechanisms_that_are_missing_are_named(void **state)
+{
+    bench *b = *state;
+    kv_key_spec spec = { .class = KV_CLASS_MAC, .kind = KV_KEY_HMAC_256 };
+    kv_key_born born;
+    bench_key key;
+    kv_error err = { 0 };
+
+    kv_fake_without(CKM_GENERIC_SECRET_KEY_GEN);
+    bench_open(b);
+    assert_kv_fails(KV_UNSUPPORTED, kv_token_key_generate(b->token, &spec, &b->arena, &born, &err));
+    assert_int_equal(err.reason, KV_REASON_NOT_SUPPORTED_BY_TOKEN);
+    assert_string_equal(err.message, "CKM_GENERIC_SECRET_KEY_GEN is not supported by token 'keys'");
+    assert_true(kv_token_supports(b->token, CKM_ECDSA));
+    assert_false(kv_token_supports(b->token, CKM_GENERIC_SECRET_KEY_GEN));
+    key = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
+    bench_use(b, &key);
+}
+
+/* The token.object files below the folder of tokens. */
+static unsigned for_each_token_object(bench *b, void (*act)(const char *path))
+{
+    DIR *dir = opendir(kv_softhsm_tokens(b->hsm));
+    struct dirent *entry;
+    char path[PATH_MAX];
+    unsigned count = 0;
+
+    assert_non_null(dir);
+    while ((entry = readdir(dir))) {
+        if (entry->d_name[0] == '.')
+            continue;
+        (void)snprintf(path, sizeof(path), "%s/%s/token.object", kv_softhsm_tokens(b->hsm),
+                       entry->d_name);
+        act(path);
+        count++;
+    }
+    (void)closedir(dir);
+    return count;
+}
+
+static void empty_it(const char *path)
+{
+    assert_int_equal(truncate(path, 0), 0);
+}
+
+static void an_emptied_token_object_is_restored_at_start(void **state)
+{
+    bench *b = *state;
+    struct stat info;
+    bench_key key;
+
+    bench_open(b);
+    key = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
+    bench_shut(b);
+    assert_int_equal(stat(b->configs[0].backup_dir, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0700);
+    assert_int_equal(for_each_token_object(b, empty_it), 2);
+    bench_open(b);
+    bench_use(b, &key);
+}
+
+static void a_damaged_copy_is_not_restored(void **state)
+{
+    bench *b = *state;
+    DIR *dir;
+    struct dirent *entry;
+    char path[PATH_MAX];
+    int fd;
+
+    bench_open(b);
+    bench_shut(b);
+    dir = opendir(b->configs[0].backup_dir);
+    assert_non_null(dir);
+    while ((entry = readdir(dir))) {
+        if (entry->d_name[0] == '.')
+            continue;
+        (void)snprintf(path, sizeof(path), "%s/%s", b->configs[0].backup_dir, entry->d_name);
+        fd = open(path, O_WRONLY);
+        assert_int_equal(pwrite(fd, "x", 1, 40), 1);
+        (void)close(fd);
+    }
+    (void)closedir(dir);
+    (void)for_each_token_object(b, empty_it);
+    fails_to_open(b, KV_BAD_REQUEST, "uri");
+}
+
+static void a_folder_moved_away_and_back_heals(void **state)
+{
+    bench *b = *state;
+    uint8_t digest[32] = { 1 }, signature[KV_SIGNATURE_MAX];
+    size_t len = sizeof(signature);
+    char away[PATH_MAX];
+    kv_error err = { 0 };
+    bench_key key;
+
+    bench_open(b);
+    key = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
+    bench_use(b, &key);
+    (void)snprintf(away, sizeof(away), "%s.away", kv_softhsm_tokens(b->hsm));
+    assert_int_equal(rename(kv_softhsm_tokens(b->hsm), away), 0);
+    bench_wait(b->token, KV_TOKEN_DOWN);
+    assert_kv_fails(KV_UNAVAILABLE,
+                    kv_token_sign(b->token, &key.ref, kv_mechanism_find(KV_SLICE("ES256")),
+                                  kv_slice_of(digest, sizeof(digest)), signature, &len, &err));
+    assert_int_equal(err.reason, KV_REASON_TOKEN_UNAVAILABLE);
+    assert_true(err.retry_ms > 0);
+    assert_kv_fails(KV_UNAVAILABLE, kv_token_key_destroy(b->token, key.spec.id, &err));
+    assert_int_equal(rename(away, kv_softhsm_tokens(b->hsm)), 0);
+    bench_wait(b->token, KV_TOKEN_UP);
+    bench_use(b, &key);
+}
+
+/* Finds a private key by id with nothing of ours but the function list. */
+static CK_OBJECT_HANDLE find_directly(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, uint8_t *id)
+{
+    CK_ATTRIBUTE template = { CKA_ID, id, KV_KEY_ID_BYTES };
+    CK_OBJECT_HANDLE found = CK_INVALID_HANDLE;
+    CK_ULONG count = 0;
+
+    assert_int_equal(f->C_FindObjectsInit(session, &template, 1), CKR_OK);
+    assert_int_equal(f->C_FindObjects(session, &found, 1, &count), CKR_OK);
+    assert_int_equal(f->C_FindObjectsFinal(session), CKR_OK);
+    assert_int_equal(count, 1);
+    return found;
+}
+
+static CK_OBJECT_HANDLE make_wrapping_key(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session)
+{
+    CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+    CK_KEY_TYPE type = CKK_AES;
+    CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+    uint8_t value[32] = { 1, 2, 3 };
+    CK_ATTRIBUTE template[] = {
+        { CKA_CLASS, &class, sizeof(class) }, { CKA_KEY_TYPE, &type, sizeof(type) },
+        { CKA_TOKEN, &no, sizeof(no) },       { CKA_WRAP, &yes, sizeof(yes) },
+        { CKA_VALUE, value, sizeof(value) },
+    };
+    CK_OBJECT_HANDLE kek;
+
+    assert_int_equal(f->C_CreateObject(session, template, KV_COUNT(template), &kek), CKR_OK);
+    return kek;
+}
+
+static void attack(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key)
+{
+    CK_MECHANISM kwp = { CKM_AES_KEY_WRAP_PAD, NULL, 0 };
+    CK_MECHANISM decrypt = { CKM_RSA_X_509, NULL, 0 };
+    CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+    CK_ATTRIBUTE extractable = { CKA_EXTRACTABLE, &yes, sizeof(yes) };
+    CK_ATTRIBUTE weaker[] = { { CKA_SENSITIVE, &no, sizeof(no) }, { CKA_TOKEN, &no, sizeof(no) } };
+    uint8_t bytes[4096];
+    CK_ATTRIBUTE value = { CKA_VALUE, bytes, sizeof(bytes) };
+    CK_ATTRIBUTE exponent = { CKA_PRIVATE_EXPONENT, bytes, sizeof(bytes) };
+    CK_OBJECT_HANDLE kek = make_wrapping_key(f, session), copy;
+    CK_ULONG len = sizeof(bytes);
+
+    assert_int_not_equal(f->C_GetAttributeValue(session, key, &value, 1), CKR_OK);
+    assert_int_not_equal(f->C_GetAttributeValue(session, key, &exponent, 1), CKR_OK);
+    assert_int_not_equal(f->C_WrapKey(session, &kwp, kek, key, bytes, &len), CKR_OK);
+    assert_int_not_equal(f->C_SetAttributeValue(session, key, &extractable, 1), CKR_OK);
+    assert_int_not_equal(f->C_CopyObject(session, key, &extractable, 1, &copy), CKR_OK);
+    assert_int_not_equal(f->C_CopyObject(session, key, weaker, 2, &copy), CKR_OK);
+    assert_int_not_equal(f->C_DecryptInit(session, &decrypt, key), CKR_OK);
+}
+
+/* The user PIN and the raw interface get no private key out, on a copy of the token. */
+static void direct_pkcs11_gets_no_key_out(void **state)
+{
+    bench *b = *state;
+    bench_key keys[3];
+    char dir[PATH_MAX], conf[PATH_MAX];
+    kv_module *module = NULL;
+    CK_SLOT_ID slots[8];
+    CK_ULONG count = KV_COUNT(slots);
+    CK_SESSION_HANDLE session;
+    CK_TOKEN_INFO info;
+    kv_error err = { 0 };
+
+    bench_open(b);
+    keys[0] = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
+    keys[1] = bench_bear(b, KV_CLASS_SIGN, KV_KEY_RSA_2048, false);
+    keys[2] = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, true);
+    assert_kv_ok(kv_token_key_seal_export(b->token, keys[2].spec.id, &err));
+    bench_shut(b);
+    (void)snprintf(dir, sizeof(dir), "%s/copy", kv_softhsm_dir(b->hsm));
+    kv_softhsm_copy(b->hsm, dir, conf);
+    assert_int_equal(setenv("SOFTHSM2_CONF", conf, 1), 0);
+    assert_kv_ok(kv_module_new(KV_SOFTHSM_MODULE, NULL, &module, &err));
+    assert_kv_ok(kv_module_start(module, &err));
+    assert_int_equal(module->functions->C_GetSlotList(CK_TRUE, slots, &count), CKR_OK);
+    for (CK_ULONG i = 0; i < count; i++) {
+        assert_int_equal(module->functions->C_GetTokenInfo(slots[i], &info), CKR_OK);
+        if (memcmp(info.label, "keys ", 5) != 0)
+            continue;
+        assert_int_equal(module->functions->C_OpenSession(
+                             slots[i], CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session),
+                         CKR_OK);
+        assert_int_equal(module->functions->C_Login(session, CKU_USER,
+                                                    (CK_UTF8CHAR *)KV_SOFTHSM_PIN,
+                                                    strlen(KV_SOFTHSM_PIN)),
+                         CKR_OK);
+        for (size_t k = 0; k < KV_COUNT(keys); k++)
+            attack(module->functions, session,
+                   find_directly(module->functions, session, keys[k].spec.id));
+    }
+    kv_module_free(module);
+}
+
+/* Whoever holds the PIN can give one key another's id; the proof sees it. */
+static void a_swapped_id_is_noticed(void **state)
+{
+    bench *b = *state;
+    bench_key one, other;
+    kv_module *module = NULL;
+    CK_SESSION_HANDLE session = 0;
+    CK_ATTRIBUTE change = { CKA_ID, NULL, KV_KEY_ID_BYTES };
+    CK_SLOT_ID slots[8];
+    CK_ULONG count = KV_COUNT(slots);
+    kv_error err = { 0 };
+
+    bench_open(b);
+    one = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
+    other = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
+    assert_kv_ok(kv_token_key_destroy(b->token, one.spec.id, &err));
+    bench_shut(b);
+    assert_kv_ok(kv_module_new(b->configs[0].module, b->configs[0].functions, &module, &err));
+    assert_kv_ok(kv_module_start(module, &err));
+    assert_int_equal(module->functions->C_GetSlotList(CK_TRUE, slots, &count), CKR_OK);
+    for (CK_ULONG i = 0; i < count && !session; i++) {
+        CK_TOKEN_INFO info;
+
+        assert_int_equal(module->functions->C_GetTokenInfo(slots[i], &info), CKR_OK);
+        if (!memcmp(info.label, "keys ", 5))
+            assert_int_equal(module->functions->C_OpenSession(slots[i],
+                                                              CKF_SERIAL_SESSION | CKF_RW_SESSION,
+                                                              NULL, NULL, &session),
+                             CKR_OK);
+    }
+    assert_int_equal(module->functions->C_Login(session, CKU_USER, b->configs[0].pin->data,
+                                                b->configs[0].pin->len),
+                     CKR_OK);
+    change.pValue = one.spec.id;
+    assert_int_equal(
+        module->functions->C_SetAttributeValue(
+            session, find_directly(module->functions, session, other.spec.id), &change, 1),
+        CKR_OK);
+    kv_module_free(module);
+    bench_open(b);
+    assert_kv_fails(KV_INTERNAL, kv_token_key_check(b->token, &one.ref, &err));
+    assert_int_equal(err.reason, KV_REASON_INTEGRITY);
+}
+
+enum { THREADS = 6, ROUNDS = 200 };
+
+typedef struct worker {
+    bench *b;
+    const bench_key *key;
+    unsigned good;
+} worker;
+
+static void *sign_often(void *context)
+{
+    worker *w = context;
+    const kv_mechanism *alg = kv_mechanism_find(KV_SLICE("ES256"));
+    uint8_t digest[32] = { 7 }, signature[KV_SIGNATURE_MAX];
+    kv_error err = { 0 };
+    bool valid = false;
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        size_t len = sizeof(signature);
+
+        digest[1] = (uint8_t)i;
+        if (kv_token_sign(w->b->token, &w->key->ref, alg, kv_slice_of(digest, sizeof(digest)),
+                          signature, &len, &err) == KV_OK &&
+            kv_public_key_verify(w->key->born.spki, alg, kv_slice_of(digest, sizeof(digest)),
+                                 kv_slice_of(signature, len), &valid, &err) == KV_OK &&
+            valid)
+            w->good++;
+    }
+    return NULL;
+}
+
+static void threads_sign_at_once_each_in_its_session(void **state)
+{
+    bench *b = *state;
+    pthread_t threads[THREADS];
+    worker workers[THREADS];
+    bench_key key;
+
+    bench_open(b);
+    key = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
+    for (unsigned i = 0; i < THREADS; i++) {
+        workers[i] = (worker){ .b = b, .key = &key };
+        assert_int_equal(pthread_create(&threads[i], NULL, sign_often, &workers[i]), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(workers[i].good, ROUNDS);
+    }
+    /* Guards, owners, the supervisor's and this thread's: those of the workers are closed. */
+    if (!b->hsm)
+        assert_true(kv_fake_seen().sessions_now <= 7);
+}
+
+#define ON_FAKE(name)    cmocka_unit_test_setup_teardown(name, new_fake, free_bench)
+#define ON_SOFTHSM(name) cmocka_unit_test_setup_teardown(name, new_softhsm, free_bench)
+
+int main(void)
+{
+    const struct CMUnitTest fake[] = {
+        ON_FAKE(there_is_one_login_a_token),
+        ON_FAKE(two_duties_may_share_a_token),
+        ON_FAKE(a_uri_must_name_exactly_one_token),
+        ON_FAKE(an_ambiguous_label_is_refused_and_a_serial_helps),
+        ON_FAKE(a_wrong_pin_is_tried_once),
+        ON_FAKE(a_pin_that_stops_working_is_not_tried_again),
+        ON_FAKE(what_is_no_module_is_refused),
+        ON_FAKE(mechanisms_that_are_missing_are_named),
+        ON_FAKE(a_swapped_id_is_noticed),
+        ON_FAKE(threads_sign_at_once_each_in_its_session),
+    };
+    const struct CMUnitTest softhsm[] = {
+        ON_SOFTHSM(a_second_process_is_refused_by_the_lock),
+        ON_SOFTHSM(two_duties_may_share_a_token),
+        ON_SOFTHSM(a_uri_must_name_exactly_one_token),
+        ON_SOFTHSM(a_wrong_pin_is_tried_once),
+        ON_SOFTHSM(an_emptied_token_object_is_restored_at_start),
+        ON_SOFTHSM(a_damaged_copy_is_not_restored),
+        ON_SOFTHSM(a_folder_moved_away_and_back_heals),
+        ON_SOFTHSM(direct_pkcs11_gets_no_key_out),
+        ON_SOFTHSM(a_swapped_id_is_noticed),
+        ON_SOFTHSM(threads_sign_at_once_each_in_its_session),
+    };
+
+    return cmocka_run_group_tests_name("tokens on the fake", fake, NULL, NULL) +
+           cmocka_run_group_tests_name("tokens on SoftHSM", softhsm, NULL, NULL);
+}
