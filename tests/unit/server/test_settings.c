@@ -1,0 +1,154 @@
+/* test_settings.c - keyvaultd.conf: defaults, every rule, every refusal. */
+#include "server/settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/kv_cmocka.h"
+
+#define TOKEN(name) \
+    "[token." name "]\nmodule = /m.so\nuri = pkcs11:token=" name "\npin_file = pin\n"
+#define TOKENS   TOKEN("keys") TOKEN("ca") TOKEN("system")
+#define SMALLEST "[server]\nhome = /srv/kv\n[tls]\nkey = tls/key.pem\n" TOKENS
+
+static void defaults_fill_what_is_left_out(void **state)
+{
+    KV_AUTO(kv_settings) settings = { 0 };
+    kv_error err = { 0 };
+
+    (void)state;
+    assert_kv_ok(kv_settings_parse(SMALLEST, &settings, &err));
+    assert_string_equal(settings.listen, "127.0.0.1:8443");
+    assert_int_equal(settings.audit_segment_bytes, 268435456);
+    assert_true(settings.separation_strict);
+    assert_int_equal(settings.tokens[KV_SETTING_TOKEN_KEYS].workers, 2);
+}
+
+static void relative_paths_start_at_home(void **state)
+{
+    KV_AUTO(kv_settings) settings = { 0 };
+    kv_error err = { 0 };
+
+    (void)state;
+    assert_kv_ok(kv_settings_parse(SMALLEST, &settings, &err));
+    assert_string_equal(settings.tls_key, "/srv/kv/tls/key.pem");
+    assert_string_equal(settings.audit_folder, "/srv/kv/audit");
+    assert_string_equal(settings.store_url, "sqlite:/srv/kv/keyvault.db");
+    assert_string_equal(settings.tokens[KV_SETTING_TOKEN_CA].pin_file, "/srv/kv/pin");
+    assert_string_equal(settings.client_ca, "");
+}
+
+static void uris_and_credentials_are_no_paths(void **state)
+{
+    KV_AUTO(kv_settings) settings = { 0 };
+    kv_error err = { 0 };
+
+    (void)state;
+    assert_kv_ok(kv_settings_parse("[server]\nhome = /srv/kv\n[tls]\nkey = pkcs11:token=t\n"
+                                   "[token.tls]\npin_file = credential:tls-pin\n" TOKENS,
+                                   &settings, &err));
+    assert_string_equal(settings.tls_key, "pkcs11:token=t");
+    assert_string_equal(settings.tokens[KV_SETTING_TOKEN_TLS].pin_file, "credential:tls-pin");
+}
+
+typedef struct bad_file {
+    const char *text;
+    const char *message; /* part of it */
+} bad_file;
+
+static const bad_file bad_files[] = {
+    { "", "home" },
+    { "[server]\nhome = relative\n", "absolute" },
+    { "[server]\nhome = /a\nhome = /b\n", "line 3: [server] home is given twice" },
+    { "[server]\nhome = /a\nhoem = /b\n", "line 3: there is no setting 'hoem' in [server]" },
+    { "[sever]\nhome = /a\n", "there is no setting 'home' in [sever]" },
+    { "[server]\nhome = /a\nloops = 0\n", "line 3: [server] loops must be a number from 1 to 64" },
+    { "[server]\nhome = /a\nloops = 99999999999999999999\n", "must be a number" },
+    { "[server]\nhome = /a\nloops = 1x\n", "must be a number" },
+    { "[server]\nhome = /a\nloops =\n", "must be a number" },
+    { "[server]\nhome = /a\nlog_level = loud\n", "must be one of debug|info|warning|error" },
+    { "[server]\nhome = /a\nlog_level = inf\n", "must be one of" },
+    { "[access]\nseparation_of_duty = maybe\n", "must be one of strict|off" },
+    { "[access]\nseparation_of_duty = warn\n", "must be one of strict|off" },
+    { "[server]\nhome = /a\nlocked_memory = 100000\n", "power of two" },
+    { "[server]\nhome = /a\nlisten = nowhere\n", "host:port" },
+    { "[server]\nhome = /a\n[tls]\nkey = k\n", "module, uri and pin_file" },
+    { "[server]\nhome = /a\n" TOKENS, "[tls] key" },
+    { "[server\nhome = /a\n", "line 1" },
+    { "just words\n", "line 1" },
+};
+
+static void each_mistake_is_named(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(bad_files); i++) {
+        KV_AUTO(kv_settings) settings = { 0 };
+        kv_error err = { 0 };
+
+        assert_kv_fails(KV_BAD_REQUEST, kv_settings_parse(bad_files[i].text, &settings, &err));
+        if (!strstr(err.message, bad_files[i].message))
+            fail_msg("'%s' gives '%s', which does not say '%s'", bad_files[i].text, err.message,
+                     bad_files[i].message);
+    }
+}
+
+static void separation_can_be_turned_off(void **state)
+{
+    KV_AUTO(kv_settings) settings = { 0 };
+    kv_error err = { 0 };
+
+    (void)state;
+    assert_kv_ok(
+        kv_settings_parse("[access]\nseparation_of_duty = off\n" SMALLEST, &settings, &err));
+    assert_false(settings.separation_strict);
+}
+
+static void a_missing_file_is_named(void **state)
+{
+    KV_AUTO(kv_settings) settings = { 0 };
+    kv_error err = { 0 };
+
+    (void)state;
+    assert_kv_fails(KV_UNAVAILABLE, kv_settings_read("/nowhere/k.conf", &settings, &err));
+    assert_non_null(strstr(err.message, "/nowhere/k.conf"));
+}
+
+static void every_setting_can_be_printed_and_read_again(void **state)
+{
+    KV_AUTO(kv_settings) settings = { 0 };
+    KV_AUTO(kv_settings) again = { 0 };
+    const kv_setting_help *row;
+    char text[16384];
+    size_t len = 0;
+    kv_error err = { 0 };
+
+    (void)state;
+    assert_kv_ok(kv_settings_parse(SMALLEST, &settings, &err));
+    for (unsigned i = 0; (row = kv_settings_help(i)); i++) {
+        char value[512];
+
+        assert_true(strlen(row->meaning) > 5);
+        kv_settings_value(&settings, i, value, sizeof(value));
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "[%s]\n%s = %s\n", row->section,
+                                row->key, value);
+    }
+    assert_kv_ok(kv_settings_parse(text, &again, &err));
+    assert_string_equal(again.store_url, settings.store_url);
+    assert_int_equal(again.max_deadline_ms, settings.max_deadline_ms);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_fill_what_is_left_out),
+        cmocka_unit_test(relative_paths_start_at_home),
+        cmocka_unit_test(uris_and_credentials_are_no_paths),
+        cmocka_unit_test(each_mistake_is_named),
+        cmocka_unit_test(separation_can_be_turned_off),
+        cmocka_unit_test(a_missing_file_is_named),
+        cmocka_unit_test(every_setting_can_be_printed_and_read_again),
+    };
+
+    return cmocka_run_group_tests_name("settings", tests, NULL, NULL);
+}
