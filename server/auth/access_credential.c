@@ -196,9 +196,12 @@ static kv_status find_ca(const kv_auth *auth, kv_slice asked, const uint8_t **ou
         return KV_OK;
     }
     for (unsigned i = 0; i < count; i++) {
-        *out = kv_client_cas_hash(auth->cas, i);
-        if (kv_slice_equal(asked, kv_slice_of(*out, 32)))
+        const uint8_t *hash = kv_client_cas_hash(auth->cas, i);
+
+        if (kv_slice_equal(asked, kv_slice_of(hash, 32))) {
+            *out = hash;
             return KV_OK;
+        }
     }
     return kv_fail_field(err, "ca_sha256", "must be the SHA-256 of one of the %u client CAs",
                          count);
@@ -210,7 +213,7 @@ kv_status kv_access_add_mapping(const kv_access_work *work, const kv_mapping_new
     kv_credential_change adding = { .mapping = in,
                                     .scope = KV_SLICE("/"),
                                     .principal_id = in->principal_id };
-    const uint8_t *ca;
+    const uint8_t *ca = NULL;
 
     KV_TRY(find_ca(work->auth, in->ca_sha256, &ca, err));
     KV_TRY(kv_match_mapping(ca, in->name_type, in->value, work->arena, &adding.match, err));

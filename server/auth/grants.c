@@ -53,13 +53,18 @@ struct kv_grants {
 kv_status kv_grants_new(kv_records *records, kv_log *log, kv_grants **out, kv_error *err)
 {
     kv_grants *grants = calloc(1, sizeof(*grants));
+    pthread_rwlockattr_t attributes;
 
     if (!grants)
         return kv_fail(err, KV_BUSY, "out of memory");
     grants->records = records;
     grants->log = log;
     pthread_mutex_init(&grants->reload, NULL);
-    pthread_rwlock_init(&grants->lock, NULL);
+    pthread_rwlockattr_init(&attributes);
+    /* A removal must not wait for a pause in the calls. Nobody takes the lock twice. */
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&grants->lock, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
     *out = grants;
     return KV_OK;
 }

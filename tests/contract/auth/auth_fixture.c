@@ -131,6 +131,10 @@ kv_status fixture_commit(void *context, kv_change *change, kv_error *err)
         return kv_fail(err, KV_CONFLICT, "somebody was faster");
     }
     KV_TRY(kv_records_seal(fixture->records, change, &arena, err));
+    if (fixture->sabotage) {
+        fixture_sql(fixture, fixture->sabotage);
+        fixture->sabotage = NULL;
+    }
     return kv_records_apply(fixture->records, change, NULL, err);
 }
 

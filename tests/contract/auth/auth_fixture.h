@@ -26,6 +26,7 @@ typedef struct auth_fixture {
     kv_separation separation;
     kv_arena arena; /* of the whole test */
     int64_t now_ms;
+    const char *sabotage; /* SQL run between the seal and the application of the next change */
     unsigned commits;   /* how often a change was tried */
     unsigned conflicts; /* how many of the next commits fail with KV_CONFLICT */
 } auth_fixture;
@@ -61,5 +62,5 @@ kv_status fixture_permit(auth_fixture *fixture, const kv_caller *caller, kv_perm
                          const char *vault, kv_collection collection, const char *name,
                          kv_error *err);
 
-/* Runs SQL on the database, behind the server's back. */
+/* Runs SQL on the database, behind the server's back; it must change rows. */
 void fixture_sql(auth_fixture *fixture, const char *sql);
