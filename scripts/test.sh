@@ -120,8 +120,13 @@ step_cppcheck() {
 
 step_dev() {
     build dev
+    local begin=$SECONDS
     echo "dev: ctest"
-    ctest_in build/dev --no-tests=error 2>&1 | tee build/log/dev-ctest.log
+    if ! ctest_in build/dev --no-tests=error 2>&1 | tee build/log/dev-ctest.log; then
+        printf '\nscripts/test.sh: FAILED: dev: ctest (build/log/dev-ctest.log)\n'
+        exit 1
+    fi
+    printf '%-42s%5d s\n' "dev: ctest" $((SECONDS - begin))
 }
 
 step_clang() {
