@@ -57,8 +57,8 @@ typedef struct kv_audit_config {
 /* Opens the chain: cuts a torn tail, verifies from the last checkpoint on, compares with the anchor
  * and with the store's state, appends pending records, makes a checkpoint.
  *
- * The store must be in the state of the newest change in the chain (pending records count), so every
- * change after the initialisation carries a pending record, under a request id of its own.
+ * The store must be in the state of the newest change in the chain (pending records count), so
+ * every change after the initialisation carries a pending record, under a request id of its own.
  *
  * KV_INTERNAL with KV_REASON_INTEGRITY when chain, anchor and store do not agree (something was put
  * back or edited); KV_EXISTS for `create` with a chain or an anchor there already; KV_PRECONDITION

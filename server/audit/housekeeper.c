@@ -166,7 +166,7 @@ void *kv_audit_housekeeper(void *context)
 {
     kv_audit *audit = context;
     bool stop, no_spare = false;
-    unsigned ticks = 0;
+    unsigned ticks = TICKS_PER_SECOND - 1;
 
     do {
         pthread_mutex_lock(&audit->mutex);

@@ -27,24 +27,6 @@ static int drop(void **state)
     return 0;
 }
 
-static kv_audit_status status_of(audit_world *world)
-{
-    kv_audit_status status;
-
-    kv_audit_get_status(world->audit, &status);
-    return status;
-}
-
-static void assert_sound(audit_world *world, uint64_t records)
-{
-    kv_audit_report report = world_verify(world, kv_slice_of(world->anchor, world->anchor_len));
-
-    if (report.broken)
-        fail_msg("%s: %s", kv_audit_break_name(report.broken), report.what);
-    assert_int_equal(report.last, records);
-    assert_int_equal(report.proved, records);
-}
-
 /* --- many threads --- */
 
 static void *post_some(void *world)
@@ -77,7 +59,7 @@ static void many_threads_post_at_once(void **state)
     }
     world_stop(world);
     assert_true(world->store->segment_count >= 2);
-    assert_sound(world, expected + world->store->segment_count);
+    world_assert_sound(world, expected + world->store->segment_count);
 }
 
 /* Posted and not waited for: stopping must not lose them. */
@@ -113,7 +95,7 @@ static void what_is_posted_before_the_stop_is_written(void **state)
         assert_int_equal(list[i].status, KV_OK);
     }
     free(list);
-    assert_sound(world, 1000);
+    world_assert_sound(world, 1000);
 }
 
 /* --- failing writes --- */
@@ -135,18 +117,18 @@ static void a_full_disk_refuses_and_heals(void **state)
 
     world_start(world);
     world_post_many(world, 10);
-    limit_files((rlim_t)status_of(world).durable + 10);
+    limit_files((rlim_t)world_status(world).durable + 10);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(world_post(world, &entry, false), KV_UNAVAILABLE);
-        assert_true(status_of(world).failed);
-        assert_int_equal(status_of(world).records, 10);
+        assert_true(world_status(world).failed);
+        assert_int_equal(world_status(world).records, 10);
     }
     limit_files(RLIM_INFINITY);
     world_post_many(world, 10);
-    assert_false(status_of(world).failed);
-    assert_int_equal(status_of(world).records, 20);
+    assert_false(world_status(world).failed);
+    assert_int_equal(world_status(world).records, 20);
     world_stop(world);
-    assert_sound(world, 20);
+    world_assert_sound(world, 20);
 }
 
 static void a_full_disk_at_the_end_of_a_segment_refuses_and_heals(void **state)
@@ -166,16 +148,16 @@ static void a_full_disk_at_the_end_of_a_segment_refuses_and_heals(void **state)
     world_post_many(world, 5);
     world_stop(world);
     assert_int_equal(world->store->segment_count, 1);
-    assert_sound(world, posted + 5 + 1);
+    world_assert_sound(world, posted + 5 + 1);
 }
 
 static void wait_until_records(audit_world *world, uint64_t records)
 {
     kv_deadline deadline = kv_deadline_in_ms(SOON_MS);
 
-    while (status_of(world).records < records) {
+    while (world_status(world).records < records) {
         if (kv_deadline_passed(deadline))
-            fail_msg("%llu records, not %llu", (unsigned long long)status_of(world).records,
+            fail_msg("%llu records, not %llu", (unsigned long long)world_status(world).records,
                      (unsigned long long)records);
         usleep(1000);
     }
@@ -192,18 +174,18 @@ static void the_record_of_a_change_is_owed_until_it_is_written(void **state)
     memcpy(entry.request_id, world->store->pending[0].request_id, sizeof(entry.request_id));
     entry.store_version = world->store->state.version;
     memcpy(entry.store_digest, world->store->state.digest, sizeof(entry.store_digest));
-    limit_files((rlim_t)status_of(world).durable + 10);
+    limit_files((rlim_t)world_status(world).durable + 10);
     assert_int_equal(world_post(world, &entry, true), KV_UNAVAILABLE);
     limit_files(RLIM_INFINITY);
     /* Nobody posts anything: it is tried again all the same. */
     wait_until_records(world, 1);
-    assert_int_equal(status_of(world).store_version, world->store->state.version);
-    assert_false(status_of(world).failed);
+    assert_int_equal(world_status(world).store_version, world->store->state.version);
+    assert_false(world_status(world).failed);
     world_stop(world);
     assert_int_equal(world->store->pending_count, 0);
-    assert_sound(world, 1);
+    world_assert_sound(world, 1);
     world_start(world);
-    assert_int_equal(status_of(world).records, 1);
+    assert_int_equal(world_status(world).records, 1);
 }
 
 /* --- checkpoints --- */
@@ -216,9 +198,9 @@ static void a_checkpoint_comes_after_so_many_records(void **state)
     world->config.checkpoint_records = 10;
     world_start(world);
     world_post_many(world, 10);
-    while (status_of(world).checkpoint_records < 10 && !kv_deadline_passed(deadline))
+    while (world_status(world).checkpoint_records < 10 && !kv_deadline_passed(deadline))
         usleep(1000);
-    assert_int_equal(status_of(world).checkpoint_records, 10);
+    assert_int_equal(world_status(world).checkpoint_records, 10);
 }
 
 static void a_checkpoint_comes_after_so_much_time(void **state)
@@ -229,9 +211,9 @@ static void a_checkpoint_comes_after_so_much_time(void **state)
     world->config.checkpoint_ms = 50;
     world_start(world);
     world_post_many(world, 3);
-    while (status_of(world).checkpoint_records < 3 && !kv_deadline_passed(deadline))
+    while (world_status(world).checkpoint_records < 3 && !kv_deadline_passed(deadline))
         usleep(1000);
-    assert_int_equal(status_of(world).checkpoint_records, 3);
+    assert_int_equal(world_status(world).checkpoint_records, 3);
 }
 
 static void a_signer_that_fails_blocks_nothing_and_is_seen(void **state)
@@ -244,14 +226,14 @@ static void a_signer_that_fails_blocks_nothing_and_is_seen(void **state)
     world_post_many(world, 20);
     assert_kv_fails(KV_UNAVAILABLE, kv_audit_checkpoint(world->audit, &err));
     world_post_many(world, 20);
-    assert_int_equal(status_of(world).records, 40);
-    assert_int_equal(status_of(world).checkpoint_records, 0);
+    assert_int_equal(world_status(world).records, 40);
+    assert_int_equal(world_status(world).checkpoint_records, 0);
     world->signer_fails = false;
     assert_kv_ok(kv_audit_checkpoint(world->audit, &err));
-    assert_int_equal(status_of(world).checkpoint_records, 40);
-    assert_true(status_of(world).anchored);
+    assert_int_equal(world_status(world).checkpoint_records, 40);
+    assert_true(world_status(world).anchored);
     world_stop(world);
-    assert_sound(world, 40);
+    world_assert_sound(world, 40);
 }
 
 static void a_failing_anchor_is_tried_again(void **state)
@@ -265,12 +247,12 @@ static void a_failing_anchor_is_tried_again(void **state)
     world->anchor_fails = true;
     pthread_mutex_unlock(&world->mutex);
     assert_kv_fails(KV_UNAVAILABLE, kv_audit_checkpoint(world->audit, &err));
-    assert_false(status_of(world).anchored);
+    assert_false(world_status(world).anchored);
     pthread_mutex_lock(&world->mutex);
     world->anchor_fails = false;
     pthread_mutex_unlock(&world->mutex);
     assert_kv_ok(kv_audit_checkpoint(world->audit, &err));
-    assert_true(status_of(world).anchored);
+    assert_true(world_status(world).anchored);
 }
 
 static void a_checkpoint_without_news_signs_nothing(void **state)
@@ -333,7 +315,7 @@ static void refusals_are_counted_into_one_record_a_second(void **state)
         entry.status = KV_UNAUTHENTICATED;
         kv_audit_refused(world->audit, &entry);
     }
-    while (status_of(world).records == 0 && !kv_deadline_passed(deadline))
+    while (world_status(world).records == 0 && !kv_deadline_passed(deadline))
         usleep(1000);
     usleep(50000);
     got = count_all(world);

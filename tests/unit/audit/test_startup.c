@@ -8,7 +8,7 @@
 
 #define FIRST_SEGMENT "00000000000000000001.kva"
 
-enum { MOST_FRAMES = 64, SHORT_EVERY = 9 };
+enum { MOST_FRAMES = 64 };
 
 static int make(void **state)
 {
@@ -26,37 +26,20 @@ static int drop(void **state)
     return 0;
 }
 
-static kv_audit_status status_of(audit_world *world)
-{
-    kv_audit_status status;
-
-    kv_audit_get_status(world->audit, &status);
-    return status;
-}
-
-static void assert_sound(audit_world *world, uint64_t records)
-{
-    kv_audit_report report = world_verify(world, kv_slice_of(world->anchor, world->anchor_len));
-
-    if (report.broken)
-        fail_msg("%s: %s", kv_audit_break_name(report.broken), report.what);
-    assert_int_equal(report.last, records);
-}
-
 static void the_first_start_signs_and_anchors_the_empty_chain(void **state)
 {
     audit_world *world = *state;
     kv_audit_status status;
 
     world_start(world);
-    status = status_of(world);
+    status = world_status(world);
     assert_int_equal(status.records, 0);
     assert_int_equal(status.first, 1);
     assert_true(status.anchored);
     assert_true(status.checkpoint_ms > 0);
     assert_int_equal(status.store_version, world->store->state.version);
     assert_true(world->anchor_len > 0);
-    assert_sound(world, 0);
+    world_assert_sound(world, 0);
 }
 
 static void the_chain_goes_on_after_a_restart(void **state)
@@ -65,10 +48,10 @@ static void the_chain_goes_on_after_a_restart(void **state)
 
     for (unsigned i = 1; i <= 4; i++) {
         world_start(world);
-        assert_int_equal(status_of(world).records, 5 * (i - 1));
+        assert_int_equal(world_status(world).records, 5 * (i - 1));
         world_post_many(world, 5);
         world_stop(world);
-        assert_sound(world, 5 * i);
+        world_assert_sound(world, 5 * i);
     }
 }
 
@@ -105,7 +88,7 @@ static void a_creation_that_failed_may_be_run_again(void **state)
     world_start(world);
     world_post_many(world, 2);
     world_stop(world);
-    assert_sound(world, 2);
+    world_assert_sound(world, 2);
 }
 
 static void remove_log(audit_world *world)
@@ -208,8 +191,8 @@ static void changes_survive_a_restart(void **state)
     world_stop(world);
     assert_int_equal(world->store->pending_count, 0);
     world_start(world);
-    assert_int_equal(status_of(world).records, 5);
-    assert_int_equal(status_of(world).store_version, world->store->state.version);
+    assert_int_equal(world_status(world).records, 5);
+    assert_int_equal(world_status(world).store_version, world->store->state.version);
 }
 
 static void an_older_store_is_refused(void **state)
@@ -258,7 +241,7 @@ static void the_newest_change_counts_not_the_last(void **state)
     assert_int_equal(world_post(world, &first, false), KV_OK);
     world_stop(world);
     world_start(world);
-    assert_int_equal(status_of(world).store_version, second.store_version);
+    assert_int_equal(world_status(world).store_version, second.store_version);
 }
 
 static void changes_without_record_are_appended(void **state)
@@ -272,12 +255,12 @@ static void changes_without_record_are_appended(void **state)
     world_stop(world);
     assert_int_equal(world->store->pending_count, 2);
     world_start(world);
-    assert_int_equal(status_of(world).records, 3);
-    assert_int_equal(status_of(world).store_version, world->store->state.version);
-    assert_int_equal(status_of(world).checkpoint_records, 3);
+    assert_int_equal(world_status(world).records, 3);
+    assert_int_equal(world_status(world).store_version, world->store->state.version);
+    assert_int_equal(world_status(world).checkpoint_records, 3);
     world_stop(world);
     assert_int_equal(world->store->pending_count, 0);
-    assert_sound(world, 3);
+    world_assert_sound(world, 3);
 }
 
 static void pending_records_in_the_chain_are_not_appended_again(void **state)
@@ -292,7 +275,7 @@ static void pending_records_in_the_chain_are_not_appended_again(void **state)
     assert_int_equal(world->store->pending_count, 10);
     world->store->keep_pending = false;
     world_start(world);
-    assert_int_equal(status_of(world).records, 10);
+    assert_int_equal(world_status(world).records, 10);
     world_stop(world);
     assert_int_equal(world->store->pending_count, 0);
 }
@@ -311,9 +294,9 @@ static void pending_records_are_found_in_older_segments(void **state)
     world->store->keep_pending = false;
     world_start(world);
     /* The change, the posts, and a record for each closed segment: nothing twice. */
-    assert_int_equal(status_of(world).records, 1201 + world->store->segment_count);
+    assert_int_equal(world_status(world).records, 1201 + world->store->segment_count);
     world_stop(world);
-    assert_sound(world, 1201 + world->store->segment_count);
+    world_assert_sound(world, 1201 + world->store->segment_count);
 }
 
 static bool count_one(void *context, const kv_audit_record *record)
@@ -339,7 +322,7 @@ static void many_missing_records_fill_segments(void **state)
     assert_kv_ok(kv_audit_search(world->audit, &filter, count_one, &found, &err));
     assert_int_equal(found, 1000);
     world_stop(world);
-    assert_sound(world, 1000 + world->store->segment_count);
+    world_assert_sound(world, 1000 + world->store->segment_count);
     assert_true(world->store->segment_count > 0);
     assert_int_equal(world->store->pending_count, 0);
 }
@@ -353,167 +336,6 @@ static void a_damaged_pending_record_is_refused(void **state)
     world_stop(world);
     world->store->pending[0].record[0] ^= 0xff;
     world_refuses_to_start(world, "damaged");
-}
-
-/* --- a torn tail --- */
-
-/* Records without a checkpoint over them; returns the first segment's bytes. */
-static uint8_t *make_tail(audit_world *world, world_frame *last, size_t *len)
-{
-    world_frame frames[MOST_FRAMES];
-    unsigned count;
-    uint8_t *bytes;
-
-    world_start(world);
-    world_post_many(world, 4);
-    world->signer_fails = true;
-    world_stop(world);
-    world->signer_fails = false;
-    bytes = world_read(world, FIRST_SEGMENT, len);
-    count = world_frames(bytes, *len, frames, MOST_FRAMES);
-    assert_int_equal(count, 5);
-    *last = frames[count - 1];
-    return bytes;
-}
-
-static void restart_with_tail(audit_world *world, const uint8_t *bytes, size_t len,
-                              uint64_t records)
-{
-    uint8_t anchor[512];
-    size_t anchor_len = world->anchor_len;
-
-    memcpy(anchor, world->anchor, anchor_len);
-    world_write(world, FIRST_SEGMENT, bytes, len);
-    world_start(world);
-    if (status_of(world).records != records)
-        fail_msg("%llu records instead of %llu", (unsigned long long)status_of(world).records,
-                 (unsigned long long)records);
-    world_post_many(world, 1);
-    world_stop(world);
-    assert_sound(world, records + 1);
-    memcpy(world->anchor, anchor, anchor_len);
-    world->anchor_len = anchor_len;
-}
-
-static void a_frame_torn_at_every_byte_is_cut(void **state)
-{
-    audit_world *world = *state;
-    world_frame last;
-    uint8_t *bytes, *torn;
-    size_t len;
-
-    world->config.segment_bytes = 65536;
-    bytes = make_tail(world, &last, &len);
-    torn = malloc(len);
-    for (size_t kept = 0; kept < last.bytes; kept++) {
-        /* Preallocated: zeros after what was written. Three records are untouched. */
-        memcpy(torn, bytes, len);
-        memset(torn + last.offset + kept, 0, len - last.offset - kept);
-        restart_with_tail(world, torn, len, 3);
-        /* Not preallocated: the file ends there. */
-        if (kept % SHORT_EVERY == 0)
-            restart_with_tail(world, torn, last.offset + kept, 3);
-    }
-    restart_with_tail(world, bytes, len, 4);
-    free(torn);
-    free(bytes);
-}
-
-static void what_is_cut_is_kept_aside(void **state)
-{
-    audit_world *world = *state;
-    world_frame last;
-    size_t len, kept;
-    uint8_t *bytes = make_tail(world, &last, &len), *torn;
-
-    restart_with_tail(world, bytes, last.offset + 50, 3);
-    torn = world_read(world, "00000000000000000001.torn", &kept);
-    assert_int_equal(kept, 50);
-    assert_memory_equal(torn, bytes + last.offset, 50);
-    free(torn);
-    free(bytes);
-}
-
-static void damage_larger_than_one_write_is_not_a_torn_tail(void **state)
-{
-    audit_world *world = *state;
-    world_frame frames[MOST_FRAMES];
-    uint8_t *bytes;
-    size_t len;
-
-    world->config.segment_bytes = 8 * 1024 * 1024;
-    world_start(world);
-    world_post_many(world, 10000);
-    world->signer_fails = true;
-    world_stop(world);
-    world->signer_fails = false;
-    bytes = world_read(world, FIRST_SEGMENT, &len);
-    assert_int_equal(world_frames(bytes, len, frames, MOST_FRAMES), MOST_FRAMES);
-    bytes[frames[5].offset + 20] ^= 1;
-    world_write(world, FIRST_SEGMENT, bytes, len);
-    free(bytes);
-    world_refuses_to_start(world, "damaged");
-}
-
-/* --- closed segments --- */
-
-static void full_segments_are_closed_and_known_to_the_store(void **state)
-{
-    audit_world *world = *state;
-
-    world->config.segment_bytes = 65536;
-    world_start(world);
-    world_post_many(world, 1500);
-    world_stop(world);
-    assert_true(world->store->segment_count >= 3);
-    assert_int_equal(world->store->segments[0], 1);
-    assert_int_equal(world->store->pending_count, 0);
-    assert_sound(world, 1500 + world->store->segment_count);
-}
-
-static void segments_left_open_are_closed_at_the_next_start(void **state)
-{
-    audit_world *world = *state;
-    unsigned open;
-
-    world->config.segment_bytes = 65536;
-    world_start(world);
-    world->signer_fails = true;
-    world_post_many(world, 1500);
-    world_stop(world);
-    assert_int_equal(world->store->segment_count, 0);
-    world->signer_fails = false;
-    world_start(world);
-    open = world->store->segment_count;
-    assert_true(open >= 3);
-    world_stop(world);
-    assert_sound(world, 1500 + world->store->segment_count);
-}
-
-static void a_torn_closing_checkpoint_is_written_again(void **state)
-{
-    audit_world *world = *state;
-    world_frame frames[1024];
-    unsigned count;
-    uint8_t *bytes;
-    size_t len;
-
-    world->config.segment_bytes = 65536;
-    world_start(world);
-    world_post_many(world, 600);
-    world_stop(world);
-    assert_int_equal(world->store->segment_count, 1);
-    bytes = world_read(world, FIRST_SEGMENT, &len);
-    count = world_frames(bytes, len, frames, 1024);
-    assert_true(frames[count - 1].checkpoint);
-    world_write(world, FIRST_SEGMENT, bytes, frames[count - 1].offset + 20);
-    free(bytes);
-    /* As if its head had not been stored yet; its record is of another version then. */
-    world->store->segment_count = 0;
-    world_start(world);
-    assert_int_equal(world->store->segment_count, 1);
-    world_stop(world);
-    assert_sound(world, 602);
 }
 
 #define START_TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
@@ -541,12 +363,6 @@ int main(void)
         START_TEST(pending_records_are_found_in_older_segments),
         START_TEST(many_missing_records_fill_segments),
         START_TEST(a_damaged_pending_record_is_refused),
-        START_TEST(a_frame_torn_at_every_byte_is_cut),
-        START_TEST(what_is_cut_is_kept_aside),
-        START_TEST(damage_larger_than_one_write_is_not_a_torn_tail),
-        START_TEST(full_segments_are_closed_and_known_to_the_store),
-        START_TEST(segments_left_open_are_closed_at_the_next_start),
-        START_TEST(a_torn_closing_checkpoint_is_written_again),
     };
 
     return cmocka_run_group_tests_name("startup", tests, NULL, NULL);

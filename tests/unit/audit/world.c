@@ -380,6 +380,24 @@ kv_audit_report world_verify(audit_world *world, kv_slice expected)
     return report;
 }
 
+void world_assert_sound(audit_world *world, uint64_t records)
+{
+    kv_audit_report report = world_verify(world, kv_slice_of(world->anchor, world->anchor_len));
+
+    if (report.broken)
+        fail_msg("%s: %s", kv_audit_break_name(report.broken), report.what);
+    assert_int_equal(report.last, records);
+    assert_int_equal(report.proved, records);
+}
+
+kv_audit_status world_status(audit_world *world)
+{
+    kv_audit_status status;
+
+    kv_audit_get_status(world->audit, &status);
+    return status;
+}
+
 /* --- files --- */
 
 void world_path(const audit_world *world, const char *name, char out[128])

@@ -48,7 +48,7 @@ typedef struct audit_world {
     size_t anchor_len;
     bool anchor_fails;
     uint8_t node[16];
-    int64_t now_ms; /* the chosen time; 0: the system's */
+    _Atomic int64_t now_ms; /* the chosen time; 0: the system's */
     kv_clock clock;
     kv_audit_config config;
     kv_audit *audit; /* NULL while stopped */
@@ -74,6 +74,9 @@ void world_change(audit_world *world, bool post);
 
 /* Verifies the folder with the world's key. */
 kv_audit_report world_verify(audit_world *world, kv_slice expected);
+/* Sound, `records` long, proved to its end, and what the anchor says. */
+void world_assert_sound(audit_world *world, uint64_t records);
+kv_audit_status world_status(audit_world *world);
 kv_audit_key world_key(const audit_world *world);
 
 /* Files of the folder. `name` is relative. */
