@@ -52,6 +52,8 @@ static void uris_and_credentials_are_no_paths(void **state)
     assert_string_equal(settings.tokens[KV_SETTING_TOKEN_TLS].pin_file, "credential:tls-pin");
 }
 
+enum { PAGE_BYTES = 64 * 1024 };
+
 typedef struct bad_file {
     const char *text;
     const char *message; /* part of it */
@@ -138,6 +140,30 @@ static void every_setting_can_be_printed_and_read_again(void **state)
     assert_int_equal(again.max_deadline_ms, settings.max_deadline_ms);
 }
 
+/* docs/configuration.md has the row of every setting as the table in settings.c says it. */
+static void every_setting_is_documented(void **state)
+{
+    char *page = calloc(1, PAGE_BYTES);
+    FILE *file = fopen(KV_SOURCE_DIR "/docs/configuration.md", "r");
+    const kv_setting_help *row;
+    char line[512];
+
+    (void)state;
+    assert_non_null(file);
+    assert_non_null(page);
+    assert_in_range(fread(page, 1, PAGE_BYTES - 1, file), 1, PAGE_BYTES - 2);
+    (void)fclose(file);
+    for (unsigned i = 0; (row = kv_settings_help(i)); i++) {
+        const char *quote = row->value[0] ? "`" : "";
+
+        (void)snprintf(line, sizeof(line), "| `[%s]` | `%s` | %s%s%s | %s |\n", row->section,
+                       row->key, quote, row->value, quote, row->meaning);
+        if (!strstr(page, line))
+            fail_msg("docs/configuration.md lacks: %s", line);
+    }
+    free(page);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +174,7 @@ int main(void)
         cmocka_unit_test(separation_can_be_turned_off),
         cmocka_unit_test(a_missing_file_is_named),
         cmocka_unit_test(every_setting_can_be_printed_and_read_again),
+        cmocka_unit_test(every_setting_is_documented),
     };
 
     return cmocka_run_group_tests_name("settings", tests, NULL, NULL);
