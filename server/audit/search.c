@@ -245,7 +245,7 @@ static kv_status read_chunk(kv_audit *audit, const kv_audit_status *end,
 {
     KV_AUTO(kv_segment_reader) reader = KV_SEGMENT_READER_NONE;
     uint8_t *bytes;
-    uint64_t limit;
+    uint64_t limit = 0;
     ssize_t got;
 
     *out = (kv_audit_chunk){ .segment = cursor->segment, .offset = cursor->offset };

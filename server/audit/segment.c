@@ -189,7 +189,7 @@ kv_status kv_segment_open(const char *folder, uint64_t first, uint64_t end, uint
 {
     KV_AUTO(kv_segment) segment = { .fd = -1, .first = first, .end = end, .size = size };
     char path[KV_SEGMENT_PATH_BYTES], torn[KV_SEGMENT_PATH_BYTES], name[KV_SEGMENT_NAME_BYTES];
-    uint64_t rest;
+    uint64_t rest = 0;
 
     kv_segment_name(first, name);
     KV_TRY(kv_segment_path(folder, name, path, err));

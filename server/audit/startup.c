@@ -148,7 +148,7 @@ static kv_status forgive_closing(startup *start, size_t number, kv_error *err)
 static kv_status forgive_tail(startup *start, kv_error *err)
 {
     const char *folder = start->audit->config.folder;
-    uint64_t rest;
+    uint64_t rest = 0;
 
     KV_TRY(kv_segment_rest(folder, start->walk.segment_first, start->walk.end, &rest, err));
     if (rest > KV_GROUP_BYTES)

@@ -207,8 +207,11 @@ static void make_key(audit_world *world)
 
 void world_make(audit_world *world)
 {
+    const char *folder = getenv("TMPDIR");
+
     memset(world, 0, sizeof(*world));
-    (void)snprintf(world->folder, sizeof(world->folder), "/tmp/kv-audit-XXXXXX");
+    (void)snprintf(world->folder, sizeof(world->folder), "%s/kv-audit-XXXXXX",
+                   folder && strlen(folder) < 40 ? folder : "/tmp");
     assert_non_null(mkdtemp(world->folder));
     world->store = calloc(1, sizeof(*world->store));
     assert_non_null(world->store);
