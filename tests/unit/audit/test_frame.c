@@ -7,13 +7,18 @@
 
 static void the_checksum_is_castagnoli(void **state)
 {
-    uint8_t zeros[32] = { 0 };
+    uint8_t zeros[32] = { 0 }, bytes[32];
 
     (void)state;
     /* RFC 3720, appendix B.4, and the usual check value. */
     assert_int_equal(kv_crc32c(0, KV_SLICE("123456789")), 0xe3069283);
     assert_int_equal(kv_crc32c(0, kv_slice_of(zeros, sizeof(zeros))), 0x8a9136aa);
     assert_int_equal(kv_crc32c(kv_crc32c(0, KV_SLICE("1234")), KV_SLICE("56789")), 0xe3069283);
+    memset(bytes, 0xff, sizeof(bytes));
+    assert_int_equal(kv_crc32c(0, kv_slice_of(bytes, sizeof(bytes))), 0x62a8ab43);
+    for (unsigned i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)i;
+    assert_int_equal(kv_crc32c(0, kv_slice_of(bytes, sizeof(bytes))), 0x46dd794e);
 }
 
 static void names_are_numbers_of_twenty_digits(void **state)
