@@ -171,6 +171,8 @@ static kv_status give_birth(kv_token_visit *visit, void *context, kv_error *err)
     if (b.spec->keep_public && b.public != CK_INVALID_HANDLE)
         KV_TRY(copy_to_token(&b, b.public, &b.kept_public, err));
     KV_TRY(kv_token_files_sync(&visit->token->files, err));
+    /* An entry of this id can only be that of an object which others have removed. */
+    kv_token_index_drop(visit, b.spec->id);
     KV_TRY(kv_token_index_add(visit, b.spec->id, b.kept, err));
 
     wanted->born = b.born;
