@@ -149,11 +149,11 @@ static kv_status find_caller(kv_auth *auth, const kv_certificate *certificate, k
 {
     bool broken = false;
     kv_status status;
-    kv_slice pin;
+    char pin[KV_PIN_TEXT_BYTES];
 
-    KV_TRY(kv_match_pin(certificate->sha256, arena, &pin, err));
+    kv_match_pin_text(certificate->sha256, pin);
     kv_grants_lock(auth->grants);
-    status = take_holder(auth, certificate, pin, arena, out, mapped, &broken, err);
+    status = take_holder(auth, certificate, kv_slice_text(pin), arena, out, mapped, &broken, err);
     kv_grants_unlock(auth->grants);
     /* Perhaps the store was only out of reach: the next call may fare better. */
     if (broken)

@@ -185,12 +185,20 @@ static bool is_value(kv_slice value)
     return value.len > 0 && value.len <= KV_MAPPING_VALUE_MAX && kv_text_printable(value);
 }
 
+void kv_match_pin_text(const uint8_t sha256[32], char out[KV_PIN_TEXT_BYTES])
+{
+    static const char prefix[] = "sha256:";
+
+    memcpy(out, prefix, sizeof(prefix) - 1);
+    kv_hex(kv_slice_of(sha256, 32), out + sizeof(prefix) - 1);
+}
+
 kv_status kv_match_pin(const uint8_t sha256[32], kv_arena *arena, kv_slice *out, kv_error *err)
 {
-    char hex[65];
+    char text[KV_PIN_TEXT_BYTES];
 
-    kv_hex(kv_slice_of(sha256, 32), hex);
-    return kv_arena_print(arena, out, err, "sha256:%s", hex);
+    kv_match_pin_text(sha256, text);
+    return kv_arena_copy(arena, kv_slice_text(text), out, err);
 }
 
 kv_status kv_match_mapping(const uint8_t ca_sha256[32], kv_name_type type, kv_slice value,

@@ -45,7 +45,9 @@ typedef struct kv_certificate {
 kv_status kv_certificate_read(const kv_client_cas *cas, kv_slice der, kv_arena *arena,
                               kv_certificate *out, kv_error *err) KV_MUST_USE;
 
-/* "sha256:<hex>" */
+/* "sha256:<hex>", as a C string; the second form copies it to the arena. */
+enum { KV_PIN_TEXT_BYTES = 72 };
+void kv_match_pin_text(const uint8_t sha256[32], char out[KV_PIN_TEXT_BYTES]);
 kv_status kv_match_pin(const uint8_t sha256[32], kv_arena *arena, kv_slice *out,
                        kv_error *err) KV_MUST_USE;
 /* "ca:<hex>:dns:<value>"; a DNS name is written in lower case. KV_BAD_REQUEST for a value that

@@ -139,63 +139,62 @@ static void refuses_headers(void **state)
         refused(made, test_signer_jwt(made->signer, headers[i], PAYLOAD, &made->arena), headers[i]);
 }
 
+static const char *const payloads[] = {
+    "",
+    "null",
+    "[]",
+    "{}",
+    "{" IDS TIMES REST ",\"more\":1}",
+    "{" IDS TIMES REST ",\"epoch\":1}",
+    "{" IDS "\"exp\":1900," TIMES REST "}",
+    "{" TIMES REST "}",
+    "{\"iss\":\"keyvault:other\",\"sub\":\"" SUBJECT "\",\"aud\":\"" ISSUER "\"," TIMES REST "}",
+    "{\"iss\":\"" ISSUER "\",\"sub\":\"" SUBJECT "\",\"aud\":\"keyvault:other\"," TIMES REST "}",
+    "{\"iss\":\"" ISSUER "\",\"sub\":\"" SUBJECT "\",\"aud\":[\"" ISSUER "\"]," TIMES REST "}",
+    "{\"iss\":\"" ISSUER "\",\"sub\":\"01\",\"aud\":\"" ISSUER "\"," TIMES REST "}",
+    "{\"iss\":\"" ISSUER "\",\"sub\":7,\"aud\":\"" ISSUER "\"," TIMES REST "}",
+    "{" IDS "\"iat\":\"1000\",\"nbf\":1000,\"exp\":1900," REST "}",
+    "{" IDS "\"iat\":1000,\"nbf\":1000,\"exp\":1900.5," REST "}",
+    "{" IDS "\"iat\":1000,\"nbf\":1000,\"exp\":true," REST "}",
+    "{" IDS "\"iat\":1000,\"nbf\":-1,\"exp\":1900," REST "}",
+    "{" IDS "\"iat\":1000,\"nbf\":1000,\"exp\":9223372036854775807," REST "}",
+    "{" IDS "\"iat\":1000,\"nbf\":1000,\"exp\":9223372036854775808," REST "}",
+    "{" IDS "\"iat\":1000,\"nbf\":1000,\"exp\":29801," REST "}",
+    "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[],\"scope\":\"/vaults/v\","
+    "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":1}",
+    "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"root\"],\"scope\":\"/vaults/v\","
+    "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":1}",
+    "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":\"crypto-user\",\"scope\":\"/vaults/v\","
+    "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":1}",
+    "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\",\"reader\",\"reader\",\"reader\","
+    "\"reader\",\"reader\",\"reader\",\"reader\",\"reader\"],\"scope\":\"/vaults/v\","
+    "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":1}",
+    "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[1],\"scope\":\"/vaults/v\","
+    "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":1}",
+    "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\"],\"scope\":\"/vaults/V\","
+    "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":1}",
+    "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\"],\"scope\":\"\","
+    "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":1}",
+    "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\"],\"scope\":\"/vaults/v\","
+    "\"cnf\":{\"x5t#S256\":\"AAAA\"},\"epoch\":1}",
+    "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\"],\"scope\":\"/vaults/v\","
+    "\"cnf\":{\"jkt\":\"" X5T "\"},\"epoch\":1}",
+    "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\"],\"scope\":\"/vaults/v\","
+    "\"cnf\":{},\"epoch\":1}",
+    "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\"],\"scope\":\"/vaults/v\","
+    "\"cnf\":{\"x5t#S256\":\"" X5T "\",\"x5t#S256\":\"" X5T "\"},\"epoch\":1}",
+    "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\"],\"scope\":\"/vaults/v\","
+    "\"cnf\":\"" X5T "\",\"epoch\":1}",
+    "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\"],\"scope\":\"/vaults/v\","
+    "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":\"1\"}",
+    "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\"],\"scope\":\"/vaults/v\","
+    "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":-1}",
+    "{" IDS TIMES "\"jti\":\"zz\",\"roles\":[\"reader\"],\"scope\":\"/vaults/v\","
+    "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":1}",
+};
+
 static void refuses_claims(void **state)
 {
-    static const char *const payloads[] = {
-        "",
-        "null",
-        "[]",
-        "{}",
-        "{" IDS TIMES REST ",\"more\":1}",
-        "{" IDS TIMES REST ",\"epoch\":1}",
-        "{" IDS "\"exp\":1900," TIMES REST "}",
-        "{" TIMES REST "}",
-        "{\"iss\":\"keyvault:other\",\"sub\":\"" SUBJECT "\",\"aud\":\"" ISSUER "\"," TIMES REST
-        "}",
-        "{\"iss\":\"" ISSUER "\",\"sub\":\"" SUBJECT "\",\"aud\":\"keyvault:other\"," TIMES REST
-        "}",
-        "{\"iss\":\"" ISSUER "\",\"sub\":\"" SUBJECT "\",\"aud\":[\"" ISSUER "\"]," TIMES REST "}",
-        "{\"iss\":\"" ISSUER "\",\"sub\":\"01\",\"aud\":\"" ISSUER "\"," TIMES REST "}",
-        "{\"iss\":\"" ISSUER "\",\"sub\":7,\"aud\":\"" ISSUER "\"," TIMES REST "}",
-        "{" IDS "\"iat\":\"1000\",\"nbf\":1000,\"exp\":1900," REST "}",
-        "{" IDS "\"iat\":1000,\"nbf\":1000,\"exp\":1900.5," REST "}",
-        "{" IDS "\"iat\":1000,\"nbf\":1000,\"exp\":true," REST "}",
-        "{" IDS "\"iat\":1000,\"nbf\":-1,\"exp\":1900," REST "}",
-        "{" IDS "\"iat\":1000,\"nbf\":1000,\"exp\":9223372036854775807," REST "}",
-        "{" IDS "\"iat\":1000,\"nbf\":1000,\"exp\":9223372036854775808," REST "}",
-        "{" IDS "\"iat\":1000,\"nbf\":1000,\"exp\":29801," REST "}",
-        "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[],\"scope\":\"/vaults/v\","
-        "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":1}",
-        "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"root\"],\"scope\":\"/vaults/v\","
-        "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":1}",
-        "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":\"crypto-user\",\"scope\":\"/vaults/v\","
-        "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":1}",
-        "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\",\"reader\",\"reader\",\"reader\","
-        "\"reader\",\"reader\",\"reader\",\"reader\",\"reader\"],\"scope\":\"/vaults/v\","
-        "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":1}",
-        "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[1],\"scope\":\"/vaults/v\","
-        "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":1}",
-        "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\"],\"scope\":\"/vaults/V\","
-        "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":1}",
-        "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\"],\"scope\":\"\","
-        "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":1}",
-        "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\"],\"scope\":\"/vaults/v\","
-        "\"cnf\":{\"x5t#S256\":\"AAAA\"},\"epoch\":1}",
-        "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\"],\"scope\":\"/vaults/v\","
-        "\"cnf\":{\"jkt\":\"" X5T "\"},\"epoch\":1}",
-        "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\"],\"scope\":\"/vaults/v\","
-        "\"cnf\":{},\"epoch\":1}",
-        "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\"],\"scope\":\"/vaults/v\","
-        "\"cnf\":{\"x5t#S256\":\"" X5T "\",\"x5t#S256\":\"" X5T "\"},\"epoch\":1}",
-        "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\"],\"scope\":\"/vaults/v\","
-        "\"cnf\":\"" X5T "\",\"epoch\":1}",
-        "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\"],\"scope\":\"/vaults/v\","
-        "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":\"1\"}",
-        "{" IDS TIMES "\"jti\":\"" JTI "\",\"roles\":[\"reader\"],\"scope\":\"/vaults/v\","
-        "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":-1}",
-        "{" IDS TIMES "\"jti\":\"zz\",\"roles\":[\"reader\"],\"scope\":\"/vaults/v\","
-        "\"cnf\":{\"x5t#S256\":\"" X5T "\"},\"epoch\":1}",
-    };
     fixture *made = *state;
 
     for (size_t i = 0; i < KV_COUNT(payloads); i++)
