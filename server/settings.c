@@ -55,7 +55,7 @@ static const setting settings_table[] = {
       NUMBER(quick_workers, 1, 256) },
     { { "server", "slow_workers", "2", "threads for key generation, issuance and changes" },
       NUMBER(slow_workers, 1, 256) },
-    { { "server", "locked_memory", "16777216",
+    { { "server", "locked_memory", "4194304",
         "bytes of locked memory for secrets, a power of two" },
       NUMBER(locked_memory, 1 << 16, 1 << 30) },
     { { "server", "log_level", "info", "debug, info, warning or error" },
