@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include <openssl/crypto.h>
+
 #include "server/core/services.h"
 
 enum {
@@ -14,12 +16,16 @@ enum {
 static kv_status identify(kv_call *call)
 {
     const kv_gates *gates = &call->services->gates;
+    kv_status status;
 
     if (call->route->needs == KV_MAY_BE_ANYONE)
         return KV_OK;
-    KV_TRY(gates->identify(gates->context, call));
-    call->identified = true;
-    return KV_OK;
+    status = gates->identify(gates->context, call);
+    /* The arena is ours: the bearer token has done its work. */
+    OPENSSL_cleanse((uint8_t *)(uintptr_t)call->credential.data, call->credential.len);
+    call->credential = KV_SLICE_NONE;
+    call->identified = status == KV_OK;
+    return status;
 }
 
 /* A small message cannot unfold into a large structure: decoding has a budget of its own. */

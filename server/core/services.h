@@ -15,7 +15,8 @@ struct kv_vault;
 
 typedef struct kv_gates {
     /* Fills call->caller from call->peer and call->credential (and entry->roles). A refusal is
-     * KV_UNAUTHENTICATED with a reason. Worker thread. */
+     * KV_UNAUTHENTICATED with a reason. The credential is wiped afterwards: what is kept of it must
+     * be a copy. Worker thread. */
     kv_status (*identify)(void *context, kv_call *call);
     /* May call->caller do call->route->needs on kv_call_target(call)? KV_DENIED with a reason.
      * Called again before each message of a stream. Worker thread. */

@@ -105,8 +105,7 @@ static bool set_rules(SSL_CTX *context)
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_cert_verify_callback(context, verify, NULL);
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
-    SSL_CTX_set_options(context,
-                        SSL_OP_NO_RENEGOTIATION | SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_NO_ANTI_REPLAY);
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CLEANSE_PLAINTEXT);
     SSL_CTX_set_max_cert_list(context, MOST_CERTIFICATE_BYTES);
     /* Tickets only: a server-side cache would be a lock that all loops share. */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);

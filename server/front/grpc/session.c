@@ -6,6 +6,7 @@
 #include <utlist.h>
 
 #include "server/base/clock.h"
+#include "server/base/text.h"
 #include "server/front/grpc/memory.h"
 #include "server/front/grpc/stream.h"
 
@@ -14,6 +15,7 @@ enum {
     MOST_ACKS = 200,
     MOST_SETTINGS = 16,
     MOST_CONTINUATIONS = 4,
+    BEARER_BYTES = 7,
     HEADER_OVERHEAD = 32,   /* what HPACK adds to a header's size */
     HEADER_HARD_FACTOR = 4, /* so many times the limit ends the connection */
     CREDIT_PER_CALL = 10,   /* glitches given back */
@@ -62,8 +64,6 @@ static bool keep(kv_grpc_stream *stream, kv_slice value, kv_slice *out)
 
 static bool keep_header(kv_grpc_stream *stream, kv_slice name, kv_slice value)
 {
-    static const kv_slice bearer = { (const uint8_t *)"Bearer ", 7 };
-
     if (kv_slice_equal(name, KV_SLICE(":path")))
         return keep(stream, value, &stream->request.path);
     if (kv_slice_equal(name, KV_SLICE(":method")))
@@ -74,8 +74,9 @@ static bool keep_header(kv_grpc_stream *stream, kv_slice name, kv_slice value)
         return keep(stream, value, &stream->encoding);
     if (kv_slice_equal(name, KV_SLICE("grpc-timeout")))
         return keep(stream, value, &stream->timeout);
-    if (kv_slice_equal(name, KV_SLICE("authorization")) && kv_slice_starts_with(value, bearer))
-        return keep(stream, kv_slice_of(value.data + bearer.len, value.len - bearer.len),
+    if (kv_slice_equal(name, KV_SLICE("authorization")) && value.len > BEARER_BYTES &&
+        kv_text_equal_nocase(kv_slice_of(value.data, BEARER_BYTES), KV_SLICE("Bearer ")))
+        return keep(stream, kv_slice_of(value.data + BEARER_BYTES, value.len - BEARER_BYTES),
                     &stream->request.credential);
     return true;
 }

@@ -430,6 +430,26 @@ def not_grpc(server):
     return 7
 
 
+def resumed(server):
+    """A resumed session still proves the client's certificate; a ticket alone is not enough."""
+    context = ssl.create_default_context(cafile=server.folder + "/ca.pem")
+    context.load_cert_chain(server.folder + "/client.pem", server.folder + "/client.key")
+    context.set_alpn_protocols(["h2"])
+    session = None
+    for reused in (False, True):
+        peer = Peer.__new__(Peer)
+        raw = socket.create_connection(("127.0.0.1", server.port))
+        peer.tls = context.wrap_socket(raw, server_hostname="localhost", session=session)
+        peer.buffer, peer.frames, peer.closed, peer.sent = b"", [], False, 0
+        peer.send(PREFACE + frame(SETTINGS, 0, 0) + open_stream(1) +
+                  frame(DATA, END_STREAM, 1, grpc(b"\x0a\x02hi")))
+        assert peer.wait_end(1) == grpc(b"\x0a\x02hi"), "not identified"
+        assert peer.tls.session_reused == reused, f"reused: {peer.tls.session_reused}"
+        session = peer.tls.session
+        peer.close()
+    return 1
+
+
 def too_many_connections(server):
     """16 from one address; the next is closed, and there is room again once one has gone."""
     peers = [Peer(server) for _ in range(16)]
@@ -451,7 +471,7 @@ GROUPS = [
     ({}, [rapid_reset, reset_after_request, made_to_reset, window_overflow, data_after_end,
           continuation, empty_continuation, ping, ping_unread, settings, many_settings, empty_data,
           padded_empty_data, priority, window_update, unknown_frames, header_bomb,
-          too_many_streams, garbage, protocols, not_grpc]),
+          too_many_streams, garbage, protocols, not_grpc, resumed]),
     ({"stall_ms": 1500, "reply_bytes": 8 << 20}, [zero_window_reader]),
     ({"handshake_ms": 1000, "deadline_ms": 1000, "idle_ms": 1500},
      [slow_handshake, slow_body, idle]),

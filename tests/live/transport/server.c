@@ -14,6 +14,8 @@ static kv_status identify(void *context, kv_call *call)
         return kv_because(&call->error, KV_REASON_CERTIFICATE_UNKNOWN);
     }
     call->caller.known = true;
+    /* The fake role: the credential itself, copied because it is wiped. */
+    KV_TRY(kv_arena_copy(&call->arena, call->credential, &call->caller.scope, &call->error));
     call->caller.principal_name = KV_SLICE("tester");
     return KV_OK;
 }
@@ -21,7 +23,7 @@ static kv_status identify(void *context, kv_call *call)
 static kv_status permit(void *context, kv_call *call)
 {
     (void)context;
-    if (!kv_slice_equal(call->credential, KV_SLICE("no role")))
+    if (!kv_slice_equal(call->caller.scope, KV_SLICE("no role")))
         return KV_OK;
     kv_fail(&call->error, KV_DENIED, "the role token lacks the permission");
     return kv_because(&call->error, KV_REASON_PERMISSION_MISSING);

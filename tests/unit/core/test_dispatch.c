@@ -43,6 +43,7 @@ static kv_status step(char letter, kv_error *err)
 static kv_status identify(void *context, kv_call *call)
 {
     (void)context;
+    assert_slice_equal(KV_SLICE("bearer"), call->credential);
     KV_TRY(step('i', &call->error));
     call->caller.known = true;
     call->caller.principal_id[0] = 7;
@@ -53,6 +54,7 @@ static kv_status permit(void *context, kv_call *call)
 {
     (void)context;
     assert_non_null(kv_call_target(call));
+    assert_int_equal(call->credential.len, 0); /* wiped */
     return step('p', &call->error);
 }
 
