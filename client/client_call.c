@@ -1,0 +1,203 @@
+/* client_call.c - a unary call: a role token, the request, the answer, perhaps once again. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/client_private.h"
+#include "server/base/secret_buf.h"
+#include "server/front/grpc/memory.h"
+
+/* One call on its way. Belongs to nobody but the callback that comes next. */
+typedef struct call {
+    keyvault *handle;
+    char *path;
+    kv_method method;
+    char target[KV_SCOPE_BYTES];
+    kv_slice packed;
+    kv_deadline deadline;
+    kv_secret_buf token;
+    bool repeated;
+    keyvault_done *done;
+    void *context;
+} call;
+
+static void call_free(call *it)
+{
+    kv_wiping_free((void *)(uintptr_t)it->packed.data);
+    kv_secret_buf_cleanup(&it->token);
+    free(it->path);
+    free(it);
+}
+
+static void finish(call *it, ProtobufCMessage *response, const keyvault_error *err)
+{
+    keyvault_done *done = it->done;
+    void *context = it->context;
+
+    call_free(it);
+    done(context, response, err);
+}
+
+static void finish_well(call *it, kv_slice message)
+{
+    keyvault_error err = { 0 };
+    ProtobufCMessage *response = NULL;
+
+    (void)kv_client_unpack(it->method.output, message, &response, &err);
+    finish(it, response, &err);
+}
+
+static void begin(call *it);
+
+/* Whether the failure is one of the two after which the call is sent again. */
+static bool may_repeat(call *it, const kv_channel_result *result, const keyvault_error *err)
+{
+    if (it->repeated || atomic_load(&it->handle->closing) || kv_deadline_passed(it->deadline))
+        return false;
+    if (kv_client_token_refused(err)) {
+        kv_role_tokens_drop(it->handle->tokens, kv_secret_buf_slice(&it->token));
+        return true;
+    }
+    return result->unsent && err->code == KV_CODE_UNAVAILABLE;
+}
+
+static void answered(void *context, const kv_channel_result *result, const kv_error *err)
+{
+    call *it = context;
+    keyvault_error failed;
+
+    if (result->status == KV_OK) {
+        finish_well(it, result->message);
+        return;
+    }
+    (void)kv_failure_from_server(&failed, result->code, err->message, result->details);
+    if (may_repeat(it, result, &failed)) {
+        it->repeated = true;
+        begin(it);
+        return;
+    }
+    if (failed.code == KV_CODE_PERMISSION_DENIED)
+        kv_role_tokens_denied(it->handle->tokens);
+    finish(it, NULL, &failed);
+}
+
+static void send_call(call *it)
+{
+    const kv_channel_request request = {
+        .path = it->path,
+        .credential = kv_secret_buf_slice(&it->token),
+        .message = it->packed,
+        .deadline = it->deadline,
+    };
+    keyvault_error failed;
+    kv_error err = { 0 };
+
+    if (kv_client_send(it->handle, &request, answered, it, &err) == KV_OK)
+        return;
+    (void)kv_failure_of(&failed, &err);
+    finish(it, NULL, &failed);
+}
+
+static void token_ready(void *context, kv_slice token, const keyvault_error *err)
+{
+    call *it = context;
+    keyvault_error failed = *err;
+    kv_error copying;
+
+    kv_secret_buf_cleanup(&it->token);
+    if (!failed.code && kv_secret_buf_copy(token, &it->token, &copying) != KV_OK)
+        (void)kv_failure_of(&failed, &copying);
+    if (failed.code)
+        finish(it, NULL, &failed);
+    else
+        send_call(it);
+}
+
+static void begin(call *it)
+{
+    if (it->method.open || !it->handle->has_certificate)
+        send_call(it);
+    else
+        kv_role_tokens_get(it->handle->tokens, it->target, it->deadline, token_ready, it);
+}
+
+static int fill(call *it, const ProtobufCMessage *request, keyvault_error *err)
+{
+    if (!kv_method_scope(&it->method, request, it->target))
+        return kv_failure(err, KV_CODE_INVALID_ARGUMENT, "the name is too long");
+    if (!it->path)
+        return kv_failure(err, KV_CODE_UNAVAILABLE, "out of memory");
+    return kv_client_pack(request, &it->packed, err);
+}
+
+int keyvault_submit(keyvault *handle, const char *path, const ProtobufCMessage *request,
+                    keyvault_done *done, void *context, const keyvault_options *options,
+                    keyvault_error *err)
+{
+    kv_method method;
+    int code = kv_client_method(path, request, false, &method, err);
+    call *it;
+
+    if (code)
+        return code;
+    it = calloc(1, sizeof(*it));
+    if (!it)
+        return kv_failure(err, KV_CODE_UNAVAILABLE, "out of memory");
+    *it = (call){ .handle = handle,
+                  .path = strdup(path),
+                  .method = method,
+                  .deadline = kv_client_deadline(handle, options),
+                  .done = done,
+                  .context = context };
+    code = fill(it, request, err);
+    if (code) {
+        call_free(it);
+        return code;
+    }
+    begin(it);
+    return 0;
+}
+
+/* --- blocking --- */
+
+typedef struct waiter {
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t ended;
+    bool over;
+    ProtobufCMessage *response;
+    keyvault_error err;
+} waiter;
+
+static void end_wait(void *context, ProtobufCMessage *response, const keyvault_error *err)
+{
+    waiter *me = context;
+
+    pthread_mutex_lock(&me->mutex);
+    me->response = response;
+    me->err = *err;
+    me->over = true;
+    pthread_cond_signal(&me->ended);
+    pthread_mutex_unlock(&me->mutex);
+}
+
+int keyvault_call(keyvault *handle, const char *path, const ProtobufCMessage *request,
+                  ProtobufCMessage **response, const keyvault_options *options, keyvault_error *err)
+{
+    waiter me = { .mutex = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER };
+    int code = keyvault_submit(handle, path, request, end_wait, &me, options, err);
+
+    if (code)
+        return code;
+    /* The deadline is the handle's business: it ends every call. */
+    pthread_mutex_lock(&me.mutex);
+    while (!me.over)
+        pthread_cond_wait(&me.ended, &me.mutex);
+    pthread_mutex_unlock(&me.mutex);
+    if (me.err.code) {
+        if (err)
+            *err = me.err;
+        return me.err.code;
+    }
+    *response = me.response;
+    return 0;
+}

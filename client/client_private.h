@@ -1,0 +1,35 @@
+/* client_private.h - what the parts of the library share. Private to client/. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "client/channel.h"
+#include "client/failure.h"
+#include "client/keyvault.h"
+#include "client/methods.h"
+#include "client/role_tokens.h"
+
+struct keyvault {
+    kv_channel *channel;
+    kv_role_tokens *tokens;
+    bool has_certificate;
+    uint32_t timeout_ms;
+    atomic_bool closing; /* nothing is sent any more */
+};
+
+/* What the memory of messages is taken from and wiped into. */
+ProtobufCAllocator kv_client_allocator(void);
+
+/* Finds the method and checks that the request is of its type. */
+int kv_client_method(const char *path, const ProtobufCMessage *request, bool streams,
+                     kv_method *out, keyvault_error *err);
+/* Serialised, in memory that kv_wiping_free() frees. */
+int kv_client_pack(const ProtobufCMessage *request, kv_slice *out, keyvault_error *err);
+int kv_client_unpack(const ProtobufCMessageDescriptor *type, kv_slice bytes, ProtobufCMessage **out,
+                     keyvault_error *err);
+kv_deadline kv_client_deadline(const keyvault *handle, const keyvault_options *options);
+/* Whether a new role token would help. */
+bool kv_client_token_refused(const keyvault_error *err);
+/* As kv_channel_start; refused once the handle is being closed. */
+kv_status kv_client_send(void *handle, const kv_channel_request *request, kv_channel_done *done,
+                         void *context, kv_error *err);

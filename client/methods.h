@@ -1,0 +1,30 @@
+/* methods.h - every method of the server, found by its path, and what a request touches.
+ *
+ * Threads: any; pure functions.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include <protobuf-c/protobuf-c.h>
+
+typedef struct kv_method {
+    const ProtobufCMessageDescriptor *input;
+    const ProtobufCMessageDescriptor *output;
+    bool streams;           /* the server answers with any number of messages */
+    bool open;              /* needs no role token */
+    bool whole_server;      /* its permission is wanted at "/", whatever it names */
+    const char *collection; /* "keys"; NULL: none */
+} kv_method;
+
+/* "/keyvault.v1.KeyService/GetKey". False if there is none. */
+bool kv_method_find(const char *path, kv_method *out);
+
+/* What the request touches, as a scope in lower case: "/", "/vaults/v", "/vaults/v/keys",
+ * "/vaults/v/keys/k". False for a name too long to be one. */
+enum { KV_SCOPE_BYTES = 320 };
+bool kv_method_scope(const kv_method *method, const ProtobufCMessage *request,
+                     char out[KV_SCOPE_BYTES]);
+
+/* A text field of a message by its name in the .proto; "" when it is absent. */
+const char *kv_message_text(const ProtobufCMessage *message, const char *field);
