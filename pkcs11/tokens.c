@@ -141,9 +141,11 @@ static kv_status same_token(const house *h, const char *uri, kv_token **out, kv_
     CK_TOKEN_INFO info;
 
     KV_TRY(kv_token_uri_slot(h->module->functions, uri, &slot, &info, err));
-    for (size_t i = 0; i < h->count; i++)
+    for (size_t i = 0; i < h->count; i++) {
+        assert(h->tokens[i]);
         if (h->tokens[i]->slot == slot)
             *out = h->tokens[i];
+    }
     return KV_OK;
 }
 
