@@ -173,6 +173,11 @@ kv_token_config kv_softhsm_config(kv_softhsm *hsm, kv_duty duty, const char *lab
     };
 }
 
+static void join(char out[PATH_MAX], const char *folder, const char *name)
+{
+    must(snprintf(out, PATH_MAX, "%s/%s", folder, name) < PATH_MAX, "a path is too long");
+}
+
 static void copy_file(const char *from, const char *to)
 {
     char bytes[8192];
@@ -197,8 +202,8 @@ static void copy_folder(const char *from, const char *to)
     while ((entry = readdir(folder))) {
         if (entry->d_name[0] == '.')
             continue;
-        (void)snprintf(source, sizeof(source), "%s/%s", from, entry->d_name);
-        (void)snprintf(target, sizeof(target), "%s/%s", to, entry->d_name);
+        join(source, from, entry->d_name);
+        join(target, to, entry->d_name);
         copy_file(source, target);
     }
     (void)closedir(folder);
@@ -215,11 +220,11 @@ void kv_softhsm_copy(const kv_softhsm *hsm, const char *dir, char *conf)
     while ((entry = readdir(folder))) {
         if (entry->d_name[0] == '.')
             continue;
-        (void)snprintf(source, sizeof(source), "%s/%s", hsm->tokens, entry->d_name);
-        (void)snprintf(target, sizeof(target), "%s/%s", tokens, entry->d_name);
+        join(source, hsm->tokens, entry->d_name);
+        join(target, tokens, entry->d_name);
         copy_folder(source, target);
     }
     (void)closedir(folder);
-    (void)snprintf(conf, PATH_MAX, "%s/softhsm2.conf", dir);
+    join(conf, dir, "softhsm2.conf");
     write_conf(conf, tokens);
 }
