@@ -61,9 +61,10 @@ typedef struct kv_audit_config {
  * every change after the initialisation carries a pending record, under a request id of its own.
  *
  * KV_INTERNAL with KV_REASON_INTEGRITY when chain, anchor and store do not agree (something was put
- * back or edited); KV_EXISTS for `create` with a chain or an anchor there already; KV_PRECONDITION
- * when another process has the folder; KV_UNAVAILABLE for folder, store, signer or anchor out of
- * reach. Strings, slices, store, clock and log of `config` must outlive the chain. */
+ * back or edited); KV_EXISTS for `create` when there is a chain that holds a record, or its
+ * anchor; KV_PRECONDITION when another process has the folder; KV_UNAVAILABLE for folder, store,
+ * signer or anchor out of reach. Strings, slices, store, clock and log of `config` must outlive the
+ * chain. */
 kv_status kv_audit_start(const kv_audit_config *config, kv_audit **out, kv_error *err) KV_MUST_USE;
 /* Writes what is waiting, makes a last checkpoint, joins its threads. */
 void kv_audit_stop(kv_audit *audit);

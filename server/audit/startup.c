@@ -1,5 +1,7 @@
 /* startup.c - may this log go on? It must fit its anchor and its store, or nothing starts. */
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "server/audit/pending.h"
 #include "server/audit/state.h"
@@ -242,10 +244,10 @@ static kv_status begin_chain(startup *start, kv_error *err)
 {
     kv_audit *audit = start->audit;
 
-    if (start->anchored)
-        return audit->config.create
-                   ? kv_fail(err, KV_EXISTS, "the token holds the anchor of an audit log")
-                   : refuse(err, "the audit log is gone: the folder is empty, the anchor is not");
+    if (start->anchored && !audit->config.create)
+        return refuse(err, "the audit log is gone: the folder is empty, the anchor is not");
+    if (start->anchored && start->anchor.sequence > 0)
+        return kv_fail(err, KV_EXISTS, "the token holds the anchor of an audit log");
     if (!audit->config.create && start->store.version > 0)
         return refuse(err, "the audit log is gone: the folder is empty, the store is not");
     audit->chain.durable.store = start->store;
@@ -340,7 +342,7 @@ static void show(startup *start)
     status->first = start->segments.count ? start->segments.firsts[0] : 1;
     status->active = chain->active.first;
     status->durable = chain->active.end;
-    if (!start->anchored)
+    if (!start->anchored || audit->config.create)
         return;
     status->checkpoint = start->anchor;
     status->checkpoint_records = start->anchor.sequence;
@@ -348,18 +350,35 @@ static void show(startup *start)
     status->anchored = true;
 }
 
+/* An initialisation that did not get as far as a record may be run again: nothing is lost. */
+static kv_status start_over(startup *start, kv_error *err)
+{
+    char path[KV_SEGMENT_PATH_BYTES], name[KV_SEGMENT_NAME_BYTES];
+
+    if (start->report.last > 0 || start->segments.count != 1)
+        return kv_fail(err, KV_EXISTS, "there is an audit log already");
+    kv_segment_name(start->segments.firsts[0], name);
+    KV_TRY(kv_segment_path(start->audit->config.folder, name, path, err));
+    if (unlink(path) != 0) {
+        kv_fail(err, KV_UNAVAILABLE, "the audit folder cannot be used");
+        return kv_note(err, "%s: %s", path, strerror(errno));
+    }
+    start->segments.count = 0;
+    return begin_chain(start, err);
+}
+
 static kv_status go_on(startup *start, kv_error *err)
 {
     kv_audit *audit = start->audit;
 
     KV_TRY(walk(start, err));
-    /* An initialisation that ended before its anchor was made may be run again. */
-    if (audit->config.create && (start->anchored || start->report.last > 0))
-        return kv_fail(err, KV_EXISTS, "there is an audit log already");
-    if (!audit->config.create && !start->anchored)
-        return refuse(err, "the token does not hold the anchor of the audit log");
     if (audit->config.create)
-        start->told = start->store;
+        return start_over(start, err);
+    if (!start->anchored)
+        return refuse(err, "the token does not hold the anchor of the audit log");
+    if (!kv_slice_equal(kv_slice_of(start->report.node, sizeof(start->report.node)),
+                        audit->config.node))
+        return refuse(err, "the audit log is that of another server");
     KV_TRY(compare_store(start, err));
     KV_TRY(reopen_unclosed(start, err));
     KV_TRY(open_active(start, err));

@@ -72,6 +72,7 @@ static void a_chain_is_created_once(void **state)
     kv_error err = { 0 };
 
     world_start(world);
+    world_post_many(world, 1);
     world_stop(world);
     world->config.create = true;
     assert_kv_fails(KV_EXISTS, kv_audit_start(&world->config, &world->audit, &err));
@@ -85,6 +86,12 @@ static void a_creation_that_failed_may_be_run_again(void **state)
     world->anchor_fails = true;
     assert_kv_fails(KV_UNAVAILABLE, kv_audit_start(&world->config, &world->audit, &err));
     world->anchor_fails = false;
+    world_start(world);
+    world_stop(world);
+    /* And after that, as long as there is no record: another node, another store. */
+    world->node[0] ^= 1;
+    world->store->state.version++;
+    world->config.create = true;
     world_start(world);
     world_post_many(world, 2);
     world_stop(world);
@@ -105,6 +112,7 @@ static void an_empty_folder_with_an_anchor_is_refused(void **state)
     kv_error err = { 0 };
 
     world_start(world);
+    world_post_many(world, 1);
     world_stop(world);
     remove_log(world);
     world_refuses_to_start(world, "the anchor is not");
@@ -138,6 +146,16 @@ static void an_edited_anchor_is_refused(void **state)
     world_stop(world);
     world->anchor[world->anchor_len - 1] ^= 1;
     world_refuses_to_start(world, "not signed");
+}
+
+static void the_log_of_another_server_is_refused(void **state)
+{
+    audit_world *world = *state;
+
+    world_start(world);
+    world_stop(world);
+    world->node[0] ^= 1;
+    world_refuses_to_start(world, "another server");
 }
 
 static void older_segments_put_back_are_refused(void **state)
@@ -352,6 +370,7 @@ int main(void)
         START_TEST(an_empty_folder_with_a_used_store_is_refused),
         START_TEST(a_chain_without_its_anchor_is_refused),
         START_TEST(an_edited_anchor_is_refused),
+        START_TEST(the_log_of_another_server_is_refused),
         START_TEST(older_segments_put_back_are_refused),
         START_TEST(an_edited_record_before_the_anchor_is_refused),
         START_TEST(changes_survive_a_restart),

@@ -368,8 +368,7 @@ void world_change(audit_world *world, bool post)
 
 kv_audit_key world_key(const audit_world *world)
 {
-    return (kv_audit_key){ .kid = kv_slice_of(world->kid, 32),
-                           .spki = kv_slice_of(world->spki, world->spki_len) };
+    return (kv_audit_key){ .kid = world->config.signer.kid, .spki = world->config.signer.spki };
 }
 
 kv_audit_report world_verify(audit_world *world, kv_slice expected)
