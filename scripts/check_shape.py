@@ -86,6 +86,8 @@ def check_c(name, text, lines, report):
     first = re.match(r"/\* (\S+) - \S", lines[0] if lines else "")
     if not first or first[1] != os.path.basename(name):
         report(1, f"the first line must be '/* {os.path.basename(name)} - what it is'")
+    functions = {word[1] for _, _, head, opened in definitions(code) if is_function(head, opened)
+                 for word in [re.search(r"(\w+)\s*\(", head)] if word}
     for start, end, head, opened in definitions(code):
         length = line_at(end) - line_at(start) + 1
         if lines[max(line_at(start) - 2, 0)].strip() == TABLE:
@@ -95,7 +97,8 @@ def check_c(name, text, lines, report):
         if name.startswith("tests/"):
             continue  # a fake has state that the code under test cannot carry
         # In a header `kv_decode a, b;` declares functions; the linker finds a variable there.
-        declared = name.endswith(".h") and not head.startswith("static")
+        declared = head.rpartition(" ")[2] in functions or (
+            name.endswith(".h") and not head.startswith("static"))
         if not declared and not is_function(head, opened) and mutable_variable(head):
             report(line_at(start), "a global that is not const")
         if is_function(head, opened):

@@ -3,8 +3,7 @@
 
 #include <stddef.h>
 
-#include <openssl/crypto.h>
-
+#include "server/base/secret_buf.h"
 #include "server/core/services.h"
 
 enum {
@@ -22,7 +21,7 @@ static kv_status identify(kv_call *call)
         return KV_OK;
     status = gates->identify(gates->context, call);
     /* The arena is ours: the bearer token has done its work. */
-    OPENSSL_cleanse((uint8_t *)(uintptr_t)call->credential.data, call->credential.len);
+    kv_wipe((uint8_t *)(uintptr_t)call->credential.data, call->credential.len);
     call->credential = KV_SLICE_NONE;
     call->identified = status == KV_OK;
     return status;

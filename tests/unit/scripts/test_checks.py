@@ -169,6 +169,7 @@ class Shape(Sample):
         header = "/* a.h - a. */\nstatic int a;\n"
         self.one({"server/base/a.h": header}, "server/base/a.h:2", "not const")
         self.clean({"server/base/a.h": "/* a.h - a. */\nkv_decode one, two;\n"})
+        self.clean({"server/base/a.c": GOOD + "static kv_done f;\n\nstatic void f(int a)\n{\n}\n"})
         self.clean({"tests/support/a.c": GOOD + "static int a;\n"})
         local = "int f(void)\n{\n    static int a;\n    return a++;\n}\n"
         self.one({"server/base/a.c": GOOD + local}, "server/base/a.c:4", "not const")
