@@ -33,7 +33,7 @@ typedef struct keyvault_stream keyvault_stream;
 typedef struct keyvault_error {
     int code;          /* google.rpc.Code: 5 */
     char name[24];     /* "NOT_FOUND" */
-    char reason[40];   /* google.rpc.ErrorInfo: "ROLE_TOKEN_EXPIRED"; "" if none */
+    char reason[40];   /* google.rpc.ErrorInfo: "TOKEN_EXPIRED"; "" if none */
     char field[128];   /* google.rpc.BadRequest: "policy.key_props.key_size"; "" if none */
     char message[256]; /* a sentence; from the server unless the server was not reached */
     uint32_t retry_ms; /* wait at least so long before a retry; 0: nothing was said */
