@@ -58,9 +58,10 @@ static bool leave_call(kv_stub *stub, kv_status why)
 
     if (!stub->call)
         return false;
+    /* In this order: a worker that finds its stream closed has lost the race already. */
+    won = kv_call_win(stub->call, KV_RACE_LEFT);
     if (stub->call->flow)
         kv_flow_close(stub->call->flow);
-    won = kv_call_win(stub->call, KV_RACE_LEFT);
     if (won) {
         atomic_fetch_add(&stub->loop->front->late, 1);
         if (gates->audit_left && stub->conn)
