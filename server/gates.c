@@ -55,12 +55,11 @@ static kv_status permit(void *context, kv_call *call)
     const kv_target *target = kv_call_target(call);
     kv_resource resource = { .vault = target->vault,
                              .collection = target->collection,
-                             .name = target->name,
-                             .managed = true };
+                             .name = target->name };
 
     note_target(call, target);
-    return kv_auth_permit(services->auth, &call->caller, call->route->needs, &resource,
-                          kv_clock_now_ms(&services->clock), &call->error);
+    return kv_auth_admit(services->auth, &call->caller, call->route->needs, &resource,
+                         kv_clock_now_ms(&services->clock), &call->arena, &call->error);
 }
 
 /* --- records --- */

@@ -61,14 +61,23 @@ kv_status kv_auth_identify(kv_auth *auth, const uint8_t thumbprint[32], kv_slice
 /* May this caller do that, there, now? Checks again what may have changed since identify, so it
  * also guards the messages of a stream and the commit of a change.
  *
- * resource->managed: dispatch, which has not loaded the object, passes true for keys and secrets;
- * the operation asks again with the truth once it has. KV_MAY_SECRETS_GET_ANY is the same device:
- * the operation asks again for the one of the two that the object needs.
+ * resource->managed must be true only for a key or secret known to belong to the certificate of its
+ * name; who has not loaded the object uses kv_auth_admit(). KV_MAY_SECRETS_GET_ANY lets through
+ * with either permission it stands for: the operation asks again for the one that the object needs.
  *
  * KV_DENIED with KV_REASON_PERMISSION_MISSING naming permission and scope; KV_UNAUTHENTICATED when
  * a role token is needed and none came (KV_REASON_TOKEN_INVALID), or it ended meanwhile. */
 kv_status kv_auth_permit(kv_auth *auth, const kv_caller *caller, kv_permission permission,
                          const kv_resource *resource, int64_t now_ms, kv_error *err) KV_MUST_USE;
+
+/* kv_auth_permit() for dispatch, which knows the object's name only; resource->managed is ignored.
+ * When nothing but a grant on a certificate could allow it, the object's row is read to see whether
+ * the key or secret belongs to that certificate; this is the one case with SQL. Beside the errors
+ * of kv_auth_permit() those of kv_records_get(), but never KV_NOT_FOUND: who may not, learns
+ * nothing. */
+kv_status kv_auth_admit(kv_auth *auth, const kv_caller *caller, kv_permission permission,
+                        const kv_resource *resource, int64_t now_ms, kv_arena *arena,
+                        kv_error *err) KV_MUST_USE;
 
 /* Comma-separated names of the caller's roles, for the audit record. */
 kv_status kv_caller_roles_text(const kv_caller *caller, kv_arena *arena, kv_slice *out,

@@ -21,9 +21,8 @@ typedef struct kv_resource {
     kv_slice vault;
     kv_collection collection;
     kv_slice name;
-    /* A key or secret that belongs to the certificate of the same name (or, before the object is
-     * loaded, may belong to one): then a grant on certificates/{name}, or on all certificates of
-     * the vault, covers it too. */
+    /* A key or secret that belongs to the certificate of the same name: a grant on
+     * certificates/{name}, or on all certificates of the vault, covers it too. */
     bool managed;
 } kv_resource;
 
