@@ -1,5 +1,6 @@
 /* token_index.c - CKA_ID to handle, and the proof that a handle is the key it should be. */
 /* Out of memory is an answer here, not the end of the process. */
+#undef HASH_NONFATAL_OOM
 #define HASH_NONFATAL_OOM 1
 
 #include <stdlib.h>

@@ -120,16 +120,60 @@ static void direct_pkcs11_gets_no_key_out(void **state)
     kv_module_free(module);
 }
 
+/* A session of the PIN's holder on the keys token, past our layer. The module may be in use. */
+typedef struct intruder {
+    kv_module *module; /* of our own, whether or not the tokens use it too */
+    CK_FUNCTION_LIST *f;
+    CK_SESSION_HANDLE session;
+} intruder;
+
+static CK_SLOT_ID slot_of_keys(CK_FUNCTION_LIST *f)
+{
+    CK_SLOT_ID slots[8];
+    CK_ULONG count = KV_COUNT(slots);
+    CK_TOKEN_INFO info;
+
+    assert_int_equal(f->C_GetSlotList(CK_TRUE, slots, &count), CKR_OK);
+    for (CK_ULONG i = 0; i < count; i++) {
+        assert_int_equal(f->C_GetTokenInfo(slots[i], &info), CKR_OK);
+        if (!memcmp(info.label, "keys ", 5))
+            return slots[i];
+    }
+    fail_msg("no token called keys");
+    return 0;
+}
+
+static intruder break_in(bench *b)
+{
+    intruder who = { 0 };
+    kv_error err = { 0 };
+    CK_RV rv;
+
+    assert_kv_ok(kv_module_new(b->configs[0].module, b->configs[0].functions, &who.module, &err));
+    who.f = who.module->functions;
+    if (!b->tokens)
+        assert_kv_ok(kv_module_start(who.module, &err));
+    rv = who.f->C_OpenSession(slot_of_keys(who.f), CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL,
+                              &who.session);
+    assert_int_equal(rv, CKR_OK);
+    rv = who.f->C_Login(who.session, CKU_USER, b->configs[0].pin->data, b->configs[0].pin->len);
+    assert_true(rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN);
+    return who;
+}
+
+static void leave(intruder *who)
+{
+    assert_int_equal(who->f->C_CloseSession(who->session), CKR_OK);
+    kv_module_free(who->module);
+}
+
 /* Whoever holds the PIN can give one key another's id; the proof sees it. */
 static void a_swapped_id_is_noticed(void **state)
 {
     bench *b = *state;
     bench_key one, other;
-    kv_module *module = NULL;
-    CK_SESSION_HANDLE session = 0;
     CK_ATTRIBUTE change = { CKA_ID, NULL, KV_KEY_ID_BYTES };
-    CK_SLOT_ID slots[8];
-    CK_ULONG count = KV_COUNT(slots);
+    intruder who;
     kv_error err = { 0 };
 
     bench_open(b);
@@ -137,39 +181,109 @@ static void a_swapped_id_is_noticed(void **state)
     other = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
     assert_kv_ok(kv_token_key_destroy(b->token, one.spec.id, &err));
     bench_shut(b);
-    assert_kv_ok(kv_module_new(b->configs[0].module, b->configs[0].functions, &module, &err));
-    assert_kv_ok(kv_module_start(module, &err));
-    assert_int_equal(module->functions->C_GetSlotList(CK_TRUE, slots, &count), CKR_OK);
-    for (CK_ULONG i = 0; i < count && !session; i++) {
-        CK_TOKEN_INFO info;
-
-        assert_int_equal(module->functions->C_GetTokenInfo(slots[i], &info), CKR_OK);
-        if (!memcmp(info.label, "keys ", 5))
-            assert_int_equal(module->functions->C_OpenSession(slots[i],
-                                                              CKF_SERIAL_SESSION | CKF_RW_SESSION,
-                                                              NULL, NULL, &session),
-                             CKR_OK);
-    }
-    assert_int_equal(module->functions->C_Login(session, CKU_USER, b->configs[0].pin->data,
-                                                b->configs[0].pin->len),
-                     CKR_OK);
+    who = break_in(b);
     change.pValue = one.spec.id;
-    assert_int_equal(
-        module->functions->C_SetAttributeValue(
-            session, find_directly(module->functions, session, other.spec.id), &change, 1),
-        CKR_OK);
-    kv_module_free(module);
+    assert_int_equal(who.f->C_SetAttributeValue(
+                         who.session, find_directly(who.f, who.session, other.spec.id), &change, 1),
+                     CKR_OK);
+    leave(&who);
     bench_open(b);
     assert_kv_fails(KV_INTERNAL, kv_token_key_check(b->token, &one.ref, &err));
     assert_int_equal(err.reason, KV_REASON_INTEGRITY);
 }
 
+static void two_keys_of_one_id_are_refused(void **state)
+{
+    bench *b = *state;
+    CK_BBOOL yes = CK_TRUE;
+    CK_ATTRIBUTE keep = { CKA_TOKEN, &yes, sizeof(yes) };
+    CK_OBJECT_HANDLE copy;
+    intruder who;
+    bench_key key;
+    kv_error err = { 0 };
+
+    bench_open(b);
+    key = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
+    bench_shut(b);
+    who = break_in(b);
+    assert_int_equal(who.f->C_CopyObject(who.session,
+                                         find_directly(who.f, who.session, key.spec.id), &keep, 1,
+                                         &copy),
+                     CKR_OK);
+    leave(&who);
+    bench_open(b);
+    assert_kv_fails(KV_INTERNAL, kv_token_key_check(b->token, &key.ref, &err));
+    assert_int_equal(err.reason, KV_REASON_INTEGRITY);
+    assert_kv_ok(kv_token_key_destroy(b->token, key.spec.id, &err));
+    assert_kv_fails(KV_NOT_FOUND, kv_token_key_check(b->token, &key.ref, &err));
+}
+
+static void plant_a_half(const intruder *who)
+{
+    CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+    CK_KEY_TYPE type = CKK_AES;
+    CK_BBOOL yes = CK_TRUE;
+    uint8_t value[32] = { 9 };
+    CK_ATTRIBUTE template[] = {
+        { CKA_CLASS, &class, sizeof(class) }, { CKA_KEY_TYPE, &type, sizeof(type) },
+        { CKA_TOKEN, &yes, sizeof(yes) },     { CKA_PRIVATE, &yes, sizeof(yes) },
+        { CKA_VALUE, value, sizeof(value) },
+    };
+    CK_OBJECT_HANDLE half;
+
+    assert_int_equal(who->f->C_CreateObject(who->session, template, KV_COUNT(template), &half),
+                     CKR_OK);
+}
+
+static kv_status count_halves(void *context, const kv_key_seen *key, kv_error *err)
+{
+    unsigned *halves = context;
+
+    (void)err;
+    *halves += !key->has_id;
+    return KV_OK;
+}
+
+static void halves_are_listed_and_destroyed_on_a_token_of_our_own(void **state)
+{
+    bench *b = *state;
+    unsigned halves = 0;
+    size_t destroyed = 0;
+    intruder who;
+    bench_key key;
+    kv_error err = { 0 };
+
+    bench_open(b);
+    key = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
+    who = break_in(b);
+    plant_a_half(&who);
+    plant_a_half(&who);
+    leave(&who);
+    assert_kv_ok(kv_token_key_list(b->token, count_halves, &halves, &err));
+    assert_int_equal(halves, 2);
+    assert_kv_ok(kv_token_key_destroy_halves(b->token, &destroyed, &err));
+    assert_int_equal(destroyed, 2);
+    halves = 0;
+    assert_kv_ok(kv_token_key_list(b->token, count_halves, &halves, &err));
+    assert_int_equal(halves, 0);
+    bench_use(b, &key);
+    bench_shut(b);
+    b->configs[0].exclusive = false;
+    bench_open(b);
+    assert_kv_fails(KV_PRECONDITION, kv_token_key_destroy_halves(b->token, &destroyed, &err));
+}
+
+#define ON_BOTH(name)                                               \
+    cmocka_unit_test_setup_teardown(name, new_softhsm, free_bench), \
+        cmocka_unit_test_setup_teardown(name, new_fake, free_bench)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(direct_pkcs11_gets_no_key_out, new_softhsm, free_bench),
-        cmocka_unit_test_setup_teardown(a_swapped_id_is_noticed, new_softhsm, free_bench),
-        cmocka_unit_test_setup_teardown(a_swapped_id_is_noticed, new_fake, free_bench),
+        ON_BOTH(a_swapped_id_is_noticed),
+        ON_BOTH(two_keys_of_one_id_are_refused),
+        ON_BOTH(halves_are_listed_and_destroyed_on_a_token_of_our_own),
     };
 
     return cmocka_run_group_tests_name("token_attacks", tests, NULL, NULL);
