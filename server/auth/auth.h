@@ -30,8 +30,8 @@ typedef struct kv_auth_config {
     kv_role_token_signer signer;   /* its context is borrowed, its kid copied */
     const kv_role_token_key *keys; /* that verify; copied; the signer's own among them */
     unsigned key_count;            /* 1 to 8 */
-    const kv_slice *client_cas;    /* DER of each CA whose certificates may be mapped; copied */
-    unsigned client_ca_count;      /* 0 to 16: with none only pinned certificates are known */
+    const kv_slice *client_cas;    /* DER of each CA that itself issues certificates to be mapped */
+    unsigned client_ca_count;      /* 0 to 16, copied; with none only pinned ones are known */
     kv_slice issuer;               /* iss and aud of role tokens, unique to this server; copied */
     kv_separation separation;
     kv_log *log; /* borrowed; NULL: silent */
