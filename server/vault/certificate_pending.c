@@ -191,6 +191,9 @@ static kv_status resume(kv_vault *vault, kv_work *work, kv_operation_row *operat
 
     KV_TRY(object_by_uid(vault, work, operation->object_uid, &object, err));
     KV_TRY(vault_by_uid(vault, work, operation->vault_uid, &vault_row, err));
+    work->entry->vault = vault_row.display_name;
+    work->entry->collection = KV_SLICE("certificates");
+    work->entry->name = object.display_name;
     /* What had been made before the crash is rolled back as an unfinished birth. */
     operation->key_id = KV_SLICE_NONE;
     return kv_operation_run(vault, work, &vault_row, &object, operation, true, err);
