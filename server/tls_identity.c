@@ -65,6 +65,18 @@ static kv_status use_files(kv_server_identity *identity, const kv_settings *sett
     return status;
 }
 
+static bool enter(void *context)
+{
+    kv_error ignored;
+
+    return kv_tls_key_enter(context, &ignored) == KV_OK;
+}
+
+static void leave(void *context)
+{
+    kv_tls_key_leave(context);
+}
+
 static kv_status open_token_key(const kv_settings *settings, kv_tokens *tokens,
                                 kv_server_identity *out, kv_error *err)
 {
@@ -95,6 +107,10 @@ kv_status kv_server_identity_open(const kv_settings *settings, kv_tokens *tokens
     }
     KV_TRY(open_token_key(settings, tokens, &identity, err));
     status = use_token_key(&identity, settings, err);
+    if (status == KV_OK)
+        kv_tls_guard_set(
+            identity.tls,
+            &(kv_tls_guard){ .enter = enter, .leave = leave, .context = identity.token_key });
     *out = identity;
     return status;
 }

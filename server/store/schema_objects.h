@@ -94,8 +94,8 @@ typedef struct kv_certificate_version_row {
     kv_slice sha1;
     kv_slice sha256;
     kv_slice serial; /* lower-case hex */
-    kv_slice subject;
-    kv_slice issuer; /* of the policy: "Self", ... */
+    kv_slice subject; /* RFC 4514 */
+    kv_slice issuer;  /* the certificate's, RFC 4514 */
     kv_slice tags;
 } kv_certificate_version_row;
 

@@ -60,7 +60,7 @@ static kv_status certificate_row(kv_work *work, const kv_issuance *at, const kv_
         .der = chain->items[0],
         .serial = facts.serial_hex,
         .subject = facts.subject,
-        .issuer = at->policy.issuer.name,
+        .issuer = facts.issuer,
     };
     KV_TRY(kv_start_load(work, at->operation->attributes, &enabled, &out->tags, err));
     out->enabled = enabled;

@@ -6,7 +6,6 @@
 #include "server/vault/operations.h"
 #include "server/vault/values.h"
 #include "server/x509/bundle.h"
-#include "server/x509/inspect.h"
 
 static kv_status serial_bytes(kv_work *work, kv_slice hex, kv_slice *out, kv_error *err)
 {
@@ -26,9 +25,7 @@ static kv_status show_version(kv_work *work, const kv_vault_row *vault_row,
                               kv_error *err)
 {
     kv_life life = KV_LIFE_OF(*version);
-    kv_x509_facts facts;
 
-    KV_TRY(kv_x509_inspect(work->arena, version->der, &facts, err));
     out->id = kv_id_of(vault_row, object, version->version);
     out->kid = out->id;
     out->sid = out->id;
@@ -36,7 +33,7 @@ static kv_status show_version(kv_work *work, const kv_vault_row *vault_row,
     out->x5t_s256 = version->sha256;
     out->cer = version->der;
     out->subject = version->subject;
-    out->issuer = facts.issuer;
+    out->issuer = version->issuer;
     out->attributes = kv_attributes_of(vault_row, &life, version->created, version->updated);
     KV_TRY(serial_bytes(work, version->serial, &out->serial_number, err));
     return kv_tags_load(work, version->tags, &out->tags, err);
