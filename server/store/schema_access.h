@@ -11,9 +11,10 @@ typedef struct kv_principal_row {
     kv_slice id; /* key */
     kv_slice name;
     kv_slice name_lower;
-    int64_t kind;           /* kv_principal_kind */
-    int64_t epoch;          /* grows with every change of grants or credentials */
-    kv_slice grants_digest; /* SHA-256 over all its assignments, so this row's seal covers them */
+    int64_t kind;  /* kv_principal_kind */
+    int64_t epoch; /* grows when all its role tokens end at once */
+    kv_slice
+        grants_digest; /* SHA-256 over its assignments and credentials: this seal covers them */
     int64_t granted_ever;
     int64_t disabled;
     kv_slice home_vault; /* of a management principal; lower case */
