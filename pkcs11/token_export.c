@@ -145,7 +145,8 @@ static kv_status export(kv_token_visit *visit, void *context, kv_error *err)
         return kv_fail(err, KV_INTERNAL, "no random bytes");
     KV_TRY(make_kek(visit, &kek, &handle, err));
     status = wrap(visit, handle, found.object, &wrapped, err);
-    (void)visit->f->C_DestroyObject(visit->session, handle);
+    if (visit->f->C_DestroyObject(visit->session, handle) != CKR_OK)
+        visit->spoiled = true;
     KV_TRY(status);
     KV_TRY(unwrap(&kek, &wrapped, &raw, err));
     return normalise(&raw, work->key->spki, work->pkcs8, err);

@@ -23,8 +23,10 @@ typedef struct birth {
 
 static void destroy_object(kv_token_visit *visit, CK_OBJECT_HANDLE *object)
 {
-    if (*object != CK_INVALID_HANDLE)
-        (void)visit->f->C_DestroyObject(visit->session, *object);
+    /* What will not go on its own goes with the session. */
+    if (*object != CK_INVALID_HANDLE &&
+        visit->f->C_DestroyObject(visit->session, *object) != CKR_OK)
+        visit->spoiled = true;
     *object = CK_INVALID_HANDLE;
 }
 

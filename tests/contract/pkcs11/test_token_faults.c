@@ -148,6 +148,49 @@ static void every_call_of_opening_may_fail(void **state)
     bench_open(b);
 }
 
+static void a_birth_leaves_one_object_or_none(void **state)
+{
+    bench *b = *state;
+    kv_key_spec spec = { .class = KV_CLASS_SIGN, .kind = KV_KEY_P256, .id = { 0xfc } };
+    kv_fake_counts before = kv_fake_seen(), after;
+    kv_key_born born;
+    kv_error err = { 0 };
+    unsigned n;
+
+    for (n = 1; n < MOST_CALLS; n++) {
+        kv_status status;
+
+        /* The caller's kind of error: nobody reinitialises, so nothing hides what is left. */
+        kv_fake_fail_call(n, CKR_TEMPLATE_INCONSISTENT);
+        status = kv_token_key_generate(b->token, &spec, &b->arena, &born, &err);
+        after = kv_fake_seen();
+        assert_int_equal(after.session_objects, before.session_objects);
+        /* Failing to destroy the session original, last of all, does no harm. */
+        assert_int_equal(after.token_objects, before.token_objects + (status == KV_OK));
+        if (status == KV_OK)
+            break;
+    }
+    assert_true(n > 10 && n < MOST_CALLS);
+    kv_fake_fail_call(0, CKR_OK);
+    assert_kv_ok(kv_token_key_destroy(b->token, spec.id, &err));
+}
+
+static void a_key_that_can_be_exported_has_no_session_copy(void **state)
+{
+    bench *b = *state;
+    unsigned before = kv_fake_seen().session_objects;
+    bench_key key = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, true);
+    kv_error err = { 0 };
+
+    bench_use(b, &key);
+    assert_int_equal(kv_fake_seen().session_objects, before);
+    assert_kv_ok(kv_token_key_seal_export(b->token, key.spec.id, &err));
+    bench_use(b, &key);
+    assert_int_equal(kv_fake_seen().session_objects, before + 1);
+    assert_kv_ok(kv_token_key_destroy(b->token, key.spec.id, &err));
+    assert_int_equal(kv_fake_seen().session_objects, before);
+}
+
 /* Whatever a code means, one failure of the signing calls never wedges the thread's session. */
 static void the_session_is_good_again_after_any_code(void **state)
 {
@@ -261,6 +304,8 @@ int main(void)
         TEST(every_call_in_a_keys_life_may_fail),
         TEST(every_call_in_a_secrets_life_may_fail),
         TEST(every_call_of_opening_may_fail),
+        TEST(a_birth_leaves_one_object_or_none),
+        TEST(a_key_that_can_be_exported_has_no_session_copy),
         TEST(the_session_is_good_again_after_any_code),
         TEST(a_token_that_is_gone_is_down_and_comes_back),
         TEST(a_wedged_token_does_not_say_that_keys_are_gone),

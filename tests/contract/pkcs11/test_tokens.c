@@ -334,6 +334,50 @@ static void threads_sign_at_once_each_in_its_session(void **state)
         assert_true(kv_fake_seen().sessions_now <= 7);
 }
 
+enum { RECOVERIES = 10 };
+
+static void *sign_through_recoveries(void *context)
+{
+    worker *w = context;
+    const kv_mechanism *alg = kv_mechanism_find(KV_SLICE("ES256"));
+    uint8_t digest[32] = { 7 }, signature[KV_SIGNATURE_MAX];
+    kv_error err = { 0 };
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        size_t len = sizeof(signature);
+        kv_status status =
+            kv_token_sign(w->b->token, &w->key->ref, alg, kv_slice_of(digest, sizeof(digest)),
+                          signature, &len, &err);
+
+        w->good += status == KV_OK || (status == KV_UNAVAILABLE && err.retry_ms > 0);
+    }
+    return NULL;
+}
+
+static void threads_live_through_reinitialisations(void **state)
+{
+    bench *b = *state;
+    pthread_t threads[THREADS];
+    worker workers[THREADS];
+    bench_key key;
+    kv_error err = { 0 };
+
+    bench_open(b);
+    key = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
+    for (unsigned i = 0; i < THREADS; i++) {
+        workers[i] = (worker){ .b = b, .key = &key };
+        assert_int_equal(pthread_create(&threads[i], NULL, sign_through_recoveries, &workers[i]),
+                         0);
+    }
+    for (unsigned i = 0; i < RECOVERIES; i++)
+        assert_kv_ok(kv_token_recover(b->token, 5000, &err));
+    for (unsigned i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(workers[i].good, ROUNDS);
+    }
+    bench_use(b, &key);
+}
+
 #define ON_FAKE(name)    cmocka_unit_test_setup_teardown(name, new_fake, free_bench)
 #define ON_SOFTHSM(name) cmocka_unit_test_setup_teardown(name, new_softhsm, free_bench)
 
@@ -349,6 +393,7 @@ int main(void)
         ON_FAKE(what_is_no_module_is_refused),
         ON_FAKE(mechanisms_that_are_missing_are_named),
         ON_FAKE(threads_sign_at_once_each_in_its_session),
+        ON_FAKE(threads_live_through_reinitialisations),
     };
     const struct CMUnitTest softhsm[] = {
         ON_SOFTHSM(a_second_process_is_refused_by_the_lock),
@@ -359,6 +404,7 @@ int main(void)
         ON_SOFTHSM(a_damaged_copy_is_not_restored),
         ON_SOFTHSM(a_folder_moved_away_and_back_heals),
         ON_SOFTHSM(threads_sign_at_once_each_in_its_session),
+        ON_SOFTHSM(threads_live_through_reinitialisations),
     };
 
     return cmocka_run_group_tests_name("tokens on the fake", fake, NULL, NULL) +
