@@ -69,6 +69,7 @@ struct kv_channel {
     kv_channel_op *waiting; /* for a connection with room */
     kv_link *links;
     kv_link *current;
+    int64_t due_us; /* CLOCK_MONOTONIC: nothing is late before that */
 };
 
 /* A message that a stream's reader has not taken. */

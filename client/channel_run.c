@@ -13,8 +13,19 @@ enum {
     CODE_DEADLINE = 4,
     CODE_UNAVAILABLE = 14,
     MOST_LINKS = 8,
-    MOST_WAIT_MS = 60000
+    MOST_WAIT_US = 60000000
 };
+
+static int64_t us_of(kv_deadline deadline)
+{
+    return (int64_t)deadline.at.tv_sec * 1000000 + deadline.at.tv_nsec / 1000;
+}
+
+static void note_due(kv_channel *channel, kv_deadline deadline)
+{
+    if (us_of(deadline) < channel->due_us)
+        channel->due_us = us_of(deadline);
+}
 
 /* --- ends --- */
 
@@ -109,6 +120,7 @@ static void start_waiting(kv_channel *channel)
             return;
         }
         DL_APPEND(channel->links, channel->current);
+        note_due(channel, channel->current->connect_by);
     }
     while (channel->waiting && channel->current->state == KV_LINK_OPEN &&
            kv_grpc_client_has_room(channel->current->session))
@@ -161,7 +173,7 @@ static void drop_closed_waiting(kv_channel *channel)
 /* True when the channel is to end. */
 static bool take_orders(kv_channel *channel)
 {
-    kv_channel_op *orders;
+    kv_channel_op *orders, *op;
     kv_link *link;
     bool look, stopping;
 
@@ -173,6 +185,8 @@ static bool take_orders(kv_channel *channel)
     stopping = channel->stopping;
     pthread_mutex_unlock(&channel->mutex);
 
+    DL_FOREACH (orders, op)
+        note_due(channel, op->deadline);
     DL_CONCAT(channel->waiting, orders);
     if (look) {
         drop_closed_waiting(channel);
@@ -184,21 +198,16 @@ static bool take_orders(kv_channel *channel)
 
 /* --- time --- */
 
-static int64_t sooner(int64_t a, int64_t b)
+/* Ends what is late and finds out when to look again. */
+static void expire(kv_channel *channel, int64_t now_us)
 {
-    return a < b ? a : b;
-}
-
-/* Ends what is late; how long the rest may sleep. */
-static int64_t expire(kv_channel *channel)
-{
-    int64_t least = MOST_WAIT_MS;
     kv_channel_op *op, *next;
     kv_link *link;
 
+    channel->due_us = now_us + MOST_WAIT_US;
     DL_FOREACH_SAFE (channel->waiting, op, next) {
-        if (!kv_deadline_passed(op->deadline)) {
-            least = sooner(least, kv_deadline_left_ms(op->deadline));
+        if (us_of(op->deadline) > now_us) {
+            note_due(channel, op->deadline);
             continue;
         }
         DL_DELETE(channel->waiting, op);
@@ -206,15 +215,25 @@ static int64_t expire(kv_channel *channel)
     }
     DL_FOREACH (channel->links, link) {
         DL_FOREACH_SAFE (link->ops, op, next) {
-            if (kv_deadline_passed(op->deadline))
+            if (us_of(op->deadline) <= now_us)
                 kv_grpc_client_cancel(op->call, CODE_DEADLINE);
             else
-                least = sooner(least, kv_deadline_left_ms(op->deadline));
+                note_due(channel, op->deadline);
         }
         if (link->state != KV_LINK_OPEN)
-            least = sooner(least, kv_deadline_left_ms(link->connect_by));
+            note_due(channel, link->connect_by);
     }
-    return least + 1;
+}
+
+/* Milliseconds until something may be late. With many calls in flight this does not look at each of
+ * them at every turn, only when the first may be due. */
+static int wait_of(kv_channel *channel)
+{
+    int64_t now_us = kv_monotonic_us();
+
+    if (now_us >= channel->due_us)
+        expire(channel, now_us);
+    return channel->due_us > now_us ? (int)((channel->due_us - now_us) / 1000 + 1) : 0;
 }
 
 /* --- the loop --- */
@@ -248,7 +267,7 @@ static void flush_links(kv_channel *channel)
     }
 }
 
-static void wait_and_serve(kv_channel *channel, int64_t wait_ms)
+static void wait_and_serve(kv_channel *channel, int wait_ms)
 {
     struct pollfd fds[MOST_LINKS + 1] = { { .fd = channel->wake, .events = POLLIN } };
     kv_link *served[MOST_LINKS + 1] = { 0 };
@@ -262,7 +281,7 @@ static void wait_and_serve(kv_channel *channel, int64_t wait_ms)
         fds[count] = (struct pollfd){ .fd = link->fd, .events = kv_link_poll_events(link) };
         served[count++] = link;
     }
-    (void)poll(fds, count, (int)wait_ms);
+    (void)poll(fds, count, wait_ms);
     if (fds[0].revents && read(channel->wake, &ignored, sizeof(ignored)) < 0)
         ignored = 0; /* somebody else's wake-up: look all the same */
     for (nfds_t i = 1; i < count; i++)
@@ -279,10 +298,10 @@ void *kv_channel_run(void *argument)
     (void)pthread_sigmask(SIG_BLOCK, &all, NULL);
 
     while (!take_orders(channel)) {
-        int64_t wait_ms;
+        int wait_ms;
 
         start_waiting(channel);
-        wait_ms = expire(channel);
+        wait_ms = wait_of(channel);
         flush_links(channel);
         start_waiting(channel);
         flush_links(channel);

@@ -2,6 +2,7 @@
 #include "server/core/lanes.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "server/base/clock.h"
@@ -35,8 +36,9 @@ struct lane {
     pthread_mutex_t mutex; /* guards all that follows and the marked parts of the seats */
     seat *seats;
     unsigned working; /* living and not replaced */
-    bool stuck;       /* nobody left to replace with */
     bool stopping;
+
+    atomic_bool stuck; /* nobody is left to replace with; read at each offer */
 };
 
 struct kv_lanes {
@@ -105,7 +107,7 @@ static void leave(seat *me)
     if (!me->replaced)
         mine->working--;
     me->living = false;
-    mine->stuck = false;
+    atomic_store(&mine->stuck, false);
     pthread_mutex_unlock(&mine->mutex);
 }
 
@@ -202,14 +204,10 @@ kv_status kv_lanes_new(const kv_lanes_config *config, kv_lanes **out, kv_error *
 kv_status kv_lanes_offer(kv_lanes *lanes, kv_lane which, kv_task *task, kv_error *err)
 {
     lane *mine = which < KV_LANE_COUNT ? &lanes->lanes[which] : NULL;
-    bool stuck;
 
     if (!mine || !mine->size)
         return kv_fail(err, KV_UNAVAILABLE, "this server does not offer that");
-    pthread_mutex_lock(&mine->mutex);
-    stuck = mine->stuck;
-    pthread_mutex_unlock(&mine->mutex);
-    if (stuck) {
+    if (atomic_load(&mine->stuck)) {
         kv_fail(err, KV_UNAVAILABLE, "what the operation needs does not respond");
         err->retry_ms = RETRY_MS;
         return kv_note(err, "every worker of lane %s is stuck", names[which]);
@@ -261,7 +259,7 @@ static void tick(lane *mine)
             hopeless++;
         rescue(mine, one);
     }
-    mine->stuck = hopeless > 0 && hopeless == mine->working;
+    atomic_store(&mine->stuck, hopeless > 0 && hopeless == mine->working);
     pthread_mutex_unlock(&mine->mutex);
 }
 

@@ -21,7 +21,7 @@ typedef struct kv_stub kv_stub;
 typedef struct kv_listener kv_listener;
 typedef struct kv_loop kv_loop;
 
-enum { KV_LOOP_SCRATCH_BYTES = 64 * 1024, KV_TICK_MS = 250 };
+enum { KV_LOOP_SCRATCH_BYTES = 64 * 1024, KV_TICK_MS = 250, KV_LOOP_RANDOM_BYTES = 1024 };
 
 struct kv_loop {
     kv_front *front; /* borrowed */
@@ -41,9 +41,11 @@ struct kv_loop {
     kv_conn *dirty; /* have something to send; utlist DL by dirty links */
     kv_stub *stubs; /* by serial; uthash */
     uint64_t next_serial;
-    atomic_uint open;    /* connections */
-    atomic_uint running; /* calls out of the loop */
-    uint8_t *scratch;    /* KV_LOOP_SCRATCH_BYTES, wiped after use */
+    atomic_uint open;                     /* connections */
+    atomic_uint running;                  /* calls out of the loop */
+    uint8_t random[KV_LOOP_RANDOM_BYTES]; /* for request ids: the generator is asked now and then */
+    size_t random_left;
+    uint8_t *scratch; /* KV_LOOP_SCRATCH_BYTES, wiped after use */
 };
 
 struct kv_front {

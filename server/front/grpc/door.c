@@ -103,6 +103,18 @@ static void set_timer(kv_stub *stub, const kv_grpc_request *request)
     stub->timed = !event_add(&stub->timer, &in);
 }
 
+/* False when there is no randomness. */
+static bool draw_request_id(kv_loop *loop, uint8_t out[KV_REQUEST_ID_BYTES])
+{
+    if (!loop->random_left && !kv_random_id(loop->random, sizeof(loop->random)))
+        return false;
+    if (!loop->random_left)
+        loop->random_left = sizeof(loop->random);
+    loop->random_left -= KV_REQUEST_ID_BYTES;
+    memcpy(out, loop->random + loop->random_left, KV_REQUEST_ID_BYTES);
+    return true;
+}
+
 static kv_stub *make_stub(kv_conn *conn, kv_grpc_stream *stream)
 {
     kv_loop *loop = conn->loop;
@@ -110,7 +122,7 @@ static kv_stub *make_stub(kv_conn *conn, kv_grpc_stream *stream)
 
     if (!stub)
         return NULL;
-    if (!kv_random_id(stub->request_id, sizeof(stub->request_id))) {
+    if (!draw_request_id(loop, stub->request_id)) {
         free(stub);
         return NULL;
     }
@@ -215,7 +227,7 @@ static void on_call(kv_stub *stub)
 {
     kv_front *front = stub->loop->front;
     kv_error err = { 0 };
-    kv_call *call;
+    kv_call *call = NULL;
 
     if (stub->answered)
         return;
