@@ -107,13 +107,18 @@ void kv_module_leave(kv_module *module)
 
 kv_status kv_module_clear(kv_module *module, unsigned wait_ms, kv_error *err)
 {
+    static const struct timespec step = { .tv_nsec = 1000000 };
     kv_deadline deadline = kv_deadline_in_ms(wait_ms);
 
     atomic_store(&module->stopping, true);
-    if (pthread_rwlock_clockwrlock(&module->gate, CLOCK_MONOTONIC, &deadline.at) == 0)
-        return KV_OK;
-    atomic_store(&module->stopping, false);
-    return kv_fail(err, KV_TIMEOUT, "a call to the PKCS#11 module does not return");
+    while (pthread_rwlock_trywrlock(&module->gate) != 0) {
+        if (kv_deadline_passed(deadline)) {
+            atomic_store(&module->stopping, false);
+            return kv_fail(err, KV_TIMEOUT, "a call to the PKCS#11 module does not return");
+        }
+        (void)nanosleep(&step, NULL);
+    }
+    return KV_OK;
 }
 
 void kv_module_readmit(kv_module *module)

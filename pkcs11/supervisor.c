@@ -131,21 +131,34 @@ kv_status kv_supervisor_recover(kv_supervisor *supervisor, unsigned wait_ms, kv_
     return status;
 }
 
+/* A probe that fails while somebody reinitialises the module says nothing about the token. */
+static void judge(kv_supervisor *supervisor, kv_token *token)
+{
+    uint64_t generation = atomic_load(&supervisor->module->generation);
+    kv_error err = { 0 };
+    bool good = kv_token_probe(token, &err) == KV_OK;
+
+    if (good)
+        become(token, KV_TOKEN_UP, NULL);
+    else if (!atomic_load(&supervisor->module->stopping) &&
+             generation == atomic_load(&supervisor->module->generation))
+        become(token, KV_TOKEN_DOWN, &err);
+}
+
 /* Probes whoever is not known to be down; true when one is. */
 static bool look(kv_supervisor *supervisor, bool *others_up)
 {
     bool down = false;
-    kv_error err = { 0 };
 
     *others_up = false;
     for (size_t i = 0; i < supervisor->count; i++) {
         kv_token *token = supervisor->tokens[i];
 
         if (atomic_load(&token->state) != KV_TOKEN_DOWN)
-            become(token, kv_token_probe(token, &err) == KV_OK ? KV_TOKEN_UP : KV_TOKEN_DOWN, &err);
+            judge(supervisor, token);
         if (atomic_load(&token->state) == KV_TOKEN_UP)
             *others_up = true;
-        else if (!token->pin_refused)
+        else if (atomic_load(&token->state) == KV_TOKEN_DOWN && !token->pin_refused)
             down = true;
     }
     return down;

@@ -44,8 +44,8 @@ struct kv_token {
     CK_SESSION_HANDLE owner; /* owns every session object that outlives a job */
     CK_OBJECT_HANDLE probe_object;
     CK_OBJECT_HANDLE probe_key;
-    bool pin_refused; /* never try that PIN again */
-    kv_error trouble; /* why the last start failed; only the supervisor looks */
+    atomic_bool pin_refused; /* never try that PIN again */
+    kv_error trouble;        /* why the last start failed; only the supervisor looks */
     uint64_t generation;
 
     atomic_int state;            /* kv_token_state */
