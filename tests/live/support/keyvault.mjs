@@ -11,7 +11,7 @@
 // one above this file); KV_LIVE_KEEP=1 leaves the folders behind.
 import assert from 'node:assert';
 import { spawn, spawnSync } from 'node:child_process';
-import { X509Certificate } from 'node:crypto';
+import { X509Certificate, createSign, generateKeyPairSync, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
@@ -125,6 +125,42 @@ export function run(program, args, { input, env, text = true } = {}) {
 }
 
 const openssl = (...args) => run('openssl', args);
+
+/** A DER element: a tag and what is in it. */
+export function der(tag, ...parts) {
+  const body = Buffer.concat(parts.map((part) => Buffer.from(part)));
+  const { length } = body;
+  const head = length < 128 ? [length] :
+    length < 256 ? [0x81, length] : [0x82, length >> 8, length & 255];
+  return Buffer.concat([Buffer.from([tag, ...head]), body]);
+}
+
+/** A self-signed P-256 certificate { key, pem } made here: quick, and with any dates (ms). */
+export function selfSigned(name, { from = Date.now() - 3600e3, to = Date.now() + 30 * 86400e3,
+  keys = generateKeyPairSync('ec', { namedCurve: 'P-256' }) } = {}) {
+  const ecdsaSha256 = der(0x30, der(0x06, [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02]));
+  const subject = der(0x30, der(0x31, der(0x30, der(0x06, [0x55, 0x04, 0x03]),
+    der(0x0c, Buffer.from(name)))));
+  const time = (ms) => der(0x18,
+    Buffer.from(new Date(ms).toISOString().replace(/[-:T]|\.\d+/g, '')));
+  const utc = (ms) => (new Date(ms).getUTCFullYear() < 2050 ? der(0x17,
+    Buffer.from(new Date(ms).toISOString().replace(/[-:T]|\.\d+/g, '').slice(2))) : time(ms));
+  const clientAuth = der(0x30, der(0x06, [0x55, 0x1d, 0x25]), der(0x04, der(0x30,
+    der(0x06, [0x2b, 6, 1, 5, 5, 7, 3, 2]))));
+  const serial = randomBytes(12);
+  serial[0] = 0x40;
+  const body = der(0x30, der(0xa0, der(0x02, [2])), der(0x02, serial), ecdsaSha256, subject,
+    der(0x30, utc(from), utc(to)), subject,
+    keys.publicKey.export({ type: 'spki', format: 'der' }), der(0xa3, der(0x30, clientAuth)));
+  const signature = createSign('sha256').update(body).sign(keys.privateKey);
+  const whole = der(0x30, body, ecdsaSha256, der(0x03, [0], signature));
+  return {
+    key: Buffer.from(keys.privateKey.export({ type: 'pkcs8', format: 'pem' })),
+    pem: Buffer.from(`-----BEGIN CERTIFICATE-----\n${
+      whole.toString('base64').replace(/.{1,64}/g, '$&\n')}-----END CERTIFICATE-----\n`),
+    der: whole,
+  };
+}
 
 /** One connection with one client certificate (or none), and the role token it sends. */
 export class Caller {
@@ -424,8 +460,8 @@ export class Keyvault {
   // --- certificates of clients ---
 
   /**
-   * A P-256 key and certificate: { key, pem } in PEM. Self-signed, or from this.ca with
-   * { san: 'URI:urn:app' }. days may be negative with { ca: false } for an expired one.
+   * A P-256 key and certificate made by openssl: { key, pem } in PEM. Self-signed, or from this.ca
+   * with { san: 'URI:urn:app' }.
    */
   certificate(name, { ca = false, san, days = 30 } = {}) {
     const base = path.join(this.folder, `certificate-${++this.certificates}`);
@@ -470,8 +506,9 @@ export class Keyvault {
   }
 
   /** A person (or kind) with a registered certificate and [role, scope] grants. */
-  async principal(name, grants = [], { kind = 'USER', vault = '' } = {}) {
-    const caller = new Caller(this, name, this.certificate(name));
+  async principal(name, grants = [], { kind = 'USER', vault = '',
+    identity = this.certificate(name) } = {}) {
+    const caller = new Caller(this, name, identity);
     const admin = await this.administrator();
     caller.principal =
       await admin.call('AccessService/CreatePrincipal', { display_name: name, kind });

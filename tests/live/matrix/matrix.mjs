@@ -1,0 +1,366 @@
+// Every role calls every method, on objects that exist and would let the call succeed: it succeeds
+// or is denied exactly as table.mjs says. Nobody's answer but that of GetSecret, to those who may,
+// holds a byte of a private key or a secret, in any spelling.
+import assert from 'node:assert';
+import { createPrivateKey, randomBytes } from 'node:crypto';
+import test, { after, before } from 'node:test';
+import { Keyvault, encode, methods, selfSigned } from '../support/keyvault.mjs';
+import { KNOWN, MAY, ROLES } from './table.mjs';
+
+const VAULT = 'shop';
+const began = Date.now();
+const canary = Buffer.concat([Buffer.from('canary-'), randomBytes(24)]);
+let server;
+let admin;
+const help = {};
+const actors = new Map();
+const needles = [];
+let made = 0;
+
+const fresh = (prefix) => `${prefix}-${++made}`;
+const policy = (issuer = 'Self', exportable = false) => ({ key_props: { kty: 'EC', exportable },
+  x509_props: { subject: 'CN=matrix.example.org' }, issuer: { name: issuer } });
+
+const vault = async () => {
+  const name = fresh('v');
+  await help.operator.call('VaultService/CreateVault', { vault: name });
+  return { vault: name };
+};
+const deletedVault = async () => {
+  const it = await vault();
+  await help.operator.call('VaultService/DeleteVault', it);
+  return it;
+};
+const key = async () => {
+  const it = { vault: VAULT, name: fresh('k') };
+  await help.keys.call('KeyService/CreateKey', { ...it, kty: 'EC' });
+  return it;
+};
+const deletedKey = async () => {
+  const it = await key();
+  await help.keys.call('KeyService/DeleteKey', it);
+  return it;
+};
+const secret = async () => {
+  const it = { vault: VAULT, name: fresh('s') };
+  await help.secrets.call('SecretService/SetSecret', { ...it, value: canary });
+  return it;
+};
+const deletedSecret = async () => {
+  const it = await secret();
+  await help.secrets.call('SecretService/DeleteSecret', it);
+  return it;
+};
+const certificate = async () => {
+  const it = { vault: VAULT, name: fresh('c') };
+  await help.certificates.call('CertificateService/CreateCertificate', { ...it, policy: policy() });
+  return it;
+};
+const pending = async () => {
+  const it = { vault: VAULT, name: fresh('p') };
+  const operation = await help.certificates.call('CertificateService/CreateCertificate',
+    { ...it, policy: policy('Unknown') });
+  assert.strictEqual(operation.status, 'inProgress');
+  return it;
+};
+const deletedCertificate = async () => {
+  const it = await certificate();
+  await help.certificates.call('CertificateService/DeleteCertificate', it);
+  return it;
+};
+const principal = async (kind = 'USER') =>
+  (await admin.call('AccessService/CreatePrincipal', { display_name: fresh('someone'), kind })).id;
+
+const web = { vault: VAULT, name: 'web' };
+const own = { vault: VAULT, name: 'own' };
+const word = { vault: VAULT, name: 'word' };
+const gone = { vault: VAULT, name: 'gone' };
+const inVault = { vault: VAULT };
+const hello = Buffer.from('hello');
+
+/* What to ask so that it works: an object, or what makes one each time. */
+const ASK = {
+  'ServerService/GetServerStatus': {},
+  'VaultService/CreateVault': () => ({ vault: fresh('new') }),
+  'VaultService/GetVault': inVault,
+  'VaultService/ListVaults': {},
+  'VaultService/UpdateVault': { ...inVault, tags: { items: [{ name: 'a', value: 'b' }] } },
+  'VaultService/DeleteVault': vault,
+  'VaultService/RecoverVault': deletedVault,
+  'VaultService/PurgeVault': deletedVault,
+  'VaultService/ListDeletedVaults': {},
+  'KeyService/CreateKey': () => ({ vault: VAULT, name: fresh('new'), kty: 'EC' }),
+  'KeyService/GetKey': own,
+  'KeyService/ListKeys': inVault,
+  'KeyService/ListKeyVersions': own,
+  'KeyService/UpdateKey': { ...own, tags: { items: [{ name: 'a', value: 'b' }] } },
+  'KeyService/Sign': { ...own, algorithm: 'ES256', message: hello },
+  'KeyService/Verify': { ...own, algorithm: 'ES256', message: hello, signature: Buffer.alloc(64) },
+  'KeyService/DeleteKey': key,
+  'KeyService/GetDeletedKey': gone,
+  'KeyService/ListDeletedKeys': inVault,
+  'KeyService/RecoverDeletedKey': deletedKey,
+  'KeyService/PurgeDeletedKey': deletedKey,
+  'SecretService/SetSecret': () => ({ vault: VAULT, name: fresh('new'), value: hello }),
+  'SecretService/GetSecret of its own': word,
+  'SecretService/GetSecret of a certificate': { vault: VAULT, name: 'edge' },
+  'SecretService/ListSecrets': inVault,
+  'SecretService/ListSecretVersions': word,
+  'SecretService/UpdateSecret': { ...word, content_type: 'text/plain' },
+  'SecretService/DeleteSecret': secret,
+  'SecretService/GetDeletedSecret': gone,
+  'SecretService/ListDeletedSecrets': inVault,
+  'SecretService/RecoverDeletedSecret': deletedSecret,
+  'SecretService/PurgeDeletedSecret': deletedSecret,
+  'CertificateService/CreateCertificate':
+    () => ({ vault: VAULT, name: fresh('new'), policy: policy() }),
+  'CertificateService/GetCertificateOperation': web,
+  'CertificateService/DeleteCertificateOperation': pending,
+  'CertificateService/CancelCertificateOperation': pending,
+  'CertificateService/GetCertificate': web,
+  'CertificateService/ListCertificates': inVault,
+  'CertificateService/ListCertificateVersions': web,
+  'CertificateService/GetCertificateChain': web,
+  'CertificateService/UpdateCertificate': { ...web, tags: { items: [{ name: 'a', value: 'b' }] } },
+  'CertificateService/GetCertificatePolicy': web,
+  'CertificateService/UpdateCertificatePolicy':
+    { ...web, policy: { x509_props: { validity_months: 2 } } },
+  'CertificateService/DeleteCertificate': certificate,
+  'CertificateService/GetDeletedCertificate': { vault: VAULT, name: 'past' },
+  'CertificateService/ListDeletedCertificates': inVault,
+  'CertificateService/RecoverDeletedCertificate': deletedCertificate,
+  'CertificateService/PurgeDeletedCertificate': deletedCertificate,
+  'AccessService/WhoAmI': {},
+  'AccessService/IssueRoleToken': (role) => ({ roles: [role], scope: '/' }),
+  'AccessService/ListRoles': {},
+  'AccessService/RevokeRoleToken': { jti: '0123456789abcdef0123456789abcdef' },
+  'AccessService/RevokePrincipalTokens': async () => ({ principal_id: await principal() }),
+  'AccessService/CreatePrincipal': () => ({ display_name: fresh('new'), kind: 'USER' }),
+  'AccessService/GetPrincipal': () => ({ principal_id: help.keys.id }),
+  'AccessService/ListPrincipals': {},
+  'AccessService/UpdatePrincipal':
+    async () => ({ principal_id: await principal(), display_name: 'other' }),
+  'AccessService/DeletePrincipal': async () => ({ principal_id: await principal() }),
+  'AccessService/AddCredential': async () => ({ principal_id: await principal('SERVICE'),
+    name_type: 'URI', value: `urn:matrix:${fresh('u')}` }),
+  'AccessService/AddManagementCertificate': async () => ({ principal_id: await principal(),
+    certificate: selfSigned('matrix').der }),
+  'AccessService/ListCredentials': () => ({ principal_id: help.keys.id }),
+  'AccessService/RemoveCredential': async () => ({
+    credential_id: (await server.principal(fresh('x'), [], { identity: selfSigned('x') }))
+      .credential.id }),
+  'AccessService/AssignRole':
+    async () => ({ principal_id: await principal(), role: 'READER', scope: '/vaults/shop' }),
+  'AccessService/ListAssignments': {},
+  'AccessService/RemoveAssignment': async () => {
+    const assignment = await admin.call('AccessService/AssignRole',
+      { principal_id: await principal(), role: 'READER', scope: '/' });
+    return { assignment_id: assignment.id };
+  },
+  'AuditService/SearchAudit': { from_ms: began - 1000, to_ms: began + 3600e3 },
+  'AuditService/ExportAudit': {},
+  'AuditService/GetAuditStatus': {},
+};
+
+const rows = Object.keys(MAY);
+const methodOf = (row) => row.split(' ')[0];
+const ask = async (row, role) => (typeof ASK[row] === 'function' ? ASK[row](role) : ASK[row]);
+
+/* The bytes themselves, in hexadecimal, and in base64 at each of the three alignments. */
+function addNeedles(name, bytes) {
+  const hex = bytes.toString('hex');
+  needles.push([name, bytes], [name, Buffer.from(hex)], [name, Buffer.from(hex.toUpperCase())]);
+  for (let shift = 0; shift < 3; shift++) {
+    const text = Buffer.concat([Buffer.alloc(shift), bytes]).toString('base64')
+      .replace(/=+$/, '').slice(Math.ceil((shift * 8) / 6), -1);
+    needles.push([name, Buffer.from(text)]);
+    needles.push([name, Buffer.from(text.replaceAll('+', '-').replaceAll('/', '_'))]);
+  }
+}
+
+function searchAnswers(caller, what) {
+  for (const answer of caller.answers) {
+    /* PEM breaks its lines. */
+    const oneLine = Buffer.from(answer.toString('latin1').replace(/\r?\n/g, ''), 'latin1');
+    for (const [name, bytes] of needles) {
+      assert(!answer.includes(bytes) && !oneLine.includes(bytes), `${what} gives ${name}`);
+    }
+  }
+}
+
+async function check(row, role, actor) {
+  const what = `${role}: ${row}`;
+  const method = methodOf(row);
+  const request = await ask(row, role);
+  const caller = actor.again();
+  caller.bearer = actor.bearer;
+  try {
+    if (MAY[row].includes(role)) {
+      await caller.call(method, request);
+      if (method !== 'SecretService/GetSecret') searchAnswers(caller, what);
+    } else {
+      const error = await caller.refused(method, request);
+      assert.deepStrictEqual([error.code, error.reason],
+        ['PERMISSION_DENIED', 'PERMISSION_MISSING'], `${what}: ${error.message}`);
+      searchAnswers(caller, what);
+    }
+  } catch (error) {
+    error.message = `${what}: ${error.message}`;
+    throw error;
+  } finally {
+    caller.close();
+  }
+}
+
+async function actorFor(role) {
+  const actor = await server.officer(`actor-${role.toLowerCase()}`, [role], '/');
+  actors.set(role, actor);
+  return actor;
+}
+
+before(async () => {
+  server = await Keyvault.start({ clientCa: true });
+  admin = await server.administrator();
+  help.operator = await server.officer('helper-operator', ['VAULT_OPERATOR'], '/');
+  help.keys = await server.officer('helper-keys', ['CRYPTO_OFFICER'], '/');
+  help.secrets = await server.officer('helper-secrets', ['SECRETS_OFFICER'], '/');
+  help.certificates = await server.officer('helper-certificates', ['CERTIFICATE_OFFICER'], '/');
+  help.user = await server.officer('helper-user', ['CERTIFICATE_USER', 'SECRETS_USER'], '/');
+  await help.operator.call('VaultService/CreateVault', { vault: VAULT });
+  await help.operator.call('VaultService/CreateVault', { vault: 'other' });
+  await help.keys.call('KeyService/CreateKey', { ...own, kty: 'EC' });
+  await help.keys.call('KeyService/CreateKey', { ...gone, kty: 'EC' });
+  await help.keys.call('KeyService/DeleteKey', gone);
+  await help.secrets.call('SecretService/SetSecret', { ...word, value: canary });
+  await help.secrets.call('SecretService/SetSecret', { ...gone, value: canary });
+  await help.secrets.call('SecretService/DeleteSecret', gone);
+  for (const name of ['web', 'edge', 'past']) {
+    await help.certificates.call('CertificateService/CreateCertificate',
+      { vault: VAULT, name, policy: policy('Self', name !== 'web') });
+  }
+
+  const pem = await help.user.call('SecretService/GetSecret',
+    { vault: VAULT, name: 'edge', format: 'PEM' });
+  const { d } = createPrivateKey(pem.value).export({ format: 'jwk' });
+  addNeedles('the private key of edge', Buffer.from(d, 'base64url'));
+  const past = await help.user.call('SecretService/GetSecret',
+    { vault: VAULT, name: 'past', format: 'PEM' });
+  addNeedles('the private key of past', Buffer.from(
+    createPrivateKey(past.value).export({ format: 'jwk' }).d, 'base64url'));
+  addNeedles('the secret', canary);
+  /* The search finds what it should: in the two answers that may hold them. */
+  help.user.answers = [pem.value];
+  assert.throws(() => searchAnswers(help.user, 'x'), /private key of edge/);
+  await help.user.call('SecretService/GetSecret', word);
+  assert.throws(() => searchAnswers(help.user, 'x'), /the secret/);
+  await help.certificates.call('CertificateService/DeleteCertificate',
+    { vault: VAULT, name: 'past' });
+});
+
+after(async () => {
+  await server?.stop();
+});
+
+test('the table has a row for every method', () => {
+  assert.strictEqual(methods.size, 67);
+  assert.deepStrictEqual([...new Set(rows.map(methodOf))].sort(), [...methods.keys()].sort());
+  assert.deepStrictEqual(Object.keys(ASK).sort(), [...rows].sort());
+});
+
+for (const role of ROLES.filter((it) => it !== 'ADMINISTRATOR')) {
+  test(`${role} against every method`, async () => {
+    const actor = await actorFor(role);
+    for (const row of rows) await check(row, role, actor);
+  });
+}
+
+test('strict separation knows no ADMINISTRATOR; without it, they may all on the data plane',
+  async () => {
+    const refused = await admin.refused('AccessService/AssignRole',
+      { principal_id: help.keys.id, role: 'ADMINISTRATOR', scope: '/' });
+    assert(['PERMISSION_DENIED', 'FAILED_PRECONDITION', 'INVALID_ARGUMENT']
+      .includes(refused.code), refused.message);
+    server.configure({ 'access.separation_of_duty': 'off' });
+    await server.restart();
+    const actor = await actorFor('ADMINISTRATOR');
+    for (const row of rows) await check(row, 'ADMINISTRATOR', actor);
+
+    server.configure({ 'access.separation_of_duty': 'strict' });
+    await server.restart();
+    const error = await actor.refused('KeyService/GetKey', own);
+    assert(['PERMISSION_DENIED', 'UNAUTHENTICATED'].includes(error.code), error.message);
+    const again = await actor.refused('AccessService/IssueRoleToken',
+      { roles: ['ADMINISTRATOR'], scope: '/' });
+    assert.strictEqual(again.code, 'PERMISSION_DENIED');
+  });
+
+test('without a role token only three methods answer a known certificate', async () => {
+  const reader = actors.get('READER').again();
+  for (const row of rows) {
+    const method = methodOf(row);
+    const request = await ask(row, 'READER');
+    if (KNOWN.includes(method)) {
+      await reader.call(method, request, { bearer: null });
+      continue;
+    }
+    const error = await reader.refused(method, request, { bearer: null });
+    assert.strictEqual(error.code, 'UNAUTHENTICATED', `${row}: ${error.message}`);
+    searchAnswers(reader, row);
+  }
+});
+
+for (const [name, make] of [['without a certificate', () => server.stranger()],
+  ['with a certificate nobody registered', () => server.unknown()],
+  ['with the name of a service, signed by nobody we know', () => {
+    const caller = server.unknown();
+    caller.identity = selfSigned('service');
+    return caller;
+  }]]) {
+  test(`${name} nothing but health answers, stolen role token or not`, async () => {
+    const caller = make();
+    assert.strictEqual(await caller.health(), 'SERVING');
+    for (const bearer of [null, actors.get('AUDITOR').bearer]) {
+      for (const row of rows) {
+        const error = await caller.refused(methodOf(row), await ask(row, 'READER'), { bearer });
+        assert.strictEqual(error.code, 'UNAUTHENTICATED', `${row}: ${error.message}`);
+        searchAnswers(caller, row);
+      }
+    }
+  });
+}
+
+test('a role in one vault is worth nothing in another, nor on the server', async () => {
+  for (const role of ROLES.filter((it) => it !== 'ADMINISTRATOR' && it !== 'ACCESS_ADMINISTRATOR')) {
+    const actor = await server.officer(`other-${role.toLowerCase()}`, [role], '/vaults/other',
+      { identity: selfSigned(role) });
+    for (const row of rows) {
+      if (KNOWN.includes(methodOf(row)) || !MAY[row].includes(role)) continue;
+      if (!JSON.stringify(methods.get(methodOf(row)).requestType.type.field
+        .map(({ name }) => name)).includes('"vault"')) continue;
+      const error = await actor.refused(methodOf(row), await ask(row, role));
+      assert.strictEqual(error.code, 'PERMISSION_DENIED', `${role} ${row}: ${error.message}`);
+      searchAnswers(actor, row);
+    }
+    actor.close();
+  }
+});
+
+test('an object that is not there is told only to those who may know', async () => {
+  const nobody = await server.officer('nobody', ['READER'], '/vaults/other');
+  const told = [];
+  for (const name of ['word', 'nope']) {
+    const error = await nobody.refused('SecretService/ListSecretVersions', { vault: VAULT, name });
+    assert.deepStrictEqual([error.code, error.reason], ['PERMISSION_DENIED', 'PERMISSION_MISSING']);
+    told.push(error.text.replace(name, '?'));
+  }
+  assert.strictEqual(told[0], told[1]);
+});
+
+test('neither the log nor the audit export holds a private byte', async () => {
+  const auditor = actors.get('AUDITOR');
+  await auditor.call('AuditService/ExportAudit', {});
+  searchAnswers(auditor, 'export');
+  auditor.answers = [Buffer.from(server.log)];
+  searchAnswers(auditor, 'log');
+  assert(encode('AuditService/ExportAudit', {}).length === 0);
+});
