@@ -102,20 +102,31 @@ static bool is_empty(kv_front *front)
     return true;
 }
 
-bool kv_front_drain(kv_front *front)
+static bool wait_until_empty(kv_front *front)
 {
     const struct timespec pause = { .tv_nsec = DRAIN_POLL_MS * 1000000L };
     kv_deadline deadline = kv_deadline_in_ms(front->config.drain_ms);
 
-    if (!atomic_exchange(&front->draining, true))
-        for (unsigned i = 0; i < front->config.loops; i++)
-            kv_loop_drain(&front->loops[i]);
     while (!is_empty(front)) {
         if (kv_deadline_passed(deadline))
             return false;
         (void)nanosleep(&pause, NULL);
     }
     return true;
+}
+
+bool kv_front_drain(kv_front *front)
+{
+    if (atomic_exchange(&front->draining, true))
+        return is_empty(front);
+    for (unsigned i = 0; i < front->config.loops; i++)
+        kv_loop_drain(&front->loops[i]);
+    if (wait_until_empty(front))
+        return true;
+    /* A worker that waits for a slow reader would hold the lanes up: it hears that nobody reads. */
+    for (unsigned i = 0; i < front->config.loops; i++)
+        kv_loop_cut(&front->loops[i]);
+    return false;
 }
 
 void kv_front_stop(kv_front *front)

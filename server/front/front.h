@@ -56,8 +56,8 @@ kv_status kv_front_start(const kv_front_config *config, kv_services *services, k
 void kv_front_set_serving(kv_front *front, bool serving);
 
 /* Stops listening, says NOT_SERVING and GOAWAY, and waits until every call has been answered and
- * sent, or drain_ms have passed. True when everything was. What is still with workers is answered
- * when it comes home before kv_front_stop(). */
+ * sent, or drain_ms have passed. True when everything was; otherwise the connections are closed, as
+ * if each caller had left. */
 bool kv_front_drain(kv_front *front);
 
 /* Closes every connection, joins the loops, frees everything. Nothing may post home any more. */

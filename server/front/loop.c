@@ -123,7 +123,7 @@ static void deliver_serving(kv_mail *mail, void *owner)
             kv_door_tell_serving(conn);
 }
 
-static void deliver_stop(kv_mail *mail, void *owner)
+static void deliver_cut(kv_mail *mail, void *owner)
 {
     kv_loop *loop = owner;
     kv_conn *conn, *next;
@@ -132,6 +132,13 @@ static void deliver_stop(kv_mail *mail, void *owner)
     loop->draining = true;
     DL_FOREACH_SAFE (loop->conns, conn, next)
         kv_conn_close(conn);
+}
+
+static void deliver_stop(kv_mail *mail, void *owner)
+{
+    kv_loop *loop = owner;
+
+    deliver_cut(mail, owner);
     (void)event_base_loopbreak(loop->base);
 }
 
@@ -176,6 +183,7 @@ kv_status kv_loop_open(kv_loop *loop, kv_front *front, unsigned index, kv_error 
     loop->front = front;
     loop->index = index;
     loop->drain_order.deliver = deliver_drain;
+    loop->cut_order.deliver = deliver_cut;
     loop->stop_order.deliver = deliver_stop;
     KV_TRY(kv_mailbox_new(&loop->box, err));
     loop->base = make_base();
@@ -229,6 +237,11 @@ void kv_loop_close(kv_loop *loop)
 void kv_loop_drain(kv_loop *loop)
 {
     kv_mailbox_post(loop->box, &loop->drain_order);
+}
+
+void kv_loop_cut(kv_loop *loop)
+{
+    kv_mailbox_post(loop->box, &loop->cut_order);
 }
 
 void kv_loop_tell_serving(kv_loop *loop)

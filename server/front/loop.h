@@ -34,6 +34,7 @@ struct kv_loop {
     struct event *tick_event;
     struct event *goaway_event; /* the second GOAWAY of a drain */
     kv_mail drain_order;
+    kv_mail cut_order;
     kv_mail stop_order;
     bool draining;
 
@@ -70,6 +71,8 @@ void kv_loop_close(kv_loop *loop);
 
 /* From any thread. */
 void kv_loop_drain(kv_loop *loop);
+/* The drain's time is over: closes the connections. The loop goes on, for calls that come home. */
+void kv_loop_cut(kv_loop *loop);
 void kv_loop_tell_serving(kv_loop *loop);
 /* Takes the descriptor. `host` without the port, `address` with it. */
 void kv_loop_give_socket(kv_loop *loop, int fd, const char *host, const char *address);

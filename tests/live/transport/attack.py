@@ -5,6 +5,7 @@ honest call must be answered afterwards.
 Usage: attack.py <transport_server>    Standard library only; loopback only.
 """
 import os
+import resource
 import select
 import socket
 import ssl
@@ -61,8 +62,11 @@ class Server:
         environment["ASAN_OPTIONS"] = "quarantine_size_mb=8:thread_local_quarantine_size_kb=64"
         for name, value in settings.items():
             environment["KV_TEST_" + name.upper()] = str(value)
-        self.process = subprocess.Popen([sys.argv[1]], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, env=environment, text=True)
+        files = settings.get("files", 1024)
+        self.process = subprocess.Popen(
+            [sys.argv[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment,
+            text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files)))
         port, self.folder = self.process.stdout.readline().split()
         self.port = int(port)
 
@@ -467,6 +471,33 @@ def too_many_connections(server):
     return 16
 
 
+def no_descriptors_left(server):
+    """More connections than descriptors: the rest is closed at once, the listener does not spin."""
+    sockets = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(80)]
+    time.sleep(0.5)
+    with open(f"/proc/{server.process.pid}/stat") as stat:
+        before = sum(map(int, stat.read().split()[13:15]))
+    time.sleep(1)
+    with open(f"/proc/{server.process.pid}/stat") as stat:
+        ticks = sum(map(int, stat.read().split()[13:15])) - before
+    assert ticks < 30, f"the server used {ticks} ticks of a second while it had nothing to do"
+    closed = 0
+    for one in sockets:
+        one.settimeout(0.01)
+        try:
+            closed += one.recv(1) == b""
+        except TimeoutError:
+            pass
+        except OSError:
+            closed += 1
+    assert 20 < closed < 80, closed
+    for one in sockets:
+        one.close()
+    time.sleep(0.3)
+    honest(server)
+    return closed
+
+
 GROUPS = [
     ({}, [rapid_reset, reset_after_request, made_to_reset, window_overflow, data_after_end,
           continuation, empty_continuation, ping, ping_unread, settings, many_settings, empty_data,
@@ -476,6 +507,7 @@ GROUPS = [
     ({"handshake_ms": 1000, "deadline_ms": 1000, "idle_ms": 1500},
      [slow_handshake, slow_body, idle]),
     ({"per_address": 16}, [too_many_connections]),
+    ({"files": 48}, [no_descriptors_left]),
 ]
 
 

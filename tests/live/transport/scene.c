@@ -52,6 +52,15 @@ int scene_set_up(void **state)
     return set_up_with(state, &config, &lanes);
 }
 
+int scene_set_up_hasty(void **state)
+{
+    kv_front_config config = kv_test_front_config();
+    kv_lanes_config lanes = kv_test_lanes_config();
+
+    config.drain_ms = 200;
+    return set_up_with(state, &config, &lanes);
+}
+
 int scene_set_up_narrow(void **state)
 {
     kv_front_config config = kv_test_front_config();

@@ -26,6 +26,8 @@ void scene_nap_ms(long ms);
 int scene_set_up(void **state);
 /* The same with one slow worker and a short queue. */
 int scene_set_up_narrow(void **state);
+/* The same with 200 ms for a drain. */
+int scene_set_up_hasty(void **state);
 /* Fails when the server could not drain. */
 int scene_tear_down(void **state);
 

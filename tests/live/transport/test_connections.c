@@ -203,6 +203,44 @@ static void a_dead_connection_completes_its_calls(void **state)
     it->channel = usual;
 }
 
+static void a_drain_has_its_time(void **state)
+{
+    scene *it = *state;
+    tally all = { 0 };
+
+    scene_start(it, SERVICE "Sleep", scene_sleep_request(it, 1500), 3, &all);
+    scene_nap_ms(100);
+    assert_false(kv_front_drain(it->server.front));
+    scene_wait_for(&all.done, 3); /* before their workers are back */
+    assert_int_equal(atomic_load(&all.unavailable), 3);
+    assert_int_equal(atomic_load(&it->server.posted), 0);
+    (void)kv_test_server_stop(&it->server);
+    it->server.front = NULL;
+    assert_int_equal(atomic_load(&it->server.late), 3);
+}
+
+static void a_slow_reader_does_not_hold_a_shutdown_up(void **state)
+{
+    scene *it = *state;
+    kv_channel_request request =
+        scene_request_of(SERVICE "Stream", scene_stream_request(it, 100000, 0, 16 * 1024), LONG_MS);
+    int64_t before = kv_monotonic_us();
+    kv_channel_stream *stream;
+    kv_slice message;
+    kv_error err;
+    bool more;
+
+    assert_kv_ok(kv_channel_stream_open(it->channel, &request, &stream, &err));
+    assert_kv_ok(kv_channel_stream_next(stream, &message, &more, &err));
+    assert_false(kv_test_server_stop(&it->server));
+    it->server.front = NULL;
+    assert_true(kv_monotonic_us() - before < 5000000);
+    while ((kv_channel_stream_next(stream, &message, &more, &err)) == KV_OK)
+        assert_true(more);
+    assert_int_equal(err.status, KV_UNAVAILABLE);
+    kv_channel_stream_close(stream);
+}
+
 static void a_freed_channel_completes_its_calls(void **state)
 {
     scene *it = *state;
@@ -226,6 +264,8 @@ static void an_absent_server_is_told(void **state)
 
 #define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_set_up, scene_tear_down)
 
+#define HASTY(name) cmocka_unit_test_setup_teardown(name, scene_set_up_hasty, scene_tear_down)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +277,8 @@ int main(void)
         SCENE(calls_in_flight_survive_a_drain),
         SCENE(a_drain_under_load_loses_no_call),
         SCENE(a_dead_connection_completes_its_calls),
+        HASTY(a_drain_has_its_time),
+        HASTY(a_slow_reader_does_not_hold_a_shutdown_up),
         SCENE(a_freed_channel_completes_its_calls),
         SCENE(an_absent_server_is_told),
     };
