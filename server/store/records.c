@@ -300,7 +300,7 @@ static kv_status sweep_table(kv_records *records, const kv_table *table, kv_erro
     return KV_OK;
 }
 
-static kv_status compare_set(kv_records *records, kv_error *err)
+kv_status kv_records_compare(kv_records *records, kv_error *err)
 {
     kv_store *store = records->config.store;
     uint8_t counted[KV_STORE_DIGEST_BYTES];
@@ -326,5 +326,5 @@ kv_status kv_records_sweep(kv_records *records, const kv_table *const *tables, k
          table++)
         if ((*table)->sealed)
             KV_TRY(sweep_table(records, *table, err));
-    return tables ? KV_OK : compare_set(records, err);
+    return tables ? KV_OK : kv_records_compare(records, err);
 }

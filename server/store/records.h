@@ -85,4 +85,9 @@ kv_status kv_records_watch(kv_records *records, kv_records_watcher *watcher, voi
 kv_status kv_records_sweep(kv_records *records, const kv_table *const *tables,
                            kv_error *err) KV_MUST_USE;
 
+/* Only the multiset: is the set of rows, with their generations, the one that the store's state
+ * says? A row that was taken away, or an older one put back with its good seal, is seen by this and
+ * nothing else. Microseconds a row; no token. KV_INTERNAL with KV_REASON_INTEGRITY. */
+kv_status kv_records_compare(kv_records *records, kv_error *err) KV_MUST_USE;
+
 kv_store *kv_records_store(kv_records *records);
