@@ -1,9 +1,9 @@
 /* access.h - changing who is who and who may what, and handing out role tokens.
  *
- * Every function asks kv_auth_permit() itself, right before it commits, and reads what it decides
- * on with its seals checked. Changes of one principal are serialised by its sealed row: every
- * change of its grants or credentials writes that row again, and on KV_CONFLICT the decision is
- * made anew, at most five times.
+ * Every function but kv_access_forget_vault() asks kv_auth_permit() itself, right before it
+ * commits, and reads what it decides on with its seals checked. Changes of one principal are
+ * serialised by its sealed row: every change of its grants or credentials writes that row again,
+ * and on KV_CONFLICT the decision is made anew, at most five times.
  *
  * Epochs: disabling a principal and kv_access_revoke_all() end its role tokens. Removing an
  * assignment or a credential does not need to: both are looked up at every use.
@@ -78,6 +78,15 @@ kv_status kv_access_list_assignments(const kv_access_work *work, kv_slice princi
  * administrator's. */
 kv_status kv_access_remove_assignment(const kv_access_work *work, kv_slice id,
                                       kv_error *err) KV_MUST_USE;
+
+/* --- a vault that goes --- */
+
+/* One step of removing the role assignments and management certificates of a vault (name in lower
+ * case) and of what lies under it: one change of one principal. Call it while `*more`, which is
+ * false once nothing was left. Asks for no permission, since who may purge the vault may this:
+ * never for a vault that is not being purged. Nobody loses their last administrator by it. */
+kv_status kv_access_forget_vault(const kv_access_work *work, kv_slice vault, bool *more,
+                                 kv_error *err) KV_MUST_USE;
 
 /* --- role tokens --- */
 

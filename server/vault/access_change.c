@@ -8,22 +8,31 @@
 typedef struct committer {
     kv_vault *vault;
     kv_work *work;
+    const char *step; /* NULL: the change is the outcome of the call */
 } committer;
 
 static kv_status commit(void *context, kv_change *change, kv_error *err)
 {
     const committer *at = context;
 
+    if (at->step)
+        return kv_commit_step(at->vault, at->work, at->step, change, err);
     return kv_commit_change(at->vault, at->work, change, err);
 }
 
 kv_status kv_access_work_of(kv_vault *vault, kv_work *work, kv_access_work *out, kv_error *err)
 {
+    return kv_access_step_of(vault, work, NULL, out, err);
+}
+
+kv_status kv_access_step_of(kv_vault *vault, kv_work *work, const char *operation,
+                            kv_access_work *out, kv_error *err)
+{
     committer *at = kv_arena_alloc(work->arena, sizeof(*at));
 
     if (!at)
         return kv_arena_full(err);
-    *at = (committer){ .vault = vault, .work = work };
+    *at = (committer){ .vault = vault, .work = work, .step = operation };
     *out = (kv_access_work){ .auth = vault->config.auth,
                              .caller = work->caller,
                              .now_ms = work->now_ms,

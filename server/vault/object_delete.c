@@ -103,51 +103,42 @@ kv_status kv_recover_object(kv_vault *vault, kv_work *work, const kv_target *tar
 
 /* --- purge --- */
 
-static kv_status destroy_key_versions(kv_vault *vault, kv_work *work, kv_slice object_uid,
-                                      kv_error *err)
+/* Removes one step's rows of `table` whose first column is `object_uid`, with their keys when
+ * they have some. `step` has an arena of its own. */
+static kv_status remove_some(kv_vault *vault, kv_work *step, const kv_table *table,
+                             kv_slice object_uid, bool *more, kv_error *err)
 {
-    kv_key_version_row from = { .object_uid = object_uid };
-    kv_scan scan = {
-        .table = &kv_table_key_versions, .prefix = 1, .from = &from, .limit = VERSIONS_PER_STEP
-    };
-    kv_rows rows;
-
-    do {
-        kv_change change = { 0 };
-        kv_key_version_row *versions;
-
-        KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
-        versions = rows.rows;
-        for (unsigned i = 0; i < rows.count; i++) {
-            KV_TRY(kv_destroy_key(vault, work, versions[i].key_id, err));
-            KV_TRY(kv_change_delete(&change, &kv_table_key_versions, &versions[i], err));
-        }
-        if (rows.count)
-            KV_TRY(kv_commit_step(vault, work, "KeyPurgeVersions", &change, err));
-    } while (rows.count);
-    return KV_OK;
-}
-
-/* Rows of `table` whose first column is `object_uid`. */
-static kv_status remove_rows(kv_vault *vault, kv_work *work, const kv_table *table,
-                             kv_slice object_uid, kv_error *err)
-{
-    char *from = kv_arena_alloc(work->arena, table->row_size);
+    char *from = kv_arena_alloc(step->arena, table->row_size);
     kv_scan scan = { .table = table, .prefix = 1, .from = from, .limit = VERSIONS_PER_STEP };
+    kv_change change = { 0 };
     kv_rows rows;
 
     if (!from)
         return kv_arena_full(err);
     memcpy(from + table->columns[0].offset, &object_uid, sizeof(object_uid));
-    do {
-        kv_change change = { 0 };
+    KV_TRY(kv_records_scan(vault->config.records, &scan, step->arena, &rows, err));
+    for (unsigned i = 0; i < rows.count; i++) {
+        char *row = (char *)rows.rows + i * table->row_size;
 
-        KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
-        for (unsigned i = 0; i < rows.count; i++)
-            KV_TRY(kv_change_delete(&change, table, (char *)rows.rows + i * table->row_size, err));
-        if (rows.count)
-            KV_TRY(kv_commit_step(vault, work, "ObjectPurgeRows", &change, err));
-    } while (rows.count);
+        if (table == &kv_table_key_versions)
+            KV_TRY(kv_destroy_key(vault, step, ((kv_key_version_row *)(void *)row)->key_id, err));
+        KV_TRY(kv_change_delete(&change, table, row, err));
+    }
+    *more = rows.count > 0;
+    return *more ? kv_commit_step(vault, step, "ObjectPurgeRows", &change, err) : KV_OK;
+}
+
+static kv_status remove_rows(kv_vault *vault, kv_work *work, const kv_table *table,
+                             kv_slice object_uid, kv_error *err)
+{
+    bool more = true;
+
+    while (more) {
+        KV_AUTO(kv_arena) arena = KV_ARENA(KV_STEP_ARENA_BYTES);
+        kv_work step = kv_step_of(work, &arena);
+
+        KV_TRY(remove_some(vault, &step, table, object_uid, &more, err));
+    }
     return KV_OK;
 }
 
@@ -167,7 +158,7 @@ static kv_status purge_versions(kv_vault *vault, kv_work *work, const kv_object_
 {
     switch ((kv_collection)object->collection) {
     case KV_COLLECTION_KEYS:
-        return destroy_key_versions(vault, work, object->uid, err);
+        return remove_rows(vault, work, &kv_table_key_versions, object->uid, err);
     case KV_COLLECTION_SECRETS:
         return remove_rows(vault, work, &kv_table_secret_versions, object->uid, err);
     case KV_COLLECTION_CERTIFICATES:

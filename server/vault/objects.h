@@ -6,6 +6,17 @@
 #include "server/vault/messages_common.h"
 #include "server/vault/vault_impl.h"
 
+/* The same work with other memory: an operation of any number of steps gives each an arena of its
+ * own. What a step leaves in work->entry must not live there. */
+enum { KV_STEP_ARENA_BYTES = 8 << 20 };
+static inline kv_work kv_step_of(const kv_work *work, kv_arena *arena)
+{
+    kv_work step = *work;
+
+    step.arena = arena;
+    return step;
+}
+
 /* Fills one line of a list from an object and its version. */
 typedef kv_status kv_item_fill(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
                                const kv_object_row *object, kv_slice version, kv_object_item *out,

@@ -9,7 +9,8 @@
 #include "server/vault/objects.h"
 #include "server/vault/vault_rules.h"
 
-enum { ROWS_PER_STEP = 50, ARENA_BYTES = 8 << 20 };
+/* A purge is to be finished, however long it takes. */
+enum { ROWS_PER_STEP = 50, ARENA_BYTES = 8 << 20, STEP_MS = 24 * 60 * 60 * 1000 };
 
 /* One step's memory and identity: reconciliation is the server's own work. */
 typedef struct step {
@@ -26,7 +27,7 @@ static kv_status begin(kv_vault *vault, step *at, kv_error *err)
     at->entry.operation = "ServerReconcile";
     at->entry.principal_name = KV_SLICE("keyvaultd");
     at->work = (kv_work){ .arena = &at->arena,
-                          .deadline = kv_deadline_in_ms(60000),
+                          .deadline = kv_deadline_in_ms(STEP_MS),
                           .now_ms = at->entry.time_ms,
                           .caller = &at->caller,
                           .entry = &at->entry };

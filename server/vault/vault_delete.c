@@ -1,9 +1,11 @@
 /* vault_delete.c - vaults are deleted, recovered and purged.
  *
  * A purge destroys the keys that encrypt the vault's secrets, so even a copy of the database gives
- * nothing away afterwards.
+ * nothing away afterwards; and it takes away what was granted in the vault, so a new one of the
+ * same name begins with nobody. Each step has an arena of its own: a vault of any size can go.
  */
 #include "server/base/text.h"
+#include "server/vault/access_work.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
 #include "server/vault/vault_rules.h"
@@ -54,25 +56,64 @@ kv_status kv_vault_recover(kv_vault *vault, kv_work *work, const kv_vault_recove
     return kv_vault_bundle_of(work, &row, out, err);
 }
 
-/* Certificates first: they take their key and secret with them. */
-static kv_status purge_collection(kv_vault *vault, kv_work *work, kv_slice vault_uid,
-                                  kv_collection collection, kv_error *err)
+/* A call that has no time left stops here; the mark stays, and the server goes on by itself. */
+static kv_status in_time(const kv_work *work, kv_error *err)
+{
+    if (kv_deadline_passed(work->deadline))
+        return kv_fail(err, KV_TIMEOUT,
+                       "the vault is being purged; that takes longer and goes on by itself");
+    return KV_OK;
+}
+
+/* `step` has an arena of its own. */
+static kv_status purge_some(kv_vault *vault, kv_work *step, kv_slice vault_uid,
+                            kv_collection collection, bool *more, kv_error *err)
 {
     kv_object_row from = { .vault_uid = vault_uid, .collection = collection };
     kv_scan scan = {
         .table = &kv_table_objects, .prefix = 2, .from = &from, .limit = OBJECTS_PER_STEP
     };
+    kv_object_row *objects;
     kv_rows rows;
 
-    do {
-        kv_object_row *objects;
-
-        KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
-        objects = rows.rows;
-        for (unsigned i = 0; i < rows.count; i++)
-            KV_TRY(kv_finish_purge(vault, work, &objects[i], err));
-    } while (rows.count);
+    KV_TRY(kv_records_scan(vault->config.records, &scan, step->arena, &rows, err));
+    objects = rows.rows;
+    for (unsigned i = 0; i < rows.count; i++) {
+        KV_TRY(in_time(step, err));
+        KV_TRY(kv_finish_purge(vault, step, &objects[i], err));
+    }
+    *more = rows.count > 0;
     return KV_OK;
+}
+
+static kv_status purge_collection(kv_vault *vault, kv_work *work, kv_slice vault_uid,
+                                  kv_collection collection, kv_error *err)
+{
+    bool more = true;
+
+    while (more) {
+        KV_AUTO(kv_arena) arena = KV_ARENA(KV_STEP_ARENA_BYTES);
+        kv_work step = kv_step_of(work, &arena);
+
+        KV_TRY(purge_some(vault, &step, vault_uid, collection, &more, err));
+    }
+    return KV_OK;
+}
+
+static kv_status forget_uses(kv_vault *vault, kv_work *step, kv_slice key_id, kv_error *err)
+{
+    kv_key_use_row use = { .key_id = key_id };
+    kv_change change = { 0 };
+    kv_status status =
+        kv_records_get(vault->config.records, &kv_table_key_uses, &use, step->arena, err);
+
+    if (status == KV_NOT_FOUND) {
+        *err = (kv_error){ 0 };
+        return KV_OK;
+    }
+    KV_TRY(status);
+    KV_TRY(kv_change_delete(&change, &kv_table_key_uses, &use, err));
+    return kv_commit_step(vault, step, "SecretKeyForget", &change, err);
 }
 
 /* All keys that belong to the vault itself: older ones still opened older secrets. */
@@ -80,36 +121,46 @@ static kv_status destroy_vault_keys(kv_vault *vault, kv_work *work, kv_slice vau
                                     kv_error *err)
 {
     kv_token_object_row from = { .owner_uid = vault_uid };
-    kv_scan scan = { .table = &kv_table_token_objects,
-                     .index = 2,
-                     .prefix = 1,
-                     .from = &from,
-                     .limit = OBJECTS_PER_STEP };
-    kv_rows rows;
+    kv_scan scan = {
+        .table = &kv_table_token_objects, .index = 2, .prefix = 1, .from = &from, .limit = 1
+    };
+    bool more = true;
 
-    do {
-        kv_token_object_row *keys;
+    while (more) {
+        KV_AUTO(kv_arena) arena = KV_ARENA(KV_STEP_ARENA_BYTES);
+        kv_work step = kv_step_of(work, &arena);
+        kv_rows rows;
 
-        KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
-        keys = rows.rows;
-        for (unsigned i = 0; i < rows.count; i++) {
-            kv_key_use_row use = { .key_id = keys[i].key_id };
-            kv_change change = { 0 };
-            kv_status status =
-                kv_records_get(vault->config.records, &kv_table_key_uses, &use, work->arena, err);
+        KV_TRY(kv_records_scan(vault->config.records, &scan, &arena, &rows, err));
+        more = rows.count > 0;
+        if (more) {
+            const kv_token_object_row *key = rows.rows;
 
-            if (status == KV_OK) {
-                KV_TRY(kv_change_delete(&change, &kv_table_key_uses, &use, err));
-                KV_TRY(kv_commit_step(vault, work, "SecretKeyForget", &change, err));
-            } else if (status != KV_NOT_FOUND) {
-                return status;
-            }
-            KV_TRY(kv_destroy_key(vault, work, keys[i].key_id, err));
+            KV_TRY(forget_uses(vault, &step, key->key_id, err));
+            KV_TRY(kv_destroy_key(vault, &step, key->key_id, err));
         }
-    } while (rows.count);
+    }
     return KV_OK;
 }
 
+static kv_status forget_grants(kv_vault *vault, kv_work *work, kv_slice name, kv_error *err)
+{
+    bool more = true;
+
+    while (more) {
+        KV_AUTO(kv_arena) arena = KV_ARENA(KV_STEP_ARENA_BYTES);
+        kv_work step = kv_step_of(work, &arena);
+        kv_access_work access;
+
+        KV_TRY(in_time(work, err));
+        KV_TRY(kv_access_step_of(vault, &step, "VaultPurgeGrants", &access, err));
+        KV_TRY(kv_access_forget_vault(&access, name, &more, err));
+    }
+    return KV_OK;
+}
+
+/* The row goes last: until then nobody can make a vault of this name, and the grants that are taken
+ * away are those of the old one. */
 kv_status kv_finish_vault_purge(kv_vault *vault, kv_work *work, kv_vault_row *row, kv_error *err)
 {
     kv_change change = { 0 };
@@ -118,6 +169,7 @@ kv_status kv_finish_vault_purge(kv_vault *vault, kv_work *work, kv_vault_row *ro
     KV_TRY(purge_collection(vault, work, row->uid, KV_COLLECTION_KEYS, err));
     KV_TRY(purge_collection(vault, work, row->uid, KV_COLLECTION_SECRETS, err));
     KV_TRY(destroy_vault_keys(vault, work, row->uid, err));
+    KV_TRY(forget_grants(vault, work, row->name, err));
     KV_TRY(kv_change_delete(&change, &kv_table_vaults, row, err));
     return kv_commit_step(vault, work, "VaultPurged", &change, err);
 }
