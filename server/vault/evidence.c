@@ -5,7 +5,7 @@
 #include "server/base/text.h"
 #include "server/vault/vault_impl.h"
 
-enum { EXPORT_CHUNK = 256 * 1024, SEARCH_DEFAULT = 1000, SEARCH_MOST = 1000000, LATE_FACTOR = 3 };
+enum { EXPORT_CHUNK = 256 * 1024, SEARCH_DEFAULT = 1000, SEARCH_MOST = 1000000 };
 
 typedef struct search {
     const kv_stream *stream;
@@ -162,9 +162,7 @@ kv_status kv_server_status_get(kv_vault *vault, kv_work *work, const kv_server_s
                                                                  : KV_SLICE("up"),
         .audit_head_sequence = audit.records,
         .last_checkpoint = audit.checkpoint_ms,
-        .checkpoint_late =
-            vault->config.checkpoint_ms && audit.records > audit.checkpoint_records &&
-            work->now_ms - audit.checkpoint_ms > LATE_FACTOR * vault->config.checkpoint_ms,
+        .checkpoint_late = audit.late,
     };
     token_lines(vault, lines, &out->token_count);
     return KV_OK;
