@@ -1,6 +1,7 @@
 /* gates.c - identify, permit and record, as dispatch asks for them. */
 #include "server/gates.h"
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -108,6 +109,51 @@ static void audit_left(void *context, const uint8_t request_id[16], const kv_rou
     kv_audit_refused(services->audit, &entry);
 }
 
+/* A record somebody waits for. */
+typedef struct beginning {
+    kv_audit_ticket ticket;
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t done;
+    bool is_done;
+    kv_status status;
+} beginning;
+
+static void begun(kv_audit_ticket *ticket, kv_status status)
+{
+    beginning *at = (beginning *)(void *)((char *)ticket - offsetof(beginning, ticket));
+
+    pthread_mutex_lock(&at->mutex);
+    at->status = status;
+    at->is_done = true;
+    pthread_cond_signal(&at->done);
+    pthread_mutex_unlock(&at->mutex);
+}
+
+/* The messages of a stream leave before its outcome is known, so that it began is recorded first.
+ */
+static kv_status audit_begin(void *context, kv_call *call)
+{
+    kv_services *services = context;
+    kv_audit_entry entry = call->entry;
+    beginning at = { .ticket = { .entry = &entry, .done = begun },
+                     .mutex = PTHREAD_MUTEX_INITIALIZER,
+                     .done = PTHREAD_COND_INITIALIZER };
+
+    entry.status = KV_OK;
+    entry.note = KV_SLICE("stream=begins");
+    entry.has_principal = call->caller.known;
+    memcpy(entry.principal_id, call->caller.principal_id, sizeof(entry.principal_id));
+    entry.principal_name = call->caller.principal_name;
+    kv_audit_post(services->audit, &at.ticket);
+    pthread_mutex_lock(&at.mutex);
+    while (!at.is_done)
+        (void)pthread_cond_wait(&at.done, &at.mutex);
+    pthread_mutex_unlock(&at.mutex);
+    if (at.status != KV_OK)
+        return kv_fail(&call->error, KV_UNAVAILABLE, "the call could not be recorded");
+    return KV_OK;
+}
+
 void kv_gates_fill(kv_services *services)
 {
     services->gates = (kv_gates){ .identify = identify,
@@ -115,5 +161,6 @@ void kv_gates_fill(kv_services *services)
                                   .audit_post = audit_post,
                                   .audit_refused = audit_refused,
                                   .audit_left = audit_left,
+                                  .audit_begin = audit_begin,
                                   .context = services };
 }

@@ -58,6 +58,9 @@ static kv_status commit(kv_vault *vault, kv_arena *arena, kv_audit_entry *entry,
 
 kv_status kv_commit_change(kv_vault *vault, kv_work *work, kv_change *change, kv_error *err)
 {
+    /* The caller has been told already that it is too late: what was made goes again. */
+    if (kv_deadline_passed(work->deadline))
+        return kv_fail(err, KV_TIMEOUT, "the deadline passed before the change; nothing changed");
     return commit(vault, work->arena, work->entry, change, err);
 }
 
