@@ -5,7 +5,7 @@
 #include "server/base/text.h"
 #include "server/vault/vault_impl.h"
 
-enum { EXPORT_CHUNK = 256 * 1024, SEARCH_DEFAULT = 1000, SEARCH_MOST = 1000000 };
+enum { EXPORT_CHUNK = 256 * 1024, SEARCH_DEFAULT = 10000, SEARCH_MOST = 1000000 };
 
 typedef struct search {
     const kv_stream *stream;

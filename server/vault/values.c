@@ -17,14 +17,15 @@ static kv_status check_tag(const kv_tags *tags, size_t at, kv_error *err)
     const kv_tag *tag = &tags->items[at];
     char field[64];
 
-    (void)snprintf(field, sizeof(field), "tags[%zu]", at);
+    (void)snprintf(field, sizeof(field), "tags[%zu].name", at);
     if (!tag->name.len || tag->name.len > KV_TAG_NAME_MAX)
         return kv_fail_field(err, field, "a tag's name has 1 to %d bytes", KV_TAG_NAME_MAX);
-    if (tag->value.len > KV_TAG_VALUE_MAX)
-        return kv_fail_field(err, field, "a tag's value has at most %d bytes", KV_TAG_VALUE_MAX);
     for (size_t i = 0; i < at; i++)
         if (kv_slice_equal(tags->items[i].name, tag->name))
             return kv_fail_field(err, field, "this tag is given twice");
+    (void)snprintf(field, sizeof(field), "tags[%zu].value", at);
+    if (tag->value.len > KV_TAG_VALUE_MAX)
+        return kv_fail_field(err, field, "a tag's value has at most %d bytes", KV_TAG_VALUE_MAX);
     return KV_OK;
 }
 

@@ -204,7 +204,9 @@ static kv_status check_enum(scanner *s, frame *f, uint64_t number)
 {
     const ProtobufCEnumDescriptor *type = f->field->descriptor;
 
-    if (number > INT32_MAX || !protobuf_c_enum_descriptor_get_value(type, (int)number))
+    /* "Unspecified" says nothing in a list. */
+    if (number > INT32_MAX || (number == 0 && repeated(f->field)) ||
+        !protobuf_c_enum_descriptor_get_value(type, (int)number))
         return refuse(s, "the enum has no such value");
     return KV_OK;
 }
