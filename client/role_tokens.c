@@ -134,7 +134,7 @@ static bool keep(kv_role_tokens *tokens, const fetch *from, const Keyvault__V1__
 
 /* --- sending --- */
 
-static kv_channel_done answered;
+static void answered(void *context, const kv_channel_result *result, const kv_error *err);
 
 static size_t pack_issue(const kv_role_tokens *tokens, const kv_role_choice *choice,
                          uint8_t out[REQUEST_BYTES])

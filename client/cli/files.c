@@ -1,0 +1,138 @@
+/* files.c - files of secrets: read without echo, written for the owner alone. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "client/cli/run.h"
+
+enum { TEMPORARY_BYTES = 4096 };
+
+/* Whether echo was on and has been turned off. */
+static bool hide(FILE *in, struct termios *before)
+{
+    struct termios quiet;
+    int fd = fileno(in);
+
+    if (fd < 0 || !isatty(fd) || tcgetattr(fd, before))
+        return false;
+    quiet = *before;
+    quiet.c_lflag &= ~(tcflag_t)ECHO;
+    return !tcsetattr(fd, TCSAFLUSH, &quiet);
+}
+
+static size_t read_terminal(kv_cli *cli, char *data, size_t max, const struct termios *before)
+{
+    size_t len;
+
+    (void)fputs("Value (not shown): ", cli->err);
+    (void)fflush(cli->err);
+    len = fgets(data, (int)max + 2, cli->in) ? strlen(data) : 0;
+    (void)tcsetattr(fileno(cli->in), TCSAFLUSH, before);
+    (void)fputc('\n', cli->err);
+    return len && data[len - 1] == '\n' ? len - 1 : len;
+}
+
+static kv_exit fail_read(const kv_cli *cli, const char *path)
+{
+    (void)fprintf(cli->err, "kvctl: %s cannot be read: %s\n", path, strerror(errno));
+    return KV_EXIT_GENERAL;
+}
+
+kv_exit kv_cli_read(kv_cli *cli, const char *path, size_t max, kv_slice *out)
+{
+    bool standard = !strcmp(path, "-");
+    FILE *file = standard ? cli->in : fopen(path, "rbe");
+    char *data = kv_arena_alloc(&cli->arena, max + 2);
+    struct termios before;
+    size_t len;
+    bool failed;
+
+    if (!file)
+        return fail_read(cli, path);
+    if (!data) {
+        if (!standard)
+            (void)fclose(file);
+        return kv_cli_usage(cli, "out of memory");
+    }
+    if (standard && hide(file, &before))
+        len = read_terminal(cli, data, max, &before);
+    else
+        len = fread(data, 1, max + 1, file);
+    failed = ferror(file);
+    if (!standard)
+        (void)fclose(file);
+    if (failed)
+        return fail_read(cli, path);
+    if (len > max)
+        return kv_cli_usage(cli, "%s is longer than %zu bytes", path, max);
+    *out = kv_slice_of(data, len);
+    return KV_EXIT_OK;
+}
+
+static bool write_all(int fd, kv_slice bytes)
+{
+    while (bytes.len) {
+        ssize_t done = write(fd, bytes.data, bytes.len);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return false;
+        bytes = kv_slice_of(bytes.data + done, bytes.len - (size_t)done);
+    }
+    return true;
+}
+
+static kv_exit fail_write(const kv_cli *cli, const char *path)
+{
+    if (errno == EEXIST)
+        (void)fprintf(cli->err, "kvctl: %s exists already; --overwrite replaces it\n", path);
+    else
+        (void)fprintf(cli->err, "kvctl: %s cannot be written: %s\n", path, strerror(errno));
+    return errno == EEXIST ? KV_EXIT_USAGE : KV_EXIT_GENERAL;
+}
+
+/* A new file beside it takes the old one's place whole, so a failure loses nothing. */
+static kv_exit replace(const kv_cli *cli, const char *path, kv_slice bytes)
+{
+    char temporary[TEMPORARY_BYTES];
+    int len = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
+    int fd = len < TEMPORARY_BYTES ? mkostemp(temporary, O_CLOEXEC) : -1; /* mode 0600 */
+    bool good;
+
+    if (fd < 0)
+        return fail_write(cli, path);
+    good = write_all(fd, bytes) && !fsync(fd);
+    good = !close(fd) && good;
+    if (good && !rename(temporary, path))
+        return KV_EXIT_OK;
+    (void)unlink(temporary);
+    return fail_write(cli, path);
+}
+
+kv_exit kv_cli_write(kv_cli *cli, const char *path, kv_slice bytes)
+{
+    int fd;
+    bool good;
+
+    if (!strcmp(path, "-")) {
+        if (bytes.len && fwrite(bytes.data, 1, bytes.len, cli->out) != bytes.len)
+            return fail_write(cli, "standard output");
+        return KV_EXIT_OK;
+    }
+    if (kv_cli_given(cli, "overwrite"))
+        return replace(cli, path, bytes);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (fd < 0)
+        return fail_write(cli, path);
+    good = write_all(fd, bytes);
+    good = !close(fd) && good;
+    if (good)
+        return KV_EXIT_OK;
+    (void)unlink(path);
+    return fail_write(cli, path);
+}

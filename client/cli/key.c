@@ -1,0 +1,276 @@
+/* key.c - sign and verify files, download the public key. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/ecdsa.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+
+#include <keyvault/v1/keys.pb-c.h>
+
+#include "client/cli/run.h"
+
+enum { BLOCK_BYTES = 64 * 1024, SIGNATURE_BYTES = 2048 };
+
+typedef struct algorithm {
+    const char *hash;
+    bool ecdsa;
+} algorithm;
+
+/* shape: table */
+static const algorithm algorithms[] = {
+    [KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_RS256] = { "SHA256", false },
+    [KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_RS384] = { "SHA384", false },
+    [KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_RS512] = { "SHA512", false },
+    [KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_PS256] = { "SHA256", false },
+    [KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_PS384] = { "SHA384", false },
+    [KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_PS512] = { "SHA512", false },
+    [KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_ES256] = { "SHA256", true },
+    [KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_ES384] = { "SHA384", true },
+    [KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_ES512] = { "SHA512", true },
+};
+
+/* --- what is signed --- */
+
+static bool hash_stream(FILE *file, const char *hash, uint8_t out[EVP_MAX_MD_SIZE], unsigned *len)
+{
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    uint8_t block[BLOCK_BYTES];
+    bool good = context && EVP_DigestInit_ex(context, EVP_get_digestbyname(hash), NULL) == 1;
+    size_t got = 1;
+
+    while (good && got) {
+        got = fread(block, 1, sizeof(block), file);
+        good = !ferror(file) && EVP_DigestUpdate(context, block, got) == 1;
+    }
+    good = good && EVP_DigestFinal_ex(context, out, len) == 1;
+    EVP_MD_CTX_free(context);
+    return good;
+}
+
+/* A file of any size is hashed here; only the digest travels. */
+static kv_exit hash_file(kv_cli *cli, const char *path, const char *hash, kv_slice *out)
+{
+    bool standard = !strcmp(path, "-");
+    FILE *file = standard ? cli->in : fopen(path, "rbe");
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    bool good = file && hash_stream(file, hash, digest, &len);
+    kv_error err = { 0 };
+
+    if (file && !standard)
+        (void)fclose(file);
+    if (!good) {
+        (void)fprintf(cli->err, "kvctl: %s cannot be read\n", path);
+        return KV_EXIT_GENERAL;
+    }
+    if (kv_arena_copy(&cli->arena, kv_slice_of(digest, len), out, &err) != KV_OK)
+        return kv_cli_fail_local(cli, &err);
+    return KV_EXIT_OK;
+}
+
+static kv_exit find_digest(kv_cli *cli, const algorithm *by, kv_slice *out)
+{
+    const char *file = kv_cli_given(cli, "message-file");
+    const char *digest = kv_cli_given(cli, "digest");
+    kv_error err = { 0 };
+
+    if (!file == !digest)
+        return kv_cli_usage(cli, "what is signed? Give --message-file or --digest");
+    if (file)
+        return hash_file(cli, file, by->hash, out);
+    if (kv_bytes_parse(&cli->arena, digest, out, &err) != KV_OK)
+        return kv_cli_usage(cli, "--digest is hexadecimal or base64");
+    return KV_EXIT_OK;
+}
+
+/* --- ECDSA signatures: r and s side by side (JOSE), or DER as OpenSSL wants them --- */
+
+static kv_slice raw_to_der(kv_cli *cli, kv_slice raw)
+{
+    ECDSA_SIG *parts = ECDSA_SIG_new();
+    BIGNUM *r = BN_bin2bn(raw.data, (int)(raw.len / 2), NULL);
+    BIGNUM *s = BN_bin2bn(raw.data + raw.len / 2, (int)(raw.len / 2), NULL);
+    uint8_t *out = kv_arena_alloc(&cli->arena, SIGNATURE_BYTES), *end = out;
+    int len = 0;
+
+    if (parts && r && s && out && ECDSA_SIG_set0(parts, r, s)) {
+        r = s = NULL; /* the parts' now */
+        len = i2d_ECDSA_SIG(parts, &end);
+    }
+    BN_free(r);
+    BN_free(s);
+    ECDSA_SIG_free(parts);
+    return kv_slice_of(out, len > 0 ? (size_t)len : 0);
+}
+
+static kv_slice der_to_raw(kv_cli *cli, kv_slice der, size_t half)
+{
+    const unsigned char *at = der.data;
+    ECDSA_SIG *parts = d2i_ECDSA_SIG(NULL, &at, (long)der.len);
+    uint8_t *out = kv_arena_alloc(&cli->arena, 2 * half);
+    bool good = parts && out &&
+                BN_bn2binpad(ECDSA_SIG_get0_r(parts), out, (int)half) == (int)half &&
+                BN_bn2binpad(ECDSA_SIG_get0_s(parts), out + half, (int)half) == (int)half;
+
+    ECDSA_SIG_free(parts);
+    ERR_clear_error();
+    return good ? kv_slice_of(out, 2 * half) : KV_SLICE_NONE;
+}
+
+static size_t half_of(Keyvault__V1__SignatureAlgorithm by)
+{
+    if (by == KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_ES512)
+        return 66;
+    return by == KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_ES384 ? 48 : 32;
+}
+
+static bool wants_der(const kv_cli *cli)
+{
+    return kv_cli_given(cli, "der") != NULL;
+}
+
+static const algorithm *algorithm_of(Keyvault__V1__SignatureAlgorithm by)
+{
+    return by > 0 && (size_t)by < KV_COUNT(algorithms) ? &algorithms[by] : NULL;
+}
+
+/* --- sign --- */
+
+static kv_exit give_signature(kv_cli *cli, Keyvault__V1__SignResponse *response)
+{
+    const algorithm *by = algorithm_of(response->algorithm);
+    const char *out = kv_cli_given(cli, "signature-file");
+    kv_slice signature = kv_slice_of(response->signature.data, response->signature.len);
+    kv_error err = { 0 };
+    kv_exit told = KV_EXIT_OK;
+
+    if (wants_der(cli) && by && by->ecdsa) {
+        signature = raw_to_der(cli, signature);
+        if (kv_message_set_bytes(&response->base, "signature", signature, &err) != KV_OK)
+            told = kv_cli_fail_local(cli, &err);
+    }
+    if (told == KV_EXIT_OK && out)
+        told = kv_cli_write(cli, out, signature);
+    if (told == KV_EXIT_OK && !(out && !strcmp(out, "-")))
+        return kv_cli_show(cli, &response->base);
+    keyvault_message_free(response);
+    return told;
+}
+
+kv_exit kv_cli_key_sign(kv_cli *cli)
+{
+    Keyvault__V1__SignRequest *request;
+    Keyvault__V1__SignResponse *response;
+    kv_slice digest;
+    kv_error err = { 0 };
+    kv_exit told = kv_cli_build(cli, cli->args.verb->path, (ProtobufCMessage **)(void *)&request);
+
+    if (told != KV_EXIT_OK)
+        return told;
+    told = algorithm_of(request->algorithm)
+               ? find_digest(cli, algorithm_of(request->algorithm), &digest)
+               : kv_cli_usage(cli, "--algorithm is one of RS256 ... ES512");
+    if (told == KV_EXIT_OK && kv_message_set_bytes(&request->base, "digest", digest, &err) != KV_OK)
+        told = kv_cli_fail_local(cli, &err);
+    if (told == KV_EXIT_OK)
+        told = kv_cli_call(cli, cli->args.verb->path, &request->base,
+                           (ProtobufCMessage **)(void *)&response);
+    keyvault_message_free(request);
+    return told == KV_EXIT_OK ? give_signature(cli, response) : told;
+}
+
+/* --- verify --- */
+
+static kv_exit read_signature(kv_cli *cli, Keyvault__V1__SignatureAlgorithm by, kv_slice *out)
+{
+    kv_exit told = kv_cli_read(cli, kv_cli_given(cli, "signature-file"), SIGNATURE_BYTES, out);
+
+    if (told != KV_EXIT_OK || !wants_der(cli) || !algorithm_of(by)->ecdsa)
+        return told;
+    *out = der_to_raw(cli, *out, half_of(by));
+    return out->len ? KV_EXIT_OK : kv_cli_usage(cli, "the signature is not in DER");
+}
+
+static kv_exit fill_verify(kv_cli *cli, Keyvault__V1__VerifyRequest *request)
+{
+    const algorithm *by = algorithm_of(request->algorithm);
+    kv_slice digest, signature = KV_SLICE_NONE;
+    kv_error err = { 0 };
+    kv_exit told;
+
+    if (!by)
+        return kv_cli_usage(cli, "--algorithm is one of RS256 ... ES512");
+    told = find_digest(cli, by, &digest);
+    if (told == KV_EXIT_OK)
+        told = read_signature(cli, request->algorithm, &signature);
+    if (told != KV_EXIT_OK)
+        return told;
+    if (kv_message_set_bytes(&request->base, "digest", digest, &err) != KV_OK ||
+        kv_message_set_bytes(&request->base, "signature", signature, &err) != KV_OK)
+        return kv_cli_fail_local(cli, &err);
+    return KV_EXIT_OK;
+}
+
+kv_exit kv_cli_key_verify(kv_cli *cli)
+{
+    Keyvault__V1__VerifyRequest *request;
+    Keyvault__V1__VerifyResponse *response;
+    bool valid;
+    kv_exit told = kv_cli_build(cli, cli->args.verb->path, (ProtobufCMessage **)(void *)&request);
+
+    if (told != KV_EXIT_OK)
+        return told;
+    told = fill_verify(cli, request);
+    if (told == KV_EXIT_OK)
+        told = kv_cli_call(cli, cli->args.verb->path, &request->base,
+                           (ProtobufCMessage **)(void *)&response);
+    keyvault_message_free(request);
+    if (told != KV_EXIT_OK)
+        return told;
+    valid = response->valid;
+    told = kv_cli_show(cli, &response->base);
+    if (!valid)
+        (void)fprintf(cli->err, "kvctl: the signature is not valid\n");
+    return told == KV_EXIT_OK && !valid ? KV_EXIT_NO : told;
+}
+
+/* --- download --- */
+
+static kv_slice spki_pem(kv_cli *cli, kv_slice der)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *text = NULL;
+    long len = 0;
+    kv_slice out = KV_SLICE_NONE;
+    kv_error err;
+
+    if (bio && PEM_write_bio(bio, PEM_STRING_PUBLIC, "", der.data, (long)der.len) > 0)
+        len = BIO_get_mem_data(bio, &text);
+    if (len > 0)
+        (void)!kv_arena_copy(&cli->arena, kv_slice_of(text, (size_t)len), &out, &err);
+    BIO_free(bio);
+    return out;
+}
+
+kv_exit kv_cli_key_download(kv_cli *cli)
+{
+    const char *format = kv_cli_given(cli, "format");
+    Keyvault__V1__KeyBundle *key;
+    kv_slice bytes;
+    kv_exit told;
+
+    if (format && strcmp(format, "pem") != 0 && strcmp(format, "der") != 0)
+        return kv_cli_usage(cli, "--format is pem or der");
+    told = kv_cli_ask(cli, cli->args.verb->path, (ProtobufCMessage **)(void *)&key);
+    if (told != KV_EXIT_OK)
+        return told;
+    bytes = kv_slice_of(key->spki.data, key->spki.len);
+    if (!format || !strcmp(format, "pem"))
+        bytes = spki_pem(cli, bytes);
+    told = bytes.len ? kv_cli_write(cli, kv_cli_given(cli, "file"), bytes)
+                     : kv_cli_usage(cli, "the server gave no public key");
+    keyvault_message_free(key);
+    return told;
+}

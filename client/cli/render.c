@@ -1,0 +1,261 @@
+/* render.c - tables are what JSON says, cut to columns. */
+#include "client/cli/render.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/cli/message.h"
+#include "server/base/text.h"
+
+enum { COLUMNS_MAX = 16, TEXT_BYTES = 64, CELL_BYTES = 256, BYTES_MAX = 1 << 16, MS = 1000 };
+
+typedef struct column {
+    char name[TEXT_BYTES];
+    char path[TEXT_BYTES];
+    char form[TEXT_BYTES];
+    int width;
+} column;
+
+typedef struct columns {
+    column rows[COLUMNS_MAX];
+    size_t count;
+} columns;
+
+const json_t *kv_json_at(const json_t *value, const char *path)
+{
+    while (value && *path) {
+        size_t len = strcspn(path, ".");
+        char name[TEXT_BYTES];
+        uint64_t at;
+
+        (void)snprintf(name, sizeof(name), "%.*s", (int)len, path);
+        if (json_is_array(value))
+            value = kv_text_number(kv_slice_text(name), SIZE_MAX, &at) ? json_array_get(value, at)
+                                                                       : NULL;
+        else
+            value = json_object_get(value, name);
+        path += len + (path[len] == '.');
+    }
+    return value;
+}
+
+/* --- columns --- */
+
+static void parse_columns(const char *text, columns *out)
+{
+    out->count = 0;
+    while (*text && out->count < COLUMNS_MAX) {
+        column *it = &out->rows[out->count++];
+        size_t len = strcspn(text, " ");
+        size_t name = strcspn(text, "=");
+        size_t path = strcspn(text, ": ");
+
+        *it = (column){ .width = 0 };
+        (void)snprintf(it->name, sizeof(it->name), "%.*s", (int)name, text);
+        (void)snprintf(it->path, sizeof(it->path), "%.*s", (int)(path - name - 1), text + name + 1);
+        if (text[path] == ':')
+            (void)snprintf(it->form, sizeof(it->form), "%.*s", (int)(len - path - 1),
+                           text + path + 1);
+        text += len + strspn(text + len, " ");
+    }
+}
+
+/* Of an object nobody thought of: what is plain in it. */
+static void guess_columns(const json_t *object, columns *out)
+{
+    const char *name;
+    json_t *value;
+
+    out->count = 0;
+    json_object_foreach((json_t *)(uintptr_t)object, name, value)
+    {
+        column *it = &out->rows[out->count];
+
+        if (json_is_object(value) || json_is_array(value) || out->count == COLUMNS_MAX)
+            continue;
+        *it = (column){ .width = 0 };
+        (void)snprintf(it->name, sizeof(it->name), "%s", name);
+        (void)snprintf(it->path, sizeof(it->path), "%s", name);
+        out->count++;
+    }
+}
+
+/* --- cells --- */
+
+static void shorten(const char *text, const char *prefix, char *out, size_t size)
+{
+    size_t len = strlen(prefix);
+
+    (void)snprintf(out, size, "%s", strncmp(text, prefix, len) ? text : text + len);
+    for (char *c = out; *c; c++)
+        *c = *c == '_' ? '-' : (char)tolower((unsigned char)*c);
+}
+
+static void hex_cell(const char *base64, char *out, size_t size)
+{
+    KV_AUTO(kv_arena) arena = KV_ARENA(BYTES_MAX);
+    kv_slice bytes;
+    kv_error err;
+
+    if (kv_bytes_parse(&arena, base64, &bytes, &err) == KV_OK && 2 * bytes.len + 1 <= size)
+        kv_hex(bytes, out);
+    else
+        (void)snprintf(out, size, "%s", base64);
+}
+
+static void number_cell(json_int_t number, const char *form, char *out, size_t size)
+{
+    char time[KV_TIME_TEXT_BYTES];
+    bool is_ms = !strcmp(form, "ms");
+
+    if (!is_ms && strcmp(form, "time") != 0) {
+        (void)snprintf(out, size, "%" JSON_INTEGER_FORMAT, number);
+        return;
+    }
+    kv_time_text(is_ms ? number : number * MS, time);
+    if (!is_ms)
+        (void)memcpy(time + 19, "Z", 2); /* whole seconds */
+    (void)snprintf(out, size, "%s", number ? time : "");
+}
+
+static void text_cell(const char *text, const char *form, char *out, size_t size)
+{
+    if (!strcmp(form, "hex"))
+        hex_cell(text, out, size);
+    else if (isupper((unsigned char)*form))
+        shorten(text, form, out, size);
+    else
+        (void)snprintf(out, size, "%s", text);
+}
+
+static void plain_cell(const json_t *value, const char *form, char *out, size_t size)
+{
+    out[0] = '\0';
+    if (json_is_string(value))
+        text_cell(json_string_value(value), form, out, size);
+    else if (json_is_integer(value))
+        number_cell(json_integer_value(value), form, out, size);
+    else if (json_is_boolean(value))
+        (void)snprintf(out, size, "%s", json_is_true(value) ? "true" : "false");
+}
+
+/* A list is told with commas, tags as name=value. */
+static void list_cell(const json_t *list, const char *form, char *out, size_t size)
+{
+    size_t i, len = 0;
+    const json_t *value;
+
+    out[0] = '\0';
+    json_array_foreach(list, i, value)
+    {
+        const char *name = json_string_value(json_object_get(value, "name"));
+        const char *text = json_string_value(json_object_get(value, "value"));
+        char cell[CELL_BYTES];
+
+        plain_cell(value, form, cell, sizeof(cell));
+        len += (size_t)snprintf(out + len, size - len, "%s%s%s%s%s", i ? "," : "", cell,
+                                name ? name : "", name ? "=" : "", text ? text : "");
+        if (len >= size)
+            return;
+    }
+}
+
+static void cell(const json_t *object, const column *it, char out[CELL_BYTES])
+{
+    const json_t *value = kv_json_at(object, it->path);
+
+    if (json_is_array(value))
+        list_cell(value, it->form, out, CELL_BYTES);
+    else
+        plain_cell(value, it->form, out, CELL_BYTES);
+    for (char *c = out; *c; c++)
+        if (iscntrl((unsigned char)*c))
+            *c = ' ';
+}
+
+/* --- lines --- */
+
+static size_t row_count(const json_t *value)
+{
+    return json_is_array(value) ? json_array_size(value) : 1;
+}
+
+static const json_t *row_at(const json_t *value, size_t at)
+{
+    return json_is_array(value) ? json_array_get(value, at) : value;
+}
+
+static void measure(columns *all, const json_t *value)
+{
+    for (size_t c = 0; c < all->count; c++) {
+        column *it = &all->rows[c];
+
+        it->width = (int)strlen(it->name);
+        for (size_t i = 0; i < row_count(value); i++) {
+            char text[CELL_BYTES];
+
+            cell(row_at(value, i), it, text);
+            if ((int)strlen(text) > it->width)
+                it->width = (int)strlen(text);
+        }
+    }
+}
+
+static void print_row(FILE *out, const columns *all, const json_t *object, bool table)
+{
+    for (size_t c = 0; c < all->count; c++) {
+        const column *it = &all->rows[c];
+        bool last = c + 1 == all->count;
+        char text[CELL_BYTES];
+
+        if (object)
+            cell(object, it, text);
+        else
+            (void)snprintf(text, sizeof(text), "%s", it->name);
+        if (table && !last)
+            (void)fprintf(out, "%-*s  ", it->width, text);
+        else
+            (void)fprintf(out, "%s%s", text, last ? "" : "\t");
+    }
+    (void)fputc('\n', out);
+}
+
+static void print_rows(FILE *out, bool table, const char *spec, const json_t *value)
+{
+    columns all;
+
+    if (json_is_array(value) && !json_array_size(value))
+        return;
+    if (!json_is_object(row_at(value, 0))) {
+        for (size_t i = 0; i < row_count(value); i++) {
+            char text[CELL_BYTES];
+
+            plain_cell(row_at(value, i), "", text, sizeof(text));
+            (void)fprintf(out, "%s\n", text);
+        }
+        return;
+    }
+    if (spec)
+        parse_columns(spec, &all);
+    else
+        guess_columns(row_at(value, 0), &all);
+    if (table) {
+        measure(&all, value);
+        print_row(out, &all, NULL, true);
+    }
+    for (size_t i = 0; i < row_count(value); i++)
+        print_row(out, &all, row_at(value, i), table);
+}
+
+void kv_render(FILE *out, kv_output output, const char *spec, const json_t *value)
+{
+    if (!value)
+        return;
+    if (output != KV_OUTPUT_JSON) {
+        print_rows(out, output == KV_OUTPUT_TABLE, spec, value);
+        return;
+    }
+    (void)json_dumpf(value, out, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    (void)fputc('\n', out);
+}

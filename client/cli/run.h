@@ -1,0 +1,61 @@
+/* run.h - what verbs are made of: requests from options, calls, files, answers.
+ *
+ * Functions that give a kv_exit have told the user what went wrong.
+ */
+#pragma once
+
+#include "client/cli/cli.h"
+#include "client/cli/message.h"
+#include "server/base/slice.h"
+
+/* The request of a method, filled from the options that name a field of it. */
+kv_exit kv_cli_build(kv_cli *cli, const char *path, ProtobufCMessage **out);
+kv_exit kv_cli_call(kv_cli *cli, const char *path, const ProtobufCMessage *request,
+                    ProtobufCMessage **response);
+/* Opens the handle if no call did. */
+kv_exit kv_cli_open(kv_cli *cli);
+/* Build and call. */
+kv_exit kv_cli_ask(kv_cli *cli, const char *path, ProtobufCMessage **response);
+
+/* Prints what --query chooses. */
+kv_exit kv_cli_print(kv_cli *cli, json_t *value); /* takes the reference */
+kv_exit kv_cli_show(kv_cli *cli, KV_TAKES ProtobufCMessage *message);
+
+/* The value of an option; NULL if absent. */
+static inline const char *kv_cli_given(const kv_cli *cli, const char *name)
+{
+    return kv_cli_value_of(&cli->args, name);
+}
+/* A mistake on the command line that the table cannot see. */
+kv_exit kv_cli_usage(const kv_cli *cli, const char *message, ...) KV_PRINTF(2, 3);
+
+/* --- the plain verbs --- */
+
+kv_cli_run kv_cli_run_call, kv_cli_run_list;
+
+/* --- files.c --- */
+
+/* "-" is standard input; from a terminal, a line without echo. The bytes are in the arena, which is
+ * wiped. */
+kv_exit kv_cli_read(kv_cli *cli, const char *path, size_t max, kv_slice *out);
+/* Mode 0600; refuses to overwrite, unless --overwrite is given. "-" is standard output. */
+kv_exit kv_cli_write(kv_cli *cli, const char *path, kv_slice bytes);
+
+/* --- convert.c --- */
+
+/* "2030-01-31T12:00:00Z", "2030-01-31", seconds, "none" (0). */
+kv_status kv_cli_time(const char *text, int64_t *seconds, kv_error *err) KV_MUST_USE;
+/* "90s", "15m", "12h", "7d". */
+bool kv_cli_duration(const char *text, int64_t *seconds);
+/* The id of a principal given by id or by name. */
+kv_exit kv_cli_principal(kv_cli *cli, const char *text, const char **id);
+/* DER of the first certificate in PEM or DER. */
+kv_exit kv_cli_certificate_der(kv_cli *cli, const char *path, kv_slice *out);
+
+/* --- verbs with more to do than one call --- */
+
+kv_cli_run kv_cli_certificate_create, kv_cli_certificate_show, kv_cli_certificate_download;
+kv_cli_run kv_cli_key_sign, kv_cli_key_verify, kv_cli_key_download;
+kv_cli_run kv_cli_secret_set, kv_cli_secret_show, kv_cli_secret_download;
+kv_cli_run kv_cli_credential_add, kv_cli_token_issue, kv_cli_token_revoke;
+kv_cli_run kv_cli_audit_search, kv_cli_audit_export, kv_cli_audit_verify, kv_cli_audit_status;
