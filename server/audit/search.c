@@ -166,7 +166,7 @@ static kv_status search_segments(search_run *search, kv_error *err)
         int64_t created;
 
         KV_TRY(created_ms(search, number, &created, err));
-        if (created > search->filter->to_ms + CLOCK_SLACK_MS)
+        if (created - CLOCK_SLACK_MS > search->filter->to_ms)
             return KV_OK;
         KV_TRY(search_segment(search, segments->firsts[number], last, err));
     }

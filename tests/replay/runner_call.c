@@ -97,7 +97,7 @@ static bool look_at(void *context, const kv_audit_record *record)
 
 static void search(runner *r, look *at, uint64_t after)
 {
-    kv_audit_filter filter = { .from_ms = 1, .to_ms = INT64_MAX / 2, .after = after };
+    kv_audit_filter filter = { .from_ms = 1, .to_ms = INT64_MAX, .after = after };
     kv_error err = { 0 };
 
     at->last = after;
