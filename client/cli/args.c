@@ -219,12 +219,12 @@ static kv_status take_option(kv_cli_args *args, int argc, char **argv, int *at, 
 
 /* --- the line --- */
 
-/* Words that are no options and no options' values, as far as can be told without the verb. */
+/* The words before the first option. */
 static int leading_words(int argc, char **argv, const char *words[WORDS_MAX])
 {
     int count = 0;
 
-    for (int i = 1; i < argc && count < WORDS_MAX && argv[i][0] != '-'; i++)
+    for (int i = 0; i < argc && count < WORDS_MAX && argv[i][0] != '-'; i++)
         words[count++] = argv[i];
     return count;
 }
@@ -253,32 +253,46 @@ static kv_status find_verb(const char *const *words, int count, kv_cli_args *out
     return count > 1 ? fail_verb(words[0], words[1], err) : KV_OK;
 }
 
+/* Options from `at` on, as long as there are any; in `words_end` all the rest must be options. */
+static kv_status take_options(kv_cli_args *out, int argc, char **argv, int *at, bool words_end,
+                              kv_error *err)
+{
+    for (; *at < argc; ++*at) {
+        const char *word = argv[*at];
+
+        if (word[0] == '-' && word[1])
+            KV_TRY(take_option(out, argc, argv, at, err));
+        else if (words_end)
+            return kv_fail(err, KV_BAD_REQUEST,
+                           "'%.40s' is not expected here; options begin with --", word);
+        else
+            return KV_OK;
+    }
+    return KV_OK;
+}
+
 kv_status kv_cli_parse(int argc, char **argv, kv_cli_args *out, kv_error *err)
 {
     const char *words[WORDS_MAX];
-    int used, count = leading_words(argc, argv, words);
+    int used, count, at = 1;
 
     *out = (kv_cli_args){ 0 };
-    if (count && !strcmp(words[0], "help")) {
-        out->help = true;
-        argv++;
-        argc--;
-        count = leading_words(argc, argv, words);
-    }
     for (int i = 1; i < argc; i++)
         out->help = out->help || !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h");
+    /* Options of every verb may come before the noun. */
+    KV_TRY(take_options(out, argc, argv, &at, false, err));
+    if (at < argc && !strcmp(argv[at], "help")) {
+        out->help = true;
+        at++;
+    }
+    count = leading_words(argc - at, argv + at, words);
     /* "certificate policy --help" is half a verb: help of the noun. */
     if (find_verb(words, count, out, &used, err) != KV_OK && !(out->help && out->noun))
         return err->status;
     if (out->help)
         return KV_OK;
-    for (int i = used + 1; i < argc; i++) {
-        if (argv[i][0] != '-' || !argv[i][1])
-            return kv_fail(err, KV_BAD_REQUEST,
-                           "'%.40s' is not expected here; options begin with --", argv[i]);
-        KV_TRY(take_option(out, argc, argv, &i, err));
-    }
-    return KV_OK;
+    at += used;
+    return take_options(out, argc, argv, &at, true, err);
 }
 
 const char *kv_cli_value_of(const kv_cli_args *args, const char *option)

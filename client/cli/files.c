@@ -114,6 +114,14 @@ static kv_exit replace(const kv_cli *cli, const char *path, kv_slice bytes)
     return fail_write(cli, path);
 }
 
+kv_exit kv_cli_may_write(const kv_cli *cli, const char *path)
+{
+    if (!strcmp(path, "-") || kv_cli_given(cli, "overwrite") || access(path, F_OK))
+        return KV_EXIT_OK;
+    errno = EEXIST;
+    return fail_write(cli, path);
+}
+
 kv_exit kv_cli_write(kv_cli *cli, const char *path, kv_slice bytes)
 {
     int fd;

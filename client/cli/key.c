@@ -165,8 +165,11 @@ kv_exit kv_cli_key_sign(kv_cli *cli)
     Keyvault__V1__SignResponse *response;
     kv_slice digest;
     kv_error err = { 0 };
-    kv_exit told = kv_cli_build(cli, cli->args.verb->path, (ProtobufCMessage **)(void *)&request);
+    const char *out = kv_cli_given(cli, "signature-file");
+    kv_exit told = out ? kv_cli_may_write(cli, out) : KV_EXIT_OK;
 
+    if (told == KV_EXIT_OK)
+        told = kv_cli_build(cli, cli->args.verb->path, (ProtobufCMessage **)(void *)&request);
     if (told != KV_EXIT_OK)
         return told;
     told = algorithm_of(request->algorithm)

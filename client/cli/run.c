@@ -312,9 +312,16 @@ kv_exit kv_cli_run_list(kv_cli *cli)
 
 /* --- the whole run --- */
 
+/* Only of options that every verb takes: `role assign --scope` is something else. */
 static const char *flag(void *context, const char *name)
 {
-    return kv_cli_value_of(context, name);
+    const kv_cli_args *args = context;
+
+    for (const kv_cli_option *row = kv_cli_global_options(); row->name; row++)
+        for (size_t i = 0; i < args->count && !strcmp(row->name, name); i++)
+            if (args->values[i].option == row)
+                return args->values[i].text;
+    return NULL;
 }
 
 static kv_exit run(kv_cli *cli, const char *(*environment)(const char *name))

@@ -38,6 +38,8 @@ kv_cli_run kv_cli_run_call, kv_cli_run_list;
 /* "-" is standard input; from a terminal, a line without echo. The bytes are in the arena, which is
  * wiped. */
 kv_exit kv_cli_read(kv_cli *cli, const char *path, size_t max, kv_slice *out);
+/* Before the server is asked for what would be written: does the file stand in the way? */
+kv_exit kv_cli_may_write(const kv_cli *cli, const char *path);
 /* Mode 0600; refuses to overwrite, unless --overwrite is given. "-" is standard output. */
 kv_exit kv_cli_write(kv_cli *cli, const char *path, kv_slice bytes);
 

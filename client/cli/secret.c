@@ -115,8 +115,10 @@ kv_exit kv_cli_secret_show(kv_cli *cli)
 kv_exit kv_cli_secret_download(kv_cli *cli)
 {
     Keyvault__V1__SecretBundle *bundle;
-    kv_exit told = get(cli, &bundle);
+    kv_exit told = kv_cli_may_write(cli, kv_cli_given(cli, "file"));
 
+    if (told == KV_EXIT_OK)
+        told = get(cli, &bundle);
     if (told != KV_EXIT_OK)
         return told;
     told = kv_cli_write(cli, kv_cli_given(cli, "file"),

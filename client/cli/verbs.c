@@ -399,6 +399,9 @@ static const kv_cli_option audit_status[] = {
 #define SECRET_COLUMNS                                                                    \
     "NAME=id.name VERSION=id.version CONTENT-TYPE=contentType ENABLED=attributes.enabled" \
     " MANAGED=managed CREATED=attributes.created:time PURGED=deletion.scheduledPurgeDate:time"
+#define SIGNATURE_COLUMNS \
+    "NAME=id.name VERSION=id.version ALGORITHM=algorithm:SIGNATURE_ALGORITHM_ SIGNATURE=signature"
+#define VERIFY_COLUMNS "NAME=id.name VERSION=id.version VALID=valid"
 #define PRINCIPAL_COLUMNS \
     "ID=id NAME=displayName KIND=kind:PRINCIPAL_KIND_ ENABLED=enabled CREATED=created:time"
 #define CREDENTIAL_COLUMNS                                               \
@@ -512,9 +515,9 @@ static const kv_cli_verb verbs[] = {
     { "key", "set-attributes", "enable, disable, tag a version, say what it may do",
       API "KeyService/UpdateKey", key_update, kv_cli_run_call, KEY_COLUMNS },
     { "key", "sign", "sign a file or a digest on the token", API "KeyService/Sign", key_sign,
-      kv_cli_key_sign, NULL },
+      kv_cli_key_sign, SIGNATURE_COLUMNS },
     { "key", "verify", "verify a signature; exit code 8 if it is not valid",
-      API "KeyService/Verify", key_verify, kv_cli_key_verify, NULL },
+      API "KeyService/Verify", key_verify, kv_cli_key_verify, VERIFY_COLUMNS },
     DELETION("key", "KeyService", "Key", "Keys", KEY_COLUMNS, KEY_ITEM_COLUMNS),
 
     { "secret", "set", "keep a value, from standard input or a file",
