@@ -240,6 +240,17 @@ static bool folder_has_serial(const char *folder, const char *serial)
            !strncmp(folder + 19, serial, 4) && !strcmp(folder + 24, serial + 4);
 }
 
+/* The lock file is the home's; this one is the token's, whatever home its user has. */
+static kv_status own_folder(kv_token_files *files, const char *path, kv_error *err)
+{
+    if (flock(files->folder_fd, LOCK_EX | LOCK_NB) == 0)
+        return KV_OK;
+    (void)close(files->folder_fd);
+    files->folder_fd = -1;
+    kv_fail(err, KV_PRECONDITION, "the token is in use: one process owns a token");
+    return kv_note(err, "%s is locked", path);
+}
+
 kv_status kv_token_files_find(kv_token_files *files, const char *serial, kv_error *err)
 {
     char path[PATH_MAX];
@@ -265,7 +276,7 @@ kv_status kv_token_files_find(kv_token_files *files, const char *serial, kv_erro
     files->folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (files->folder_fd < 0)
         return file_failed(err, "the folder of the token cannot be opened", path);
-    return KV_OK;
+    return own_folder(files, path, err);
 }
 
 static kv_status make_copy(kv_token_files *files, bytes *current, kv_error *err)

@@ -32,7 +32,8 @@ void kv_token_files_cleanup(kv_token_files *files);
  * C_Initialize. */
 kv_status kv_token_files_restore(kv_token_files *files, unsigned *restored,
                                  kv_error *err) KV_MUST_USE;
-/* Finds the token's folder by its serial number. */
+/* Finds the token's folder by its serial number, and locks it while it is open.
+ * KV_PRECONDITION when another process has it. */
 kv_status kv_token_files_find(kv_token_files *files, const char *serial, kv_error *err) KV_MUST_USE;
 /* Before a login: there is space, and a good copy. */
 kv_status kv_token_files_before_login(kv_token_files *files, kv_error *err) KV_MUST_USE;

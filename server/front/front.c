@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include <openssl/crypto.h>
+
 #include "server/front/grpc/memory.h"
 #include "server/front/listener.h"
 
@@ -36,8 +38,30 @@ static kv_front_config with_defaults(const kv_front_config *wish)
     return config;
 }
 
+static void *crypto_malloc(size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return kv_wiping_malloc(size);
+}
+
+static void *crypto_realloc(void *memory, size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return kv_wiping_realloc(memory, size);
+}
+
+static void crypto_free(void *memory, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    kv_wiping_free(memory);
+}
+
 void kv_front_wipe_memory(void)
 {
+    (void)CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free);
     event_set_mem_functions(kv_wiping_malloc, kv_wiping_realloc, kv_wiping_free);
 }
 
