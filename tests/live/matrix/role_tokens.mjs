@@ -149,12 +149,16 @@ test('signed by the true key, but not what the server would have made', async ()
   fs.writeFileSync(conf, `directories.tokendir = ${copy}\nobjectstore.backend = file\n`);
   const inFile = path.join(server.folder, 'to-sign');
   const outFile = path.join(server.folder, 'signed');
+  const tool = (...args) => run('pkcs11-tool', ['--module', SOFTHSM, '--token-label', 'kv-system',
+    '--login', '--pin', server.pin('system'), ...args], { env: { SOFTHSM2_CONF: conf } });
+  const [id] = tool('--list-objects', '--type', 'privkey').split(/(?=Private Key Object)/)
+    .filter((it) => it.includes('keyvault role tokens'))
+    .map((it) => /ID: +([0-9a-f]+)/.exec(it)[1]);
   const forge = (header, claims) => {
     const start = `${part(header)}.${part(claims)}`;
     fs.writeFileSync(inFile, createHash('sha256').update(start).digest());
-    run('pkcs11-tool', ['--module', SOFTHSM, '--token-label', 'kv-system', '--login', '--pin',
-      server.pin('system'), '--sign', '--mechanism', 'ECDSA', '--label', 'keyvault role tokens',
-      '--input-file', inFile, '--output-file', outFile], { env: { SOFTHSM2_CONF: conf } });
+    tool('--sign', '--mechanism', 'ECDSA', '--id', id, '--input-file', inFile, '--output-file',
+      outFile);
     return `${start}.${fs.readFileSync(outFile).toString('base64url')}`;
   };
   const [header, claims] = open(user.bearer);

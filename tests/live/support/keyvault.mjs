@@ -7,8 +7,9 @@
 //   const error = await alice.refused('KeyService/Sign', { ... });   // error.code, .reason, .field
 //   await server.stop();                                // ends with status 0, folder removed
 //
-// Environment: KEYVAULTD, the program; KV_LIVE_NODE, the folder where npm.sh installed (else the
-// one above this file); KV_LIVE_KEEP=1 leaves the folders behind.
+// Environment: KEYVAULTD, the program (or KV_BUILD, a build to take it from); KV_LIVE_NODE, the
+// folder where npm.sh installed (else the one above this file); KV_LIVE_KEEP=1 leaves the folders
+// behind.
 import assert from 'node:assert';
 import { spawn, spawnSync } from 'node:child_process';
 import { X509Certificate, createSign, generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -22,6 +23,11 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const require = createRequire(path.join(process.env.KV_LIVE_NODE ?? path.dirname(here), 'x.js'));
 export const grpc = require('@grpc/grpc-js');
 const loader = require('@grpc/proto-loader');
+
+/* A release is tested by the tests of another build. */
+if (process.env.KV_BUILD) {
+  process.env.KEYVAULTD = path.join(process.env.KV_BUILD, 'server/keyvaultd');
+}
 
 const START_MS = 20_000;
 const STOP_MS = 30_000;
