@@ -190,8 +190,15 @@ kv_deadline kv_client_deadline(const keyvault *handle, const keyvault_options *o
 
 bool kv_client_token_refused(const keyvault_error *err)
 {
-    return err->code == KV_CODE_UNAUTHENTICATED && (!strcmp(err->reason, "ROLE_TOKEN_EXPIRED") ||
-                                                    !strcmp(err->reason, "ROLE_TOKEN_REVOKED"));
+    /* Invalid too: the server may have a new signer. */
+    static const kv_reason reasons[] = { KV_REASON_TOKEN_EXPIRED, KV_REASON_TOKEN_REVOKED,
+                                         KV_REASON_TOKEN_INVALID };
+
+    for (size_t i = 0; i < KV_COUNT(reasons); i++)
+        if (err->code == KV_CODE_UNAUTHENTICATED &&
+            !strcmp(err->reason, kv_reason_name(reasons[i])))
+            return true;
+    return false;
 }
 
 kv_status kv_client_send(void *context, const kv_channel_request *request, kv_channel_done *done,

@@ -276,7 +276,8 @@ static void advance(kv_role_tokens *tokens, ask *it, work *todo)
     } else if (!choice.count) {
         (void)kv_failure(&it->err, KV_CODE_PERMISSION_DENIED, "you hold no role that covers %s",
                          it->target);
-        (void)snprintf(it->err.reason, sizeof(it->err.reason), "PERMISSION_MISSING");
+        (void)snprintf(it->err.reason, sizeof(it->err.reason), "%s",
+                       kv_reason_name(KV_REASON_PERMISSION_MISSING));
         end_ask(todo, it);
         return;
     }

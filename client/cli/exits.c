@@ -31,43 +31,61 @@ kv_exit kv_cli_exit_of(int code)
 }
 
 typedef struct advice {
-    const char *when; /* a reason, or the name of a code */
+    kv_reason reason; /* none: by the code */
+    int code;
     const char *text;
 } advice;
 
-/* The first that fits is told: reasons before codes. */
+/* The first that fits is told. */
 /* shape: table */
 static const advice advices[] = {
-    { "PERMISSION_MISSING", "kvctl token whoami shows the roles you hold; an access administrator "
-                            "grants others with kvctl role assign" },
-    { "SEPARATION_OF_DUTY", "these roles exclude each other in overlapping scopes: kvctl role list "
-                            "shows which; give them to different principals" },
-    { "OBJECT_IS_DELETED_BUT_RECOVERABLE", "recover it, or have it purged, or take another name" },
-    { "MANAGED_BY_CERTIFICATE", "do it to the certificate of the same name instead" },
-    { "OPERATION_IN_PROGRESS", "kvctl certificate pending show tells how far it is; pending cancel "
-                               "or pending delete ends it" },
-    { "DISABLED", "kvctl ... set-attributes --enabled true" },
-    { "PURGE_PROTECTED", "the server purges it by itself when the retention is over" },
-    { "CLIENT_CERTIFICATE_UNKNOWN", "an access administrator registers the certificate with kvctl "
-                                    "principal credential add" },
-    { "CLIENT_CERTIFICATE_EXPIRED", "have a new client certificate made and registered" },
-    { "LIMIT_REACHED", "remove what is not needed any more" },
-    { "TOKEN_UNAVAILABLE", "kvctl server status tells about the tokens" },
-    { "INTEGRITY", "stored data does not verify: tell the operators; kvctl audit verify --live" },
-    { "INVALID_ARGUMENT", "correct the value; kvctl NOUN VERB --help tells the options" },
-    { "NOT_FOUND", "check the spelling, the vault and, for deleted objects, list-deleted" },
-    { "UNAUTHENTICATED", "check --certificate and --key; kvctl token whoami tells who you are" },
-    { "UNAVAILABLE", "check --endpoint, --ca and whether the server runs, then try again" },
-    { "DEADLINE_EXCEEDED", "a change may have happened: look before you repeat it; --timeout gives "
-                           "it more time" },
-    { "RESOURCE_EXHAUSTED", "the server is busy: try again a little later" },
+    { KV_REASON_PERMISSION_MISSING, 0,
+      "kvctl token whoami shows the roles you hold; an access administrator grants others with "
+      "kvctl role assign" },
+    { KV_REASON_SEPARATION_OF_DUTY, 0,
+      "kvctl role list shows which roles exclude each other; give them to different principals" },
+    { KV_REASON_SOFT_DELETED, 0, "recover it, or have it purged, or take another name" },
+    { KV_REASON_MANAGED, 0, "do it to the certificate of the same name" },
+    { KV_REASON_OPERATION_IN_PROGRESS, 0,
+      "kvctl certificate pending show tells how far it is; pending cancel or delete ends it" },
+    { KV_REASON_DISABLED, 0,
+      "have it enabled: set-attributes --enabled true, or principal update --enabled true" },
+    { KV_REASON_EXPIRED, 0, "make a new version, or move the date with set-attributes --expires" },
+    { KV_REASON_NOT_YET_VALID, 0, "wait, or move the date with set-attributes --not-before" },
+    { KV_REASON_OPERATION_NOT_PERMITTED, 0,
+      "key set-attributes --operation says what the key may do" },
+    { KV_REASON_PURGE_PROTECTED, 0, "the server purges it when the retention is over" },
+    { KV_REASON_CERTIFICATE_UNKNOWN, 0,
+      "check --certificate and --key; an access administrator registers a certificate with kvctl "
+      "principal credential add" },
+    { KV_REASON_CERTIFICATE_EXPIRED, 0, "have a new client certificate made and registered" },
+    { KV_REASON_LIMIT_REACHED, 0, "remove what is not needed any more" },
+    { KV_REASON_NOT_SUPPORTED_BY_TOKEN, 0, "choose another kind or size of key" },
+    { KV_REASON_TOKEN_UNAVAILABLE, 0, "kvctl server status tells about the tokens" },
+    { KV_REASON_INTEGRITY, 0,
+      "stored data does not verify: tell the operators, and run kvctl audit verify --live" },
+    { KV_REASON_NONE, KV_CODE_INVALID_ARGUMENT,
+      "correct the value; kvctl NOUN VERB --help tells the options" },
+    { KV_REASON_NONE, KV_CODE_NOT_FOUND,
+      "check the spelling and the vault; list and list-deleted show what there is" },
+    { KV_REASON_NONE, KV_CODE_UNAUTHENTICATED,
+      "check --certificate and --key; kvctl token whoami tells who you are" },
+    { KV_REASON_NONE, KV_CODE_UNAVAILABLE,
+      "check --endpoint, --ca and whether the server runs, then try again" },
+    { KV_REASON_NONE, KV_CODE_DEADLINE_EXCEEDED,
+      "a change may have happened: look before you repeat it; --timeout gives it more time" },
+    { KV_REASON_NONE, KV_CODE_RESOURCE_EXHAUSTED, "the server is busy: try again a little later" },
 };
 
 static const char *advice_for(const keyvault_error *err)
 {
-    for (size_t i = 0; i < KV_COUNT(advices); i++)
-        if (!strcmp(advices[i].when, err->reason) || !strcmp(advices[i].when, err->name))
-            return advices[i].text;
+    for (size_t i = 0; i < KV_COUNT(advices); i++) {
+        const advice *row = &advices[i];
+
+        if (row->reason != KV_REASON_NONE ? !strcmp(err->reason, kv_reason_name(row->reason))
+                                          : row->code == err->code)
+            return row->text;
+    }
     return NULL;
 }
 

@@ -553,7 +553,7 @@ static const kv_cli_verb verbs[] = {
 
     { "role", "list", "the roles, what they may, which exclude each other",
       API "AccessService/ListRoles", NO_OPTIONS, kv_cli_run_list,
-      "NAME=name EXCLUDES=excludes:ROLE_ PERMISSIONS=permissions" },
+      "NAME=name PERMISSIONS=permissions" },
     { "role", "assign", "grant a role", API "AccessService/AssignRole", role_assign,
       kv_cli_run_call, ASSIGNMENT_COLUMNS },
     { "role", "assignment list", "who holds what where", API "AccessService/ListAssignments",
