@@ -21,9 +21,10 @@ static void pad_label(const char *label, CK_UTF8CHAR out[LABEL_BYTES])
     memcpy(out, label, strlen(label));
 }
 
-/* The first slot with an uninitialised token; no token may have the label yet. */
+/* The first slot with an uninitialised token; no token may have the label yet. But one that never
+ * got a user PIN is what an interrupted creation left: it is finished (`*begun`). */
 static kv_status free_slot(CK_FUNCTION_LIST *f, const CK_UTF8CHAR label[LABEL_BYTES],
-                           CK_SLOT_ID *out, kv_error *err)
+                           CK_SLOT_ID *out, bool *begun, kv_error *err)
 {
     CK_SLOT_ID slots[MOST_SLOTS];
     CK_ULONG count = MOST_SLOTS;
@@ -37,8 +38,13 @@ static kv_status free_slot(CK_FUNCTION_LIST *f, const CK_UTF8CHAR label[LABEL_BY
         if (f->C_GetTokenInfo(slots[i], &info) != CKR_OK)
             continue;
         if (info.flags & CKF_TOKEN_INITIALIZED) {
-            if (!memcmp(info.label, label, LABEL_BYTES))
+            if (memcmp(info.label, label, LABEL_BYTES) != 0)
+                continue;
+            if (info.flags & CKF_USER_PIN_INITIALIZED)
                 return kv_fail(err, KV_EXISTS, "there is already a token of this label");
+            *out = slots[i];
+            *begun = true;
+            return KV_OK;
         } else if (!found) {
             *out = slots[i];
             found = true;
@@ -84,6 +90,7 @@ kv_status kv_token_create(const kv_token_create_spec *spec, kv_error *err)
     CK_UTF8CHAR label[LABEL_BYTES];
     CK_FUNCTION_LIST *f;
     CK_SLOT_ID slot = 0;
+    bool begun = false;
     CK_RV rv;
 
     if (!spec->label || !*spec->label || strlen(spec->label) > LABEL_BYTES)
@@ -92,9 +99,11 @@ kv_status kv_token_create(const kv_token_create_spec *spec, kv_error *err)
     KV_TRY(kv_module_new(spec->module, NULL, &module, err));
     KV_TRY(kv_module_start(module, err));
     f = module->functions;
-    KV_TRY(free_slot(f, label, &slot, err));
-    rv = f->C_InitToken(slot, spec->so_pin->data, spec->so_pin->len, label);
-    if (rv != CKR_OK)
-        return refused(err, rv, "C_InitToken");
+    KV_TRY(free_slot(f, label, &slot, &begun, err));
+    if (!begun) {
+        rv = f->C_InitToken(slot, spec->so_pin->data, spec->so_pin->len, label);
+        if (rv != CKR_OK)
+            return refused(err, rv, "C_InitToken");
+    }
     return set_user_pin(f, slot, spec, err);
 }

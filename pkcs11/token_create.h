@@ -14,7 +14,7 @@ typedef struct kv_token_create_spec {
     const kv_secret_buf *pin;
 } kv_token_create_spec;
 
-/* Initialises the first free slot and sets both PINs. KV_EXISTS when a token has this label
- * already, KV_PRECONDITION when there is no free slot, KV_BAD_REQUEST for a PIN or label the token
+/* Initialises the first free slot and sets both PINs; finishes a token of this label that has no
+ * user PIN yet, which needs its so_pin. KV_EXISTS when a token has this label already, KV_PRECONDITION when there is no free slot, KV_BAD_REQUEST for a PIN or label the token
  * refuses, KV_UNAVAILABLE. */
 kv_status kv_token_create(const kv_token_create_spec *spec, kv_error *err) KV_MUST_USE;

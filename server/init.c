@@ -10,6 +10,7 @@
 #include "server/auth/access.h"
 #include "server/base/text.h"
 #include "server/credentials.h"
+#include "server/init_again.h"
 #include "server/init_tokens.h"
 #include "server/server.h"
 #include "server/store/schema.h"
@@ -43,6 +44,9 @@ static kv_status refuse_second(initialisation *at, kv_error *err)
         *err = (kv_error){ 0 };
         return KV_OK;
     }
+    if (status != KV_OK)
+        return status;
+    kv_init_done(at->settings);
     return kv_fail(err, KV_PRECONDITION, "the system token holds a keyvault already");
 }
 
@@ -53,9 +57,9 @@ static kv_status make_keys(initialisation *at, kv_error *err)
     if (!kv_random_id(at->identity.instance, sizeof(at->identity.instance)) ||
         !kv_random_id(at->identity.node, sizeof(at->identity.node)))
         return kv_fail(err, KV_INTERNAL, "no random bytes");
-    KV_TRY(kv_system_key_create(token, "keyvault seal", &at->identity.seal, err));
-    KV_TRY(kv_system_key_create(token, "keyvault audit", &at->audit_key, err));
-    return kv_system_key_create(token, "keyvault role tokens", &at->token_key, err);
+    KV_TRY(kv_system_key_create(token, KV_INIT_LABEL_SEAL, &at->identity.seal, err));
+    KV_TRY(kv_system_key_create(token, KV_INIT_LABEL_AUDIT, &at->audit_key, err));
+    return kv_system_key_create(token, KV_INIT_LABEL_TOKEN, &at->token_key, err);
 }
 
 static kv_status open_store(initialisation *at, kv_error *err)
@@ -234,6 +238,7 @@ static kv_status run(initialisation *at, kv_error *err)
         KV_TRY(kv_init_create_tokens(at->settings, err));
     KV_TRY(kv_open_tokens(at->settings, tls_on_token, at->log, &at->tokens, err));
     KV_TRY(refuse_second(at, err));
+    KV_TRY(kv_init_begin(at->settings, at->tokens, err));
     KV_TRY(kv_init_tls(at->settings, at->request, at->tokens, err));
     KV_TRY(make_keys(at, err));
     KV_TRY(open_store(at, err));
@@ -241,7 +246,9 @@ static kv_status run(initialisation *at, kv_error *err)
     KV_TRY(start_audit(at, err));
     KV_TRY(register_administrator(at, &at->request->administrators[0], err));
     /* Last: only a whole installation has an identity, so a failed one can be begun again. */
-    return kv_identity_write(kv_tokens_get(at->tokens, KV_DUTY_SYSTEM), &at->identity, err);
+    KV_TRY(kv_identity_write(kv_tokens_get(at->tokens, KV_DUTY_SYSTEM), &at->identity, err));
+    kv_init_done(at->settings);
+    return KV_OK;
 }
 
 kv_status kv_init(const kv_settings *settings, const kv_init_request *request, kv_log *log,

@@ -15,6 +15,7 @@
 #include "server/base/clock.h"
 #include "server/base/text.h"
 #include "server/credentials.h"
+#include "server/init_again.h"
 #include "server/x509/bundle.h"
 #include "server/x509/certificate.h"
 
@@ -35,21 +36,29 @@ static void make_parent(const char *path)
     }
 }
 
+/* Under another name first, so that nobody ever finds half a PIN. */
 kv_status kv_init_write_file(const char *path, kv_slice bytes, kv_error *err)
 {
-    int fd;
+    char temporary[PATH_MAX];
     bool written;
+    int linked;
+    int fd;
 
     make_parent(path);
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if ((size_t)snprintf(temporary, sizeof(temporary), "%s.new", path) >= sizeof(temporary))
+        return kv_fail(err, KV_BAD_REQUEST, "'%.120s' is too long", path);
+    fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
-        return kv_fail(err, errno == EEXIST ? KV_EXISTS : KV_UNAVAILABLE,
-                       "'%.120s' cannot be made: %s", path, strerror(errno));
+        return kv_fail(err, KV_UNAVAILABLE, "'%.120s' cannot be made: %s", path, strerror(errno));
     written = write(fd, bytes.data, bytes.len) == (ssize_t)bytes.len && fsync(fd) == 0;
     (void)close(fd);
-    if (!written)
-        return kv_fail(err, KV_UNAVAILABLE, "'%.120s' cannot be written", path);
-    return KV_OK;
+    linked = written ? link(temporary, path) : -1;
+    if (linked != 0 && errno == EEXIST)
+        kv_fail(err, KV_EXISTS, "'%.120s' is there already", path);
+    else if (linked != 0)
+        kv_fail(err, KV_UNAVAILABLE, "'%.120s' cannot be written: %s", path, strerror(errno));
+    (void)unlink(temporary);
+    return linked == 0 ? KV_OK : err->status;
 }
 
 /* --- tokens --- */
@@ -215,7 +224,7 @@ static kv_status make_tls(const kv_settings *settings, const kv_init_request *re
 {
     kv_key_spec spec = { .class = KV_CLASS_SIGN,
                          .kind = KV_KEY_P256,
-                         .label = KV_SLICE("keyvault tls"),
+                         .label = kv_slice_text(KV_INIT_LABEL_TLS),
                          .keep_public = true };
     tls_key key = { .token = token, .ref = { .class = KV_CLASS_SIGN } };
     names for_names = { .dns_count = 0 };

@@ -18,6 +18,7 @@
 #include "server/credentials.h"
 #include "server/front/front.h"
 #include "server/gates.h"
+#include "server/init_again.h"
 #include "server/keeper.h"
 #include "server/server_parts.h"
 #include "server/store/schema.h"
@@ -198,6 +199,8 @@ static kv_status find_identity(kv_server *server, kv_error *err)
     if (status == KV_NOT_FOUND)
         return kv_fail(err, KV_PRECONDITION,
                        "the system token holds no keyvault: run 'keyvaultd init' first");
+    if (status == KV_OK)
+        kv_init_done(server->settings);
     return status;
 }
 
