@@ -15,6 +15,7 @@ typedef struct kv_token_create_spec {
 } kv_token_create_spec;
 
 /* Initialises the first free slot and sets both PINs; finishes a token of this label that has no
- * user PIN yet, which needs its so_pin. KV_EXISTS when a token has this label already, KV_PRECONDITION when there is no free slot, KV_BAD_REQUEST for a PIN or label the token
- * refuses, KV_UNAVAILABLE. */
+ * user PIN yet, which needs its so_pin. KV_EXISTS when a token has this label already,
+ * KV_PRECONDITION when there is no free slot, KV_BAD_REQUEST for a PIN or label the token refuses,
+ * KV_UNAVAILABLE. */
 kv_status kv_token_create(const kv_token_create_spec *spec, kv_error *err) KV_MUST_USE;
