@@ -56,8 +56,8 @@ kv operator vault create --name bench >/dev/null
 
 kv officer certificate create --vault bench --name web --subject CN=web.example.org \
     --dns-name web.example.org --issuer Self >/dev/null
-kv crypto key create --vault bench --name p256 --kty EC --curve P-256 >/dev/null
-kv crypto key create --vault bench --name rsa2048 --kty RSA --size 2048 >/dev/null
+kv crypto key create --vault bench --name p256 --key-type EC --curve P-256 >/dev/null
+kv crypto key create --vault bench --name rsa2048 --key-type RSA --key-size 2048 >/dev/null
 printf %s 0123456789abcdef0123456789abcdef |
     kv secrets secret set --vault bench --name secret --file - >/dev/null
 
