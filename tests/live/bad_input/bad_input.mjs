@@ -114,7 +114,8 @@ const keys = [
     'key_size'],
   ['RSA on a curve', CREATE_KEY, create({ kty: 'RSA', crv: 'P256' }), 'crv'],
   ['EC of 255 bits', CREATE_KEY, create({ key_size: 255 }), 'key_size'],
-  ['EC of the size of another curve', CREATE_KEY, create({ key_size: 256, crv: 'P384' }), /crv|key_size/],
+  ['EC of the size of another curve', CREATE_KEY, create({ key_size: 256, crv: 'P384' }),
+    /crv|key_size/],
   ['no key type', CREATE_KEY, create({ kty: 0 }), 'kty'],
   ['key type 3', CREATE_KEY, create({ kty: 3 }), 'kty'],
   ['key type 2147483647', CREATE_KEY, create({ kty: 2147483647 }), 'kty'],
@@ -150,8 +151,8 @@ const keys = [
     { code: 'OK' }],
   ['verification with another curve\'s algorithm', VERIFY,
     sign({ algorithm: 'ES512', digest: bytes(64), signature: bytes(132) }), 'algorithm'],
-  ['verification of a digest of 31 bytes', VERIFY, sign({ digest: bytes(31), signature: bytes(64) }),
-    'digest'],
+  ['verification of a digest of 31 bytes', VERIFY,
+    sign({ digest: bytes(31), signature: bytes(64) }), 'digest'],
 ];
 
 const about = [
@@ -165,8 +166,8 @@ const about = [
   ['a tag\'s name of 256 bytes', CREATE_KEY,
     create({ name: 'tagged', tags: [tag(repeat('n', 256), repeat('v', 256)), ...tags(14)] }), '',
     { code: 'OK' }],
-  ['a tag\'s name of 129 two-byte characters', CREATE_KEY, create({ tags: [tag(repeat('é', 129))] }),
-    'tags[0].name'],
+  ['a tag\'s name of 129 two-byte characters', CREATE_KEY,
+    create({ tags: [tag(repeat('é', 129))] }), 'tags[0].name'],
   ['a tag\'s value of 257 bytes', CREATE_KEY, create({ tags: [tag('a', repeat('v', 257))] }),
     'tags[0].value'],
   ['a tag twice', CREATE_KEY, create({ tags: [tag('a'), tag('b'), tag('a')] }), 'tags[2].name'],
@@ -251,9 +252,9 @@ const policy = (change = {}) => ({
 const bad = (what, change, path, more) =>
   [what, CERTIFICATE, { ...SHOP, name: 'bad', policy: policy(change) }, path, more];
 const sans = (what, kind, value) =>
-  bad(what, { x509: { sans: { [kind]: [kind === 'dns_names' ? 'good.example.org' : value, value] } } },
-    kind === 'dns_names' ? 'policy.x509_props.sans.dns_names[1]' :
-      `policy.x509_props.sans.${kind}[0]`);
+  bad(what, { x509: { sans: kind === 'dns_names' ?
+    { dns_names: ['good.example.org', value] } : { [kind]: [value] } } },
+  `policy.x509_props.sans.${kind}[${kind === 'dns_names' ? 1 : 0}]`);
 const action = (trigger, type = 'AUTO_RENEW') => ({ trigger, action_type: type });
 const ACTION = 'policy.lifetime_actions[0]';
 
@@ -280,8 +281,8 @@ const policies = [
     'policy.x509_props.subject'),
   bad('a subject with an attribute unheard of', { x509: { subject: 'NONSENSE=a' } },
     'policy.x509_props.subject'),
-  bad('a subject with a common name of 65 characters', { x509: { subject: `CN=${repeat('x', 65)}` } },
-    'policy.x509_props.subject'),
+  bad('a subject with a common name of 65 characters',
+    { x509: { subject: `CN=${repeat('x', 65)}` } }, 'policy.x509_props.subject'),
   bad('a country of three letters', { x509: { subject: 'CN=a,C=DEU' } },
     'policy.x509_props.subject'),
   sans('an empty host name', 'dns_names', ''),
@@ -468,8 +469,8 @@ const wire = [
   ['a million fields unheard of', GET_KEY, join(shop, ec, bytes(300_000).fill('\x98\x06\x01')),
     null],
   ['a field unheard of, 10,000 deep', GET_KEY, join(shop, ec, nested(10_000)), '', { code: 'OK' }],
-  ['1 MiB of one field unheard of', GET_KEY, join(shop, ec, field(1000, bytes((1 << 20) - 100))), '',
-    { code: 'OK' }],
+  ['1 MiB of one field unheard of', GET_KEY, join(shop, ec, field(1000, bytes((1 << 20) - 100))),
+    '', { code: 'OK' }],
   ['a packed list of enums with garbage', CREATE_KEY,
     join(encode(CREATE_KEY, create()), field(6, [1, 2, 0xff])), /^key_ops|^$/],
   ['a packed list of a million enums', CREATE_KEY,
@@ -554,8 +555,8 @@ after(async () => {
   await server?.stop();
 });
 
-const groups = { names, keys, 'tags, attributes, pages': about, secrets, thumbprints, policies, access,
-  audit, 'bytes on the wire': wire };
+const groups = { names, keys, 'tags, attributes, pages': about, secrets, thumbprints, policies,
+  access, audit, 'bytes on the wire': wire };
 for (const [name, rows] of Object.entries(groups)) {
   test(`${name}: ${rows.length} rows`, () => checkAll(rows));
 }

@@ -33,7 +33,8 @@ const START_MS = 20_000;
 const STOP_MS = 30_000;
 const CALL_MS = 20_000;
 const PROTO = path.resolve(here, '../../../proto');
-const MODULES = ['/usr/lib/softhsm/libsofthsm2.so', '/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so',
+const MODULES = ['/usr/lib/softhsm/libsofthsm2.so',
+  '/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so',
   '/usr/lib64/pkcs11/libsofthsm2.so', '/usr/local/lib/softhsm/libsofthsm2.so'];
 export const SOFTHSM = process.env.SOFTHSM2_MODULE ?? MODULES.find((name) => fs.existsSync(name));
 
@@ -304,13 +305,13 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 export class Keyvault {
   /**
    * settings: { 'limits.streams': 4, 'audit.segment_bytes': 65536 } on top of the usual ones;
+   * separation: 'off' lets one caller hold every role;
    * clientCa: true makes a CA whose certificates can be mapped (see service()).
    */
-  static async start({ settings = {}, clientCa = false, separation } = {}) {
+  static async start({ settings = {}, clientCa = false, separation = 'strict' } = {}) {
     const server = new Keyvault();
     try {
-      server.prepare({ ...settings, ...(separation && { 'access.separation_of_duty': separation }) },
-        clientCa);
+      server.prepare({ 'access.separation_of_duty': separation, ...settings }, clientCa);
       await server.restart();
     } catch (error) {
       server.removeNow();
