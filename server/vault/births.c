@@ -6,7 +6,7 @@
  */
 #include "pkcs11/token_key.h"
 #include "server/base/text.h"
-#include "server/vault/vault_impl.h"
+#include "server/vault/objects.h"
 
 static const char *const class_names[KV_CLASS_COUNT] = {
     [KV_CLASS_NONE] = "",         [KV_CLASS_SIGN] = "sign", [KV_CLASS_DECRYPT] = "decrypt",
@@ -96,6 +96,22 @@ static kv_status destroy_step(kv_vault *vault, kv_work *work, kv_token_object_ro
     row->state = KV_SLICE("destroying");
     KV_TRY(kv_change_update(&change, &kv_table_token_objects, row, err));
     return kv_commit_step(vault, work, "TokenKeyDestroyBegin", &change, err);
+}
+
+kv_status kv_change_doom(kv_vault *vault, kv_work *work, kv_slice key_id, kv_token_object_row *row,
+                         kv_change *change, kv_error *err)
+{
+    kv_status status;
+
+    *row = (kv_token_object_row){ .key_id = key_id };
+    status = kv_records_get(vault->config.records, &kv_table_token_objects, row, work->arena, err);
+    if (status == KV_NOT_FOUND) {
+        *err = (kv_error){ 0 };
+        return KV_OK;
+    }
+    KV_TRY(status);
+    row->state = KV_SLICE("destroying");
+    return kv_change_update(change, &kv_table_token_objects, row, err);
 }
 
 kv_status kv_destroy_key(kv_vault *vault, kv_work *work, kv_slice key_id, kv_error *err)

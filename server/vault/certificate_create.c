@@ -171,6 +171,8 @@ kv_status kv_certificate_create(kv_vault *vault, kv_work *work, const kv_certifi
     KV_TRY(take_policy(vault, work, in, &new, err));
     KV_TRY(fill_operation(vault, work, in, &new, err));
     KV_TRY(store(vault, work, &new, err));
+    if (!new.exists)
+        KV_TRY(kv_object_keep(vault, work, &new.vault_row, &new.object, err));
     KV_TRY(kv_operation_run(vault, work, &new.vault_row, &new.object, &new.operation, false, err));
     return kv_operation_out(work, &new.vault_row, &new.object, &new.operation, out, err);
 }

@@ -58,8 +58,9 @@ kv_status kv_operation_find(kv_vault *vault, kv_work *work, kv_slice object_uid,
     return KV_OK;
 }
 
-kv_status kv_operation_drop_key(kv_vault *vault, kv_work *work, const kv_operation_row *operation,
-                                kv_error *err)
+/* Does the operation have a key that no version has? A kept key belongs to an earlier one too. */
+static kv_status has_own_key(kv_vault *vault, kv_work *work, const kv_operation_row *operation,
+                             bool *own, kv_error *err)
 {
     kv_key_version_row from = { .key_id = operation->key_id };
     kv_scan scan = {
@@ -67,11 +68,40 @@ kv_status kv_operation_drop_key(kv_vault *vault, kv_work *work, const kv_operati
     };
     kv_rows rows;
 
+    *own = false;
     if (!operation->key_id.len)
         return KV_OK;
-    /* A kept key belongs to an earlier version too. */
     KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
-    return rows.count ? KV_OK : kv_destroy_key(vault, work, operation->key_id, err);
+    *own = rows.count == 0;
+    return KV_OK;
+}
+
+kv_status kv_operation_drop_key(kv_vault *vault, kv_work *work, const kv_operation_row *operation,
+                                kv_error *err)
+{
+    bool own = false;
+
+    KV_TRY(has_own_key(vault, work, operation, &own, err));
+    return own ? kv_destroy_key(vault, work, operation->key_id, err) : KV_OK;
+}
+
+/* The change that ends an operation dooms its key, so that no crash leaves it without an owner. */
+static kv_status end_operation(kv_vault *vault, kv_work *work, const kv_operation_row *operation,
+                               kv_change *change, kv_error *err)
+{
+    kv_token_object_row key;
+    kv_error later = { 0 };
+    bool own = false;
+
+    KV_TRY(has_own_key(vault, work, operation, &own, err));
+    if (own)
+        KV_TRY(kv_change_doom(vault, work, operation->key_id, &key, change, err));
+    KV_TRY(kv_lost_race(kv_commit_change(vault, work, change, err), err));
+    /* The call has succeeded; what cannot be destroyed now is by the next start. */
+    if (own && kv_destroy_key(vault, work, operation->key_id, &later) != KV_OK)
+        kv_log_write(vault->config.log, KV_LOG_WARNING, "token.key.undo_later",
+                     (kv_log_field[]){ { "why", later.message, 0 }, { 0 } });
+    return KV_OK;
 }
 
 static kv_status find(kv_vault *vault, kv_work *work, const kv_target *target,
@@ -118,8 +148,7 @@ kv_status kv_certificate_pending_update(kv_vault *vault, kv_work *work,
     operation.state = KV_STATE_CANCELLED;
     operation.status_details = KV_SLICE_NONE;
     KV_TRY(kv_change_update(&change, &kv_table_operations, &operation, err));
-    KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
-    KV_TRY(kv_operation_drop_key(vault, work, &operation, err));
+    KV_TRY(end_operation(vault, work, &operation, &change, err));
     return kv_operation_out(work, &vault_row, &object, &operation, out, err);
 }
 
@@ -131,14 +160,10 @@ kv_status kv_certificate_pending_delete(kv_vault *vault, kv_work *work,
     kv_change change = { 0 };
     kv_vault_row vault_row;
     kv_object_row object;
-    bool unfinished;
 
     KV_TRY(find(vault, work, &in->target, &vault_row, &object, &operation, err));
-    unfinished = !kv_slice_equal(operation.state, KV_STATE_COMPLETED);
     KV_TRY(kv_change_delete(&change, &kv_table_operations, &operation, err));
-    KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
-    if (unfinished)
-        KV_TRY(kv_operation_drop_key(vault, work, &operation, err));
+    KV_TRY(end_operation(vault, work, &operation, &change, err));
     return kv_operation_out(work, &vault_row, &object, &operation, out, err);
 }
 
@@ -184,19 +209,54 @@ static kv_status object_by_uid(kv_vault *vault, kv_work *work, kv_slice uid, kv_
     return KV_OK;
 }
 
+/* Nobody can ask for this operation any more. */
+static kv_status abandon(kv_vault *vault, kv_work *work, kv_operation_row *operation, kv_error *err)
+{
+    kv_change change = { 0 };
+
+    *err = (kv_error){ 0 };
+    KV_TRY(kv_change_delete(&change, &kv_table_operations, operation, err));
+    return kv_commit_step(vault, work, "CertificateOperationLost", &change, err);
+}
+
 static kv_status resume(kv_vault *vault, kv_work *work, kv_operation_row *operation, kv_error *err)
 {
     kv_vault_row vault_row;
     kv_object_row object;
+    kv_status status = object_by_uid(vault, work, operation->object_uid, &object, err);
 
-    KV_TRY(object_by_uid(vault, work, operation->object_uid, &object, err));
-    KV_TRY(vault_by_uid(vault, work, operation->vault_uid, &vault_row, err));
+    if (status == KV_NOT_FOUND)
+        return abandon(vault, work, operation, err);
+    KV_TRY(status);
+    status = vault_by_uid(vault, work, operation->vault_uid, &vault_row, err);
+    if (status == KV_NOT_FOUND) {
+        *err = (kv_error){ 0 };
+        return kv_finish_purge(vault, work, &object, err);
+    }
+    KV_TRY(status);
     work->entry->vault = vault_row.display_name;
     work->entry->collection = KV_SLICE("certificates");
     work->entry->name = object.display_name;
     /* What had been made before the crash is rolled back as an unfinished birth. */
     operation->key_id = KV_SLICE_NONE;
     return kv_operation_run(vault, work, &vault_row, &object, operation, true, err);
+}
+
+/* A failure is stored in the operation, and then no reason not to start. Where even that was not
+ * possible the operation would be found again for ever. */
+static kv_status still_working(kv_vault *vault, kv_work *work, kv_slice object_uid,
+                               kv_status status, kv_error *err)
+{
+    kv_operation_row row;
+    kv_error ignored = { 0 };
+    bool exists = false;
+
+    if (kv_operation_find(vault, work, object_uid, &row, &exists, &ignored) != KV_OK)
+        return status;
+    if (exists && kv_slice_equal(row.state, KV_STATE_WORKING))
+        return status;
+    *err = (kv_error){ 0 };
+    return KV_OK;
 }
 
 /* One operation; `*found` is false when there is none left. */
@@ -220,8 +280,13 @@ static kv_status resume_next(kv_vault *vault, bool *found, kv_error *err)
     kv_status status = kv_records_scan(vault->config.records, &scan, &arena, &rows, err);
 
     *found = status == KV_OK && rows.count;
-    if (*found)
+    if (*found) {
+        kv_slice object_uid = ((const kv_operation_row *)rows.rows)->object_uid;
+
         status = resume(vault, &work, rows.rows, err);
+        if (status != KV_OK)
+            status = still_working(vault, &work, object_uid, status, err);
+    }
     kv_arena_cleanup(&arena);
     return status;
 }
@@ -231,14 +296,7 @@ kv_status kv_resume_operations(kv_vault *vault, unsigned *count, kv_error *err)
     bool found = true;
 
     while (found) {
-        kv_error why = { 0 };
-        kv_status status = resume_next(vault, &found, &why);
-
-        /* A failure is stored in the operation; only a broken store or seal stops the start. */
-        if (status == KV_INTERNAL || status == KV_UNAVAILABLE || status == KV_NOT_FOUND) {
-            *err = why;
-            return status;
-        }
+        KV_TRY(resume_next(vault, &found, err));
         *count += found;
     }
     return KV_OK;

@@ -188,9 +188,12 @@ static bool touches(const kv_change_op *op, const kv_key_snapshot *key)
 
 static bool matters(const kv_change_op *op)
 {
-    return op->kind != KV_CHANGE_INSERT &&
-           (op->table == &kv_table_vaults || op->table == &kv_table_objects ||
-            op->table == &kv_table_key_versions);
+    if (op->kind == KV_CHANGE_INSERT)
+        return false;
+    /* Every new version of a secret writes an object's row too: no key depends on it. */
+    if (op->table == &kv_table_objects)
+        return ((const kv_object_row *)op->row)->collection == KV_COLLECTION_KEYS;
+    return op->table == &kv_table_vaults || op->table == &kv_table_key_versions;
 }
 
 void kv_key_cache_changed(void *context, const kv_change *change)

@@ -93,5 +93,7 @@ kv_status kv_key_create(kv_vault *vault, kv_work *work, const kv_key_create_in *
         kv_birth_undo(vault, work, &new.birth);
         return status;
     }
+    if (!new.exists)
+        KV_TRY(kv_object_keep(vault, work, &new.vault_row, &new.object, err));
     return kv_key_bundle_of(work, &new.vault_row, &new.object, &new.version, out, err);
 }

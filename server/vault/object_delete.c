@@ -7,6 +7,7 @@
 #include "server/vault/objects.h"
 
 #include "server/vault/certificate_rules.h"
+#include "server/vault/vault_rules.h"
 
 enum { VERSIONS_PER_STEP = 8, COMPANIONS = 2 };
 
@@ -207,5 +208,5 @@ kv_status kv_purge_object(kv_vault *vault, kv_work *work, const kv_target *targe
                      .purging = 1,
                      .by = object.deleted_by };
     KV_TRY(move(vault, work, &object, &to, err));
-    return kv_finish_purge(vault, work, &object, err);
+    return kv_owe_purge(vault, kv_finish_purge(vault, work, &object, err));
 }

@@ -21,13 +21,20 @@ static kv_status add_object(kv_vault *vault, kv_work *work, const kv_vault_row *
 {
     kv_object_item *item = &page->items[page->count];
     bool is_deleted = object->deleted != 0;
+    kv_status status;
 
     if (is_deleted != deleted || object->purging)
         return KV_OK;
     *item = (kv_object_item){ .id = kv_id_of(vault_row, object, object->current),
                               .deletion = kv_deletion_of(object),
                               .managed = object->managed != 0 };
-    KV_TRY(fill(vault, work, vault_row, object, object->current, item, err));
+    status = fill(vault, work, vault_row, object, object->current, item, err);
+    if (status == KV_NOT_FOUND) {
+        /* Purged since the scan. */
+        *err = (kv_error){ 0 };
+        return KV_OK;
+    }
+    KV_TRY(status);
     page->count++;
     return KV_OK;
 }
@@ -177,6 +184,24 @@ kv_status kv_object_for_version(kv_vault *vault, kv_work *work, const kv_target 
     };
     KV_TRY(kv_text_lower(work->arena, target->name, &object->name, err));
     return kv_new_uid(work, &object->uid, err);
+}
+
+kv_status kv_object_keep(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                         kv_object_row *object, kv_error *err)
+{
+    kv_vault_row now = { .name = vault_row->name };
+    kv_status status =
+        kv_records_get(vault->config.records, &kv_table_vaults, &now, work->arena, err);
+
+    if (status == KV_OK && kv_slice_equal(now.uid, vault_row->uid) && !now.purging)
+        return KV_OK;
+    if (status != KV_OK && status != KV_NOT_FOUND)
+        return status;
+    *err = (kv_error){ 0 };
+    status = kv_finish_purge(vault, work, object, err);
+    if (status != KV_OK && status != KV_CONFLICT)
+        return status;
+    return kv_fail(err, KV_NOT_FOUND, "the vault was purged meanwhile");
 }
 
 kv_status kv_change_object(kv_change *change, kv_object_row *object, bool exists, kv_slice version,

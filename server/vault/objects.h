@@ -17,6 +17,11 @@ static inline kv_work kv_step_of(const kv_work *work, kv_arena *arena)
     return step;
 }
 
+/* Adds to a change that takes away the last use of a key: the key is to go. After the commit
+ * kv_destroy_key() does it, or else reconciliation. `row` must live until the commit. (births.c) */
+kv_status kv_change_doom(kv_vault *vault, kv_work *work, kv_slice key_id, kv_token_object_row *row,
+                         kv_change *change, kv_error *err) KV_MUST_USE;
+
 /* Fills one line of a list from an object and its version. */
 typedef kv_status kv_item_fill(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
                                const kv_object_row *object, kv_slice version, kv_object_item *out,
@@ -56,6 +61,11 @@ kv_status kv_finish_purge(kv_vault *vault, kv_work *work, kv_object_row *object,
 kv_status kv_object_for_version(kv_vault *vault, kv_work *work, const kv_target *target,
                                 kv_vault_row *vault_row, kv_object_row *object, bool *exists,
                                 kv_error *err) KV_MUST_USE;
+/* After a new object was stored: a purge of its vault that began meanwhile marked the vault first
+ * and looks for objects then, so either it finds this one, or the mark is found here and the object
+ * goes again: KV_NOT_FOUND. */
+kv_status kv_object_keep(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                         kv_object_row *object, kv_error *err) KV_MUST_USE;
 /* Adds the object row (inserted or updated, `current` set) to a change. */
 kv_status kv_change_object(kv_change *change, kv_object_row *object, bool exists, kv_slice version,
                            kv_error *err) KV_MUST_USE;

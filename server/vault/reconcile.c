@@ -139,6 +139,7 @@ static kv_status purge_object_row(kv_vault *vault, step *at, void *row, void *co
     /* A certificate takes its key and secret with it. */
     if (object->managed || !is_due(round, object->deleted, object->purge_at, object->purging))
         return KV_OK;
+    KV_TRY(kv_purge_in_time(vault, &at->work, err));
     if (!object->purging)
         KV_TRY(mark_object(vault, &at->work, object, err));
     KV_TRY(kv_finish_purge(vault, &at->work, object, err));
@@ -174,7 +175,9 @@ kv_status kv_vault_purge_due(kv_vault *vault, unsigned *purged, kv_error *err)
 {
     purge_round round = { .due_before = kv_clock_now_ms(vault->config.clock) };
 
-    KV_TRY(purge(vault, &round, err));
+    /* What is added from here on may be missed by this round. */
+    atomic_store(&vault->purge_owed, false);
+    KV_TRY(kv_owe_purge(vault, purge(vault, &round, err)));
     *purged = round.count;
     return KV_OK;
 }

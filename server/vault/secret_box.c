@@ -197,19 +197,45 @@ static kv_status key_ref(kv_slice key_id, kv_key_ref *out, kv_error *err)
     return KV_OK;
 }
 
+/* The vault as it is now: somebody else may have rolled its key. */
+static kv_status read_again(kv_vault *vault, kv_work *work, kv_vault_row *vault_row, kv_error *err)
+{
+    kv_vault_row now = { .name = vault_row->name };
+
+    *err = (kv_error){ 0 };
+    KV_TRY(kv_records_get(vault->config.records, &kv_table_vaults, &now, work->arena, err));
+    if (!kv_slice_equal(now.uid, vault_row->uid))
+        return kv_fail(err, KV_NOT_FOUND, "the vault was purged meanwhile");
+    *vault_row = now;
+    return KV_OK;
+}
+
+/* A key with a use left, counted. */
+static kv_status take_use(kv_vault *vault, kv_work *work, kv_vault_row *vault_row, kv_error *err)
+{
+    for (int i = 0; i < ATTEMPTS; i++) {
+        kv_status status;
+        bool full = false;
+
+        KV_TRY(count_use(vault, work, vault_row->secret_key_id, &full, err));
+        if (!full)
+            return KV_OK;
+        status = roll_key(vault, work, vault_row, err);
+        if (status == KV_CONFLICT)
+            status = read_again(vault, work, vault_row, err);
+        KV_TRY(status);
+    }
+    return kv_fail(err, KV_BUSY, "the vault's key is being rolled by others; try again");
+}
+
 kv_status kv_box_close(kv_vault *vault, kv_work *work, kv_vault_row *vault_row, const kv_box *box,
                        kv_slice plaintext, kv_secret_version_row *row, kv_error *err)
 {
     kv_token *token = kv_tokens_get(vault->config.tokens, KV_DUTY_SYSTEM);
     kv_slice aad;
     kv_key_ref key;
-    bool full = false;
 
-    KV_TRY(count_use(vault, work, vault_row->secret_key_id, &full, err));
-    if (full) {
-        KV_TRY(roll_key(vault, work, vault_row, err));
-        KV_TRY(count_use(vault, work, vault_row->secret_key_id, &full, err));
-    }
+    KV_TRY(take_use(vault, work, vault_row, err));
     KV_TRY(key_ref(vault_row->secret_key_id, &key, err));
     KV_TRY(bind(vault, work, box, vault_row->secret_key_id, &aad, err));
     KV_TRY(kv_token_encrypt(token, &key, plaintext, aad, work->arena, &row->ciphertext, err));

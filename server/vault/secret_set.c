@@ -80,5 +80,7 @@ kv_status kv_secret_set(kv_vault *vault, kv_work *work, const kv_secret_set_in *
     KV_TRY(kv_change_insert(&change, &kv_table_secret_versions, &version, err));
     KV_TRY(kv_change_object(&change, &object, exists, version.version, err));
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
+    if (!exists)
+        KV_TRY(kv_object_keep(vault, work, &vault_row, &object, err));
     return kv_secret_bundle_of(work, &vault_row, &object, &version, out, err);
 }

@@ -44,6 +44,16 @@ kv_status kv_vault_open(const kv_vault_config *config, kv_vault **out, kv_error 
     return KV_OK;
 }
 
+void kv_vault_stop(kv_vault *vault)
+{
+    atomic_store(&vault->stopping, true);
+}
+
+bool kv_vault_owes_purge(const kv_vault *vault)
+{
+    return atomic_load(&vault->purge_owed);
+}
+
 void kv_vault_close(kv_vault *vault)
 {
     if (!vault)

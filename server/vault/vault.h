@@ -50,5 +50,10 @@ typedef struct kv_reconciled {
 
 kv_status kv_vault_reconcile(kv_vault *vault, kv_reconciled *out, kv_error *err) KV_MUST_USE;
 
-/* Purges what is past its retention; called by the server's timer. `*purged` counts. */
+/* Purges what is past its retention, or was to be purged and is not gone yet; called by the
+ * server's timer. `*purged` counts. KV_CANCELLED after kv_vault_stop(). */
 kv_status kv_vault_purge_due(kv_vault *vault, unsigned *purged, kv_error *err) KV_MUST_USE;
+/* Could a purge that a caller asked for not be finished in its time? */
+bool kv_vault_owes_purge(const kv_vault *vault);
+/* The server stops: purges break off after the step at hand; the next start goes on. Any thread. */
+void kv_vault_stop(kv_vault *vault);

@@ -56,9 +56,17 @@ kv_status kv_vault_recover(kv_vault *vault, kv_work *work, const kv_vault_recove
     return kv_vault_bundle_of(work, &row, out, err);
 }
 
-/* A call that has no time left stops here; the mark stays, and the server goes on by itself. */
-static kv_status in_time(const kv_work *work, kv_error *err)
+kv_status kv_owe_purge(kv_vault *vault, kv_status status)
 {
+    if (status != KV_OK)
+        atomic_store(&vault->purge_owed, true);
+    return status;
+}
+
+kv_status kv_purge_in_time(const kv_vault *vault, const kv_work *work, kv_error *err)
+{
+    if (atomic_load(&vault->stopping))
+        return kv_fail(err, KV_CANCELLED, "the server stops; the purge goes on when it is back");
     if (kv_deadline_passed(work->deadline))
         return kv_fail(err, KV_TIMEOUT,
                        "the vault is being purged; that takes longer and goes on by itself");
@@ -79,7 +87,7 @@ static kv_status purge_some(kv_vault *vault, kv_work *step, kv_slice vault_uid,
     KV_TRY(kv_records_scan(vault->config.records, &scan, step->arena, &rows, err));
     objects = rows.rows;
     for (unsigned i = 0; i < rows.count; i++) {
-        KV_TRY(in_time(step, err));
+        KV_TRY(kv_purge_in_time(vault, step, err));
         KV_TRY(kv_finish_purge(vault, step, &objects[i], err));
     }
     *more = rows.count > 0;
@@ -152,7 +160,7 @@ static kv_status forget_grants(kv_vault *vault, kv_work *work, kv_slice name, kv
         kv_work step = kv_step_of(work, &arena);
         kv_access_work access;
 
-        KV_TRY(in_time(work, err));
+        KV_TRY(kv_purge_in_time(vault, work, err));
         KV_TRY(kv_access_step_of(vault, &step, "VaultPurgeGrants", &access, err));
         KV_TRY(kv_access_forget_vault(&access, name, &more, err));
     }
@@ -190,5 +198,5 @@ kv_status kv_vault_purge(kv_vault *vault, kv_work *work, const kv_vault_purge_in
     row.purging = 1;
     KV_TRY(kv_change_update(&change, &kv_table_vaults, &row, err));
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
-    return kv_finish_vault_purge(vault, work, &row, err);
+    return kv_owe_purge(vault, kv_finish_vault_purge(vault, work, &row, err));
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "pkcs11/key.h"
 #include "pkcs11/token_key.h"
@@ -18,6 +19,7 @@ struct kv_vault {
     int64_t started_ms;
     kv_key_cache *keys;
     kv_key_uses *uses;
+    atomic_bool stopping, purge_owed; /* see vault.h */
 };
 
 enum {
@@ -30,10 +32,9 @@ enum {
     KV_PAGE_MAX = 1000,
     KV_RETENTION_MIN_DAYS = 7,
     KV_RETENTION_MAX_DAYS = 90,
-    KV_BIRTH_LEASE_MS = 10 * 60 * 1000
+    KV_BIRTH_LEASE_MS = 10 * 60 * 1000,
+    KV_DAY_MS = 24 * 60 * 60 * 1000
 };
-
-enum { KV_DAY_MS = 24 * 60 * 60 * 1000 };
 
 /* --- names (names.c) --- */
 
@@ -43,7 +44,7 @@ kv_status kv_check_name(kv_slice name, const char *field, kv_error *err) KV_MUST
 kv_status kv_check_vault_name(kv_slice name, kv_error *err) KV_MUST_USE;
 /* 32 lower-case hex digits. */
 kv_status kv_check_version(kv_slice version, kv_error *err) KV_MUST_USE;
-/* 16 random bytes / 32 random hex digits in the call's arena. */
+/* 16 random bytes, 32 random hex digits. */
 kv_status kv_new_uid(kv_work *work, kv_slice *out, kv_error *err) KV_MUST_USE;
 kv_status kv_new_version(kv_work *work, kv_slice *out, kv_error *err) KV_MUST_USE;
 const char *kv_collection_name(kv_collection collection); /* "certificates", ... */
@@ -111,9 +112,9 @@ typedef struct kv_birth {
     bool exportable;
 } kv_birth;
 
-/* Stores a `creating` row, generates the key, and leaves in `*row` the row to be updated to `ready`
- * (already filled so) in the change that makes the key usable. On failure the key and the row are
- * gone, or will be by reconciliation. `birth->key_id` is filled in. */
+/* Stores a `creating` row, generates the key, and leaves in `*row` the row as the change that makes
+ * the key usable updates it: `ready`. On failure the key and the row are gone, or will be by
+ * reconciliation. `birth->key_id` is filled in. */
 kv_status kv_birth_key(kv_vault *vault, kv_work *work, kv_birth *birth, kv_token_object_row *row,
                        kv_key_born *born, kv_error *err) KV_MUST_USE;
 /* After a failed change: destroys the key and its row now. Never fails loudly: reconciliation would
