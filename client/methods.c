@@ -88,18 +88,36 @@ static bool find_in(const service *row, const char *method_name, kv_method *out)
     return true;
 }
 
-bool kv_method_find(const char *path, kv_method *out)
+/* The row of a path and, behind the service, its method; NULL if there is none. */
+static const service *row_of(const char *path, const char **method_name)
 {
     const char *slash = path && *path == '/' ? strchr(path + 1, '/') : NULL;
     size_t len = slash ? (size_t)(slash - path - 1) : 0;
 
-    if (!slash)
-        return false;
-    for (size_t i = 0; i < KV_COUNT(services); i++)
-        if (strlen(services[i].type->name) == len &&
-            !strncmp(services[i].type->name, path + 1, len))
-            return find_in(&services[i], slash + 1, out);
-    return false;
+    for (size_t i = 0; slash && i < KV_COUNT(services); i++) {
+        if (strlen(services[i].type->name) != len ||
+            strncmp(services[i].type->name, path + 1, len) != 0)
+            continue;
+        *method_name = slash + 1;
+        return &services[i];
+    }
+    return NULL;
+}
+
+const ProtobufCServiceDescriptor *kv_service_find(const char *path)
+{
+    const char *ignored;
+    const service *row = row_of(path, &ignored);
+
+    return row ? row->type : NULL;
+}
+
+bool kv_method_find(const char *path, kv_method *out)
+{
+    const char *method_name = NULL;
+    const service *row = row_of(path, &method_name);
+
+    return row && find_in(row, method_name, out);
 }
 
 /* Whether the member of a oneof is the one that is set. */

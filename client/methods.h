@@ -20,6 +20,9 @@ typedef struct kv_method {
 /* "/keyvault.v1.KeyService/GetKey". False if there is none. */
 bool kv_method_find(const char *path, kv_method *out);
 
+/* The service that a path names; NULL if there is none. */
+const ProtobufCServiceDescriptor *kv_service_find(const char *path);
+
 /* What the request touches, as a scope in lower case: "/", "/vaults/v", "/vaults/v/keys",
  * "/vaults/v/keys/k". False for a name too long to be one. */
 enum { KV_SCOPE_BYTES = 320 };

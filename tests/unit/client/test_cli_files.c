@@ -1,0 +1,183 @@
+/* test_cli_files.c - files for the owner alone, never overwritten unasked; times and durations. */
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/cli/run.h"
+#include "tests/support/kv_cmocka.h"
+
+enum { PATH_BYTES = 128, ARENA_BYTES = 1 << 20 };
+
+typedef struct world {
+    kv_cli cli;
+    char *told;
+    size_t told_len;
+    char folder[64];
+    char file[PATH_BYTES];
+} world;
+
+static const kv_cli_verb no_verb = { .noun = "secret", .verb = "download" };
+static const kv_cli_option overwrite = { .name = "overwrite" };
+
+static int set_up(void **state)
+{
+    world *it = calloc(1, sizeof(*it));
+
+    (void)snprintf(it->folder, sizeof(it->folder), "/tmp/kvctl-files-XXXXXX");
+    assert_non_null(mkdtemp(it->folder));
+    (void)snprintf(it->file, sizeof(it->file), "%s/file", it->folder);
+    it->cli.arena = KV_ARENA(ARENA_BYTES);
+    it->cli.args.verb = &no_verb;
+    it->cli.err = open_memstream(&it->told, &it->told_len);
+    it->cli.out = stdout;
+    *state = it;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    world *it = *state;
+
+    (void)fclose(it->cli.err);
+    free(it->told);
+    kv_arena_cleanup(&it->cli.arena);
+    (void)unlink(it->file);
+    assert_int_equal(rmdir(it->folder), 0); /* no temporary file was left */
+    free(it);
+    return 0;
+}
+
+static void assert_told(world *it, const char *text)
+{
+    (void)fflush(it->cli.err);
+    if (!strstr(it->told, text))
+        fail_msg("'%s' was not told: %s", text, it->told);
+}
+
+static void assert_holds(world *it, const char *text)
+{
+    kv_slice bytes;
+
+    assert_int_equal(kv_cli_read(&it->cli, it->file, 1024, &bytes), KV_EXIT_OK);
+    assert_slice_equal(kv_slice_text(text), bytes);
+}
+
+static void writes_for_the_owner_alone(void **state)
+{
+    world *it = *state;
+    struct stat is;
+
+    (void)umask(0);
+    assert_int_equal(kv_cli_write(&it->cli, it->file, KV_SLICE("one")), KV_EXIT_OK);
+    assert_int_equal(stat(it->file, &is), 0);
+    assert_int_equal(is.st_mode & 0777, 0600);
+    assert_holds(it, "one");
+}
+
+static void overwrites_only_when_asked(void **state)
+{
+    world *it = *state;
+    struct stat is;
+
+    assert_int_equal(kv_cli_write(&it->cli, it->file, KV_SLICE("one")), KV_EXIT_OK);
+    assert_int_equal(kv_cli_may_write(&it->cli, it->file), KV_EXIT_USAGE);
+    assert_int_equal(kv_cli_write(&it->cli, it->file, KV_SLICE("two")), KV_EXIT_USAGE);
+    assert_told(it, "--overwrite");
+    assert_holds(it, "one");
+    it->cli.args.values[it->cli.args.count++] = (kv_cli_value){ &overwrite, "true" };
+    assert_int_equal(kv_cli_may_write(&it->cli, it->file), KV_EXIT_OK);
+    assert_int_equal(kv_cli_write(&it->cli, it->file, KV_SLICE("two")), KV_EXIT_OK);
+    assert_holds(it, "two");
+    assert_int_equal(stat(it->file, &is), 0);
+    assert_int_equal(is.st_mode & 0777, 0600);
+}
+
+static void says_when_a_file_cannot_be_written_or_read(void **state)
+{
+    world *it = *state;
+    kv_slice bytes;
+
+    assert_int_equal(kv_cli_write(&it->cli, "/nowhere/file", KV_SLICE("x")), KV_EXIT_GENERAL);
+    assert_told(it, "/nowhere/file cannot be written");
+    assert_int_equal(kv_cli_read(&it->cli, "/nowhere/file", 10, &bytes), KV_EXIT_GENERAL);
+    assert_told(it, "/nowhere/file cannot be read");
+}
+
+static void refuses_more_than_the_limit(void **state)
+{
+    world *it = *state;
+    kv_slice bytes;
+
+    assert_int_equal(kv_cli_write(&it->cli, it->file, KV_SLICE("0123456789")), KV_EXIT_OK);
+    assert_int_equal(kv_cli_read(&it->cli, it->file, 10, &bytes), KV_EXIT_OK);
+    assert_int_equal(kv_cli_read(&it->cli, it->file, 9, &bytes), KV_EXIT_USAGE);
+    assert_told(it, "longer than 9 bytes");
+}
+
+static void reads_standard_input_with_its_last_newline(void **state)
+{
+    world *it = *state;
+    char text[] = "hunter2\n";
+    kv_slice bytes;
+
+    it->cli.in = fmemopen(text, strlen(text), "r");
+    assert_int_equal(kv_cli_read(&it->cli, "-", 100, &bytes), KV_EXIT_OK);
+    assert_slice_equal(KV_SLICE("hunter2\n"), bytes);
+    (void)fclose(it->cli.in);
+}
+
+static void reads_times(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t seconds;
+    } rows[] = { { "1970-01-02", 86400 },
+                 { "2026-11-21T00:23:11Z", 1795220591 },
+                 { "2026-11-21 00:23:11", 1795220591 },
+                 { "1795220591", 1795220591 },
+                 { "none", 0 } };
+    static const char *const wrong[] = {
+        "", "tomorrow", "2026-13-01", "2026-11-21T00:23:11+01:00", "2026-11-21T", "-1"
+    };
+    int64_t seconds;
+    kv_error err = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(rows); i++) {
+        assert_kv_ok(kv_cli_time(rows[i].text, &seconds, &err));
+        assert_int_equal(seconds, rows[i].seconds);
+    }
+    for (size_t i = 0; i < KV_COUNT(wrong); i++)
+        assert_kv_fails(KV_BAD_REQUEST, kv_cli_time(wrong[i], &seconds, &err));
+}
+
+static void reads_durations(void **state)
+{
+    int64_t seconds;
+
+    (void)state;
+    assert_true(kv_cli_duration("15m", &seconds));
+    assert_int_equal(seconds, 900);
+    assert_true(kv_cli_duration("7d", &seconds));
+    assert_int_equal(seconds, 604800);
+    assert_false(kv_cli_duration("m", &seconds));
+    assert_false(kv_cli_duration("15", &seconds));
+    assert_false(kv_cli_duration("-5m", &seconds));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(writes_for_the_owner_alone),
+        TEST(overwrites_only_when_asked),
+        TEST(says_when_a_file_cannot_be_written_or_read),
+        TEST(refuses_more_than_the_limit),
+        TEST(reads_standard_input_with_its_last_newline),
+        TEST(reads_times),
+        TEST(reads_durations),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,113 @@
+/* test_cli_render.c - json, table and tsv of the same answer. */
+#include "client/cli/render.h"
+
+#include <stdlib.h>
+
+#include "tests/support/kv_cmocka.h"
+
+static const char answer[] =
+    "[{\"id\": {\"name\": \"web\"}, \"kind\": \"KEY_TYPE_EC\", \"created\": 1795220591,"
+    "  \"at\": 1795220591854, \"x5t\": \"3q2+7w==\", \"managed\": true,"
+    "  \"tags\": [{\"name\": \"a\", \"value\": \"b\"}, {\"name\": \"c\", \"value\": \"d\"}]},"
+    " {\"id\": {\"name\": \"line\\nfeed\"}, \"created\": 0, \"managed\": false}]";
+
+static const char columns[] = "NAME=id.name KIND=kind:KEY_TYPE_ CREATED=created:time AT=at:ms "
+                              "X5T=x5t:hex M=managed TAGS=tags";
+
+static char *render(const char *json, kv_output output, const char *spec)
+{
+    json_t *value = json_loads(json, 0, NULL);
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    assert_non_null(value);
+    kv_render(out, output, spec, value);
+    (void)fclose(out);
+    json_decref(value);
+    return text;
+}
+
+static void prints_columns(void **state)
+{
+    char *text = render(answer, KV_OUTPUT_TABLE, columns);
+
+    (void)state;
+    assert_string_equal(
+        text,
+        "NAME       KIND  CREATED               AT                        X5T       M      TAGS\n"
+        "web        ec    2026-11-21T00:23:11Z  2026-11-21T00:23:11.854Z  deadbeef  true   "
+        "a=b,c=d\n"
+        "line feed                                                                  false  \n");
+    free(text);
+}
+
+static void prints_values_with_tabs(void **state)
+{
+    char *text = render(answer, KV_OUTPUT_TSV, "NAME=id.name M=managed");
+
+    (void)state;
+    assert_string_equal(text, "web\ttrue\nline feed\tfalse\n");
+    free(text);
+}
+
+static void prints_json_that_reads_the_same(void **state)
+{
+    char *text = render(answer, KV_OUTPUT_JSON, columns);
+    json_t *printed = json_loads(text, 0, NULL), *given = json_loads(answer, 0, NULL);
+
+    (void)state;
+    assert_true(json_equal(printed, given));
+    json_decref(printed);
+    json_decref(given);
+    free(text);
+}
+
+static void finds_columns_by_itself(void **state)
+{
+    char *text = render("{\"a\": 1, \"b\": \"x\", \"c\": {}, \"d\": []}", KV_OUTPUT_TABLE, NULL);
+
+    (void)state;
+    assert_string_equal(text, "a  b\n1  x\n");
+    free(text);
+}
+
+static void prints_plain_values_alone(void **state)
+{
+    char *text = render("[\"x\", \"y\"]", KV_OUTPUT_TSV, NULL);
+
+    (void)state;
+    assert_string_equal(text, "x\ny\n");
+    free(text);
+    text = render("[]", KV_OUTPUT_TABLE, NULL);
+    assert_string_equal(text, "");
+    free(text);
+}
+
+static void follows_paths(void **state)
+{
+    json_t *value = json_loads(answer, 0, NULL);
+
+    (void)state;
+    assert_string_equal(json_string_value(kv_json_at(value, "0.id.name")), "web");
+    assert_string_equal(json_string_value(kv_json_at(value, "0.tags.1.value")), "d");
+    assert_ptr_equal(kv_json_at(value, ""), value);
+    assert_null(kv_json_at(value, "7.id"));
+    assert_null(kv_json_at(value, "0.nope.name"));
+    assert_null(kv_json_at(value, "x"));
+    json_decref(value);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(prints_columns),
+        cmocka_unit_test(prints_values_with_tabs),
+        cmocka_unit_test(prints_json_that_reads_the_same),
+        cmocka_unit_test(finds_columns_by_itself),
+        cmocka_unit_test(prints_plain_values_alone),
+        cmocka_unit_test(follows_paths),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
