@@ -55,6 +55,18 @@ kv_status kv_token_paths_of(const kv_settings *settings, kv_setting_token which,
     return print_path(out->backup, settings->home, token_names[which], "backup", err);
 }
 
+/* A token counts attempts, so one that cannot be right is not made. */
+static kv_status read_pin_file(const char *path, kv_secret_buf *out, kv_error *err)
+{
+    KV_AUTO(kv_secret_buf) pin = KV_SECRET_NONE;
+
+    KV_TRY(kv_secret_buf_read_file(path, PIN_MAX, &pin, err));
+    if (!pin.len)
+        return kv_fail(err, KV_PRECONDITION, "the PIN file '%.120s' is empty", path);
+    *out = kv_secret_buf_move(&pin);
+    return KV_OK;
+}
+
 kv_status kv_read_pin(const kv_token_settings *token, kv_secret_buf *out, kv_error *err)
 {
     static const char prefix[] = "credential:";
@@ -62,14 +74,14 @@ kv_status kv_read_pin(const kv_token_settings *token, kv_secret_buf *out, kv_err
     char path[PATH_MAX];
 
     if (strncmp(token->pin_file, prefix, strlen(prefix)) != 0)
-        return kv_secret_buf_read_file(token->pin_file, PIN_MAX, out, err);
+        return read_pin_file(token->pin_file, out, err);
     if (!folder)
         return kv_fail(err, KV_PRECONDITION, "'%.60s' needs $CREDENTIALS_DIRECTORY (systemd)",
                        token->pin_file);
     if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, token->pin_file + strlen(prefix)) >=
         sizeof(path))
         return kv_fail(err, KV_BAD_REQUEST, "the path of a credential is too long");
-    return kv_secret_buf_read_file(path, PIN_MAX, out, err);
+    return read_pin_file(path, out, err);
 }
 
 kv_status kv_open_tokens(const kv_settings *settings, bool also_tls, kv_log *log, kv_tokens **out,

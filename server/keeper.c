@@ -5,12 +5,22 @@
 #include <signal.h>
 #include <stdlib.h>
 
-enum { TICK_MS = 1000, PURGE_EVERY_TICKS = 3600 };
+enum {
+    TICK_MS = 1000,
+    PURGE_TICKS = 3600,
+    PURGE_AGAIN_TICKS = 60, /* when one that was asked for could not be finished at once */
+    EXPIRY_TICKS = 24 * 3600,
+    EXPIRY_DAYS = 30
+};
+
+static const int64_t day_ms = INT64_C(86400000);
 
 struct kv_keeper {
     kv_server *server;
     pthread_t thread;
-    pthread_mutex_t mutex; /* guards `stopping` */
+    pthread_t sweeper;
+    pthread_mutex_t reload; /* SIGHUP and the token's module may both want a new TLS identity */
+    pthread_mutex_t mutex;  /* guards `stopping` */
     pthread_cond_t stop;
     bool stopping;
 };
@@ -23,12 +33,29 @@ static void report(kv_server *server, const char *event, kv_status status, const
             (kv_log_field[]){ { "why", err->message, 0 }, { "detail", err->detail, 0 }, { 0 } });
 }
 
-static void reload_tls(kv_server *server)
+/* Callers are turned away by an expired certificate: time to be told before. */
+static void watch_expiry(kv_server *server)
 {
-    kv_error err = { 0 };
+    int64_t left_ms = server->tls.not_after_ms - kv_clock_now_ms(NULL);
 
-    report(server, "tls.reload_failed",
-           kv_server_identity_reload(&server->tls, server->settings, &err), &err);
+    if (left_ms <= 0)
+        kv_log_write(server->log, KV_LOG_ERROR, "tls.certificate_expired", NULL);
+    else if (left_ms <= EXPIRY_DAYS * day_ms)
+        kv_log_write(server->log, KV_LOG_WARNING, "tls.certificate_expires",
+                     (kv_log_field[]){ { "days_left", NULL, left_ms / day_ms }, { 0 } });
+}
+
+static void reload_tls(kv_keeper *keeper)
+{
+    kv_server *server = keeper->server;
+    kv_error err = { 0 };
+    kv_status status;
+
+    pthread_mutex_lock(&keeper->reload);
+    status = kv_server_identity_reload(&server->tls, server->settings, &err);
+    report(server, "tls.reload_failed", status, &err);
+    watch_expiry(server);
+    pthread_mutex_unlock(&keeper->reload);
 }
 
 static void purge(kv_server *server)
@@ -42,14 +69,17 @@ static void purge(kv_server *server)
                      (kv_log_field[]){ { "objects", NULL, purged }, { 0 } });
 }
 
-static void sweep(kv_server *server)
+/* In a thread of its own: with many rows it takes minutes, and nothing waits for it. */
+static void *sweep(void *argument)
 {
+    kv_server *server = argument;
     kv_error err = { 0 };
     kv_status status = kv_records_sweep(server->records, NULL, &err);
 
     report(server, "integrity.alarm", status, &err);
     if (status == KV_OK)
         kv_log_write(server->log, KV_LOG_INFO, "integrity.verified", NULL);
+    return NULL;
 }
 
 /* True when it is time to stop. */
@@ -72,14 +102,24 @@ static void *keep(void *argument)
     kv_keeper *keeper = argument;
     kv_server *server = keeper->server;
 
-    sweep(server);
     for (unsigned tick = 0; !rest(keeper); tick++) {
         if (kv_server_identity_stale(&server->tls))
-            reload_tls(server);
-        if (tick % PURGE_EVERY_TICKS == 0)
+            reload_tls(keeper);
+        if (tick % EXPIRY_TICKS == 0)
+            watch_expiry(server);
+        if (tick % PURGE_TICKS == 0 ||
+            (tick % PURGE_AGAIN_TICKS == 0 && kv_vault_owes_purge(server->vault)))
             purge(server);
     }
     return NULL;
+}
+
+static void release(kv_keeper *keeper)
+{
+    (void)pthread_cond_destroy(&keeper->stop);
+    (void)pthread_mutex_destroy(&keeper->mutex);
+    (void)pthread_mutex_destroy(&keeper->reload);
+    free(keeper);
 }
 
 kv_status kv_keeper_start(kv_server *server, kv_keeper **out, kv_error *err)
@@ -90,13 +130,19 @@ kv_status kv_keeper_start(kv_server *server, kv_keeper **out, kv_error *err)
     if (!keeper)
         return kv_fail(err, KV_BUSY, "out of memory");
     keeper->server = server;
+    (void)pthread_mutex_init(&keeper->reload, NULL);
     (void)pthread_mutex_init(&keeper->mutex, NULL);
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&keeper->stop, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
+    if (pthread_create(&keeper->sweeper, NULL, sweep, server) != 0) {
+        release(keeper);
+        return kv_fail(err, KV_UNAVAILABLE, "a thread cannot be started");
+    }
     if (pthread_create(&keeper->thread, NULL, keep, keeper) != 0) {
-        free(keeper);
+        (void)pthread_join(keeper->sweeper, NULL);
+        release(keeper);
         return kv_fail(err, KV_UNAVAILABLE, "a thread cannot be started");
     }
     *out = keeper;
@@ -112,9 +158,8 @@ void kv_keeper_stop(kv_keeper *keeper)
     pthread_cond_signal(&keeper->stop);
     pthread_mutex_unlock(&keeper->mutex);
     (void)pthread_join(keeper->thread, NULL);
-    (void)pthread_cond_destroy(&keeper->stop);
-    (void)pthread_mutex_destroy(&keeper->mutex);
-    free(keeper);
+    (void)pthread_join(keeper->sweeper, NULL);
+    release(keeper);
 }
 
 static void awaited(sigset_t *signals)
@@ -142,6 +187,6 @@ void kv_keeper_wait_for_stop(kv_server *server)
     awaited(&signals);
     while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
         kv_log_write(server->log, KV_LOG_INFO, "server.reload", NULL);
-        reload_tls(server);
+        reload_tls(server->keeper);
     }
 }

@@ -9,7 +9,7 @@
 
 #include <ini.h>
 
-enum { MAX_FILE_BYTES = 256 * 1024 };
+enum { MAX_FILE_BYTES = 256 * 1024, PORT_DIGITS = 5 };
 
 typedef enum setting_kind {
     SETTING_TEXT,
@@ -269,6 +269,22 @@ static kv_status resolve_store(kv_settings *settings, kv_error *err)
     return KV_OK;
 }
 
+/* An IPv6 address stands in brackets, so that its last part is not taken for the port. */
+static kv_status check_listen(const char *listen, kv_error *err)
+{
+    const char *colon = strrchr(listen, ':');
+    size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
+    bool good = colon && colon > listen && digits && digits <= PORT_DIGITS && !colon[1 + digits] &&
+                strtol(colon + 1, NULL, 10) <= UINT16_MAX;
+
+    if (good && memchr(listen, ':', (size_t)(colon - listen)))
+        good = listen[0] == '[' && colon[-1] == ']';
+    if (!good)
+        return kv_fail_field(err, "listen",
+                             "[server] listen must be host:port or [IPv6 address]:port");
+    return KV_OK;
+}
+
 static kv_status check_whole(kv_settings *settings, kv_error *err)
 {
     if (settings->home[0] != '/')
@@ -279,8 +295,7 @@ static kv_status check_whole(kv_settings *settings, kv_error *err)
     KV_TRY(resolve_store(settings, err));
     if (settings->locked_memory & (settings->locked_memory - 1))
         return kv_fail_field(err, "locked_memory", "[server] locked_memory must be a power of two");
-    if (!strrchr(settings->listen, ':'))
-        return kv_fail_field(err, "listen", "[server] listen must be host:port");
+    KV_TRY(check_listen(settings->listen, err));
     for (int i = 0; i < KV_SETTING_TOKEN_TLS; i++) {
         const kv_token_settings *token = &settings->tokens[i];
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -36,6 +37,20 @@ static kv_status read_chain(const char *path, STACK_OF(X509) **out, kv_error *er
     return kv_fail(err, KV_UNAVAILABLE, "the TLS certificate '%.120s' cannot be read", path);
 }
 
+/* New connections use these parts from now on. */
+static kv_status use(kv_server_identity *identity, const kv_tls_identity *parts, kv_error *err)
+{
+    struct tm end = { 0 };
+
+    if (identity->tls)
+        KV_TRY(kv_tls_swap(identity->tls, parts, err));
+    else
+        KV_TRY(kv_tls_new(parts, &identity->tls, err));
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(sk_X509_value(parts->chain, 0)), &end) == 1)
+        identity->not_after_ms = (int64_t)timegm(&end) * 1000;
+    return KV_OK;
+}
+
 static kv_status use_token_key(kv_server_identity *identity, const kv_settings *settings,
                                kv_error *err)
 {
@@ -43,10 +58,7 @@ static kv_status use_token_key(kv_server_identity *identity, const kv_settings *
     kv_status status;
 
     KV_TRY(read_chain(settings->tls_certificate, &parts.chain, err));
-    if (identity->tls)
-        status = kv_tls_swap(identity->tls, &parts, err);
-    else
-        status = kv_tls_new(&parts, &identity->tls, err);
+    status = use(identity, &parts, err);
     sk_X509_pop_free(parts.chain, X509_free);
     return status;
 }
@@ -57,10 +69,7 @@ static kv_status use_files(kv_server_identity *identity, const kv_settings *sett
     kv_status status;
 
     KV_TRY(kv_tls_identity_read(settings->tls_certificate, settings->tls_key, &parts, err));
-    if (identity->tls)
-        status = kv_tls_swap(identity->tls, &parts, err);
-    else
-        status = kv_tls_new(&parts, &identity->tls, err);
+    status = use(identity, &parts, err);
     kv_tls_identity_cleanup(&parts);
     return status;
 }

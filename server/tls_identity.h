@@ -8,6 +8,7 @@
 typedef struct kv_server_identity {
     kv_tls_key *token_key; /* NULL when the key is in a file */
     kv_tls *tls;
+    int64_t not_after_ms; /* of the certificate in use */
 } kv_server_identity;
 
 /* KV_PRECONDITION when key and certificate do not fit; else what their readers say. `tokens` is

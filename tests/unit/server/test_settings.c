@@ -39,6 +39,23 @@ static void relative_paths_start_at_home(void **state)
     assert_string_equal(settings.client_ca, "");
 }
 
+static void listens_on_names_and_addresses(void **state)
+{
+    static const char *const good[] = { "localhost:8443", "0.0.0.0:0", "[::1]:8443", "[::]:65535" };
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(good); i++) {
+        KV_AUTO(kv_settings) settings = { 0 };
+        kv_error err = { 0 };
+        char text[1024];
+
+        (void)snprintf(text, sizeof(text), "[server]\nlisten = %s\nhome = /srv/kv\n%s", good[i],
+                       SMALLEST + strlen("[server]\nhome = /srv/kv\n"));
+        assert_kv_ok(kv_settings_parse(text, &settings, &err));
+        assert_string_equal(settings.listen, good[i]);
+    }
+}
+
 static void uris_and_credentials_are_no_paths(void **state)
 {
     KV_AUTO(kv_settings) settings = { 0 };
@@ -75,6 +92,13 @@ static const bad_file bad_files[] = {
     { "[access]\nseparation_of_duty = warn\n", "must be one of strict|off" },
     { "[server]\nhome = /a\nlocked_memory = 100000\n", "power of two" },
     { "[server]\nhome = /a\nlisten = nowhere\n", "host:port" },
+    { "[server]\nhome = /a\nlisten = :8443\n", "host:port" },
+    { "[server]\nhome = /a\nlisten = here:\n", "host:port" },
+    { "[server]\nhome = /a\nlisten = here:8x\n", "host:port" },
+    { "[server]\nhome = /a\nlisten = here:65536\n", "host:port" },
+    { "[server]\nhome = /a\nlisten = here:99999999999999999999\n", "host:port" },
+    { "[server]\nhome = /a\nlisten = ::1:8443\n", "host:port" },
+    { "[server]\nhome = /a\nlisten = [::1]8443\n", "host:port" },
     { "[server]\nhome = /a\n[tls]\nkey = k\n", "module, uri and pin_file" },
     { "[server]\nhome = /a\n" TOKENS, "[tls] key" },
     { "[server\nhome = /a\n", "line 1" },
@@ -169,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_fill_what_is_left_out),
         cmocka_unit_test(relative_paths_start_at_home),
+        cmocka_unit_test(listens_on_names_and_addresses),
         cmocka_unit_test(uris_and_credentials_are_no_paths),
         cmocka_unit_test(each_mistake_is_named),
         cmocka_unit_test(separation_can_be_turned_off),
