@@ -59,8 +59,9 @@ test('serves with a TLS key in a file, and warns before its end', async () => {
   const server = new Keyvault();
   const put = (days) => {
     fs.mkdirSync(path.join(server.home, 'tls'), { recursive: true, mode: 0o700 });
-    run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
-      '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-days', `${days}`,
+    run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
+      '-nodes', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost',
+      '-days', `${days}`,
       '-keyout', path.join(server.home, 'tls/server.key'),
       '-out', path.join(server.home, 'tls/server.pem')]);
   };
