@@ -21,14 +21,20 @@ typedef struct versions {
 static kv_status find_companion(kv_vault *vault, kv_work *work, const kv_object_row *object,
                                 kv_collection collection, kv_object_row *out, kv_error *err)
 {
+    kv_object_row certificate;
     bool exists = false;
 
     KV_TRY(kv_look_up_object(vault, work, object->vault_uid, collection, object->name, out, &exists,
                              err));
-    if (!exists || !out->managed)
-        return kv_fail(err, KV_INTERNAL, "a certificate has lost its %s",
-                       kv_collection_noun(collection));
-    return KV_OK;
+    if (exists && out->managed)
+        return KV_OK;
+    /* They go together: a purge of the vault since we began. */
+    KV_TRY(kv_look_up_object(vault, work, object->vault_uid, KV_COLLECTION_CERTIFICATES,
+                             object->name, &certificate, &exists, err));
+    if (!exists)
+        return kv_lost_race(KV_CONFLICT, err);
+    return kv_fail(err, KV_INTERNAL, "a certificate has lost its %s",
+                   kv_collection_noun(collection));
 }
 
 /* Key usage decides what may be done with the key directly. */
