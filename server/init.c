@@ -12,6 +12,7 @@
 #include "server/credentials.h"
 #include "server/init_again.h"
 #include "server/init_tokens.h"
+#include "server/pending_mac.h"
 #include "server/server.h"
 #include "server/store/schema.h"
 #include "server/system_keys.h"
@@ -28,6 +29,8 @@ typedef struct initialisation {
     kv_identity identity;
     kv_system_key audit_key;
     kv_system_key token_key;
+    kv_signer_row pending_row;
+    kv_pending_key pending_key;
     kv_store *store;
     kv_records *records;
     kv_audit *audit;
@@ -59,7 +62,11 @@ static kv_status make_keys(initialisation *at, kv_error *err)
         return kv_fail(err, KV_INTERNAL, "no random bytes");
     KV_TRY(kv_system_key_create(token, KV_INIT_LABEL_SEAL, &at->identity.seal, err));
     KV_TRY(kv_system_key_create(token, KV_INIT_LABEL_AUDIT, &at->audit_key, err));
-    return kv_system_key_create(token, KV_INIT_LABEL_TOKEN, &at->token_key, err);
+    KV_TRY(kv_system_key_create(token, KV_INIT_LABEL_TOKEN, &at->token_key, err));
+    KV_TRY(kv_pending_key_create(token, kv_clock_now_ms(NULL), &at->arena, &at->pending_row, err));
+    return kv_pending_key_derive(token, &at->pending_row,
+                                 kv_slice_of(at->identity.node, sizeof(at->identity.node)),
+                                 &at->pending_key, err);
 }
 
 static kv_status open_store(initialisation *at, kv_error *err)
@@ -106,7 +113,9 @@ static kv_status store_identity(initialisation *at, kv_error *err)
     KV_TRY(kv_change_insert(&change, &kv_table_signers, &seal, err));
     KV_TRY(kv_change_insert(&change, &kv_table_signers, &audit, err));
     KV_TRY(kv_change_insert(&change, &kv_table_signers, &token, err));
+    KV_TRY(kv_change_insert(&change, &kv_table_signers, &at->pending_row, err));
     KV_TRY(kv_records_seal(at->records, &change, &at->arena, err));
+    kv_records_authenticate(at->records, kv_pending_mac_of(&at->pending_key));
     return kv_records_apply(at->records, &change, &state, err);
 }
 
@@ -127,6 +136,7 @@ static kv_status start_audit(initialisation *at, kv_error *err)
                     .kid = kv_slice_text(at->audit_key.kid),
                     .spki = kv_slice_of(at->audit_key.spki, at->audit_key.ref.spki.len) },
         .anchor = kv_system_anchor(kv_tokens_get(at->tokens, KV_DUTY_SYSTEM)),
+        .pending_mac = kv_pending_mac_of(&at->pending_key),
         .log = at->log,
     };
 
@@ -264,6 +274,7 @@ kv_status kv_init(const kv_settings *settings, const kv_init_request *request, k
     kv_audit_stop(at.audit);
     kv_records_close(at.records);
     kv_store_close(at.store);
+    kv_pending_key_cleanup(&at.pending_key);
     kv_tokens_close(at.tokens);
     kv_arena_cleanup(&at.arena);
     if (at.home_lock >= 0)

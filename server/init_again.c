@@ -11,6 +11,7 @@
 #include "pkcs11/token_anchor.h"
 #include "pkcs11/token_key.h"
 #include "server/init_tokens.h"
+#include "server/pending_mac.h"
 
 /* What the mark says about the TLS identity. */
 #define TLS_OURS   KV_SLICE("tls=made-by-init\n")
@@ -124,7 +125,7 @@ static kv_status clear_files(const kv_settings *settings, kv_error *err)
 static kv_status clear(const kv_settings *settings, kv_tokens *tokens, bool tls_ours, kv_error *err)
 {
     static const char *const own[] = { KV_INIT_LABEL_SEAL, KV_INIT_LABEL_AUDIT, KV_INIT_LABEL_TOKEN,
-                                       NULL };
+                                       KV_PENDING_MAC_LABEL, NULL };
     static const char *const tls[] = { KV_INIT_LABEL_TLS, NULL };
     kv_token *system = kv_tokens_get(tokens, KV_DUTY_SYSTEM);
 

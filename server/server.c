@@ -90,6 +90,16 @@ static kv_status verify_grants(kv_server *server, kv_error *err)
     return kv_records_compare(server->records, err);
 }
 
+static kv_status open_pending(kv_server *server, kv_error *err)
+{
+    kv_slice node = kv_slice_of(server->identity.node, sizeof(server->identity.node));
+
+    KV_TRY(kv_pending_key_find(server->records, kv_tokens_get(server->tokens, KV_DUTY_SYSTEM), node,
+                               &server->pending_key, err));
+    kv_records_authenticate(server->records, kv_pending_mac_of(&server->pending_key));
+    return KV_OK;
+}
+
 static kv_status start_audit(kv_server *server, kv_error *err)
 {
     const kv_settings *settings = server->settings;
@@ -103,6 +113,7 @@ static kv_status start_audit(kv_server *server, kv_error *err)
         .node = kv_slice_of(server->identity.node, sizeof(server->identity.node)),
         .store = server->store,
         .anchor = kv_system_anchor(token),
+        .pending_mac = kv_pending_mac_of(&server->pending_key),
         .log = server->log,
     };
 
@@ -212,6 +223,7 @@ static kv_status build(kv_server *server, kv_error *err)
     KV_TRY(kv_server_identity_open(server->settings, server->tokens, &server->tls, err));
     KV_TRY(open_store(server, err));
     KV_TRY(verify_grants(server, err));
+    KV_TRY(open_pending(server, err));
     KV_TRY(start_audit(server, err));
     KV_TRY(open_auth(server, err));
     return open_vault(server, err);
@@ -245,6 +257,7 @@ void kv_server_free(kv_server *server)
     kv_auth_close(server->auth);
     kv_records_close(server->records);
     kv_store_close(server->store);
+    kv_pending_key_cleanup(&server->pending_key);
     kv_server_identity_cleanup(&server->tls);
     kv_tokens_close(server->tokens);
     kv_server_identity_close_key(&server->tls);
@@ -334,6 +347,7 @@ static void take_down(kv_server *server)
 {
     if (server->front)
         (void)kv_front_drain(server->front);
+    kv_vault_stop(server->vault);
     kv_keeper_stop(server->keeper);
     server->keeper = NULL;
     kv_lanes_stop(server->lanes);

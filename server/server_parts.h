@@ -5,6 +5,7 @@
 #include "server/core/lanes.h"
 #include "server/core/services.h"
 #include "server/front/front.h"
+#include "server/pending_mac.h"
 #include "server/server.h"
 #include "server/system_keys.h"
 #include "server/tls_identity.h"
@@ -22,6 +23,7 @@ struct kv_server {
     kv_server_identity tls;
     kv_store *store;
     kv_records *records;
+    kv_pending_key pending_key;
     kv_system_key audit_key;
     kv_audit *audit;
     kv_system_key token_key;

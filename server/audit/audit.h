@@ -50,6 +50,8 @@ typedef struct kv_audit_config {
     kv_store *store; /* borrowed: pending rows, closed segments */
     kv_audit_signer signer;
     kv_audit_anchor anchor;
+    /* Pending records must carry it, or nothing starts; without make they are taken as they are. */
+    kv_pending_mac pending_mac;
     const kv_clock *clock;
     kv_log *log;
 } kv_audit_config;

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include <openssl/crypto.h>
+
 enum { RECORD_ARENA_BYTES = 65536 };
 
 static int by_version(const void *a, const void *b)
@@ -11,6 +13,22 @@ static int by_version(const void *a, const void *b)
 
     return (left->state.version > right->state.version) -
            (left->state.version < right->state.version);
+}
+
+/* The database is not trusted: only what this server wrote is appended, or believed. */
+static kv_status check_ours(const kv_audit *audit, const kv_pending_row *row, kv_error *err)
+{
+    const kv_pending_mac *mac = &audit->config.pending_mac;
+    kv_pending pending = { row->node, row->request_id, row->record };
+    uint8_t right[KV_PENDING_MAC_BYTES];
+
+    if (!mac->make)
+        return KV_OK;
+    if (mac->make(mac->context, &pending, &row->state, right) && row->mac.len == sizeof(right) &&
+        CRYPTO_memcmp(right, row->mac.data, sizeof(right)) == 0)
+        return KV_OK;
+    kv_fail(err, KV_INTERNAL, "a pending audit record was not written by this server");
+    return kv_because(err, KV_REASON_INTEGRITY);
 }
 
 kv_status kv_unchained_read(kv_audit *audit, kv_arena *arena, kv_unchained *out, kv_error *err)
@@ -31,6 +49,7 @@ kv_status kv_unchained_read(kv_audit *audit, kv_arena *arena, kv_unchained *out,
             kv_fail(err, KV_INTERNAL, "a pending audit record is damaged");
             return kv_because(err, KV_REASON_INTEGRITY);
         }
+        KV_TRY(check_ours(audit, &found.rows[i], err));
         if (time_ms < found.earliest_ms)
             found.earliest_ms = time_ms;
         if (found.rows[i].state.version < found.least)

@@ -20,6 +20,7 @@ struct kv_records {
     uint8_t instance[INSTANCE_BYTES];
     kv_seal_checker *checker;
     _Atomic int64_t last_generation; /* the largest given out by this process */
+    kv_pending_mac pending_mac;
     unsigned watch_count;
     watch watches[KV_WATCHERS];
 };
@@ -228,17 +229,24 @@ static bool is_sealed(const kv_change_op *op)
            (!op->table->sealed || head->seal.len == KV_SEAL_BYTES);
 }
 
+void kv_records_authenticate(kv_records *records, kv_pending_mac mac)
+{
+    records->pending_mac = mac;
+}
+
 kv_status kv_records_apply(kv_records *records, const kv_change *change, kv_store_state *state,
                            kv_error *err)
 {
     kv_store *store = records->config.store;
+    kv_change whole = *change;
     kv_store_state after;
 
+    whole.pending_mac = records->pending_mac;
     for (unsigned i = 0; i < change->count; i++)
         if (!is_sealed(&change->ops[i]))
             return kv_fail(err, KV_INTERNAL, "a row of %s was not sealed",
                            change->ops[i].table->name);
-    KV_TRY(alarm_of(records, store->ops->apply(store, change, &after, err), err));
+    KV_TRY(alarm_of(records, store->ops->apply(store, &whole, &after, err), err));
     if (state)
         *state = after;
     for (unsigned i = 0; i < records->watch_count; i++)

@@ -69,6 +69,9 @@ kv_status kv_change_delete(kv_change *change, const kv_table *table, void *row,
 kv_status kv_records_seal(kv_records *records, kv_change *change, kv_arena *arena,
                           kv_error *err) KV_MUST_USE;
 
+/* From now on the pending records of changes are authenticated. Before threads start. */
+void kv_records_authenticate(kv_records *records, kv_pending_mac mac);
+
 /* Applies a sealed change (all or nothing) and tells the watchers. Errors as kv_store_ops.apply. */
 kv_status kv_records_apply(kv_records *records, const kv_change *change, kv_store_state *state,
                            kv_error *err) KV_MUST_USE;

@@ -42,11 +42,11 @@ typedef struct kv_key_use_row {
     int64_t reserved;
 } kv_key_use_row;
 
-/* A signing key of the server itself. */
+/* A key of the server itself. */
 typedef struct kv_signer_row {
     kv_row_head head;
     kv_slice kid;     /* key: 32 hex digits */
-    kv_slice purpose; /* "role-token", "audit" */
+    kv_slice purpose; /* "seal", "role-token", "audit", "pending" */
     kv_slice key_id;
     kv_slice spki;
     int64_t created;

@@ -246,6 +246,7 @@ static kv_status read_pending(kv_sqlite_use use, kv_slice node, kv_arena *arena,
     KV_TRY(kv_arena_copy(arena, node, &row->node, err));
     KV_TRY(kv_sqlite_read_blob(use, 0, arena, &row->request_id, err));
     KV_TRY(kv_sqlite_read_blob(use, 1, arena, &row->record, err));
+    KV_TRY(kv_sqlite_read_blob(use, 4, arena, &row->mac, err));
     row->state.version = sqlite3_column_int64(use.statement, 2);
     memcpy(row->state.digest, sqlite3_column_blob(use.statement, 3), KV_STORE_DIGEST_BYTES);
     return KV_OK;
@@ -258,8 +259,8 @@ static kv_status collect_pending(kv_sqlite_db *db, kv_slice node, kv_arena *aren
     bool there = false;
 
     KV_TRY(kv_sqlite_db_use_fixed(db, KV_SQLITE_PENDING,
-                                  "SELECT \"request_id\", \"record\", \"version\", \"digest\" "
-                                  "FROM \"audit_pending\" WHERE \"node\" = $1 "
+                                  "SELECT \"request_id\", \"record\", \"version\", \"digest\", "
+                                  "\"mac\" FROM \"audit_pending\" WHERE \"node\" = $1 "
                                   "ORDER BY \"version\"",
                                   &use, err));
     if (!kv_sqlite_bind_blob(use, 1, node))

@@ -106,22 +106,29 @@ static kv_status store_state(kv_sqlite_db *db, const kv_store_state *state, cons
     return kv_sqlite_finish(db, use, err);
 }
 
-static kv_status store_pending(kv_sqlite_db *db, const kv_pending *pending,
+static kv_status store_pending(kv_sqlite_db *db, const kv_change *change,
                                const kv_store_state *state, kv_error *err)
 {
     KV_AUTO(kv_sqlite_use) use = KV_SQLITE_NO_USE;
+    const kv_pending *pending = &change->pending;
+    const kv_pending_mac *maker = &change->pending_mac;
+    uint8_t mac[KV_PENDING_MAC_BYTES];
     kv_error inner = { 0 };
+
+    if (maker->make && !maker->make(maker->context, pending, state, mac))
+        return kv_fail(err, KV_INTERNAL, "the pending record could not be authenticated");
 
     KV_TRY(kv_sqlite_db_use_fixed(db, KV_SQLITE_ADD_PENDING,
                                   "INSERT INTO \"audit_pending\" (\"node\", \"request_id\", "
-                                  "\"record\", \"version\", \"digest\") "
-                                  "VALUES ($1, $2, $3, $4, $5)",
+                                  "\"record\", \"version\", \"digest\", \"mac\") "
+                                  "VALUES ($1, $2, $3, $4, $5, $6)",
                                   &use, err));
     if (!kv_sqlite_bind_blob(use, 1, pending->node) ||
         !kv_sqlite_bind_blob(use, 2, pending->request_id) ||
         !kv_sqlite_bind_blob(use, 3, pending->record) ||
         !kv_sqlite_bind_integer(use, 4, state->version) ||
-        !kv_sqlite_bind_blob(use, 5, kv_slice_of(state->digest, sizeof(state->digest))))
+        !kv_sqlite_bind_blob(use, 5, kv_slice_of(state->digest, sizeof(state->digest))) ||
+        !kv_sqlite_bind_blob(use, 6, kv_slice_of(mac, maker->make ? sizeof(mac) : 0)))
         return not_bound(err);
     if (kv_sqlite_finish(db, use, &inner) == KV_OK)
         return KV_OK;
@@ -182,7 +189,7 @@ static kv_status change_all(kv_sqlite *store, const kv_change *change, kv_store_
         return kv_fail(err, KV_INTERNAL, "the store's state could not be hashed");
     KV_TRY(store_state(db, state, &set, err));
     if (change->pending.request_id.len)
-        KV_TRY(store_pending(db, &change->pending, state, err));
+        KV_TRY(store_pending(db, change, state, err));
     return delete_done(store, KV_SQLITE_DONE_BATCH, deleted, err);
 }
 

@@ -18,6 +18,7 @@
 typedef struct kv_store kv_store;
 
 enum { KV_CHANGE_OPS = 16, KV_STORE_DIGEST_BYTES = 32, KV_SCAN_LIMIT = 1000 };
+enum { KV_PENDING_MAC_BYTES = 32 };
 
 typedef enum kv_change_kind { KV_CHANGE_INSERT, KV_CHANGE_UPDATE, KV_CHANGE_DELETE } kv_change_kind;
 
@@ -29,6 +30,12 @@ typedef struct kv_change_op {
     int64_t expected; /* generation that must be there now; 0 with an insertion */
 } kv_change_op;
 
+/* What the store says it is after a change. */
+typedef struct kv_store_state {
+    int64_t version;                       /* counts changes */
+    uint8_t digest[KV_STORE_DIGEST_BYTES]; /* SHA-256 of the multiset hash, see multiset.h */
+} kv_store_state;
+
 /* The audit record of a change, stored with it and appended to the chain later. */
 typedef struct kv_pending {
     kv_slice node;
@@ -36,17 +43,21 @@ typedef struct kv_pending {
     kv_slice record;     /* encoded, without store version and digest */
 } kv_pending;
 
+/* Tells at start-up a pending record of ours from one that somebody wrote into the database to
+ * make it, and the state it claims, pass for the newest. Called inside the transaction: uses no
+ * token and cannot block. False when it fails. */
+typedef struct kv_pending_mac {
+    bool (*make)(const void *context, const kv_pending *pending, const kv_store_state *state,
+                 uint8_t out[KV_PENDING_MAC_BYTES]);
+    const void *context;
+} kv_pending_mac;
+
 typedef struct kv_change {
     kv_change_op ops[KV_CHANGE_OPS];
     unsigned count;
     kv_pending pending;
+    kv_pending_mac pending_mac; /* kv_records_apply fills it in; make may be NULL */
 } kv_change;
-
-/* What the store says it is after a change. */
-typedef struct kv_store_state {
-    int64_t version;                       /* counts changes */
-    uint8_t digest[KV_STORE_DIGEST_BYTES]; /* SHA-256 of the multiset hash, see multiset.h */
-} kv_store_state;
 
 /* A pending record as found at start-up. */
 typedef struct kv_pending_row {
@@ -54,6 +65,7 @@ typedef struct kv_pending_row {
     kv_slice request_id;
     kv_slice record;
     kv_store_state state; /* after its change */
+    kv_slice mac;         /* empty: none was made */
 } kv_pending_row;
 
 typedef struct kv_scan {

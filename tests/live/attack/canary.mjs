@@ -74,7 +74,7 @@ function inMemory(pid, wanted) {
 }
 
 test('a secret leaves no trace', async (t) => {
-  const server = await Keyvault.start({ separation: 'off', settings: {
+  const server = await Keyvault.start({ settings: { 'access.separation_of_duty': 'off',
     'audit.segment_bytes': 1 << 20, 'server.log_level': 'debug' } });
   try {
     const operator = await server.officer('operator', ['VAULT_OPERATOR'], '/');

@@ -37,7 +37,8 @@ function steal(server, duty) {
 }
 
 test('no key leaves the token, whatever a thief with the PIN tries', async () => {
-  const server = await Keyvault.start({ separation: 'off' });
+  const server = await Keyvault.start({
+    settings: { 'access.separation_of_duty': 'off' } });
   try {
     const operator = await server.officer('operator', ['VAULT_OPERATOR'], '/');
     await operator.call('VaultService/CreateVault', { vault: 'shop' });

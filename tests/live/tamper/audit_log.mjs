@@ -108,8 +108,8 @@ const attacks = {
 };
 
 test('tampering with the audit log', async (t) => {
-  server = await Keyvault.start({ separation: 'off', settings: { 'audit.segment_bytes': 65536,
-    'audit.checkpoint_seconds': 86400, 'audit.checkpoint_records': 1 << 30 } });
+  server = await Keyvault.start({ settings: { 'access.separation_of_duty': 'off',
+    'audit.segment_bytes': 65536, 'audit.checkpoint_seconds': 86400, 'audit.checkpoint_records': 1 << 30 } });
   try {
     const operator = await server.officer('operator', ['VAULT_OPERATOR'], '/');
     await operator.call('VaultService/CreateVault', { vault: 'shop' });

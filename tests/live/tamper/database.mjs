@@ -71,8 +71,8 @@ let server;
 let at;
 
 test('tampering with the database', async (t) => {
-  server = await Keyvault.start({ separation: 'off', settings: { 'audit.segment_bytes': 65536,
-    'audit.checkpoint_seconds': 1 } });
+  server = await Keyvault.start({ settings: { 'access.separation_of_duty': 'off',
+    'audit.segment_bytes': 65536, 'audit.checkpoint_seconds': 1 } });
   try {
     at = await fill(server);
     const sealed = tables(server);
@@ -164,18 +164,21 @@ test('tampering with the database', async (t) => {
     });
 
     await t.test('nor with a pending audit record that calls it the newest', async () => {
-      const copy = new Copy(server);
-      fs.copyFileSync(at.older.database, copy.database);
-      const [now] = sql(server, 'SELECT version FROM store_state');
-      const [was] = sql(copy, 'SELECT hex(multiset) AS set_ FROM store_state');
-      const digest = crypto.createHash('sha256').update(Buffer.from(was.set_, 'hex')).digest('hex');
-      const record = message('keyvault.v1.AuditRecord').serialize({ time_ms: Date.now(),
-        node: copy.node, request_id: Buffer.alloc(16, 0x77), principal_name: 'Administrator',
-        operation: 'RoleAssign' });
-      sql(copy, `UPDATE store_state SET version = ${now.version + 1}; INSERT INTO audit_pending ` +
-        `(node, request_id, record, version, digest) VALUES (X'${copy.node}', ` +
-        `X'${'77'.repeat(16)}', X'${record.toString('hex')}', ${now.version + 1}, X'${digest}')`);
-      await copy.refuses();
+      for (const mac of ['', '00'.repeat(32)]) {
+        const copy = new Copy(server);
+        fs.copyFileSync(at.older.database, copy.database);
+        const [{ version }] = sql(server, 'SELECT version + 1 AS version FROM store_state');
+        const [{ lanes }] = sql(copy, 'SELECT hex(multiset) AS lanes FROM store_state');
+        const digest = crypto.createHash('sha256').update(Buffer.from(lanes, 'hex')).digest('hex');
+        const id = '77'.repeat(16);
+        const record = message('keyvault.v1.AuditRecord').serialize({ time_ms: Date.now(),
+          node: copy.node, request_id: Buffer.from(id, 'hex'), principal_name: 'Administrator',
+          operation: 'RoleAssign' });
+        sql(copy, `UPDATE store_state SET version = ${version}; INSERT INTO audit_pending ` +
+          `(node, request_id, record, version, digest, mac) VALUES (X'${copy.node}', X'${id}', ` +
+          `X'${record.toString('hex')}', ${version}, X'${digest}', X'${mac}')`);
+        assert.match(await copy.refuses(), /not written by this server/);
+      }
     });
 
     await t.test('an older database with its audit log is not served', async () => {

@@ -66,7 +66,7 @@ async function fill(server) {
 
 for (const [what, pattern] of [['all tokens', null], ['the token of the keys alone', 'kv-keys']]) {
   test(`${what} away and back`, async () => {
-    const server = await Keyvault.start({ separation: 'off', settings: {
+    const server = await Keyvault.start({ settings: { 'access.separation_of_duty': 'off',
       'audit.segment_bytes': 1 << 20, 'audit.checkpoint_seconds': 1 } });
     try {
       const user = await fill(server);

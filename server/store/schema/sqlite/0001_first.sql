@@ -18,6 +18,7 @@ CREATE TABLE "audit_pending" (
     "record" BLOB NOT NULL,
     "version" INTEGER NOT NULL,
     "digest" BLOB NOT NULL,
+    "mac" BLOB NOT NULL,
     PRIMARY KEY ("node", "request_id")
 ) STRICT;
 
