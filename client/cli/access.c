@@ -57,7 +57,7 @@ kv_exit kv_cli_credential_add(kv_cli *cli)
     const char *file = kv_cli_given(cli, "certificate-file");
     const char *path = file ? ACCESS "AddManagementCertificate" : ACCESS "AddCredential";
     const char *type = NULL;
-    ProtobufCMessage *request, *response;
+    ProtobufCMessage *request = NULL, *response = NULL;
     kv_exit told;
     unsigned given = file != NULL;
 
@@ -83,7 +83,7 @@ kv_exit kv_cli_credential_add(kv_cli *cli)
 kv_exit kv_cli_token_issue(kv_cli *cli)
 {
     const char *file = kv_cli_given(cli, "file");
-    Keyvault__V1__RoleToken *token;
+    Keyvault__V1__RoleToken *token = NULL;
     kv_exit told = kv_cli_ask(cli, cli->args.verb->path, (ProtobufCMessage **)(void *)&token);
     kv_error err = { 0 };
 
@@ -106,7 +106,7 @@ kv_exit kv_cli_token_revoke(kv_cli *cli)
     const char *jti = kv_cli_given(cli, "jti");
     const char *principal = kv_cli_given(cli, "principal");
     const char *path = jti ? ACCESS "RevokeRoleToken" : ACCESS "RevokePrincipalTokens";
-    ProtobufCMessage *request, *response;
+    ProtobufCMessage *request = NULL, *response = NULL;
     const char *id = NULL;
     kv_error err = { 0 };
     kv_exit told = KV_EXIT_OK;

@@ -59,8 +59,8 @@ static kv_exit collect(kv_cli *cli, keyvault_stream *stream, json_t *all)
 
 kv_exit kv_cli_audit_search(kv_cli *cli)
 {
-    Keyvault__V1__SearchAuditRequest *request;
-    keyvault_stream *stream;
+    Keyvault__V1__SearchAuditRequest *request = NULL;
+    keyvault_stream *stream = NULL;
     keyvault_error err = { 0 };
     json_t *all;
     kv_exit told = kv_cli_build(cli, cli->args.verb->path, (ProtobufCMessage **)(void *)&request);
@@ -90,7 +90,7 @@ kv_exit kv_cli_audit_search(kv_cli *cli)
 kv_exit kv_cli_audit_status(kv_cli *cli)
 {
     const char *file = kv_cli_given(cli, "public-key");
-    Keyvault__V1__AuditStatus *status;
+    Keyvault__V1__AuditStatus *status = NULL;
     kv_exit told = kv_cli_audit_ask_status(cli, &status);
 
     if (told != KV_EXIT_OK)
@@ -247,7 +247,7 @@ static kv_exit verify_live(kv_cli *cli, kv_audit_report *report)
 {
     const char *temporary = getenv("TMPDIR");
     char folder[PATH_BYTES];
-    Keyvault__V1__AuditStatus *status;
+    Keyvault__V1__AuditStatus *status = NULL;
     kv_exit told = kv_cli_audit_ask_status(cli, &status);
 
     if (told != KV_EXIT_OK)

@@ -93,7 +93,7 @@ kv_exit kv_cli_export_segments(kv_cli *cli, const char *folder, uint64_t first, 
                                size_t *segments)
 {
     Keyvault__V1__ExportAuditRequest request = KEYVAULT__V1__EXPORT_AUDIT_REQUEST__INIT;
-    keyvault_stream *stream;
+    keyvault_stream *stream = NULL;
     keyvault_error err = { 0 };
     export it = { .cli = cli, .fd = -1 };
     kv_exit told = kv_cli_open(cli);
@@ -243,8 +243,8 @@ kv_exit kv_cli_read_audit_keys(kv_cli *cli, const char *folder, kv_cli_audit_key
     out->count = 0;
     for (size_t i = 0; i < cli->args.count; i++) {
         const kv_cli_value *value = &cli->args.values[i];
-        char kid[KID_DIGITS + 1];
-        kv_slice spki;
+        char kid[KID_DIGITS + 1] = "";
+        kv_slice spki = KV_SLICE_NONE;
         kv_exit told;
 
         if (strcmp(value->option->name, "public-key") != 0)

@@ -30,7 +30,7 @@ static kv_exit ask_again(kv_cli *cli, Keyvault__V1__CertificateOperation **opera
 {
     Keyvault__V1__GetCertificateOperationRequest request =
         KEYVAULT__V1__GET_CERTIFICATE_OPERATION_REQUEST__INIT;
-    Keyvault__V1__CertificateOperation *newer;
+    Keyvault__V1__CertificateOperation *newer = NULL;
     kv_exit told;
 
     request.vault = (*operation)->id->vault;
@@ -70,7 +70,7 @@ static kv_exit wait_for(kv_cli *cli, Keyvault__V1__CertificateOperation **operat
 
 kv_exit kv_cli_certificate_create(kv_cli *cli)
 {
-    Keyvault__V1__CertificateOperation *operation;
+    Keyvault__V1__CertificateOperation *operation = NULL;
     kv_exit told = kv_cli_ask(cli, cli->args.verb->path, (ProtobufCMessage **)(void *)&operation);
     kv_exit shown;
 
@@ -111,7 +111,7 @@ kv_exit kv_cli_certificate_show(kv_cli *cli)
 {
     const char *path = cli->args.verb->path;
     const char *thumbprint = kv_cli_given(cli, "thumbprint");
-    ProtobufCMessage *request, *response;
+    ProtobufCMessage *request = NULL, *response = NULL;
     kv_exit told;
 
     if (!thumbprint && !kv_cli_given(cli, "name"))
@@ -141,8 +141,8 @@ static kv_slice chosen(const Keyvault__V1__CertificateChain *chain)
 kv_exit kv_cli_certificate_download(kv_cli *cli)
 {
     const char *path = cli->args.verb->path;
-    Keyvault__V1__GetCertificateChainRequest *request;
-    Keyvault__V1__CertificateChain *chain;
+    Keyvault__V1__GetCertificateChainRequest *request = NULL;
+    Keyvault__V1__CertificateChain *chain = NULL;
     kv_exit told = kv_cli_build(cli, path, (ProtobufCMessage **)(void *)&request);
 
     if (told != KV_EXIT_OK)

@@ -161,9 +161,9 @@ static kv_exit give_signature(kv_cli *cli, Keyvault__V1__SignResponse *response)
 
 kv_exit kv_cli_key_sign(kv_cli *cli)
 {
-    Keyvault__V1__SignRequest *request;
-    Keyvault__V1__SignResponse *response;
-    kv_slice digest;
+    Keyvault__V1__SignRequest *request = NULL;
+    Keyvault__V1__SignResponse *response = NULL;
+    kv_slice digest = KV_SLICE_NONE;
     kv_error err = { 0 };
     const char *out = kv_cli_given(cli, "signature-file");
     kv_exit told = out ? kv_cli_may_write(cli, out) : KV_EXIT_OK;
@@ -199,7 +199,7 @@ static kv_exit read_signature(kv_cli *cli, Keyvault__V1__SignatureAlgorithm by, 
 static kv_exit fill_verify(kv_cli *cli, Keyvault__V1__VerifyRequest *request)
 {
     const algorithm *by = algorithm_of(request->algorithm);
-    kv_slice digest, signature = KV_SLICE_NONE;
+    kv_slice digest = KV_SLICE_NONE, signature = KV_SLICE_NONE;
     kv_error err = { 0 };
     kv_exit told;
 
@@ -218,8 +218,8 @@ static kv_exit fill_verify(kv_cli *cli, Keyvault__V1__VerifyRequest *request)
 
 kv_exit kv_cli_key_verify(kv_cli *cli)
 {
-    Keyvault__V1__VerifyRequest *request;
-    Keyvault__V1__VerifyResponse *response;
+    Keyvault__V1__VerifyRequest *request = NULL;
+    Keyvault__V1__VerifyResponse *response = NULL;
     bool valid;
     kv_exit told = kv_cli_build(cli, cli->args.verb->path, (ProtobufCMessage **)(void *)&request);
 
@@ -260,7 +260,7 @@ static kv_slice spki_pem(kv_cli *cli, kv_slice der)
 kv_exit kv_cli_key_download(kv_cli *cli)
 {
     const char *format = kv_cli_given(cli, "format");
-    Keyvault__V1__KeyBundle *key;
+    Keyvault__V1__KeyBundle *key = NULL;
     kv_slice bytes;
     kv_exit told;
 

@@ -201,7 +201,7 @@ kv_exit kv_cli_call(kv_cli *cli, const char *path, const ProtobufCMessage *reque
 
 kv_exit kv_cli_ask(kv_cli *cli, const char *path, ProtobufCMessage **response)
 {
-    ProtobufCMessage *request;
+    ProtobufCMessage *request = NULL;
     kv_exit told = kv_cli_build(cli, path, &request);
 
     if (told != KV_EXIT_OK)
@@ -245,7 +245,7 @@ kv_exit kv_cli_show(kv_cli *cli, KV_TAKES ProtobufCMessage *message)
 
 kv_exit kv_cli_run_call(kv_cli *cli)
 {
-    ProtobufCMessage *response;
+    ProtobufCMessage *response = NULL;
     kv_exit told = kv_cli_ask(cli, cli->args.verb->path, &response);
 
     return told == KV_EXIT_OK ? kv_cli_show(cli, response) : told;

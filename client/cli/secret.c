@@ -13,7 +13,7 @@ enum { VALUE_MAX = 25 * 1024, PASSWORD_MAX = 200 };
 kv_exit kv_cli_secret_set(kv_cli *cli)
 {
     const char *file = kv_cli_given(cli, "file");
-    ProtobufCMessage *request, *response;
+    ProtobufCMessage *request = NULL, *response = NULL;
     kv_slice value;
     kv_error err = { 0 };
     kv_exit told = kv_cli_read(cli, file ? file : "-", VALUE_MAX, &value);
@@ -61,7 +61,7 @@ static kv_exit read_password(kv_cli *cli, ProtobufCMessage *request)
 
 static kv_exit get(kv_cli *cli, Keyvault__V1__SecretBundle **out)
 {
-    ProtobufCMessage *request;
+    ProtobufCMessage *request = NULL;
     kv_exit told = kv_cli_build(cli, cli->args.verb->path, &request);
 
     if (told != KV_EXIT_OK)
@@ -94,7 +94,7 @@ static bool is_text(const ProtobufCBinaryData *value, const char *content_type)
 
 kv_exit kv_cli_secret_show(kv_cli *cli)
 {
-    Keyvault__V1__SecretBundle *bundle;
+    Keyvault__V1__SecretBundle *bundle = NULL;
     kv_exit told = get(cli, &bundle);
     bool text;
     json_t *json;
@@ -114,7 +114,7 @@ kv_exit kv_cli_secret_show(kv_cli *cli)
 
 kv_exit kv_cli_secret_download(kv_cli *cli)
 {
-    Keyvault__V1__SecretBundle *bundle;
+    Keyvault__V1__SecretBundle *bundle = NULL;
     kv_exit told = kv_cli_may_write(cli, kv_cli_given(cli, "file"));
 
     if (told == KV_EXIT_OK)
