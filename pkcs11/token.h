@@ -86,6 +86,10 @@ void kv_token_sessions_free(kv_token *token);
  * write side or is alone. */
 kv_status kv_token_start(kv_token *token, kv_error *err) KV_MUST_USE;
 
+/* token_list.c: destroys what a kill left of objects that were being written. Right after a login
+ * of a token that is ours alone, before this process makes session objects. */
+kv_status kv_token_clear_unfinished(kv_token_visit *visit, kv_error *err) KV_MUST_USE;
+
 /* token_probe.c */
 kv_status kv_token_probe_make(kv_token *token, kv_error *err) KV_MUST_USE;
 /* True when a token object and a known-answer operation are as they should be. */

@@ -126,3 +126,44 @@ kv_status kv_token_key_destroy_halves(kv_token *token, size_t *destroyed, kv_err
     *destroyed = work.destroyed;
     return KV_OK;
 }
+
+/* --- unfinished objects --- */
+
+/* SoftHSM writes an object attribute by attribute, and marks a copy as a token object at the very
+ * end. So what stands on the token without CKA_TOKEN, or without any class, is a write that a kill
+ * interrupted; with its id and its value it may be a whole key that no search for token objects
+ * finds. "Cannot say" is no reason to destroy anything. */
+static bool is_unfinished(kv_token_visit *visit, CK_OBJECT_HANDLE object)
+{
+    CK_OBJECT_CLASS class = 0;
+    CK_BBOOL on_token = CK_FALSE;
+    CK_ATTRIBUTE kind = { CKA_CLASS, &class, sizeof(class) };
+    CK_ATTRIBUTE place = { CKA_TOKEN, &on_token, sizeof(on_token) };
+    CK_RV rv = visit->f->C_GetAttributeValue(visit->session, object, &kind, 1);
+
+    if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_VALUE_INVALID)
+        return true;
+    if (rv != CKR_OK)
+        return false;
+    rv = visit->f->C_GetAttributeValue(visit->session, object, &place, 1);
+    return rv == CKR_ATTRIBUTE_TYPE_INVALID || (rv == CKR_OK && !on_token);
+}
+
+kv_status kv_token_clear_unfinished(kv_token_visit *visit, kv_error *err)
+{
+    KV_AUTO(kv_handles) list = NULL;
+    size_t found = 0;
+    int64_t destroyed = 0;
+
+    KV_TRY(kv_objects_find(visit, NULL, 0, &list, &found, err));
+    for (size_t i = 0; i < found; i++)
+        if (is_unfinished(visit, list[i]) &&
+            visit->f->C_DestroyObject(visit->session, list[i]) == CKR_OK)
+            destroyed++;
+    if (!destroyed)
+        return KV_OK;
+    kv_log_write(visit->token->log, KV_LOG_WARNING, "token.unfinished_destroyed",
+                 (kv_log_field[]){
+                     { "token", visit->token->label, 0 }, { "objects", NULL, destroyed }, { 0 } });
+    return kv_token_files_sync(&visit->token->files, err);
+}

@@ -98,6 +98,15 @@ static kv_status fill_index(kv_token *token, kv_error *err)
     return kv_token_index_fill(&visit, err);
 }
 
+static kv_status clear_unfinished(kv_token *token, kv_error *err)
+{
+    kv_token_visit visit = { .token = token,
+                             .f = token->module->functions,
+                             .session = token->owner };
+
+    return token->exclusive ? kv_token_clear_unfinished(&visit, err) : KV_OK;
+}
+
 static kv_status start(kv_token *token, kv_error *err)
 {
     KV_TRY(locate(token, err));
@@ -105,6 +114,7 @@ static kv_status start(kv_token *token, kv_error *err)
     KV_TRY(open_session(token, &token->guard, err));
     KV_TRY(open_session(token, &token->owner, err));
     KV_TRY(log_in(token, err));
+    KV_TRY(clear_unfinished(token, err));
     KV_TRY(kv_token_probe_make(token, err));
     return fill_index(token, err);
 }
