@@ -333,6 +333,8 @@ void house_free(house *h)
     house_shut(h);
     kv_mailbox_free(h->box);
     free_certificate(h->admin);
+    if (h->reader)
+        free_certificate(h->reader);
     if (h->hsm)
         kv_softhsm_free(h->hsm);
     else

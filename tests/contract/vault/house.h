@@ -55,6 +55,7 @@ typedef struct house {
     uint64_t secret_key_uses;
     made_certificate *admin; /* of the first access administrator, "root" */
     kv_principal admin_principal;
+    made_certificate *reader; /* of the principal that reads secrets; NULL before the first */
     kv_services services;
     kv_mailbox *box;
     atomic_int dies_in; /* changes until death; 0: not planned */

@@ -96,8 +96,9 @@ void house_begin(house *h, house_job *job)
                                .principal_name = KV_SLICE("root"),
                                .scope = KV_SLICE("/"),
                                .role_count = 1,
-                               .roles = { KV_ROLE_ADMINISTRATOR },
-                               .expires_ms = h->now_ms + 3600000 };
+                               .roles = { KV_ROLE_ACCESS_ADMINISTRATOR },
+                               .expires_ms = h->now_ms + 3600000,
+                               .certificate_not_after_ms = h->now_ms + 3600000 };
     memcpy(job->caller.principal_id, h->admin_principal.id.data, KV_PRINCIPAL_ID_BYTES);
     job->entry = (kv_audit_entry){ .time_ms = h->now_ms,
                                    .has_principal = true,

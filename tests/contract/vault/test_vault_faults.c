@@ -1,0 +1,258 @@
+/* test_vault_faults.c - every operation with every fault of the token, and with death after every
+ * change of the store: nothing is left behind, nothing is stuck, and the same operation then works.
+ */
+#include <stdio.h>
+
+#include "tests/contract/vault/acts.h"
+
+enum { CALLS_MAX = 400, CHANGES_MAX = 40 };
+
+typedef kv_status act(house *h, kv_error *err);
+
+typedef struct family {
+    const char *name;
+    act *prepare; /* without faults; NULL: nothing */
+    act *run;
+    act *reset;       /* takes away what run made, whether it worked once or twice */
+    kv_status second; /* a status of the second run that also means it has been done */
+} family;
+
+/* --- acts --- */
+
+static kv_status make_key(house *h, kv_error *err)
+{
+    return act_make_key(h, "k", NULL, err);
+}
+
+static kv_status reset_key(house *h, kv_error *err)
+{
+    KV_TRY(act_delete(h, KV_COLLECTION_KEYS, "k", err));
+    return act_purge(h, KV_COLLECTION_KEYS, "k", err);
+}
+
+static kv_status sign(house *h, kv_error *err)
+{
+    return act_sign(h, "k", KV_SLICE_NONE, err);
+}
+
+static kv_status set_secret(house *h, kv_error *err)
+{
+    return act_set_secret(h, "s", KV_SLICE("value"), NULL, err);
+}
+
+static kv_status get_secret(house *h, kv_error *err)
+{
+    kv_secret_bundle out;
+
+    KV_TRY(act_get_secret(h, "s", KV_SLICE_NONE, &out, err));
+    assert_slice_equal(KV_SLICE("value"), out.value);
+    return KV_OK;
+}
+
+static kv_status reset_secret(house *h, kv_error *err)
+{
+    KV_TRY(act_delete(h, KV_COLLECTION_SECRETS, "s", err));
+    return act_purge(h, KV_COLLECTION_SECRETS, "s", err);
+}
+
+static kv_status make_exportable(house *h, kv_error *err)
+{
+    return act_make_certificate(h, "c", "Self", true, NULL, err);
+}
+
+static kv_status make_waiting(house *h, kv_error *err)
+{
+    return act_make_certificate(h, "c", "Unknown", false, NULL, err);
+}
+
+static kv_status cancel(house *h, kv_error *err)
+{
+    kv_certificate_pending_update_in in = { .target = act_target(KV_COLLECTION_CERTIFICATES, "c") };
+    kv_certificate_operation out;
+    house_job job;
+    kv_status status;
+
+    house_begin(h, &job);
+    status = kv_certificate_pending_update(h->vault, &job.work, &in, &out, err);
+    house_end(h, &job, status);
+    return status;
+}
+
+static kv_status reset_certificate(house *h, kv_error *err)
+{
+    KV_TRY(act_delete(h, KV_COLLECTION_CERTIFICATES, "c", err));
+    return act_purge(h, KV_COLLECTION_CERTIFICATES, "c", err);
+}
+
+static kv_status make_deleted_key(house *h, kv_error *err)
+{
+    KV_TRY(make_key(h, err));
+    KV_TRY(make_key(h, err));
+    return act_delete(h, KV_COLLECTION_KEYS, "k", err);
+}
+
+static kv_status purge_key(house *h, kv_error *err)
+{
+    return act_purge(h, KV_COLLECTION_KEYS, "k", err);
+}
+
+static kv_status make_deleted_certificate(house *h, kv_error *err)
+{
+    KV_TRY(make_exportable(h, err));
+    return act_delete(h, KV_COLLECTION_CERTIFICATES, "c", err);
+}
+
+static kv_status purge_certificate(house *h, kv_error *err)
+{
+    return act_purge(h, KV_COLLECTION_CERTIFICATES, "c", err);
+}
+
+static const family families[] = {
+    { "key", NULL, make_key, reset_key, KV_OK },
+    { "sign", make_key, sign, reset_key, KV_OK },
+    { "secret", NULL, set_secret, reset_secret, KV_OK },
+    { "secret read", set_secret, get_secret, reset_secret, KV_OK },
+    { "certificate", NULL, make_exportable, reset_certificate, KV_OK },
+    { "waiting certificate", NULL, make_waiting, reset_certificate, KV_PRECONDITION },
+    { "cancel", make_waiting, cancel, reset_certificate, KV_PRECONDITION },
+    { "purge of a key", make_deleted_key, purge_key, NULL, KV_NOT_FOUND },
+    { "purge of a certificate", make_deleted_certificate, purge_certificate, NULL, KV_NOT_FOUND },
+};
+
+/* --- the loops --- */
+
+/* After trouble: start again, look, and do it once more. */
+static void restart_and_repeat(house *h, const family *of, unsigned n)
+{
+    kv_error err = { 0 };
+    kv_status status;
+
+    if (house_restart(h, &err) != KV_OK)
+        fail_msg("%s, %u: no start: %s (%s)", of->name, n, err.message, err.detail);
+    assert_int_equal(h->reconciled.unknown_objects, 0);
+    assert_int_equal(h->reconciled.missing_objects, 0);
+    house_assert_tidy(h);
+    status = of->run(h, &err);
+    if (status != KV_OK && status != of->second)
+        fail_msg("%s, %u: not the second time: %s (%s)", of->name, n, err.message, err.detail);
+    if (of->reset)
+        assert_kv_ok(of->reset(h, &err));
+    assert_int_equal(house_keys_on_token(h, KV_DUTY_KEYS), 0);
+}
+
+static void prepare(house *h, const family *of)
+{
+    kv_error err = { 0 };
+
+    if (of->prepare)
+        assert_kv_ok(of->prepare(h, &err));
+}
+
+/* The n-th call of the module fails once. How many were tried. */
+static unsigned fail_each_call(house *h, const family *of, CK_RV rv)
+{
+    unsigned n = 0;
+    bool failed = true;
+
+    while (failed) {
+        kv_error err = { 0 };
+        kv_status status;
+
+        assert_true(++n < CALLS_MAX);
+        prepare(h, of);
+        kv_fake_fail_call(n, rv);
+        status = of->run(h, &err);
+        failed = kv_fake_failed();
+        kv_fake_fail_call(0, CKR_OK);
+        if (!failed)
+            assert_kv_ok(status);
+        /* Never the caller's fault. A read-back that cannot be read is refused as a wrong one. */
+        if (status != KV_OK && status != KV_UNAVAILABLE && status != KV_INTERNAL)
+            fail_msg("%s, call %u: %s: %s (%s)", of->name, n, kv_status_spelling(status)->name,
+                     err.message, err.detail);
+        house_wait_for_tokens(h);
+        restart_and_repeat(h, of, n);
+    }
+    return n;
+}
+
+static unsigned die_after_each_change(house *h, const family *of, house_death death)
+{
+    unsigned n = 0;
+    bool died = true;
+
+    while (died) {
+        kv_error err = { 0 };
+        kv_status status;
+
+        assert_true(++n < CHANGES_MAX);
+        prepare(h, of);
+        house_die_after(h, n, death);
+        status = of->run(h, &err);
+        died = atomic_load(&h->dead);
+        atomic_store(&h->dies_in, 0);
+        if (!died)
+            assert_kv_ok(status);
+        restart_and_repeat(h, of, n);
+    }
+    return n;
+}
+
+static house *start(void)
+{
+    house *h = house_new(false);
+    kv_error err = { 0 };
+
+    assert_kv_ok(act_make_vault(h, &err));
+    /* The principals that read are there before the faults begin. */
+    assert_kv_fails(KV_NOT_FOUND, act_get_secret(h, "none", KV_SLICE_NONE, NULL, &err));
+    return h;
+}
+
+static void every_call_of_the_token_may_fail(void **state)
+{
+    house *h = start();
+    unsigned calls = 0;
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(families); i++)
+        calls += fail_each_call(h, &families[i], CKR_DEVICE_ERROR);
+    /* The loops were loops. */
+    assert_true(calls > 20 * KV_COUNT(families));
+    house_free(h);
+}
+
+static void a_lost_session_is_no_ones_trouble_for_long(void **state)
+{
+    house *h = start();
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        (void)fail_each_call(h, &families[i], CKR_SESSION_HANDLE_INVALID);
+    house_free(h);
+}
+
+static void death_after_every_change(void **state)
+{
+    house *h = start();
+    unsigned changes = 0;
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(families); i++) {
+        changes += die_after_each_change(h, &families[i], HOUSE_KEYS_STAY);
+        changes += die_after_each_change(h, &families[i], HOUSE_NO_NEW_KEYS);
+    }
+    assert_true(changes > 2 * 2 * KV_COUNT(families));
+    house_free(h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_call_of_the_token_may_fail),
+        cmocka_unit_test(a_lost_session_is_no_ones_trouble_for_long),
+        cmocka_unit_test(death_after_every_change),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
