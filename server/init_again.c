@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "pkcs11/token_anchor.h"
+#include "pkcs11/token_files.h"
 #include "pkcs11/token_key.h"
+#include "server/credentials.h"
 #include "server/init_tokens.h"
 #include "server/pending_mac.h"
 
@@ -73,6 +75,54 @@ static bool each_file(const char *folder, file_visitor *visit)
     if (files)
         (void)closedir(files);
     return good;
+}
+
+/* --- tokens in files --- */
+
+/* A file of SoftHSM that has no attribute but its generation says nothing of any token. */
+enum { EMPTY_OBJECT_BYTES = 8 };
+
+static bool is_spare(const char *path)
+{
+    const char *name = strrchr(path, '/') + 1;
+    struct stat info;
+
+    if (!strcmp(name, "generation") || !strcmp(name, "token.lock"))
+        return true;
+    return !strcmp(name, "token.object") && stat(path, &info) == 0 &&
+           info.st_size <= EMPTY_OBJECT_BYTES;
+}
+
+/* A token's folder with neither label nor PIN nor any object: what a kill in its creation leaves,
+ * and other users of the module stumble over. What is in use has more files, and stays. */
+static bool remove_half_token(const char *folder)
+{
+    struct stat info;
+
+    if (lstat(folder, &info) == 0 && S_ISDIR(info.st_mode) && each_file(folder, is_spare) &&
+        each_file(folder, remove_file))
+        (void)rmdir(folder);
+    return true;
+}
+
+kv_status kv_init_mend_tokens(const kv_settings *settings, kv_error *err)
+{
+    for (int i = 0; i < KV_SETTING_TOKENS; i++) {
+        kv_token_files files = KV_TOKEN_FILES_NONE;
+        kv_token_paths paths;
+        unsigned restored = 0;
+        kv_status status;
+
+        KV_TRY(kv_token_paths_of(settings, (kv_setting_token)i, &paths, err));
+        if (!paths.files[0])
+            continue;
+        KV_TRY(kv_token_files_open(paths.files, paths.backup, &files, err));
+        status = kv_token_files_restore(&files, &restored, err);
+        kv_token_files_cleanup(&files);
+        KV_TRY(status);
+        (void)each_file(paths.files, remove_half_token);
+    }
+    return KV_OK;
 }
 
 /* --- clearing --- */

@@ -14,6 +14,10 @@
 #define KV_INIT_LABEL_TOKEN "keyvault role tokens"
 #define KV_INIT_LABEL_TLS   "keyvault tls"
 
+/* Before tokens are made or opened: puts back the file of a token that a kill at its login emptied,
+ * and removes tokens that were killed in their creation (SoftHSM only). Else a second token of the
+ * same name would be made beside the first. */
+kv_status kv_init_mend_tokens(const kv_settings *settings, kv_error *err) KV_MUST_USE;
 /* Before anything is made, on tokens without an identity. KV_EXISTS when database or audit log are
  * there and no mark. */
 kv_status kv_init_begin(const kv_settings *settings, kv_tokens *tokens, kv_error *err) KV_MUST_USE;

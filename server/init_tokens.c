@@ -129,6 +129,7 @@ static kv_status create_token(const kv_settings *settings, const kv_token_settin
 
 kv_status kv_init_create_tokens(const kv_settings *settings, kv_error *err)
 {
+    KV_TRY(kv_init_mend_tokens(settings, err));
     for (int i = 0; i < KV_SETTING_TOKENS; i++)
         if (settings->tokens[i].module[0])
             KV_TRY(create_token(settings, &settings->tokens[i], err));
