@@ -4,6 +4,10 @@
  * finished. Keys on a token that no row knows are reported and never touched; rows whose key is
  * gone are an alarm and never deleted.
  */
+#include <stdlib.h>
+
+#include <uthash.h>
+
 #include "server/base/text.h"
 #include "server/vault/certificate_rules.h"
 #include "server/vault/objects.h"
@@ -182,79 +186,120 @@ kv_status kv_vault_purge_due(kv_vault *vault, unsigned *purged, kv_error *err)
     return KV_OK;
 }
 
-/* --- the token's view against ours --- */
+/* --- the tokens' view against ours --- */
+
+/* A key that some token of ours has. */
+typedef struct seen_key {
+    UT_hash_handle hh;
+    uint8_t id[KV_KEY_ID_BYTES];
+    char label[KV_KEY_LABEL_MAX + 1];
+    bool known;
+} seen_key;
 
 typedef struct inventory {
-    kv_vault *vault;
+    seen_key *keys;
     kv_reconciled *result;
-    kv_duty duty;
 } inventory;
 
-static kv_status seen_on_token(void *context, const kv_key_seen *key, kv_error *err)
+static kv_status see(void *context, const kv_key_seen *key, kv_error *err)
 {
     inventory *at = context;
-    kv_token_object_row row = { .key_id = kv_slice_of(key->id, KV_KEY_ID_BYTES) };
-    kv_signer_row signer = { 0 };
-    char kid[2 * KV_KEY_ID_BYTES + 1];
-    kv_arena arena = KV_ARENA(1 << 16);
-    kv_status status;
+    seen_key *seen = NULL;
 
     if (!key->has_id)
         return KV_OK;
-    status = kv_records_get(at->vault->config.records, &kv_table_token_objects, &row, &arena, err);
-    if (status == KV_NOT_FOUND) {
-        kv_hex(kv_slice_of(key->id, KV_KEY_ID_BYTES), kid);
-        signer.kid = kv_slice_text(kid);
-        status = kv_records_get(at->vault->config.records, &kv_table_signers, &signer, &arena, err);
-    }
-    if (status == KV_NOT_FOUND) {
-        at->result->unknown_objects++;
-        kv_log_write(at->vault->config.log, KV_LOG_WARNING, "token.key.unknown",
-                     (kv_log_field[]){ { "id", kid, 0 }, { "label", key->label, 0 }, { 0 } });
-        *err = (kv_error){ 0 };
-        status = KV_OK;
-    }
-    kv_arena_cleanup(&arena);
-    return status;
-}
-
-static kv_status check_ready(kv_vault *vault, step *at, void *row, void *context, kv_error *err)
-{
-    const kv_token_object_row *key = row;
-    inventory *seen = context;
-    kv_token *token = kv_tokens_get(vault->config.tokens, (kv_duty)key->duty);
-    kv_key_ref ref = { .spki = key->spki, .class = KV_CLASS_SIGN };
-    char id[2 * KV_KEY_ID_BYTES + 1];
-    kv_status status;
-
-    (void)at;
-    if (!token || key->key_id.len != KV_KEY_ID_BYTES)
+    HASH_FIND(hh, at->keys, key->id, KV_KEY_ID_BYTES, seen);
+    if (seen)
         return KV_OK;
-    if (!key->spki.len)
-        ref.class = KV_CLASS_SECRET;
-    memcpy(ref.id, key->key_id.data, KV_KEY_ID_BYTES);
-    status = kv_token_key_check(token, &ref, err);
-    if (status != KV_NOT_FOUND)
-        return status;
-    seen->result->missing_objects++;
-    kv_hex(key->key_id, id);
-    kv_log_write(vault->config.log, KV_LOG_ERROR, "token.key.missing",
-                 (kv_log_field[]){ { "id", id, 0 }, { 0 } });
-    *err = (kv_error){ 0 };
+    seen = calloc(1, sizeof(*seen));
+    if (!seen)
+        return kv_fail(err, KV_BUSY, "out of memory");
+    memcpy(seen->id, key->id, sizeof(seen->id));
+    memcpy(seen->label, key->label, sizeof(seen->label));
+    HASH_ADD(hh, at->keys, id, KV_KEY_ID_BYTES, seen);
     return KV_OK;
 }
 
-static kv_status take_inventory(kv_vault *vault, kv_reconciled *result, kv_error *err)
+static bool recognise(inventory *at, kv_slice id)
 {
-    inventory at = { .vault = vault, .result = result };
+    seen_key *seen = NULL;
 
-    for (at.duty = KV_DUTY_KEYS; at.duty <= KV_DUTY_SYSTEM; at.duty++) {
-        kv_token *token = kv_tokens_get(vault->config.tokens, at.duty);
+    if (id.len == KV_KEY_ID_BYTES)
+        HASH_FIND(hh, at->keys, id.data, KV_KEY_ID_BYTES, seen);
+    if (seen)
+        seen->known = true;
+    return seen != NULL;
+}
+
+static kv_status match_key(kv_vault *vault, step *at, void *row, void *context, kv_error *err)
+{
+    const kv_token_object_row *key = row;
+    inventory *seen = context;
+    char id[2 * KV_KEY_ID_BYTES + 1] = "";
+
+    (void)at;
+    (void)err;
+    if (recognise(seen, key->key_id))
+        return KV_OK;
+    seen->result->missing_objects++;
+    if (key->key_id.len == KV_KEY_ID_BYTES)
+        kv_hex(key->key_id, id);
+    kv_log_write(vault->config.log, KV_LOG_ERROR, "token.key.missing",
+                 (kv_log_field[]){ { "id", id, 0 }, { 0 } });
+    return KV_OK;
+}
+
+static kv_status match_signer(kv_vault *vault, step *at, void *row, void *context, kv_error *err)
+{
+    const kv_signer_row *signer = row;
+
+    (void)vault;
+    (void)at;
+    (void)err;
+    (void)recognise(context, signer->key_id);
+    return KV_OK;
+}
+
+static kv_status look(kv_vault *vault, inventory *at, kv_error *err)
+{
+    for (int duty = KV_DUTY_KEYS; duty <= KV_DUTY_SYSTEM; duty++) {
+        kv_token *token = kv_tokens_get(vault->config.tokens, (kv_duty)duty);
 
         if (token)
-            KV_TRY(kv_token_key_list(token, seen_on_token, &at, err));
+            KV_TRY(kv_token_key_list(token, see, at, err));
     }
-    return each_row(vault, &kv_table_token_objects, check_ready, &at, err);
+    KV_TRY(each_row(vault, &kv_table_token_objects, match_key, at, err));
+    return each_row(vault, &kv_table_signers, match_signer, at, err);
+}
+
+static void report_unknown(kv_vault *vault, const inventory *at, const seen_key *key)
+{
+    char id[2 * KV_KEY_ID_BYTES + 1];
+
+    if (key->known)
+        return;
+    at->result->unknown_objects++;
+    kv_hex(kv_slice_of(key->id, sizeof(key->id)), id);
+    kv_log_write(vault->config.log, KV_LOG_WARNING, "token.key.unknown",
+                 (kv_log_field[]){ { "id", id, 0 }, { "label", key->label, 0 }, { 0 } });
+}
+
+/* Each token is read once and each table once: nothing is asked of the token for a single key,
+ * whose public half is proved at its first use anyway. */
+static kv_status take_inventory(kv_vault *vault, kv_reconciled *result, kv_error *err)
+{
+    inventory at = { .result = result };
+    kv_status status = look(vault, &at, err);
+    seen_key *key;
+    seen_key *next;
+
+    HASH_ITER (hh, at.keys, key, next) {
+        if (status == KV_OK)
+            report_unknown(vault, &at, key);
+        HASH_DEL(at.keys, key);
+        free(key);
+    }
+    return status;
 }
 
 kv_status kv_vault_reconcile(kv_vault *vault, kv_reconciled *out, kv_error *err)
