@@ -76,6 +76,8 @@ kv_status kv_audit_segments(kv_vault *vault, kv_work *work, const kv_audit_expor
     (void)work;
     if (in->first_sequence > last)
         return kv_fail_field(err, "last_sequence", "must not be before first_sequence");
+    /* So that what is given away is proved to its end. */
+    KV_TRY(kv_audit_checkpoint(vault->config.audit, err));
     KV_TRY(kv_audit_locate(vault->config.audit, in->first_sequence, &cursor, err));
     return export_from(vault, &cursor, stream, last, err);
 }

@@ -33,8 +33,8 @@ static kv_status take_retention(const kv_vault_settings_in *in, kv_vault_row *ro
         return kv_fail_field(err, "retention_days", "retention is %d to %d days",
                              KV_RETENTION_MIN_DAYS, KV_RETENTION_MAX_DAYS);
     if (!is_new && in->retention_days < row->retention_days)
-        return kv_fail_field(err, "retention_days", "retention cannot be lowered from %d days",
-                             (int)row->retention_days);
+        return kv_fail(err, KV_PRECONDITION, "retention cannot be lowered from %d days",
+                       (int)row->retention_days);
     row->retention_days = in->retention_days;
     return KV_OK;
 }
