@@ -93,7 +93,7 @@ typedef struct kv_certificate_version_row {
     kv_slice chain; /* DER certificates one after the other, leaf not among them */
     kv_slice sha1;
     kv_slice sha256;
-    kv_slice serial; /* lower-case hex */
+    kv_slice serial;  /* lower-case hex */
     kv_slice subject; /* RFC 4514 */
     kv_slice issuer;  /* the certificate's, RFC 4514 */
     kv_slice tags;

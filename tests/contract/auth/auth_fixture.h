@@ -27,8 +27,8 @@ typedef struct auth_fixture {
     kv_arena arena; /* of the whole test */
     int64_t now_ms;
     const char *sabotage; /* SQL run between the seal and the application of the next change */
-    unsigned commits;   /* how often a change was tried */
-    unsigned conflicts; /* how many of the next commits fail with KV_CONFLICT */
+    unsigned commits;     /* how often a change was tried */
+    unsigned conflicts;   /* how many of the next commits fail with KV_CONFLICT */
 } auth_fixture;
 
 /* A group's setup and teardown functions of cmocka. */
