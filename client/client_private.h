@@ -31,5 +31,5 @@ kv_deadline kv_client_deadline(const keyvault *handle, const keyvault_options *o
 /* Whether a new role token would help. */
 bool kv_client_token_refused(const keyvault_error *err);
 /* As kv_channel_start; refused once the handle is being closed. */
-kv_status kv_client_send(void *handle, const kv_channel_request *request, kv_channel_done *done,
-                         void *context, kv_error *err);
+kv_status kv_client_send(void *context, const kv_channel_request *request, kv_channel_done *done,
+                         void *done_context, kv_error *err);
