@@ -50,7 +50,7 @@ static void listens_on_names_and_addresses(void **state)
         char text[1024];
 
         (void)snprintf(text, sizeof(text), "[server]\nlisten = %s\nhome = /srv/kv\n%s", good[i],
-                       SMALLEST + strlen("[server]\nhome = /srv/kv\n"));
+                       &SMALLEST[strlen("[server]\nhome = /srv/kv\n")]);
         assert_kv_ok(kv_settings_parse(text, &settings, &err));
         assert_string_equal(settings.listen, good[i]);
     }
