@@ -1,4 +1,4 @@
-/* token_cipher.h - AES-256-GCM, HMAC-SHA256 and random bytes of the token.
+/* token_cipher.h - AES-256-GCM of the server's secrets, HMACs and random bytes of the token.
  *
  * Errors of every function: KV_NOT_FOUND (no such key), KV_UNSUPPORTED with
  * KV_REASON_NOT_SUPPORTED_BY_TOKEN, KV_UNAVAILABLE with KV_REASON_TOKEN_UNAVAILABLE.
@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "pkcs11/key.h"
+#include "pkcs11/encryption.h"
 #include "pkcs11/tokens.h"
 #include "server/base/arena.h"
 #include "server/base/secret_buf.h"
@@ -30,8 +30,18 @@ kv_status kv_token_encrypt(kv_token *token, const kv_key_ref *key, kv_slice plai
 kv_status kv_token_decrypt(kv_token *token, const kv_key_ref *key, kv_slice sealed, kv_slice aad,
                            kv_secret_buf *out, kv_error *err) KV_MUST_USE;
 
-/* HMAC-SHA256 with a key of KV_CLASS_MAC. */
+/* HMAC-SHA256 with a key of KV_CLASS_MAC and kind HMAC-256. */
 kv_status kv_token_mac(kv_token *token, const kv_key_ref *key, kv_slice message,
                        uint8_t out[KV_MAC_BYTES], kv_error *err) KV_MUST_USE;
+
+/* HS256, HS384 or HS512 with a key of KV_CLASS_MAC and of the kind of `alg`; `out` has room for
+ * alg->len bytes. KV_BAD_REQUEST with field "key" or "alg" when it is of another class or kind. */
+enum { KV_HMAC_MAX = 64 };
+kv_status kv_token_hmac(kv_token *token, const kv_key_ref *key, const kv_mac_algorithm *alg,
+                        kv_slice message, uint8_t *out, kv_error *err) KV_MUST_USE;
+/* Compares in constant time; a MAC of another length is not valid and not an error. */
+kv_status kv_token_hmac_verify(kv_token *token, const kv_key_ref *key, const kv_mac_algorithm *alg,
+                               kv_slice message, kv_slice mac, bool *valid,
+                               kv_error *err) KV_MUST_USE;
 
 kv_status kv_token_random(kv_token *token, uint8_t *out, size_t len, kv_error *err) KV_MUST_USE;

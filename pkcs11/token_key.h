@@ -17,19 +17,25 @@ typedef struct kv_key_spec {
     kv_key_kind kind;
     uint8_t id[KV_KEY_ID_BYTES]; /* random, stored by the caller before the birth */
     kv_slice label;              /* for humans; at most KV_KEY_LABEL_MAX bytes of UTF-8 */
-    bool exportable;             /* KV_CLASS_SIGN only */
+    bool exportable;             /* KV_CLASS_SIGN only, and never Ed25519 */
     bool keep_public;            /* leave a public object on the token too (TLS identity) */
 } kv_key_spec;
 
 /* What the token said about the key when asked. */
 typedef struct kv_key_born {
     kv_slice spki; /* SubjectPublicKeyInfo, DER, in the caller's arena; empty for secret keys */
-    bool local;
+    bool local;    /* generated on the token; false for what was imported */
     bool sensitive;
     bool always_sensitive;
     bool extractable;
     bool never_extractable;
 } kv_key_born;
+
+/* KV_OK when the token can make and use keys of this class and kind: by its list of mechanisms and,
+ * for curves, by making one for a moment. KV_UNSUPPORTED with KV_REASON_NOT_SUPPORTED_BY_TOKEN
+ * names what is missing; KV_BAD_REQUEST when the kind never fits the class. */
+kv_status kv_token_key_can(kv_token *token, kv_key_class class, kv_key_kind kind,
+                           kv_error *err) KV_MUST_USE;
 
 /* Generates the key as a session object, reads it back, tries an operation of its class, copies it
  * to the token, syncs, and only then returns. After any failure nothing is left on the token
@@ -64,6 +70,10 @@ typedef struct kv_key_seen {
     bool sensitive;
     bool extractable;
     bool never_extractable;
+    /* The first attribute in which the object differs from the one template of `class`
+     * ("CKA_DECRYPT"); "" when it obeys. "CKA_ALLOWED_MECHANISMS" when it is of no class. A key
+     * that is still extractable obeys if its class allows that: compare with the record. */
+    const char *differs;
 } kv_key_seen;
 
 /* Asks the token (not the index) and calls `visit` once per key; it may call operations. Stops at
