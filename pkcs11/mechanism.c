@@ -39,6 +39,12 @@
         .digest_len = (len), .coordinate_len = (coordinate), .ckm = CKM_ECDSA           \
     }
 
+#define EDDSA                                                                   \
+    {                                                                           \
+        .name = "EdDSA", .family = KV_FAMILY_OKP, .curve_kind = KV_KEY_ED25519, \
+        .coordinate_len = 32, .ckm = CKM_EDDSA                                  \
+    }
+
 static const kv_mechanism rows[KV_MECHANISM_COUNT] = {
     RS("RS256", "SHA2-256", 32, SHA256_PREFIX),
     RS("RS384", "SHA2-384", 48, SHA384_PREFIX),
@@ -49,6 +55,8 @@ static const kv_mechanism rows[KV_MECHANISM_COUNT] = {
     ES("ES256", KV_KEY_P256, "SHA2-256", 32, 32),
     ES("ES384", KV_KEY_P384, "SHA2-384", 48, 48),
     ES("ES512", KV_KEY_P521, "SHA2-512", 64, 66),
+    ES("ES256K", KV_KEY_P256K, "SHA2-256", 32, 32),
+    EDDSA,
 };
 
 const kv_mechanism *kv_mechanism_find(kv_slice name)
@@ -69,16 +77,21 @@ size_t kv_mechanism_index(const kv_mechanism *alg)
     return (size_t)(alg - rows);
 }
 
+bool kv_mechanism_takes(const kv_mechanism *alg, size_t len)
+{
+    return alg->digest_len ? len == alg->digest_len : len <= KV_EDDSA_MESSAGE_MAX;
+}
+
 bool kv_mechanism_fits(const kv_mechanism *alg, kv_key_kind kind)
 {
-    if (alg->family == KV_FAMILY_EC)
+    if (alg->curve_kind != KV_KEY_NONE)
         return alg->curve_kind == kind;
     return kv_key_kind_of(kind)->family == alg->family;
 }
 
 size_t kv_mechanism_signature_len(const kv_mechanism *alg, kv_key_kind kind)
 {
-    return alg->family == KV_FAMILY_EC ? 2 * alg->coordinate_len : kv_key_kind_of(kind)->bits / 8;
+    return alg->coordinate_len ? 2 * alg->coordinate_len : kv_key_kind_of(kind)->bits / 8;
 }
 
 kv_status kv_ecdsa_to_der(kv_slice raw, uint8_t *out, size_t *len, kv_error *err)

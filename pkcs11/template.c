@@ -6,55 +6,68 @@
 #include "pkcs11/token_try.h"
 
 typedef struct class_row {
-    unsigned kinds; /* bits of kv_key_kind */
     bool exportable;
-    bool sign, verify, encrypt, decrypt; /* of the private or secret key */
-    CK_MECHANISM_TYPE allowed[KV_FAMILY_SECRET + 1][2];
-    unsigned allowed_count[KV_FAMILY_SECRET + 1];
+    bool sign, verify, encrypt, decrypt, wrap, unwrap; /* of the private or secret key */
 } class_row;
+
+static const class_row classes[KV_CLASS_COUNT] = {
+    [KV_CLASS_SIGN] = { .exportable = true, .sign = true },
+    [KV_CLASS_DECRYPT] = { .decrypt = true },
+    [KV_CLASS_SECRET] = { .encrypt = true, .decrypt = true },
+    [KV_CLASS_SEAL] = { .sign = true },
+    [KV_CLASS_MAC] = { .sign = true, .verify = true },
+    [KV_CLASS_CIPHER] = { .encrypt = true, .decrypt = true },
+    [KV_CLASS_WRAP] = { .wrap = true, .unwrap = true },
+    [KV_CLASS_EXCHANGE] = { .unwrap = true },
+};
 
 #define KIND(name) (1u << KV_KEY_##name)
 #define RSA_KINDS  (KIND(RSA_2048) | KIND(RSA_3072) | KIND(RSA_4096))
-#define EC_KINDS   (KIND(P256) | KIND(P384) | KIND(P521))
+#define EC_KINDS   (KIND(P256) | KIND(P384) | KIND(P521) | KIND(P256K))
+#define AES_KINDS  (KIND(AES_128) | KIND(AES_192) | KIND(AES_256))
 
-static const class_row classes[KV_CLASS_COUNT] = {
-    [KV_CLASS_SIGN] = { .kinds = RSA_KINDS | EC_KINDS,
-                        .exportable = true,
-                        .sign = true,
-                        .allowed = { [KV_FAMILY_RSA] = { CKM_RSA_PKCS, CKM_RSA_PKCS_PSS },
-                                     [KV_FAMILY_EC] = { CKM_ECDSA } },
-                        .allowed_count = { [KV_FAMILY_RSA] = 2, [KV_FAMILY_EC] = 1 } },
-    [KV_CLASS_DECRYPT] = { .kinds = RSA_KINDS,
-                           .decrypt = true,
-                           .allowed = { [KV_FAMILY_RSA] = { CKM_RSA_PKCS_OAEP, CKM_RSA_X_509 } },
-                           .allowed_count = { [KV_FAMILY_RSA] = 2 } },
-    [KV_CLASS_SECRET] = { .kinds = KIND(AES_256),
-                          .encrypt = true,
-                          .decrypt = true,
-                          .allowed = { [KV_FAMILY_SECRET] = { CKM_AES_GCM } },
-                          .allowed_count = { [KV_FAMILY_SECRET] = 1 } },
-    [KV_CLASS_SEAL] = { .kinds = KIND(P256),
-                        .sign = true,
-                        .allowed = { [KV_FAMILY_EC] = { CKM_ECDSA } },
-                        .allowed_count = { [KV_FAMILY_EC] = 1 } },
-    [KV_CLASS_MAC] = { .kinds = KIND(HMAC_256),
-                       .sign = true,
-                       .verify = true,
-                       .allowed = { [KV_FAMILY_SECRET] = { CKM_SHA256_HMAC } },
-                       .allowed_count = { [KV_FAMILY_SECRET] = 1 } },
+/* What kinds a class has, and what mechanisms they are pinned to. */
+typedef struct pin_row {
+    kv_key_class class;
+    unsigned kinds; /* bits of kv_key_kind */
+    unsigned count;
+    CK_MECHANISM_TYPE allowed[3];
+} pin_row;
+
+static const pin_row pins[] = {
+    { KV_CLASS_SIGN, RSA_KINDS, 2, { CKM_RSA_PKCS, CKM_RSA_PKCS_PSS } },
+    { KV_CLASS_SIGN, EC_KINDS, 1, { CKM_ECDSA } },
+    { KV_CLASS_SIGN, KIND(ED25519), 1, { CKM_EDDSA } },
+    { KV_CLASS_DECRYPT, RSA_KINDS, 2, { CKM_RSA_PKCS_OAEP, CKM_RSA_X_509 } },
+    { KV_CLASS_SECRET, KIND(AES_256), 1, { CKM_AES_GCM } },
+    { KV_CLASS_SEAL, KIND(P256), 1, { CKM_ECDSA } },
+    { KV_CLASS_MAC, KIND(HMAC_256), 1, { CKM_SHA256_HMAC } },
+    { KV_CLASS_MAC, KIND(HMAC_384), 1, { CKM_SHA384_HMAC } },
+    { KV_CLASS_MAC, KIND(HMAC_512), 1, { CKM_SHA512_HMAC } },
+    { KV_CLASS_CIPHER, AES_KINDS, 3, { CKM_AES_GCM, CKM_AES_CBC, CKM_AES_CBC_PAD } },
+    { KV_CLASS_WRAP, AES_KINDS, 2, { CKM_AES_KEY_WRAP, CKM_AES_KEY_WRAP_PAD } },
+    { KV_CLASS_EXCHANGE, RSA_KINDS, 1, { CKM_RSA_PKCS_OAEP } },
 };
 
 static const CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 static const uint8_t public_exponent[] = { 0x01, 0x00, 0x01 };
 
+/* NULL when the kind does not fit the class. */
+static const pin_row *pin_of(kv_key_class class, kv_key_kind kind)
+{
+    for (size_t i = 0; i < KV_COUNT(pins) && (unsigned)kind < KV_KEY_KIND_COUNT; i++)
+        if (pins[i].class == class && pins[i].kinds & (1u << kind))
+            return &pins[i];
+    return NULL;
+}
+
 kv_status kv_template_check(const kv_key_spec *spec, kv_error *err)
 {
-    const class_row *row = &classes[spec->class < KV_CLASS_COUNT ? spec->class : 0];
-
-    if (spec->kind >= KV_KEY_KIND_COUNT || !(row->kinds & (1u << spec->kind)))
+    if (!pin_of(spec->class, spec->kind))
         return kv_fail(err, KV_BAD_REQUEST, "a key of kind %s cannot have this use",
                        kv_key_kind_of(spec->kind)->name);
-    if (spec->exportable && !row->exportable)
+    /* No token wraps Ed25519 keys. */
+    if (spec->exportable && (!classes[spec->class].exportable || spec->kind == KV_KEY_ED25519))
         return kv_fail(err, KV_BAD_REQUEST, "a key of this use is never exportable");
     if (spec->label.len > KV_KEY_LABEL_MAX)
         return kv_fail(err, KV_BAD_REQUEST, "a key's label has at most %d bytes", KV_KEY_LABEL_MAX);
@@ -80,11 +93,18 @@ static void put_number(kv_template *out, unsigned place, CK_ATTRIBUTE_TYPE type,
 
 static CK_KEY_TYPE key_type(kv_key_kind kind)
 {
-    if (kind == KV_KEY_AES_256)
-        return CKK_AES;
-    if (kind == KV_KEY_HMAC_256)
-        return CKK_GENERIC_SECRET;
-    return kv_key_kind_of(kind)->family == KV_FAMILY_RSA ? CKK_RSA : CKK_EC;
+    switch (kv_key_kind_of(kind)->family) {
+    case KV_FAMILY_RSA:
+        return CKK_RSA;
+    case KV_FAMILY_EC:
+        return CKK_EC;
+    case KV_FAMILY_OKP:
+        return CKK_EC_EDWARDS;
+    case KV_FAMILY_SECRET:
+    case KV_FAMILY_NONE:
+        break;
+    }
+    return kind >= KV_KEY_HMAC_256 ? CKK_GENERIC_SECRET : CKK_AES;
 }
 
 static void put_common(const kv_key_spec *spec, CK_OBJECT_CLASS class, kv_template *out)
@@ -99,22 +119,40 @@ static void put_common(const kv_key_spec *spec, CK_OBJECT_CLASS class, kv_templa
     put_flag(out, CKA_COPYABLE, true);
 }
 
+/* What may come out of a key that unwraps. The token insists on it, whoever asks. */
+static void put_unwrap_template(const kv_key_spec *spec, kv_template *out)
+{
+    bool callers = spec->class == KV_CLASS_WRAP;
+
+    out->inner_class = CKO_SECRET_KEY;
+    out->inner_type = callers ? CKK_GENERIC_SECRET : CKK_AES;
+    out->inner[0] = (CK_ATTRIBUTE){ CKA_CLASS, &out->inner_class, sizeof(out->inner_class) };
+    out->inner[1] = (CK_ATTRIBUTE){ CKA_KEY_TYPE, &out->inner_type, sizeof(out->inner_type) };
+    out->inner[2] = (CK_ATTRIBUTE){ CKA_TOKEN, (void *)(uintptr_t)&no, sizeof(no) };
+    out->inner[3] =
+        (CK_ATTRIBUTE){ CKA_EXTRACTABLE, (void *)(uintptr_t)(callers ? &yes : &no), sizeof(yes) };
+    out->inner[4] =
+        (CK_ATTRIBUTE){ CKA_SENSITIVE, (void *)(uintptr_t)(callers ? &no : &yes), sizeof(yes) };
+    put(out, CKA_UNWRAP_TEMPLATE, out->inner, sizeof(out->inner));
+}
+
 static void put_pinned(const kv_key_spec *spec, kv_template *out)
 {
     const class_row *row = &classes[spec->class];
-    kv_key_family family = kv_key_kind_of(spec->kind)->family;
+    const pin_row *pin = pin_of(spec->class, spec->kind);
 
-    for (unsigned i = 0; i < row->allowed_count[family]; i++)
-        out->allowed[i] = row->allowed[family][i];
-    put(out, CKA_ALLOWED_MECHANISMS, out->allowed,
-        row->allowed_count[family] * sizeof(out->allowed[0]));
+    for (unsigned i = 0; i < pin->count; i++)
+        out->allowed[i] = pin->allowed[i];
+    put(out, CKA_ALLOWED_MECHANISMS, out->allowed, pin->count * sizeof(out->allowed[0]));
     put_flag(out, CKA_PRIVATE, true);
     put_flag(out, CKA_SENSITIVE, true);
     put_flag(out, CKA_EXTRACTABLE, spec->exportable);
     put_flag(out, CKA_SIGN, row->sign);
     put_flag(out, CKA_DECRYPT, row->decrypt);
-    put_flag(out, CKA_UNWRAP, false);
+    put_flag(out, CKA_UNWRAP, row->unwrap);
     put_flag(out, CKA_DERIVE, false);
+    if (row->unwrap)
+        put_unwrap_template(spec, out);
 }
 
 void kv_template_private(const kv_key_spec *spec, kv_template *out)
@@ -136,7 +174,7 @@ void kv_template_public(const kv_key_spec *spec, kv_template *out)
     put_flag(out, CKA_ENCRYPT, row->decrypt);
     put_flag(out, CKA_WRAP, false);
     put_flag(out, CKA_VERIFY_RECOVER, false);
-    if (kind->family == KV_FAMILY_EC) {
+    if (kind->ec_params_len) {
         put(out, CKA_EC_PARAMS, kind->ec_params, kind->ec_params_len);
     } else {
         put_number(out, 2, CKA_MODULUS_BITS, kind->bits);
@@ -150,54 +188,91 @@ void kv_template_secret(const kv_key_spec *spec, kv_template *out)
 
     put_common(spec, CKO_SECRET_KEY, out);
     put_pinned(spec, out);
-    put_number(out, 2, CKA_VALUE_LEN, kv_key_kind_of(spec->kind)->bits / 8);
     put_flag(out, CKA_ENCRYPT, row->encrypt);
     put_flag(out, CKA_VERIFY, row->verify);
-    put_flag(out, CKA_WRAP, false);
+    put_flag(out, CKA_WRAP, row->wrap);
+}
+
+void kv_template_new_secret(const kv_key_spec *spec, kv_template *out)
+{
+    kv_template_secret(spec, out);
+    put_number(out, 2, CKA_VALUE_LEN, kv_key_kind_of(spec->kind)->bits / 8);
+}
+
+void kv_template_put_value(kv_template *out, kv_key_kind kind, kv_slice value)
+{
+    const kv_key_kind_row *row = kv_key_kind_of(kind);
+
+    if (row->ec_params_len)
+        put(out, CKA_EC_PARAMS, row->ec_params, row->ec_params_len);
+    put(out, CKA_VALUE, value.data, value.len);
 }
 
 CK_MECHANISM_TYPE kv_template_generator(kv_key_kind kind)
 {
-    if (kind == KV_KEY_AES_256)
+    switch (key_type(kind)) {
+    case CKK_RSA:
+        return CKM_RSA_PKCS_KEY_PAIR_GEN;
+    case CKK_EC:
+        return CKM_EC_KEY_PAIR_GEN;
+    case CKK_EC_EDWARDS:
+        return CKM_EC_EDWARDS_KEY_PAIR_GEN;
+    case CKK_AES:
         return CKM_AES_KEY_GEN;
-    if (kind == KV_KEY_HMAC_256)
+    default:
         return CKM_GENERIC_SECRET_KEY_GEN;
-    return kv_key_kind_of(kind)->family == KV_FAMILY_RSA ? CKM_RSA_PKCS_KEY_PAIR_GEN
-                                                         : CKM_EC_KEY_PAIR_GEN;
+    }
 }
 
-static kv_key_family family_of(CK_KEY_TYPE type)
+kv_status kv_template_supported(const kv_token *token, kv_key_class class, kv_key_kind kind,
+                                kv_error *err)
 {
-    if (type == CKK_RSA)
-        return KV_FAMILY_RSA;
-    if (type == CKK_EC)
-        return KV_FAMILY_EC;
-    return type == CKK_AES || type == CKK_GENERIC_SECRET ? KV_FAMILY_SECRET : KV_FAMILY_NONE;
+    const pin_row *pin = pin_of(class, kind);
+
+    KV_TRY(kv_token_require(token, kv_template_generator(kind), err));
+    for (unsigned i = 0; pin && i < pin->count; i++)
+        KV_TRY(kv_token_require(token, pin->allowed[i], err));
+    return KV_OK;
+}
+
+/* A bit for each kind with this key type. */
+static unsigned kinds_of_type(CK_KEY_TYPE type)
+{
+    unsigned kinds = 0;
+
+    for (unsigned i = KV_KEY_NONE + 1; i < KV_KEY_KIND_COUNT; i++)
+        if (key_type((kv_key_kind)i) == type)
+            kinds |= 1u << i;
+    return kinds;
+}
+
+/* The order of the list is the token's business. */
+static bool is_pinned(kv_token_visit *visit, CK_OBJECT_HANDLE object, const pin_row *pin)
+{
+    CK_MECHANISM_TYPE allowed[8];
+    size_t len = sizeof(allowed), count;
+    kv_error ignored;
+    bool same;
+
+    if (kv_object_bytes(visit, object, CKA_ALLOWED_MECHANISMS, allowed, &len, &ignored) != KV_OK)
+        return false;
+    count = len / sizeof(allowed[0]);
+    same = count == pin->count;
+    for (unsigned a = 0; same && a < pin->count; a++) {
+        same = false;
+        for (unsigned b = 0; b < count; b++)
+            same = same || allowed[b] == pin->allowed[a];
+    }
+    return same;
 }
 
 kv_key_class kv_template_class_of(kv_token_visit *visit, CK_OBJECT_HANDLE object)
 {
-    kv_key_family family = family_of(kv_object_number(visit, object, CKA_KEY_TYPE));
-    CK_MECHANISM_TYPE allowed[8];
-    size_t len = sizeof(allowed);
-    kv_error ignored;
+    unsigned kinds = kinds_of_type(kv_object_number(visit, object, CKA_KEY_TYPE));
 
-    if (family == KV_FAMILY_NONE ||
-        kv_object_bytes(visit, object, CKA_ALLOWED_MECHANISMS, allowed, &len, &ignored) != KV_OK)
-        return KV_CLASS_NONE;
-    for (unsigned i = KV_CLASS_SIGN; i < KV_CLASS_COUNT; i++) {
-        size_t expected = classes[i].allowed_count[family] * sizeof(allowed[0]);
-        bool same = expected && len == expected;
-
-        /* The order of the list is the token's business. */
-        for (unsigned a = 0; same && a < classes[i].allowed_count[family]; a++) {
-            same = false;
-            for (unsigned b = 0; b < len / sizeof(allowed[0]); b++)
-                same = same || allowed[b] == classes[i].allowed[family][a];
-        }
-        if (same)
-            return (kv_key_class)i;
-    }
+    for (size_t i = 0; kinds && i < KV_COUNT(pins); i++)
+        if (pins[i].kinds & kinds && is_pinned(visit, object, &pins[i]))
+            return pins[i].class;
     return KV_CLASS_NONE;
 }
 
@@ -212,11 +287,15 @@ static kv_key_kind secret_kind(CK_KEY_TYPE type, CK_ULONG len)
 
 static kv_key_kind curve_kind(const uint8_t *params, size_t len)
 {
-    for (unsigned i = 0; i < KV_KEY_KIND_COUNT; i++) {
+    /* The newer spelling of the same curve. */
+    static const uint8_t ed25519_oid[] = { 0x06, 0x03, 0x2b, 0x65, 0x70 };
+
+    if (kv_slice_equal(kv_slice_of(params, len), kv_slice_of(ed25519_oid, sizeof(ed25519_oid))))
+        return KV_KEY_ED25519;
+    for (unsigned i = 0; len && i < KV_KEY_KIND_COUNT; i++) {
         const kv_key_kind_row *row = kv_key_kind_of((kv_key_kind)i);
 
-        if (row->family == KV_FAMILY_EC && row->ec_params_len == len &&
-            !memcmp(row->ec_params, params, len))
+        if (row->ec_params_len == len && !memcmp(row->ec_params, params, len))
             return (kv_key_kind)i;
     }
     return KV_KEY_NONE;
@@ -229,18 +308,20 @@ kv_key_kind kv_template_kind_of(kv_token_visit *visit, CK_OBJECT_HANDLE object)
     size_t len = sizeof(bytes);
     kv_error ignored;
 
-    switch (family_of(type)) {
-    case KV_FAMILY_RSA:
+    switch (type) {
+    case CKK_RSA:
         if (kv_object_bytes(visit, object, CKA_MODULUS, bytes, &len, &ignored) == KV_OK)
             return kv_key_kind_rsa((unsigned)len * 8);
         break;
-    case KV_FAMILY_EC:
+    case CKK_EC:
+    case CKK_EC_EDWARDS:
         if (kv_object_bytes(visit, object, CKA_EC_PARAMS, bytes, &len, &ignored) == KV_OK)
             return curve_kind(bytes, len);
         break;
-    case KV_FAMILY_SECRET:
+    case CKK_AES:
+    case CKK_GENERIC_SECRET:
         return secret_kind(type, kv_object_number(visit, object, CKA_VALUE_LEN));
-    case KV_FAMILY_NONE:
+    default:
         break;
     }
     return KV_KEY_NONE;
@@ -256,23 +337,25 @@ static kv_status not_the_key(kv_error *err, const char *why)
 kv_status kv_template_prove(kv_token_visit *visit, const kv_key_ref *ref, CK_OBJECT_HANDLE object,
                             kv_key_kind *kind, kv_error *err)
 {
-    const class_row *row = &classes[ref->class < KV_CLASS_COUNT ? ref->class : 0];
-    bool secret = ref->class == KV_CLASS_SECRET || ref->class == KV_CLASS_MAC;
     CK_OBJECT_CLASS class = kv_object_number(visit, object, CKA_CLASS);
     kv_key_kind is, expected = KV_KEY_NONE;
+    const pin_row *pin;
     bool good = false;
 
     if (class == CK_UNAVAILABLE_INFORMATION)
         return kv_token_failed(visit, CKR_OBJECT_HANDLE_INVALID, "C_GetAttributeValue", err);
-    if (class != (secret ? CKO_SECRET_KEY : CKO_PRIVATE_KEY) ||
+    if ((class != CKO_SECRET_KEY && class != CKO_PRIVATE_KEY) ||
         kv_object_flag(visit, object, CKA_SENSITIVE) != KV_FLAG_TRUE ||
         kv_object_flag(visit, object, CKA_PRIVATE) != KV_FLAG_TRUE)
         return not_the_key(err, "not a private and sensitive key of its class");
     is = kv_template_kind_of(visit, object);
-    if (!(row->kinds & (1u << is)))
+    pin = pin_of(ref->class, is);
+    if (!pin || (class == CKO_SECRET_KEY) != (kv_key_kind_of(is)->family == KV_FAMILY_SECRET))
         return not_the_key(err, "its kind does not fit its class");
+    if (!is_pinned(visit, object, pin))
+        return not_the_key(err, "its mechanisms are not those of its class");
     *kind = is;
-    if (secret)
+    if (class == CKO_SECRET_KEY)
         return KV_OK;
     if (!ref->spki.len)
         return kv_fail_field(err, "spki", "the public key of the key is needed");
@@ -281,4 +364,76 @@ kv_status kv_template_prove(kv_token_visit *visit, const kv_key_ref *ref, CK_OBJ
         return not_the_key(err, "its kind is not that of the public key");
     KV_TRY(kv_token_try_pair(visit, ref->class, is, object, ref->spki, &good, err));
     return good ? KV_OK : not_the_key(err, "its public key is another one");
+}
+
+static const struct {
+    CK_ATTRIBUTE_TYPE type;
+    const char *name;
+} compared[] = {
+    { CKA_CLASS, "CKA_CLASS" },
+    { CKA_PRIVATE, "CKA_PRIVATE" },
+    { CKA_SENSITIVE, "CKA_SENSITIVE" },
+    { CKA_EXTRACTABLE, "CKA_EXTRACTABLE" },
+    { CKA_SIGN, "CKA_SIGN" },
+    { CKA_DECRYPT, "CKA_DECRYPT" },
+    { CKA_UNWRAP, "CKA_UNWRAP" },
+    { CKA_DERIVE, "CKA_DERIVE" },
+    { CKA_SIGN_RECOVER, "CKA_SIGN_RECOVER" },
+    { CKA_ALWAYS_AUTHENTICATE, "CKA_ALWAYS_AUTHENTICATE" },
+    { CKA_ENCRYPT, "CKA_ENCRYPT" },
+    { CKA_VERIFY, "CKA_VERIFY" },
+    { CKA_WRAP, "CKA_WRAP" },
+    { CKA_UNWRAP_TEMPLATE, "CKA_UNWRAP_TEMPLATE" },
+};
+
+static const CK_ATTRIBUTE *find_attribute(const kv_template *template, CK_ATTRIBUTE_TYPE type)
+{
+    for (CK_ULONG i = 0; i < template->count; i++)
+        if (template->items[i].type == type)
+            return &template->items[i];
+    return NULL;
+}
+
+/* Not every token reads a template inside an attribute; all say how long it is. */
+static bool same_value(kv_token_visit *visit, CK_OBJECT_HANDLE object, const CK_ATTRIBUTE *rule)
+{
+    CK_ATTRIBUTE got = { rule->type, NULL, 0 };
+    uint8_t value[sizeof(CK_ULONG)];
+    size_t len = sizeof(value);
+    kv_error ignored;
+
+    if (rule->type == CKA_UNWRAP_TEMPLATE)
+        return visit->f->C_GetAttributeValue(visit->session, object, &got, 1) == CKR_OK &&
+               got.ulValueLen == rule->ulValueLen;
+    return kv_object_bytes(visit, object, rule->type, value, &len, &ignored) == KV_OK &&
+           len == rule->ulValueLen && !memcmp(value, rule->pValue, len);
+}
+
+const char *kv_template_differs(kv_token_visit *visit, CK_OBJECT_HANDLE object, kv_key_class class,
+                                kv_key_kind kind)
+{
+    kv_key_spec spec = { .class = class, .kind = kind };
+    const pin_row *pin = pin_of(class, kind);
+    kv_template template;
+    const CK_ATTRIBUTE *rule;
+
+    if (class == KV_CLASS_NONE)
+        return "CKA_ALLOWED_MECHANISMS";
+    if (!pin)
+        return "CKA_KEY_TYPE";
+    if (!is_pinned(visit, object, pin))
+        return "CKA_ALLOWED_MECHANISMS";
+    if (kv_key_kind_of(kind)->family == KV_FAMILY_SECRET)
+        kv_template_secret(&spec, &template);
+    else
+        kv_template_private(&spec, &template);
+    for (size_t i = 0; i < KV_COUNT(compared); i++) {
+        rule = find_attribute(&template, compared[i].type);
+        if (!rule ||
+            (rule->type == CKA_EXTRACTABLE && classes[class].exportable && kind != KV_KEY_ED25519))
+            continue;
+        if (!same_value(visit, object, rule))
+            return compared[i].name;
+    }
+    return "";
 }

@@ -1,12 +1,15 @@
 /* token_cipher.c - authenticated encryption, MACs and random bytes. */
 #include "pkcs11/token_cipher.h"
 
+#include <openssl/crypto.h>
+
 #include "pkcs11/rv.h"
 #include "pkcs11/token.h"
 #include "pkcs11/token_try.h"
 
 typedef struct ciphering {
     const kv_key_ref *key;
+    const kv_mac_algorithm *mac;
     kv_slice in, aad;
     uint8_t *out; /* encrypt: IV || ciphertext || tag; decrypt: plaintext and room for a tag */
     size_t len;
@@ -55,17 +58,7 @@ kv_status kv_token_encrypt(kv_token *token, const kv_key_ref *key, kv_slice plai
     return KV_OK;
 }
 
-static kv_status not_authentic(kv_error *err)
-{
-    return kv_fail(err, KV_BAD_REQUEST, "the ciphertext does not belong to this key and context");
-}
-
-/* SoftHSM's CKR_GENERAL_ERROR is a wrong tag as well as a fault of its own. */
-static bool may_be_the_tag(CK_RV rv)
-{
-    return rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED ||
-           kv_rv_of(rv)->class == KV_RV_CALLER;
-}
+static const char not_ours[] = "the ciphertext does not belong to this key and context";
 
 static kv_status decrypt(kv_token_visit *visit, void *context, kv_error *err)
 {
@@ -81,12 +74,7 @@ static kv_status decrypt(kv_token_visit *visit, void *context, kv_error *err)
         rv = CKR_DEVICE_ERROR;
     if (rv == CKR_OK)
         return KV_OK;
-    visit->spoiled = true;
-    if (!may_be_the_tag(rv))
-        return kv_token_failed(visit, rv, "C_Decrypt", err);
-    if (kv_token_probe_inside(visit))
-        return not_authentic(err);
-    return kv_token_failed(visit, CKR_DEVICE_ERROR, "C_Decrypt", err);
+    return kv_token_not_opened(visit, rv, "C_Decrypt", not_ours, err);
 }
 
 kv_status kv_token_decrypt(kv_token *token, const kv_key_ref *key, kv_slice sealed, kv_slice aad,
@@ -98,7 +86,7 @@ kv_status kv_token_decrypt(kv_token *token, const kv_key_ref *key, kv_slice seal
     KV_TRY(check_class(key, KV_CLASS_SECRET, err));
     if (sealed.len < KV_GCM_OVERHEAD || sealed.len > KV_GCM_PLAINTEXT_MAX + KV_GCM_OVERHEAD ||
         aad.len > KV_GCM_AAD_MAX)
-        return not_authentic(err);
+        return kv_fail(err, KV_BAD_REQUEST, "%s", not_ours);
     KV_TRY(kv_token_require(token, CKM_AES_GCM, err));
     /* Room for the tag too: SoftHSM asks for it. */
     work.len = sealed.len - KV_GCM_IV_BYTES;
@@ -115,21 +103,44 @@ static kv_status mac(kv_token_visit *visit, void *context, kv_error *err)
     CK_RV rv;
 
     KV_TRY(kv_token_index_find(visit, work->key, &key, err));
-    rv = kv_token_mac_by(visit, key.use, work->in, work->out);
+    if (key.kind != work->mac->kind)
+        return kv_fail_field(err, "alg", "%s does not fit a key of kind %s", work->mac->name,
+                             kv_key_kind_of(key.kind)->name);
+    rv = kv_token_mac_by(visit, key.use, work->mac, work->in, work->out);
     return rv == CKR_OK ? KV_OK : kv_token_failed(visit, rv, "C_Sign", err);
+}
+
+kv_status kv_token_hmac(kv_token *token, const kv_key_ref *key, const kv_mac_algorithm *alg,
+                        kv_slice message, uint8_t *out, kv_error *err)
+{
+    uint8_t result[KV_HMAC_MAX];
+    ciphering work = { .key = key, .in = message, .out = result, .mac = alg };
+
+    KV_TRY(check_class(key, KV_CLASS_MAC, err));
+    if (message.len > KV_GCM_PLAINTEXT_MAX)
+        return kv_fail(err, KV_BAD_REQUEST, "at most %d bytes can be authenticated at once",
+                       KV_GCM_PLAINTEXT_MAX);
+    KV_TRY(kv_token_require(token, alg->ckm, err));
+    KV_TRY(kv_token_run(token, mac, &work, err));
+    memcpy(out, result, alg->len);
+    return KV_OK;
+}
+
+kv_status kv_token_hmac_verify(kv_token *token, const kv_key_ref *key, const kv_mac_algorithm *alg,
+                               kv_slice message, kv_slice given, bool *valid, kv_error *err)
+{
+    uint8_t expected[KV_HMAC_MAX];
+
+    KV_TRY(kv_token_hmac(token, key, alg, message, expected, err));
+    *valid = given.len == alg->len && CRYPTO_memcmp(expected, given.data, alg->len) == 0;
+    kv_wipe(expected, sizeof(expected));
+    return KV_OK;
 }
 
 kv_status kv_token_mac(kv_token *token, const kv_key_ref *key, kv_slice message,
                        uint8_t out[KV_MAC_BYTES], kv_error *err)
 {
-    uint8_t result[KV_MAC_BYTES];
-    ciphering work = { .key = key, .in = message, .out = result };
-
-    KV_TRY(check_class(key, KV_CLASS_MAC, err));
-    KV_TRY(kv_token_require(token, CKM_SHA256_HMAC, err));
-    KV_TRY(kv_token_run(token, mac, &work, err));
-    memcpy(out, result, sizeof(result));
-    return KV_OK;
+    return kv_token_hmac(token, key, kv_mac_find(KV_SLICE("HS256")), message, out, err);
 }
 
 static kv_status generate_random(kv_token_visit *visit, void *context, kv_error *err)

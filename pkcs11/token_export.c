@@ -4,6 +4,7 @@
 #include <openssl/rand.h>
 #include <openssl/x509.h>
 
+#include "pkcs11/private_key.h"
 #include "pkcs11/rv.h"
 #include "pkcs11/template.h"
 #include "pkcs11/token_object.h"
@@ -79,25 +80,6 @@ static kv_status unwrap(const kv_secret_buf *kek, const kv_secret_buf *wrapped, 
     return kv_secret_buf_copy(kv_slice_of(plain.data, (size_t)len + (size_t)rest), out, err);
 }
 
-static kv_status encode(EVP_PKEY *key, kv_secret_buf *out, kv_error *err)
-{
-    PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key);
-    int len = info ? i2d_PKCS8_PRIV_KEY_INFO(info, NULL) : 0;
-    kv_status status = KV_OK;
-    unsigned char *end;
-
-    if (len <= 0)
-        status = kv_fail(err, KV_INTERNAL, "the exported key cannot be encoded");
-    else
-        status = kv_secret_buf_new((size_t)len, out, err);
-    if (status == KV_OK) {
-        end = out->data;
-        (void)i2d_PKCS8_PRIV_KEY_INFO(info, &end);
-    }
-    PKCS8_PRIV_KEY_INFO_free(info);
-    return status;
-}
-
 /* Checks that what came out is the private half of the key on record, and writes it once more:
  * SoftHSM pads what it wraps with zeros, which strict readers of PKCS#8 refuse. */
 static kv_status normalise(const kv_secret_buf *raw, kv_slice spki, kv_secret_buf *out,
@@ -113,7 +95,7 @@ static kv_status normalise(const kv_secret_buf *raw, kv_slice spki, kv_secret_bu
     kv_status status = KV_OK;
 
     if (same)
-        status = encode(key, out, err);
+        status = kv_private_key_encode(key, out, err);
     else
         status = kv_fail(err, KV_INTERNAL, "the exported key is not the one on record");
     EVP_PKEY_free(key);

@@ -50,6 +50,7 @@ static kv_status describe(void *context, CK_OBJECT_HANDLE object, kv_error *err)
     key.sensitive = kv_object_flag(visit, object, CKA_SENSITIVE) == KV_FLAG_TRUE;
     key.extractable = kv_object_flag(visit, object, CKA_EXTRACTABLE) != KV_FLAG_FALSE;
     key.never_extractable = kv_object_flag(visit, object, CKA_NEVER_EXTRACTABLE) == KV_FLAG_TRUE;
+    key.differs = kv_template_differs(visit, object, key.class, key.kind);
     list->keys[list->count++] = key;
     return KV_OK;
 }

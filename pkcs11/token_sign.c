@@ -44,7 +44,10 @@ kv_status kv_token_sign(kv_token *token, const kv_key_ref *key, const kv_mechani
 {
     signing in = { key, alg, digest, signature, len };
 
-    if (digest.len != alg->digest_len)
+    if (!kv_mechanism_takes(alg, digest.len) && !alg->digest_len)
+        return kv_fail_field(err, "digest", "%s signs at most %d bytes", alg->name,
+                             KV_EDDSA_MESSAGE_MAX);
+    if (!kv_mechanism_takes(alg, digest.len))
         return kv_fail_field(err, "digest", "%s needs a digest of %zu bytes", alg->name,
                              alg->digest_len);
     if (key->class != KV_CLASS_SIGN && key->class != KV_CLASS_SEAL)

@@ -3,18 +3,21 @@
 
 #include "pkcs11/public_key.h"
 #include "pkcs11/rv.h"
+#include "pkcs11/token_birth.h"
 #include "pkcs11/token_cipher.h"
 #include "pkcs11/token_object.h"
 #include "server/base/text.h"
 
-enum { TRIAL_BYTES = 48, MODULUS_MAX = 512, JWK_MEMORY = 4096 };
+enum { TRIAL_BYTES = 48, TRIAL_MEMORY = 4096 };
 
 kv_status kv_token_sign_by(kv_token_visit *visit, CK_OBJECT_HANDLE key, const kv_mechanism *alg,
                            kv_slice digest, uint8_t *signature, size_t *len, kv_error *err)
 {
     CK_RSA_PKCS_PSS_PARAMS pss = { alg->ckm_hash, alg->mgf, alg->digest_len };
     CK_MECHANISM mechanism = { alg->ckm, NULL, 0 };
-    uint8_t input[sizeof(alg->prefix) + KV_DIGEST_MAX];
+    uint8_t prefixed[sizeof(alg->prefix) + KV_DIGEST_MAX];
+    static const uint8_t nothing;
+    kv_slice input = digest;
     CK_ULONG out_len = *len;
     CK_RV rv;
 
@@ -22,12 +25,18 @@ kv_status kv_token_sign_by(kv_token_visit *visit, CK_OBJECT_HANDLE key, const kv
         mechanism.pParameter = &pss;
         mechanism.ulParameterLen = sizeof(pss);
     }
-    memcpy(input, alg->prefix, alg->prefix_len);
-    memcpy(input + alg->prefix_len, digest.data, digest.len);
+    if (alg->digest_len) {
+        memcpy(prefixed, alg->prefix, alg->prefix_len);
+        memcpy(prefixed + alg->prefix_len, digest.data, digest.len);
+        input = kv_slice_of(prefixed, alg->prefix_len + digest.len);
+    } else if (!input.len) {
+        input = kv_slice_of(&nothing, 0);
+    }
     rv = visit->f->C_SignInit(visit->session, &mechanism, key);
     if (rv != CKR_OK)
         return kv_token_failed(visit, rv, "C_SignInit", err);
-    rv = visit->f->C_Sign(visit->session, input, alg->prefix_len + digest.len, signature, &out_len);
+    rv = visit->f->C_Sign(visit->session, (uint8_t *)(uintptr_t)input.data, input.len, signature,
+                          &out_len);
     if (rv != CKR_OK)
         return kv_token_failed(visit, rv, "C_Sign", err);
     *len = out_len;
@@ -58,17 +67,18 @@ CK_RV kv_token_gcm_by(kv_token_visit *visit, CK_OBJECT_HANDLE key, bool encrypt,
     return rv;
 }
 
-CK_RV kv_token_mac_by(kv_token_visit *visit, CK_OBJECT_HANDLE key, kv_slice message, uint8_t *out)
+CK_RV kv_token_mac_by(kv_token_visit *visit, CK_OBJECT_HANDLE key, const kv_mac_algorithm *alg,
+                      kv_slice message, uint8_t *out)
 {
     static const uint8_t nothing;
-    CK_MECHANISM mechanism = { CKM_SHA256_HMAC, NULL, 0 };
+    CK_MECHANISM mechanism = { alg->ckm, NULL, 0 };
     uint8_t *data = (uint8_t *)(uintptr_t)(message.len ? message.data : &nothing);
-    CK_ULONG len = KV_MAC_BYTES;
+    CK_ULONG len = alg->len;
     CK_RV rv = visit->f->C_SignInit(visit->session, &mechanism, key);
 
     if (rv == CKR_OK)
         rv = visit->f->C_Sign(visit->session, data, message.len, out, &len);
-    if (rv == CKR_OK && len != KV_MAC_BYTES)
+    if (rv == CKR_OK && len != alg->len)
         rv = CKR_GENERAL_ERROR;
     return rv;
 }
@@ -83,19 +93,83 @@ static const kv_mechanism *first_that_fits(const kv_token *token, kv_key_kind ki
     return NULL;
 }
 
-static kv_status same_modulus(kv_token_visit *visit, CK_OBJECT_HANDLE key, kv_slice spki,
+/* SoftHSM's CKR_GENERAL_ERROR is wrong data as well as a fault of its own. */
+bool kv_token_may_be_data(CK_RV rv)
+{
+    return rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED ||
+           kv_rv_of(rv)->class == KV_RV_CALLER;
+}
+
+kv_status kv_token_not_opened(kv_token_visit *visit, CK_RV rv, const char *function,
+                              const char *message, kv_error *err)
+{
+    visit->spoiled = true;
+    if (!kv_token_may_be_data(rv))
+        return kv_token_failed(visit, rv, function, err);
+    if (kv_token_probe_inside(visit))
+        return kv_fail(err, KV_BAD_REQUEST, "%s", message);
+    return kv_token_failed(visit, CKR_DEVICE_ERROR, function, err);
+}
+
+CK_MECHANISM kv_token_oaep(CK_RSA_PKCS_OAEP_PARAMS *params)
+{
+    /* The only one that all tokens have. */
+    *params = (CK_RSA_PKCS_OAEP_PARAMS){ CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, NULL, 0 };
+    return (CK_MECHANISM){ CKM_RSA_PKCS_OAEP, params, sizeof(*params) };
+}
+
+static kv_status try_decryption(kv_token_visit *visit, CK_OBJECT_HANDLE key, kv_slice plain,
+                                kv_slice sealed, bool *good, kv_error *err)
+{
+    CK_RSA_PKCS_OAEP_PARAMS params;
+    CK_MECHANISM oaep = kv_token_oaep(&params);
+    uint8_t back[KV_SIGNATURE_MAX];
+    CK_ULONG len = sizeof(back);
+    CK_RV rv = visit->f->C_DecryptInit(visit->session, &oaep, key);
+
+    if (rv == CKR_OK)
+        rv = visit->f->C_Decrypt(visit->session, (uint8_t *)(uintptr_t)sealed.data, sealed.len,
+                                 back, &len);
+    *good = rv == CKR_OK && kv_slice_equal(plain, kv_slice_of(back, len));
+    if (rv == CKR_OK || kv_token_may_be_data(rv)) {
+        visit->spoiled = visit->spoiled || rv != CKR_OK;
+        return KV_OK;
+    }
+    return kv_token_failed(visit, rv, "C_Decrypt", err);
+}
+
+static kv_status try_exchange(kv_token_visit *visit, CK_OBJECT_HANDLE key, kv_slice sealed,
                               bool *good, kv_error *err)
 {
-    kv_arena arena = KV_ARENA(JWK_MEMORY);
-    uint8_t modulus[MODULUS_MAX];
-    size_t len = sizeof(modulus);
-    kv_jwk jwk;
-    kv_status status = kv_object_bytes(visit, key, CKA_MODULUS, modulus, &len, err);
+    CK_OBJECT_HANDLE got = CK_INVALID_HANDLE;
+    CK_RV rv = kv_token_take_exchanged(visit, key, sealed, &got);
 
-    if (status == KV_OK)
-        status = kv_public_key_jwk(spki, &arena, &jwk, err);
-    if (status == KV_OK)
-        *good = kv_slice_equal(jwk.n, kv_slice_of(modulus, len));
+    kv_token_discard(visit, &got);
+    *good = rv == CKR_OK;
+    if (rv == CKR_OK || kv_token_may_be_data(rv)) {
+        visit->spoiled = visit->spoiled || rv != CKR_OK;
+        return KV_OK;
+    }
+    return kv_token_failed(visit, rv, "C_UnwrapKey", err);
+}
+
+/* What the public half encrypts, the private half opens. */
+static kv_status try_opening(kv_token_visit *visit, kv_key_class class, CK_OBJECT_HANDLE key,
+                             kv_slice spki, bool *good, kv_error *err)
+{
+    kv_arena arena = KV_ARENA(TRIAL_MEMORY);
+    uint8_t plain[32];
+    kv_slice sealed;
+    kv_status status = KV_OK;
+
+    if (!kv_random_id(plain, sizeof(plain)))
+        return kv_fail(err, KV_INTERNAL, "no random bytes");
+    status = kv_public_key_encrypt(spki, kv_encryption_find(KV_SLICE("RSA-OAEP")), false,
+                                   kv_slice_of(plain, sizeof(plain)), &arena, &sealed, err);
+    if (status == KV_OK && class == KV_CLASS_DECRYPT)
+        status = try_decryption(visit, key, kv_slice_of(plain, sizeof(plain)), sealed, good, err);
+    else if (status == KV_OK)
+        status = try_exchange(visit, key, sealed, good, err);
     kv_arena_cleanup(&arena);
     return status;
 }
@@ -105,20 +179,21 @@ kv_status kv_token_try_pair(kv_token_visit *visit, kv_key_class class, kv_key_ki
 {
     const kv_mechanism *alg = first_that_fits(visit->token, kind);
     uint8_t digest[KV_DIGEST_MAX], signature[KV_SIGNATURE_MAX];
-    size_t len = sizeof(signature);
+    size_t len = sizeof(signature), digest_len;
 
-    if (class == KV_CLASS_DECRYPT)
-        return same_modulus(visit, key, spki, good, err);
+    if (class == KV_CLASS_DECRYPT || class == KV_CLASS_EXCHANGE)
+        return try_opening(visit, class, key, spki, good, err);
     if (!alg) {
         kv_fail(err, KV_UNSUPPORTED, "signing with %s is not supported by token '%s'",
                 kv_key_kind_of(kind)->name, visit->token->label);
         return kv_because(err, KV_REASON_NOT_SUPPORTED_BY_TOKEN);
     }
-    if (!kv_random_id(digest, alg->digest_len))
+    digest_len = alg->digest_len ? alg->digest_len : TRIAL_BYTES;
+    if (!kv_random_id(digest, digest_len))
         return kv_fail(err, KV_INTERNAL, "no random bytes");
-    KV_TRY(kv_token_sign_by(visit, key, alg, kv_slice_of(digest, alg->digest_len), signature, &len,
-                            err));
-    return kv_public_key_verify(spki, alg, kv_slice_of(digest, alg->digest_len),
+    KV_TRY(
+        kv_token_sign_by(visit, key, alg, kv_slice_of(digest, digest_len), signature, &len, err));
+    return kv_public_key_verify(spki, alg, kv_slice_of(digest, digest_len),
                                 kv_slice_of(signature, len), good, err);
 }
 
@@ -144,20 +219,56 @@ static kv_status try_cipher(kv_token_visit *visit, CK_OBJECT_HANDLE key, bool *g
     return KV_OK;
 }
 
-kv_status kv_token_try_secret(kv_token_visit *visit, kv_key_class class, CK_OBJECT_HANDLE key,
-                              bool *good, kv_error *err)
+static kv_status try_mac(kv_token_visit *visit, kv_key_kind kind, CK_OBJECT_HANDLE key, bool *good,
+                         kv_error *err)
 {
-    static const uint8_t zeros[KV_MAC_BYTES];
-    uint8_t a[KV_MAC_BYTES], b[KV_MAC_BYTES];
+    static const uint8_t zeros[KV_HMAC_MAX];
+    uint8_t a[KV_HMAC_MAX], b[KV_HMAC_MAX];
+    const kv_mac_algorithm *alg = kv_mac_at(0);
     CK_RV rv;
 
-    if (class == KV_CLASS_SECRET)
-        return try_cipher(visit, key, good, err);
-    rv = kv_token_mac_by(visit, key, KV_SLICE("a"), a);
+    for (size_t i = 1; alg && alg->kind != kind; i++)
+        alg = kv_mac_at(i);
+    if (!alg)
+        return kv_fail(err, KV_INTERNAL, "no algorithm for a key of kind %s",
+                       kv_key_kind_of(kind)->name);
+    rv = kv_token_mac_by(visit, key, alg, KV_SLICE("a"), a);
     if (rv == CKR_OK)
-        rv = kv_token_mac_by(visit, key, KV_SLICE("b"), b);
+        rv = kv_token_mac_by(visit, key, alg, KV_SLICE("b"), b);
     if (rv != CKR_OK)
         return kv_token_failed(visit, rv, "C_Sign", err);
-    *good = memcmp(a, b, sizeof(a)) != 0 && memcmp(a, zeros, sizeof(a)) != 0;
+    *good = memcmp(a, b, alg->len) != 0 && memcmp(a, zeros, alg->len) != 0;
     return KV_OK;
+}
+
+static kv_status try_wrap(kv_token_visit *visit, CK_OBJECT_HANDLE key, bool *good, kv_error *err)
+{
+    KV_AUTO(kv_secret_buf) back = KV_SECRET_NONE;
+    uint8_t plain[TRIAL_BYTES], wrapped[TRIAL_BYTES + 8];
+    size_t len = sizeof(wrapped);
+    const char *function = "";
+    CK_RV rv;
+
+    if (!kv_random_id(plain, sizeof(plain)))
+        return kv_fail(err, KV_INTERNAL, "no random bytes");
+    rv = kv_token_wrap_by(visit, key, CKM_AES_KEY_WRAP_PAD, kv_slice_of(plain, sizeof(plain)),
+                          wrapped, &len, &function);
+    if (rv != CKR_OK)
+        return kv_token_failed(visit, rv, function, err);
+    rv = CKR_OK;
+    KV_TRY(kv_token_unwrap_by(visit, key, CKM_AES_KEY_WRAP_PAD, kv_slice_of(wrapped, len), &rv,
+                              &back, err));
+    if (rv != CKR_OK)
+        return kv_token_failed(visit, rv, "C_UnwrapKey", err);
+    *good = kv_secret_buf_equal(&back, kv_slice_of(plain, sizeof(plain)));
+    return KV_OK;
+}
+
+kv_status kv_token_try_secret(kv_token_visit *visit, kv_key_class class, kv_key_kind kind,
+                              CK_OBJECT_HANDLE key, bool *good, kv_error *err)
+{
+    if (class == KV_CLASS_SECRET || class == KV_CLASS_CIPHER)
+        return try_cipher(visit, key, good, err);
+    return class == KV_CLASS_WRAP ? try_wrap(visit, key, good, err)
+                                  : try_mac(visit, kind, key, good, err);
 }

@@ -13,11 +13,11 @@
 
 #include "tests/support/fake_inside.h"
 
-enum { TAG_BYTES = 16, NUMBER_MAX = 512, POINT_MAX = 133, PKCS8_MAX = 4096 };
+enum { NUMBER_MAX = 512, POINT_MAX = 133, SECRET_MAX = 64 };
 
 static fake_state *const fake = &kv_fake_state;
 
-static bool allows(const fake_object *key, CK_MECHANISM_TYPE mechanism)
+bool kv_fake_allows(const fake_object *key, CK_MECHANISM_TYPE mechanism)
 {
     const fake_attribute *list = kv_fake_attribute(key, CKA_ALLOWED_MECHANISMS);
     CK_MECHANISM_TYPE one;
@@ -30,9 +30,9 @@ static bool allows(const fake_object *key, CK_MECHANISM_TYPE mechanism)
     return !list;
 }
 
-static CK_RV begin_operation(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism,
-                             CK_OBJECT_HANDLE which, fake_operation operation,
-                             CK_ATTRIBUTE_TYPE usage, fake_session **out)
+CK_RV kv_fake_begin_operation(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism,
+                              CK_OBJECT_HANDLE which, fake_operation operation,
+                              CK_ATTRIBUTE_TYPE usage, fake_session **out)
 {
     fake_session *session = kv_fake_session(handle);
     fake_object *key = session ? kv_fake_object(session, which) : NULL;
@@ -43,7 +43,7 @@ static CK_RV begin_operation(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism,
         return CKR_OPERATION_ACTIVE;
     if (!key)
         return CKR_KEY_HANDLE_INVALID;
-    if (!kv_fake_has(mechanism->mechanism) || !allows(key, mechanism->mechanism))
+    if (!kv_fake_has(mechanism->mechanism) || !kv_fake_allows(key, mechanism->mechanism))
         return CKR_MECHANISM_INVALID;
     if (!kv_fake_flag(key, usage, false))
         return CKR_KEY_FUNCTION_NOT_PERMITTED;
@@ -61,7 +61,7 @@ CK_RV kv_fake_sign_init(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OB
 
     if (rv != CKR_OK)
         return rv;
-    rv = begin_operation(handle, mechanism, key, FAKE_SIGN, CKA_SIGN, &session);
+    rv = kv_fake_begin_operation(handle, mechanism, key, FAKE_SIGN, CKA_SIGN, &session);
     if (rv == CKR_OK && mechanism->mechanism == CKM_RSA_PKCS_PSS)
         memcpy(&session->pss, mechanism->pParameter, sizeof(session->pss));
     return kv_fake_end(rv);
@@ -117,22 +117,44 @@ static CK_RV sign_with(const fake_session *session, EVP_PKEY *key, const CK_BYTE
     return CKR_OK;
 }
 
-static CK_RV mac_with(const fake_object *key, const CK_BYTE *data, CK_ULONG data_len, CK_BYTE *out,
-                      CK_ULONG *len)
+static const EVP_MD *hmac_hash(CK_MECHANISM_TYPE mechanism)
+{
+    if (mechanism == CKM_SHA256_HMAC)
+        return EVP_sha256();
+    if (mechanism == CKM_SHA384_HMAC)
+        return EVP_sha384();
+    return mechanism == CKM_SHA512_HMAC ? EVP_sha512() : NULL;
+}
+
+static CK_RV mac_with(const fake_object *key, const EVP_MD *hash, const CK_BYTE *data,
+                      CK_ULONG data_len, CK_BYTE *out, CK_ULONG *len)
 {
     const fake_attribute *value = kv_fake_attribute(key, CKA_VALUE);
     unsigned mac_len = 0;
 
-    if (!value || *len < 32)
+    if (!value || *len < (CK_ULONG)EVP_MD_get_size(hash))
         return CKR_BUFFER_TOO_SMALL;
-    (void)HMAC(EVP_sha256(), value->value, (int)value->len, data, data_len, out, &mac_len);
+    (void)HMAC(hash, value->value, (int)value->len, data, data_len, out, &mac_len);
     *len = mac_len;
     return CKR_OK;
 }
 
+static CK_RV sign_message(EVP_PKEY *key, const CK_BYTE *data, CK_ULONG data_len, CK_BYTE *out,
+                          CK_ULONG *len)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    size_t out_len = *len;
+    bool good = EVP_DigestSignInit(ctx, NULL, NULL, NULL, key) > 0 &&
+                EVP_DigestSign(ctx, out, &out_len, data, data_len) > 0;
+
+    EVP_MD_CTX_free(ctx);
+    *len = out_len;
+    return good ? CKR_OK : CKR_FUNCTION_FAILED;
+}
+
 /* The key of the operation under way, which ends here. */
-static CK_RV end_operation(CK_SESSION_HANDLE handle, fake_operation operation,
-                           fake_session **session, fake_object **key)
+CK_RV kv_fake_end_operation(CK_SESSION_HANDLE handle, fake_operation operation,
+                            fake_session **session, fake_object **key)
 {
     *session = kv_fake_session(handle);
     if (!*session)
@@ -153,106 +175,13 @@ CK_RV kv_fake_sign(CK_SESSION_HANDLE handle, CK_BYTE *data, CK_ULONG data_len, C
 
     if (rv != CKR_OK)
         return rv;
-    rv = end_operation(handle, FAKE_SIGN, &session, &key);
-    if (rv == CKR_OK)
-        rv = session->mechanism == CKM_SHA256_HMAC
-                 ? mac_with(key, data, data_len, out, len)
-                 : sign_with(session, key->pkey, data, data_len, out, len);
-    return kv_fake_end(rv);
-}
-
-static CK_RV begin_gcm(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key,
-                       fake_operation operation)
-{
-    const CK_GCM_PARAMS *gcm = mechanism->pParameter;
-    fake_session *session;
-    CK_RV rv;
-
-    if (gcm->iv_len > sizeof(session->iv) || gcm->aad_len > FAKE_AAD ||
-        gcm->tag_bits != 8 * TAG_BYTES)
-        return CKR_MECHANISM_PARAM_INVALID;
-    rv = begin_operation(handle, mechanism, key, operation,
-                         operation == FAKE_ENCRYPT ? CKA_ENCRYPT : CKA_DECRYPT, &session);
-    if (rv != CKR_OK)
-        return rv;
-    session->iv_len = gcm->iv_len;
-    session->aad_len = gcm->aad_len;
-    memcpy(session->iv, gcm->iv_ptr, gcm->iv_len);
-    if (gcm->aad_len)
-        memcpy(session->aad, gcm->aad_ptr, gcm->aad_len);
-    return CKR_OK;
-}
-
-CK_RV kv_fake_encrypt_init(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
-{
-    CK_RV rv = kv_fake_begin("C_EncryptInit");
-
-    return rv != CKR_OK ? rv : kv_fake_end(begin_gcm(handle, mechanism, key, FAKE_ENCRYPT));
-}
-
-CK_RV kv_fake_decrypt_init(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
-{
-    CK_RV rv = kv_fake_begin("C_DecryptInit");
-
-    return rv != CKR_OK ? rv : kv_fake_end(begin_gcm(handle, mechanism, key, FAKE_DECRYPT));
-}
-
-static bool gcm(const fake_session *session, const fake_object *key, bool encrypt,
-                const CK_BYTE *in, size_t in_len, CK_BYTE *out, CK_BYTE *tag)
-{
-    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    const fake_attribute *value = kv_fake_attribute(key, CKA_VALUE);
-    int len = 0, rest = 0;
-    bool good;
-
-    good = EVP_CipherInit_ex(ctx, EVP_aes_256_gcm(), NULL, NULL, NULL, encrypt) &&
-           EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, (int)session->iv_len, NULL) &&
-           EVP_CipherInit_ex(ctx, NULL, NULL, value->value, session->iv, encrypt) &&
-           (encrypt || EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag)) &&
-           EVP_CipherUpdate(ctx, NULL, &len, session->aad, (int)session->aad_len) &&
-           EVP_CipherUpdate(ctx, out, &len, in, (int)in_len) &&
-           EVP_CipherFinal_ex(ctx, out + len, &rest) > 0 &&
-           (!encrypt || EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, tag));
-    EVP_CIPHER_CTX_free(ctx);
-    return good;
-}
-
-CK_RV kv_fake_encrypt(CK_SESSION_HANDLE handle, CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out,
-                      CK_ULONG *len)
-{
-    CK_RV rv = kv_fake_begin("C_Encrypt");
-    fake_session *session;
-    fake_object *key;
-
-    if (rv != CKR_OK)
-        return rv;
-    rv = end_operation(handle, FAKE_ENCRYPT, &session, &key);
-    if (rv == CKR_OK && *len < in_len + TAG_BYTES)
-        rv = CKR_BUFFER_TOO_SMALL;
-    if (rv == CKR_OK && !gcm(session, key, true, in, in_len, out, out + in_len))
-        rv = CKR_GENERAL_ERROR;
-    *len = in_len + TAG_BYTES;
-    return kv_fake_end(rv);
-}
-
-CK_RV kv_fake_decrypt(CK_SESSION_HANDLE handle, CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out,
-                      CK_ULONG *len)
-{
-    CK_RV rv = kv_fake_begin("C_Decrypt");
-    fake_session *session;
-    fake_object *key;
-
-    if (rv != CKR_OK)
-        return rv;
-    rv = end_operation(handle, FAKE_DECRYPT, &session, &key);
-    if (rv == CKR_OK && in_len < TAG_BYTES)
-        rv = CKR_ENCRYPTED_DATA_LEN_RANGE;
-    /* As SoftHSM answers a wrong tag. */
-    if (rv == CKR_OK &&
-        !gcm(session, key, false, in, in_len - TAG_BYTES, out, in + in_len - TAG_BYTES))
-        rv = CKR_GENERAL_ERROR;
-    if (rv == CKR_OK)
-        *len = in_len - TAG_BYTES;
+    rv = kv_fake_end_operation(handle, FAKE_SIGN, &session, &key);
+    if (rv == CKR_OK && hmac_hash(session->mechanism))
+        rv = mac_with(key, hmac_hash(session->mechanism), data, data_len, out, len);
+    else if (rv == CKR_OK && session->mechanism == CKM_EDDSA)
+        rv = sign_message(key->pkey, data, data_len, out, len);
+    else if (rv == CKR_OK)
+        rv = sign_with(session, key->pkey, data, data_len, out, len);
     return kv_fake_end(rv);
 }
 
@@ -269,7 +198,8 @@ CK_RV kv_fake_generate_key(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism,
     CK_RV rv = kv_fake_begin("C_GenerateKey");
     fake_session *session;
     fake_object *key;
-    uint8_t value[32];
+    uint8_t value[SECRET_MAX];
+    CK_ULONG len;
 
     if (rv != CKR_OK)
         return rv;
@@ -278,7 +208,8 @@ CK_RV kv_fake_generate_key(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism,
         return kv_fake_end(session ? CKR_MECHANISM_INVALID : CKR_SESSION_HANDLE_INVALID);
     (void)RAND_bytes(value, sizeof(value));
     key = kv_fake_object_new(session, template, count);
-    kv_fake_set(key, CKA_VALUE, value, sizeof(value));
+    len = kv_fake_number(key, CKA_VALUE_LEN);
+    kv_fake_set(key, CKA_VALUE, value, len < SECRET_MAX ? len : SECRET_MAX);
     mark_generated(key);
     *out = key->handle;
     return kv_fake_end(CKR_OK);
@@ -290,12 +221,16 @@ static EVP_PKEY *generate(const fake_object *public)
 
     if (!params)
         return EVP_RSA_gen(kv_fake_number(public, CKA_MODULUS_BITS));
+    if (params->len == 14)
+        return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
     if (params->len == 10)
         return EVP_EC_gen("P-256");
+    if (params->value[6] == 0x0a)
+        return EVP_EC_gen("secp256k1");
     return EVP_EC_gen(params->value[6] == 0x22 ? "P-384" : "P-521");
 }
 
-static void set_big(fake_object *object, CK_ATTRIBUTE_TYPE type, EVP_PKEY *key, const char *name)
+void kv_fake_set_big(fake_object *object, CK_ATTRIBUTE_TYPE type, EVP_PKEY *key, const char *name)
 {
     BIGNUM *number = NULL;
     uint8_t bytes[NUMBER_MAX];
@@ -312,8 +247,8 @@ static void describe_pair(fake_object *private, fake_object *public, EVP_PKEY *k
     size_t len = 0, at = 2;
 
     if (!params) {
-        set_big(public, CKA_MODULUS, key, OSSL_PKEY_PARAM_RSA_N);
-        set_big(private, CKA_MODULUS, key, OSSL_PKEY_PARAM_RSA_N);
+        kv_fake_set_big(public, CKA_MODULUS, key, OSSL_PKEY_PARAM_RSA_N);
+        kv_fake_set_big(private, CKA_MODULUS, key, OSSL_PKEY_PARAM_RSA_N);
         return;
     }
     kv_fake_set(private, CKA_EC_PARAMS, params->value, params->len);
@@ -351,49 +286,6 @@ CK_RV kv_fake_generate_pair(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism,
     *public_out = public->handle;
     *private_out = private->handle;
     return kv_fake_end(CKR_OK);
-}
-
-static CK_RV wrap(const fake_object *kek, const fake_object *key, CK_BYTE *out, CK_ULONG *len)
-{
-    const fake_attribute *value = kv_fake_attribute(kek, CKA_VALUE);
-    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key->pkey);
-    unsigned char *der = NULL;
-    int der_len = i2d_PKCS8_PRIV_KEY_INFO(info, &der), some = 0, rest = 0;
-    bool good = der_len > 0 && *len >= (CK_ULONG)der_len + 16;
-
-    EVP_CIPHER_CTX_set_flags(ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
-    good = good && EVP_EncryptInit_ex(ctx, EVP_aes_256_wrap_pad(), NULL, value->value, NULL) &&
-           EVP_EncryptUpdate(ctx, out, &some, der, der_len) &&
-           EVP_EncryptFinal_ex(ctx, out + some, &rest);
-    *len = (CK_ULONG)(some + rest);
-    OPENSSL_clear_free(der, der_len > 0 ? (size_t)der_len : 0);
-    PKCS8_PRIV_KEY_INFO_free(info);
-    EVP_CIPHER_CTX_free(ctx);
-    return good ? CKR_OK : CKR_FUNCTION_FAILED;
-}
-
-CK_RV kv_fake_wrap(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE with,
-                   CK_OBJECT_HANDLE what, CK_BYTE *out, CK_ULONG *len)
-{
-    CK_RV rv = kv_fake_begin("C_WrapKey");
-    fake_session *session;
-    fake_object *kek, *key;
-
-    if (rv != CKR_OK)
-        return rv;
-    session = kv_fake_session(handle);
-    kek = session ? kv_fake_object(session, with) : NULL;
-    key = session ? kv_fake_object(session, what) : NULL;
-    if (!session || !kek || !key)
-        return kv_fake_end(session ? CKR_KEY_HANDLE_INVALID : CKR_SESSION_HANDLE_INVALID);
-    if (!kv_fake_has(mechanism->mechanism) || !allows(kek, mechanism->mechanism))
-        return kv_fake_end(CKR_MECHANISM_INVALID);
-    if (!kv_fake_flag(kek, CKA_WRAP, false))
-        return kv_fake_end(CKR_KEY_FUNCTION_NOT_PERMITTED);
-    if (!kv_fake_flag(key, CKA_EXTRACTABLE, false))
-        return kv_fake_end(CKR_KEY_UNEXTRACTABLE);
-    return kv_fake_end(key->pkey ? wrap(kek, key, out, len) : CKR_KEY_NOT_WRAPPABLE);
 }
 
 CK_RV kv_fake_random(CK_SESSION_HANDLE handle, CK_BYTE *out, CK_ULONG len)

@@ -84,6 +84,21 @@ void kv_fake_set_flag(fake_object *object, CK_ATTRIBUTE_TYPE type, bool value);
 fake_object *kv_fake_object_new(const fake_session *session, CK_ATTRIBUTE *template,
                                 CK_ULONG count);
 void kv_fake_object_free(fake_object *object);
+/* Takes it off the token too. */
+void kv_fake_forget_object(fake_object *object);
+void kv_fake_set_big(fake_object *object, CK_ATTRIBUTE_TYPE type, EVP_PKEY *key, const char *name);
+
+/* fake_crypto.c: what all operations check. */
+bool kv_fake_allows(const fake_object *key, CK_MECHANISM_TYPE mechanism);
+CK_RV kv_fake_begin_operation(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism,
+                              CK_OBJECT_HANDLE which, fake_operation operation,
+                              CK_ATTRIBUTE_TYPE usage, fake_session **out);
+/* The key of the operation under way, which ends here. */
+CK_RV kv_fake_end_operation(CK_SESSION_HANDLE handle, fake_operation operation,
+                            fake_session **session, fake_object **key);
+/* fake_cipher.c */
+CK_RV kv_fake_rsa_open(const fake_object *key, CK_MECHANISM_TYPE mechanism, const CK_BYTE *in,
+                       CK_ULONG in_len, CK_BYTE *out, CK_ULONG *out_len);
 /* Those of one session, or all of them with 0. */
 void kv_fake_drop_session_objects(CK_SESSION_HANDLE owner);
 
@@ -112,4 +127,6 @@ CK_RV kv_fake_generate_pair(CK_SESSION_HANDLE, CK_MECHANISM *, CK_ATTRIBUTE *, C
                             CK_ATTRIBUTE *, CK_ULONG, CK_OBJECT_HANDLE *, CK_OBJECT_HANDLE *);
 CK_RV kv_fake_wrap(CK_SESSION_HANDLE, CK_MECHANISM *, CK_OBJECT_HANDLE, CK_OBJECT_HANDLE, CK_BYTE *,
                    CK_ULONG *);
+CK_RV kv_fake_unwrap(CK_SESSION_HANDLE, CK_MECHANISM *, CK_OBJECT_HANDLE, CK_BYTE *, CK_ULONG,
+                     CK_ATTRIBUTE *, CK_ULONG, CK_OBJECT_HANDLE *);
 CK_RV kv_fake_random(CK_SESSION_HANDLE, CK_BYTE *, CK_ULONG);

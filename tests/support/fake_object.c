@@ -31,6 +31,26 @@ CK_ULONG kv_fake_number(const fake_object *object, CK_ATTRIBUTE_TYPE type)
     return value;
 }
 
+/* A template inside an attribute: the values follow the list, in the same memory. */
+static uint8_t *keep_template(const CK_ATTRIBUTE *items, size_t count)
+{
+    size_t size = count * sizeof(*items);
+    CK_ATTRIBUTE *copy;
+    uint8_t *bytes, *at;
+
+    for (size_t i = 0; i < count; i++)
+        size += items[i].ulValueLen;
+    bytes = calloc(1, size + 1);
+    copy = (CK_ATTRIBUTE *)(void *)bytes;
+    at = bytes + count * sizeof(*items);
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = (CK_ATTRIBUTE){ items[i].type, at, items[i].ulValueLen };
+        memcpy(at, items[i].pValue, items[i].ulValueLen);
+        at += items[i].ulValueLen;
+    }
+    return bytes;
+}
+
 void kv_fake_set(fake_object *object, CK_ATTRIBUTE_TYPE type, const void *value, CK_ULONG len)
 {
     fake_attribute *attribute = (fake_attribute *)kv_fake_attribute(object, type);
@@ -43,6 +63,10 @@ void kv_fake_set(fake_object *object, CK_ATTRIBUTE_TYPE type, const void *value,
     free(attribute->value);
     attribute->type = type;
     attribute->len = len;
+    if (type == CKA_UNWRAP_TEMPLATE) {
+        attribute->value = keep_template(value, len / sizeof(CK_ATTRIBUTE));
+        return;
+    }
     attribute->value = calloc(1, len + 1);
     if (len)
         memcpy(attribute->value, value, len);
@@ -77,6 +101,16 @@ void kv_fake_object_free(fake_object *object)
     free(object);
 }
 
+void kv_fake_forget_object(fake_object *object)
+{
+    fake_object **at = &fake->objects;
+
+    while (*at != object)
+        at = &(*at)->next;
+    *at = object->next;
+    kv_fake_object_free(object);
+}
+
 void kv_fake_drop_session_objects(CK_SESSION_HANDLE owner)
 {
     fake_object **at = &fake->objects, *object;
@@ -106,11 +140,30 @@ fake_object *kv_fake_object(const fake_session *session, CK_OBJECT_HANDLE handle
     return NULL;
 }
 
+static void describe_created(fake_object *object)
+{
+    const fake_attribute *value = kv_fake_attribute(object, CKA_VALUE);
+    CK_OBJECT_CLASS class = kv_fake_number(object, CKA_CLASS);
+    CK_ULONG len = value ? value->len : 0;
+
+    if (class != CKO_SECRET_KEY && class != CKO_PRIVATE_KEY)
+        return;
+    kv_fake_set_flag(object, CKA_LOCAL, false);
+    kv_fake_set_flag(object, CKA_ALWAYS_SENSITIVE, false);
+    kv_fake_set_flag(object, CKA_NEVER_EXTRACTABLE, false);
+    if (class == CKO_SECRET_KEY)
+        kv_fake_set(object, CKA_VALUE_LEN, &len, sizeof(len));
+    else if (value && kv_fake_number(object, CKA_KEY_TYPE) == CKK_EC_EDWARDS)
+        object->pkey =
+            EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, value->value, value->len);
+}
+
 CK_RV kv_fake_create(CK_SESSION_HANDLE handle, CK_ATTRIBUTE *template, CK_ULONG count,
                      CK_OBJECT_HANDLE *out)
 {
     CK_RV rv = kv_fake_begin("C_CreateObject");
     fake_session *session;
+    fake_object *object;
 
     if (rv != CKR_OK)
         return rv;
@@ -119,7 +172,9 @@ CK_RV kv_fake_create(CK_SESSION_HANDLE handle, CK_ATTRIBUTE *template, CK_ULONG 
         return kv_fake_end(CKR_SESSION_HANDLE_INVALID);
     if (!fake->logged_in[session->slot])
         return kv_fake_end(CKR_USER_NOT_LOGGED_IN);
-    *out = kv_fake_object_new(session, template, count)->handle;
+    object = kv_fake_object_new(session, template, count);
+    describe_created(object);
+    *out = object->handle;
     return kv_fake_end(CKR_OK);
 }
 
@@ -170,7 +225,7 @@ CK_RV kv_fake_destroy(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE which)
 {
     CK_RV rv = kv_fake_begin("C_DestroyObject");
     fake_session *session;
-    fake_object **at, *object;
+    fake_object *object;
 
     if (rv != CKR_OK)
         return rv;
@@ -178,10 +233,7 @@ CK_RV kv_fake_destroy(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE which)
     object = session ? kv_fake_object(session, which) : NULL;
     if (!object)
         return kv_fake_end(session ? CKR_OBJECT_HANDLE_INVALID : CKR_SESSION_HANDLE_INVALID);
-    for (at = &fake->objects; *at != object; at = &(*at)->next)
-        continue;
-    *at = object->next;
-    kv_fake_object_free(object);
+    kv_fake_forget_object(object);
     return kv_fake_end(CKR_OK);
 }
 

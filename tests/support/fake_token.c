@@ -18,6 +18,14 @@ const CK_MECHANISM_TYPE kv_fake_mechanisms[] = {
     CKM_AES_GCM,
     CKM_AES_KEY_WRAP_PAD,
     CKM_SHA256_HMAC,
+    CKM_SHA384_HMAC,
+    CKM_SHA512_HMAC,
+    CKM_EC_EDWARDS_KEY_PAIR_GEN,
+    CKM_EDDSA,
+    CKM_RSA_X_509,
+    CKM_AES_CBC,
+    CKM_AES_CBC_PAD,
+    CKM_AES_KEY_WRAP,
     CKM_GENERIC_SECRET_KEY_GEN,
 };
 const unsigned kv_fake_mechanism_count = sizeof(kv_fake_mechanisms) / sizeof(kv_fake_mechanisms[0]);
@@ -254,6 +262,7 @@ static CK_FUNCTION_LIST functions = {
     .C_GenerateKey = kv_fake_generate_key,
     .C_GenerateKeyPair = kv_fake_generate_pair,
     .C_WrapKey = kv_fake_wrap,
+    .C_UnwrapKey = kv_fake_unwrap,
     .C_GenerateRandom = kv_fake_random,
 };
 

@@ -1,6 +1,7 @@
 /* bench.h - tokens on a test bench: the same for SoftHSM and the fake. */
 #pragma once
 
+#include "pkcs11/mechanism.h"
 #include "pkcs11/token_key.h"
 #include "pkcs11/tokens.h"
 #include "tests/support/fake_token.h"
@@ -35,6 +36,9 @@ typedef struct bench_key {
 } bench_key;
 
 bench_key bench_bear(bench *b, kv_key_class class, kv_key_kind kind, bool exportable);
+
+/* What an algorithm signs for the message "abc": its digest, or itself. */
+kv_slice bench_signed(const kv_mechanism *alg, uint8_t digest[KV_DIGEST_MAX]);
 
 /* Signs something with the key and checks it in software. */
 void bench_use(bench *b, const bench_key *key);

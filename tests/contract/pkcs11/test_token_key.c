@@ -22,7 +22,8 @@ static void verify_with_openssl(kv_slice spki, const kv_mechanism *alg, kv_slice
         assert_kv_ok(kv_ecdsa_to_der(signature, der, &der_len, &err));
         signature = kv_slice_of(der, der_len);
     }
-    assert_true(EVP_DigestVerifyInit_ex(ctx, &options, alg->digest_name, NULL, NULL, key, NULL));
+    assert_true(EVP_DigestVerifyInit_ex(ctx, alg->digest_len ? &options : NULL, alg->digest_name,
+                                        NULL, NULL, key, NULL));
     if (alg->padding == KV_PADDING_PSS) {
         assert_true(EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING) > 0);
         assert_true(EVP_PKEY_CTX_set_rsa_pss_saltlen(options, RSA_PSS_SALTLEN_DIGEST) > 0);
@@ -41,7 +42,7 @@ static void every_algorithm_signs_and_openssl_verifies(void **state)
     const kv_mechanism *alg;
     kv_error err = { 0 };
 
-    for (unsigned kind = KV_KEY_RSA_2048; kind <= KV_KEY_P521; kind++) {
+    for (unsigned kind = KV_KEY_RSA_2048; kind <= KV_KEY_ED25519; kind++) {
         bench_key key = bench_bear(b, KV_CLASS_SIGN, (kv_key_kind)kind, false);
 
         for (size_t i = 0; (alg = kv_mechanism_at(i)); i++) {
@@ -49,10 +50,8 @@ static void every_algorithm_signs_and_openssl_verifies(void **state)
 
             if (!kv_mechanism_fits(alg, key.spec.kind))
                 continue;
-            assert_kv_ok(kv_public_key_digest(alg, KV_SLICE("abc"), digest, &err));
-            assert_kv_ok(kv_token_sign(b->token, &key.ref, alg,
-                                       kv_slice_of(digest, alg->digest_len), signature, &len,
-                                       &err));
+            assert_kv_ok(kv_token_sign(b->token, &key.ref, alg, bench_signed(alg, digest),
+                                       signature, &len, &err));
             verify_with_openssl(key.born.spki, alg, kv_slice_of(signature, len));
             tried[i]++;
         }

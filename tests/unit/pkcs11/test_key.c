@@ -13,8 +13,8 @@ static void every_kind_has_a_row(void **state)
 
         assert_non_null(row->name);
         assert_int_not_equal(row->family, KV_FAMILY_NONE);
-        assert_true(row->bits >= 256);
-        assert_int_equal(row->ec_params_len != 0, row->family == KV_FAMILY_EC);
+        assert_true(row->bits >= 128);
+        assert_int_equal(row->ec_params_len != 0, row->curve != 0);
         if (row->family == KV_FAMILY_RSA)
             assert_int_equal(kv_key_kind_rsa(row->bits), i);
         if (row->family == KV_FAMILY_EC) {
@@ -31,7 +31,13 @@ static void what_is_not_there_is_none(void **state)
     (void)state;
     assert_int_equal(kv_key_kind_rsa(1024), KV_KEY_NONE);
     assert_int_equal(kv_key_kind_rsa(0), KV_KEY_NONE);
-    assert_int_equal(kv_key_kind_curve(NID_secp256k1), KV_KEY_NONE);
+    assert_int_equal(kv_key_kind_curve(NID_secp224r1), KV_KEY_NONE);
+    assert_int_equal(kv_key_kind_curve(NID_ED25519), KV_KEY_NONE);
+    assert_int_equal(kv_key_kind_aes(64), KV_KEY_NONE);
+    assert_int_equal(kv_key_kind_aes(384), KV_KEY_NONE);
+    assert_int_equal(kv_key_kind_aes(192), KV_KEY_AES_192);
+    assert_int_equal(kv_key_kind_hmac(128), KV_KEY_NONE);
+    assert_int_equal(kv_key_kind_hmac(512), KV_KEY_HMAC_512);
     assert_int_equal(kv_key_kind_curve(0), KV_KEY_NONE);
     assert_int_equal(kv_key_kind_of(KV_KEY_KIND_COUNT)->family, KV_FAMILY_NONE);
     assert_int_equal(kv_key_kind_of((kv_key_kind)-1)->family, KV_FAMILY_NONE);

@@ -24,9 +24,11 @@ static void sizes_are_those_of_the_hash(void **state)
 
     (void)state;
     for (size_t i = 0; (alg = kv_mechanism_at(i)); i++) {
-        EVP_MD *md = EVP_MD_fetch(NULL, alg->digest_name, NULL);
+        EVP_MD *md = alg->digest_len ? EVP_MD_fetch(NULL, alg->digest_name, NULL) : NULL;
 
-        assert_non_null(md);
+        assert_int_equal(md == NULL, alg->family == KV_FAMILY_OKP);
+        if (!md)
+            continue;
         assert_int_equal(EVP_MD_get_size(md), alg->digest_len);
         assert_true(alg->digest_len <= KV_DIGEST_MAX);
         /* The last byte of a DigestInfo's prefix is the digest's length. */
