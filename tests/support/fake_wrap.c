@@ -76,7 +76,7 @@ static CK_RV wrap(const fake_object *kek, CK_MECHANISM_TYPE mechanism, const fak
         return CKR_KEY_NOT_WRAPPABLE;
     if (key->pkey)
         return wrap_private(kek, mechanism, key->pkey, out, len);
-    if (!value || *len < value->len + 16)
+    if (!value || *len < (value->len + 7) / 8 * 8 + 8)
         return value ? CKR_BUFFER_TOO_SMALL : CKR_KEY_NOT_WRAPPABLE;
     return aes(kek, mechanism, true, value->value, value->len, out, len) ? CKR_OK
                                                                          : CKR_KEY_SIZE_RANGE;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "pkcs11/public_key.h"
+#include "pkcs11/token_import.h"
 #include "pkcs11/token_sign.h"
 #include "server/base/text.h"
 
@@ -107,6 +108,21 @@ bench_key bench_bear(bench *b, kv_key_class class, kv_key_kind kind, bool export
     assert_true(kv_random_id(key.spec.id, sizeof(key.spec.id)));
     assert_kv_ok(kv_token_key_generate(b->token, &key.spec, &b->arena, &key.born, &err));
     key.ref = (kv_key_ref){ .class = class, .spki = key.born.spki };
+    memcpy(key.ref.id, key.spec.id, sizeof(key.ref.id));
+    return key;
+}
+
+bench_key bench_bring(bench *b, kv_key_class class, kv_key_kind kind, kv_slice value)
+{
+    KV_AUTO(kv_secret_buf) bytes = KV_SECRET_NONE;
+    kv_error err = { 0 };
+    bench_key key = { .spec = { .class = class, .kind = kind } };
+
+    assert_true(kv_random_id(key.spec.id, sizeof(key.spec.id)));
+    assert_kv_ok(kv_secret_buf_copy(value, &bytes, &err));
+    assert_kv_ok(kv_token_key_import(b->token, &key.spec, &bytes, KV_SLICE_NONE, &b->arena,
+                                     &key.born, &err));
+    key.ref = (kv_key_ref){ .class = class };
     memcpy(key.ref.id, key.spec.id, sizeof(key.ref.id));
     return key;
 }

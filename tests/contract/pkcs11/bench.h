@@ -37,6 +37,9 @@ typedef struct bench_key {
 
 bench_key bench_bear(bench *b, kv_key_class class, kv_key_kind kind, bool exportable);
 
+/* Imports a secret key of this value. */
+bench_key bench_bring(bench *b, kv_key_class class, kv_key_kind kind, kv_slice value);
+
 /* What an algorithm signs for the message "abc": its digest, or itself. */
 kv_slice bench_signed(const kv_mechanism *alg, uint8_t digest[KV_DIGEST_MAX]);
 

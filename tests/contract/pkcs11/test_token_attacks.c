@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "pkcs11/module.h"
+#include "pkcs11/public_key.h"
 #include "tests/contract/pkcs11/bench.h"
 
 static int new_softhsm(void **state)
@@ -273,6 +274,204 @@ static void halves_are_listed_and_destroyed_on_a_token_of_our_own(void **state)
     assert_kv_fails(KV_PRECONDITION, kv_token_key_destroy_halves(b->token, &destroyed, &err));
 }
 
+/* --- the attacks of the literature on wrapping interfaces, by somebody with the PIN --- */
+
+static CK_RV set_flag(const intruder *who, CK_OBJECT_HANDLE key, CK_ATTRIBUTE_TYPE type)
+{
+    CK_BBOOL yes = CK_TRUE;
+    CK_ATTRIBUTE change = { type, &yes, sizeof(yes) };
+
+    return who->f->C_SetAttributeValue(who->session, key, &change, 1);
+}
+
+/* Wraps something with the application's key and takes it back with another template. */
+static void unwrap_weaker(const intruder *who, CK_OBJECT_HANDLE kek)
+{
+    CK_OBJECT_CLASS secret = CKO_SECRET_KEY, private = CKO_PRIVATE_KEY;
+    CK_KEY_TYPE generic = CKK_GENERIC_SECRET, aes = CKK_AES, ec = CKK_EC;
+    CK_MECHANISM kwp = { CKM_AES_KEY_WRAP_PAD, NULL, 0 };
+    CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+    uint8_t value[32] = { 5 }, blob[64];
+    CK_ATTRIBUTE bytes[] = {
+        { CKA_CLASS, &secret, sizeof(secret) }, { CKA_KEY_TYPE, &generic, sizeof(generic) },
+        { CKA_TOKEN, &no, sizeof(no) },         { CKA_SENSITIVE, &no, sizeof(no) },
+        { CKA_EXTRACTABLE, &yes, sizeof(yes) }, { CKA_VALUE, value, sizeof(value) },
+    };
+    CK_ULONG len = sizeof(blob);
+    CK_OBJECT_HANDLE object, out;
+
+    assert_int_equal(who->f->C_CreateObject(who->session, bytes, KV_COUNT(bytes), &object), CKR_OK);
+    assert_int_equal(who->f->C_WrapKey(who->session, &kwp, kek, object, blob, &len), CKR_OK);
+    assert_int_equal(who->f->C_UnwrapKey(who->session, &kwp, kek, blob, len, bytes, 5, &out),
+                     CKR_OK);
+    /* A key that could encrypt, one that stays, one of another class. */
+    bytes[1].pValue = &aes;
+    assert_int_not_equal(who->f->C_UnwrapKey(who->session, &kwp, kek, blob, len, bytes, 5, &out),
+                         CKR_OK);
+    bytes[1].pValue = &generic;
+    bytes[2].pValue = &yes;
+    assert_int_not_equal(who->f->C_UnwrapKey(who->session, &kwp, kek, blob, len, bytes, 5, &out),
+                         CKR_OK);
+    bytes[2].pValue = &no;
+    bytes[0].pValue = &private;
+    bytes[1].pValue = &ec;
+    assert_int_not_equal(who->f->C_UnwrapKey(who->session, &kwp, kek, blob, len, bytes, 5, &out),
+                         CKR_OK);
+}
+
+/* Conflicting uses: the flags can be set, the pinned mechanisms cannot. */
+static void wrap_and_decrypt(const intruder *who, CK_OBJECT_HANDLE kek, CK_OBJECT_HANDLE cipher,
+                             CK_OBJECT_HANDLE pair)
+{
+    static const CK_MECHANISM_TYPE others[] = { CKM_AES_CBC, CKM_AES_CBC_PAD, CKM_AES_GCM };
+    CK_MECHANISM kwp = { CKM_AES_KEY_WRAP_PAD, NULL, 0 }, mechanism = { 0 };
+    uint8_t iv[16] = { 0 }, blob[4096];
+    CK_GCM_PARAMS gcm = { iv, 12, 96, iv, 0, 128 };
+    CK_ULONG len = sizeof(blob);
+
+    assert_int_not_equal(who->f->C_WrapKey(who->session, &kwp, kek, pair, blob, &len), CKR_OK);
+    len = sizeof(blob);
+    assert_int_not_equal(who->f->C_WrapKey(who->session, &kwp, kek, cipher, blob, &len), CKR_OK);
+    (void)set_flag(who, kek, CKA_DECRYPT);
+    for (size_t i = 0; i < KV_COUNT(others); i++) {
+        bool is_gcm = others[i] == CKM_AES_GCM;
+
+        mechanism = (CK_MECHANISM){ others[i], is_gcm ? (void *)&gcm : iv,
+                                    is_gcm ? sizeof(gcm) : sizeof(iv) };
+        assert_int_not_equal(who->f->C_DecryptInit(who->session, &mechanism, kek), CKR_OK);
+    }
+    (void)set_flag(who, cipher, CKA_WRAP);
+    len = sizeof(blob);
+    assert_int_not_equal(who->f->C_WrapKey(who->session, &kwp, cipher, kek, blob, &len), CKR_OK);
+}
+
+/* What is brought wrapped becomes nothing that can be read. */
+static void read_what_was_brought(const intruder *who, CK_OBJECT_HANDLE exchange, kv_slice sealed)
+{
+    CK_RSA_PKCS_OAEP_PARAMS params = { CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, NULL, 0 };
+    CK_MECHANISM oaep = { CKM_RSA_PKCS_OAEP, &params, sizeof(params) };
+    CK_OBJECT_CLASS secret = CKO_SECRET_KEY;
+    CK_KEY_TYPE aes = CKK_AES, generic = CKK_GENERIC_SECRET;
+    CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+    CK_ATTRIBUTE weaker[] = {
+        { CKA_CLASS, &secret, sizeof(secret) }, { CKA_KEY_TYPE, &aes, sizeof(aes) },
+        { CKA_TOKEN, &no, sizeof(no) },         { CKA_SENSITIVE, &yes, sizeof(yes) },
+        { CKA_EXTRACTABLE, &yes, sizeof(yes) },
+    };
+    uint8_t *data = (uint8_t *)(uintptr_t)sealed.data;
+    CK_OBJECT_HANDLE out;
+
+    assert_int_not_equal(
+        who->f->C_UnwrapKey(who->session, &oaep, exchange, data, sealed.len, weaker, 5, &out),
+        CKR_OK);
+    weaker[4].pValue = &no;
+    weaker[3].pValue = &no;
+    assert_int_not_equal(
+        who->f->C_UnwrapKey(who->session, &oaep, exchange, data, sealed.len, weaker, 5, &out),
+        CKR_OK);
+    weaker[3].pValue = &yes;
+    weaker[1].pValue = &generic;
+    assert_int_not_equal(
+        who->f->C_UnwrapKey(who->session, &oaep, exchange, data, sealed.len, weaker, 5, &out),
+        CKR_OK);
+}
+
+static void wrapping_attacks_fail(void **state)
+{
+    bench *b = *state;
+    bench_key kek, cipher, pair, exchange;
+    CK_OBJECT_HANDLE handle;
+    kv_error err = { 0 };
+    kv_slice sealed;
+    intruder who;
+
+    bench_open(b);
+    kek = bench_bear(b, KV_CLASS_WRAP, KV_KEY_AES_256, false);
+    cipher = bench_bear(b, KV_CLASS_CIPHER, KV_KEY_AES_256, false);
+    pair = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
+    exchange = bench_bear(b, KV_CLASS_EXCHANGE, KV_KEY_RSA_2048, false);
+    assert_kv_ok(kv_public_key_encrypt(exchange.born.spki, kv_encryption_find(KV_SLICE("RSA-OAEP")),
+                                       false, kv_slice_of(cipher.spec.id, 16), &b->arena, &sealed,
+                                       &err));
+    bench_shut(b);
+    who = break_in(b);
+    handle = find_directly(who.f, who.session, kek.spec.id);
+    unwrap_weaker(&who, handle);
+    wrap_and_decrypt(&who, handle, find_directly(who.f, who.session, cipher.spec.id),
+                     find_directly(who.f, who.session, pair.spec.id));
+    read_what_was_brought(&who, find_directly(who.f, who.session, exchange.spec.id), sealed);
+    leave(&who);
+}
+
+typedef struct doctor {
+    const uint8_t *id;
+    kv_key_seen seen;
+    unsigned sick;
+} doctor;
+
+static kv_status examine(void *context, const kv_key_seen *key, kv_error *err)
+{
+    doctor *d = context;
+
+    (void)err;
+    d->sick += key->differs[0] != '\0';
+    if (key->has_id && !memcmp(key->id, d->id, KV_KEY_ID_BYTES))
+        d->seen = *key;
+    return KV_OK;
+}
+
+/* Flags that the PIN's holder set are seen by name. */
+static void the_scanner_sees_what_was_changed(void **state)
+{
+    static const struct {
+        kv_key_class class;
+        kv_key_kind kind;
+        CK_ATTRIBUTE_TYPE type;
+        const char *name;
+    } rows[] = {
+        { KV_CLASS_SIGN, KV_KEY_RSA_2048, CKA_DECRYPT, "CKA_DECRYPT" },
+        { KV_CLASS_SIGN, KV_KEY_P256, CKA_DERIVE, "CKA_DERIVE" },
+        { KV_CLASS_SIGN, KV_KEY_ED25519, CKA_DECRYPT, "CKA_DECRYPT" },
+        { KV_CLASS_DECRYPT, KV_KEY_RSA_2048, CKA_SIGN, "CKA_SIGN" },
+        { KV_CLASS_EXCHANGE, KV_KEY_RSA_2048, CKA_DECRYPT, "CKA_DECRYPT" },
+        { KV_CLASS_CIPHER, KV_KEY_AES_128, CKA_WRAP, "CKA_WRAP" },
+        { KV_CLASS_WRAP, KV_KEY_AES_192, CKA_ENCRYPT, "CKA_ENCRYPT" },
+        { KV_CLASS_SECRET, KV_KEY_AES_256, CKA_UNWRAP, "CKA_UNWRAP" },
+        { KV_CLASS_MAC, KV_KEY_HMAC_512, CKA_DERIVE, "CKA_DERIVE" },
+    };
+    bench *b = *state;
+    bench_key keys[KV_COUNT(rows)];
+    kv_error err = { 0 };
+    intruder who;
+
+    bench_open(b);
+    for (size_t i = 0; i < KV_COUNT(rows); i++) {
+        doctor d = { .id = keys[i].spec.id };
+
+        keys[i] = bench_bear(b, rows[i].class, rows[i].kind, false);
+        assert_kv_ok(kv_token_key_list(b->token, examine, &d, &err));
+        assert_int_equal(d.sick, 0);
+        assert_int_equal(d.seen.class, rows[i].class);
+        assert_int_equal(d.seen.kind, rows[i].kind);
+    }
+    bench_shut(b);
+    who = break_in(b);
+    for (size_t i = 0; i < KV_COUNT(rows); i++)
+        assert_int_equal(
+            set_flag(&who, find_directly(who.f, who.session, keys[i].spec.id), rows[i].type),
+            CKR_OK);
+    plant_a_half(&who);
+    leave(&who);
+    bench_open(b);
+    for (size_t i = 0; i < KV_COUNT(rows); i++) {
+        doctor d = { .id = keys[i].spec.id };
+
+        assert_kv_ok(kv_token_key_list(b->token, examine, &d, &err));
+        assert_string_equal(d.seen.differs, rows[i].name);
+        assert_int_equal(d.sick, KV_COUNT(rows) + 1);
+    }
+}
+
 #define ON_BOTH(name)                                               \
     cmocka_unit_test_setup_teardown(name, new_softhsm, free_bench), \
         cmocka_unit_test_setup_teardown(name, new_fake, free_bench)
@@ -281,6 +480,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(direct_pkcs11_gets_no_key_out, new_softhsm, free_bench),
+        ON_BOTH(wrapping_attacks_fail),
+        ON_BOTH(the_scanner_sees_what_was_changed),
         ON_BOTH(a_swapped_id_is_noticed),
         ON_BOTH(two_keys_of_one_id_are_refused),
         ON_BOTH(halves_are_listed_and_destroyed_on_a_token_of_our_own),

@@ -3,11 +3,15 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <openssl/x509.h>
+
 #include "pkcs11/public_key.h"
 #include "pkcs11/rv.h"
 #include "pkcs11/token_anchor.h"
 #include "pkcs11/token_cipher.h"
+#include "pkcs11/token_import.h"
 #include "pkcs11/token_sign.h"
+#include "pkcs11/token_wrap.h"
 #include "tests/contract/pkcs11/bench.h"
 
 enum { MOST_CALLS = 400, QUIET_PROBE_MS = 600000 };
@@ -69,6 +73,49 @@ static kv_status life_of_a_secret(bench *b, uint8_t number, kv_error *err)
     return kv_token_key_destroy(b->token, spec.id, err);
 }
 
+/* A fresh EC key from OpenSSL as PKCS#8. */
+static void make_pkcs8(kv_secret_buf *out)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key);
+    unsigned char *der = NULL;
+    int len = i2d_PKCS8_PRIV_KEY_INFO(info, &der);
+    kv_error err = { 0 };
+
+    assert_kv_ok(kv_secret_buf_copy(kv_slice_of(der, (size_t)len), out, &err));
+    OPENSSL_clear_free(der, (size_t)len);
+    PKCS8_PRIV_KEY_INFO_free(info);
+    EVP_PKEY_free(key);
+}
+
+static kv_status life_of_an_import(bench *b, uint8_t number, kv_error *err)
+{
+    kv_key_spec spec = { .class = KV_CLASS_SIGN, .kind = KV_KEY_P256, .id = { 0xfd, number } };
+    KV_AUTO(kv_secret_buf) pkcs8 = KV_SECRET_NONE;
+    kv_key_born born;
+
+    make_pkcs8(&pkcs8);
+    KV_TRY(kv_token_key_import(b->token, &spec, &pkcs8, KV_SLICE_NONE, &b->arena, &born, err));
+    return kv_token_key_destroy(b->token, spec.id, err);
+}
+
+static kv_status life_of_a_wrapping_key(bench *b, uint8_t number, kv_error *err)
+{
+    kv_key_spec spec = { .class = KV_CLASS_WRAP, .kind = KV_KEY_AES_128, .id = { 0xfe, number } };
+    const kv_encryption *alg = kv_encryption_find(KV_SLICE("A128KW"));
+    kv_key_ref ref = { .class = KV_CLASS_WRAP };
+    KV_AUTO(kv_secret_buf) back = KV_SECRET_NONE;
+    kv_key_born born;
+    kv_slice wrapped;
+
+    memcpy(ref.id, spec.id, sizeof(ref.id));
+    KV_TRY(kv_token_key_generate(b->token, &spec, &b->arena, &born, err));
+    KV_TRY(
+        kv_token_wrap(b->token, &ref, alg, KV_SLICE("sixteen bytes .."), &b->arena, &wrapped, err));
+    KV_TRY(kv_token_unwrap(b->token, &ref, alg, wrapped, &back, err));
+    return kv_token_key_destroy(b->token, spec.id, err);
+}
+
 static void clean_up_after(bench *b, uint8_t first, uint8_t number)
 {
     uint8_t id[KV_KEY_ID_BYTES] = { first, number };
@@ -120,6 +167,16 @@ static void every_call_in_a_keys_life_may_fail(void **state)
 static void every_call_in_a_secrets_life_may_fail(void **state)
 {
     fail_each_call(*state, 0xfb, life_of_a_secret);
+}
+
+static void every_call_of_an_import_may_fail(void **state)
+{
+    fail_each_call(*state, 0xfd, life_of_an_import);
+}
+
+static void every_call_of_wrapping_may_fail(void **state)
+{
+    fail_each_call(*state, 0xfe, life_of_a_wrapping_key);
 }
 
 static void every_call_of_opening_may_fail(void **state)
@@ -303,6 +360,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(every_call_in_a_keys_life_may_fail),
         TEST(every_call_in_a_secrets_life_may_fail),
+        TEST(every_call_of_an_import_may_fail),
+        TEST(every_call_of_wrapping_may_fail),
         TEST(every_call_of_opening_may_fail),
         TEST(a_birth_leaves_one_object_or_none),
         TEST(a_key_that_can_be_exported_has_no_session_copy),

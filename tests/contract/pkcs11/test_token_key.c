@@ -234,6 +234,59 @@ static void signing_checks_digest_and_algorithm(void **state)
                                   kv_slice_of(digest, 32), signature, &len, &err));
 }
 
+static void what_the_token_can_do_is_known(void **state)
+{
+    bench *b = *state;
+    kv_error err = { 0 };
+
+    for (unsigned kind = KV_KEY_RSA_2048; kind <= KV_KEY_ED25519; kind++)
+        assert_kv_ok(kv_token_key_can(b->token, KV_CLASS_SIGN, (kv_key_kind)kind, &err));
+    for (unsigned kind = KV_KEY_AES_128; kind <= KV_KEY_AES_256; kind++) {
+        assert_kv_ok(kv_token_key_can(b->token, KV_CLASS_CIPHER, (kv_key_kind)kind, &err));
+        assert_kv_ok(kv_token_key_can(b->token, KV_CLASS_WRAP, (kv_key_kind)kind, &err));
+    }
+    assert_kv_ok(kv_token_key_can(b->token, KV_CLASS_EXCHANGE, KV_KEY_RSA_4096, &err));
+    assert_kv_fails(KV_BAD_REQUEST,
+                    kv_token_key_can(b->token, KV_CLASS_DECRYPT, KV_KEY_P256, &err));
+}
+
+static void what_the_token_lacks_is_named(void **state)
+{
+    static const struct {
+        CK_MECHANISM_TYPE without;
+        kv_key_class class;
+        kv_key_kind kind;
+    } rows[] = {
+        { CKM_EC_EDWARDS_KEY_PAIR_GEN, KV_CLASS_SIGN, KV_KEY_ED25519 },
+        { CKM_EDDSA, KV_CLASS_SIGN, KV_KEY_ED25519 },
+        { CKM_AES_KEY_WRAP, KV_CLASS_WRAP, KV_KEY_AES_128 },
+        { CKM_RSA_X_509, KV_CLASS_DECRYPT, KV_KEY_RSA_2048 },
+        { CKM_SHA512_HMAC, KV_CLASS_MAC, KV_KEY_HMAC_512 },
+    };
+    bench *b = *state;
+    kv_key_born born;
+    kv_error err = { 0 };
+
+    for (size_t i = 0; i < KV_COUNT(rows); i++) {
+        kv_key_spec spec = { .class = rows[i].class, .kind = rows[i].kind };
+
+        bench_shut(b);
+        kv_fake_without(rows[i].without);
+        bench_open(b);
+        assert_kv_fails(KV_UNSUPPORTED, kv_token_key_can(b->token, spec.class, spec.kind, &err));
+        assert_int_equal(err.reason, KV_REASON_NOT_SUPPORTED_BY_TOKEN);
+        assert_kv_fails(KV_UNSUPPORTED,
+                        kv_token_key_generate(b->token, &spec, &b->arena, &born, &err));
+    }
+    bench_shut(b);
+    kv_fake_without(KV_FAKE_ALL);
+    bench_open(b);
+    /* A curve that the list does not speak of. */
+    kv_fake_fail("C_GenerateKeyPair", CKR_CURVE_NOT_SUPPORTED, 1);
+    assert_kv_fails(KV_UNSUPPORTED, kv_token_key_can(b->token, KV_CLASS_SIGN, KV_KEY_P256K, &err));
+    assert_int_equal(err.reason, KV_REASON_NOT_SUPPORTED_BY_TOKEN);
+}
+
 typedef struct roll_call {
     kv_key_seen found;
     uint8_t id[KV_KEY_ID_BYTES];
@@ -317,12 +370,17 @@ static void keys_are_found_again_after_reopening(void **state)
             cmocka_unit_test(the_list_tells_what_keys_there_are),                                 \
             cmocka_unit_test(whole_keys_survive_the_sweep_for_halves),                            \
             cmocka_unit_test(keys_are_found_again_after_reopening),                               \
+            cmocka_unit_test(what_the_token_can_do_is_known),                                     \
     }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = TESTS;
 
+    /* Only the fake can be told to lack something. */
+    const struct CMUnitTest lacking[] = { cmocka_unit_test(what_the_token_lacks_is_named) };
+
     return cmocka_run_group_tests_name("token_key on the fake", tests, bench_fake, bench_close) +
+           cmocka_run_group_tests_name("token_key that lacks", lacking, bench_fake, bench_close) +
            cmocka_run_group_tests_name("token_key on SoftHSM", tests, bench_softhsm, bench_close);
 }
