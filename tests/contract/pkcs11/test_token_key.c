@@ -287,6 +287,56 @@ static void what_the_token_lacks_is_named(void **state)
     assert_int_equal(err.reason, KV_REASON_NOT_SUPPORTED_BY_TOKEN);
 }
 
+/* r and s zero, as large as the order, exchanged, or of another length: not valid, no error. */
+static void strange_signatures_are_just_not_valid(void **state)
+{
+    static const kv_key_kind kinds[] = { KV_KEY_P256, KV_KEY_P384, KV_KEY_P521, KV_KEY_P256K,
+                                         KV_KEY_ED25519 };
+    bench *b = *state;
+    const kv_mechanism *alg;
+    uint8_t digest[KV_DIGEST_MAX], good[KV_SIGNATURE_MAX], bad[KV_SIGNATURE_MAX + 1];
+    kv_error err = { 0 };
+    bool valid = true;
+
+    for (size_t k = 0; k < KV_COUNT(kinds); k++) {
+        bench_key key = bench_bear(b, KV_CLASS_SIGN, kinds[k], false);
+        size_t i = 0, len = sizeof(good), half;
+        kv_slice input;
+
+        while (!kv_mechanism_fits(kv_mechanism_at(i), kinds[k]))
+            i++;
+        alg = kv_mechanism_at(i);
+        input = bench_signed(alg, digest);
+        half = alg->coordinate_len;
+        assert_kv_ok(kv_token_sign(b->token, &key.ref, alg, input, good, &len, &err));
+        for (int variant = 0; variant < 8; variant++) {
+            size_t bad_len = len;
+
+            memcpy(bad, good, len);
+            bad[len] = 0;
+            if (variant == 0 || variant == 2)
+                memset(bad, 0, half);
+            if (variant == 1 || variant == 2)
+                memset(bad + half, 0, half);
+            if (variant == 3)
+                memset(bad, 0xff, half);
+            if (variant == 4)
+                memset(bad + half, 0xff, half);
+            if (variant == 5) {
+                memcpy(bad, good + half, half);
+                memcpy(bad + half, good, half);
+            }
+            if (variant == 6)
+                bad_len--;
+            if (variant == 7)
+                bad_len++;
+            assert_kv_ok(kv_public_key_verify(key.born.spki, alg, input, kv_slice_of(bad, bad_len),
+                                              &valid, &err));
+            assert_false(valid);
+        }
+    }
+}
+
 typedef struct roll_call {
     kv_key_seen found;
     uint8_t id[KV_KEY_ID_BYTES];
@@ -371,6 +421,7 @@ static void keys_are_found_again_after_reopening(void **state)
             cmocka_unit_test(whole_keys_survive_the_sweep_for_halves),                            \
             cmocka_unit_test(keys_are_found_again_after_reopening),                               \
             cmocka_unit_test(what_the_token_can_do_is_known),                                     \
+            cmocka_unit_test(strange_signatures_are_just_not_valid),                              \
     }
 
 int main(void)
