@@ -394,46 +394,67 @@ static const CK_ATTRIBUTE *find_attribute(const kv_template *template, CK_ATTRIB
     return NULL;
 }
 
-/* Not every token reads a template inside an attribute; all say how long it is. */
-static bool same_value(kv_token_visit *visit, CK_OBJECT_HANDLE object, const CK_ATTRIBUTE *rule)
-{
-    CK_ATTRIBUTE got = { rule->type, NULL, 0 };
-    uint8_t value[sizeof(CK_ULONG)];
-    size_t len = sizeof(value);
-    kv_error ignored;
+/* The attributes of an object that its class has a rule for, read in one call. */
+typedef struct comparison {
+    size_t count;
+    const CK_ATTRIBUTE *rules[KV_COUNT(compared)];
+    const char *names[KV_COUNT(compared)];
+    CK_ATTRIBUTE got[KV_COUNT(compared)];
+    uint8_t values[KV_COUNT(compared)][sizeof(CK_ULONG)];
+} comparison;
 
-    if (rule->type == CKA_UNWRAP_TEMPLATE)
-        return visit->f->C_GetAttributeValue(visit->session, object, &got, 1) == CKR_OK &&
-               got.ulValueLen == rule->ulValueLen;
-    return kv_object_bytes(visit, object, rule->type, value, &len, &ignored) == KV_OK &&
-           len == rule->ulValueLen && !memcmp(value, rule->pValue, len);
+static void prepare(const kv_template *template, bool may_be_extractable, comparison *out)
+{
+    out->count = 0;
+    for (size_t i = 0; i < KV_COUNT(compared); i++) {
+        const CK_ATTRIBUTE *rule = find_attribute(template, compared[i].type);
+        bool read = compared[i].type != CKA_UNWRAP_TEMPLATE;
+        size_t at = out->count;
+
+        if (!rule || (rule->type == CKA_EXTRACTABLE && may_be_extractable))
+            continue;
+        out->rules[at] = rule;
+        out->names[at] = compared[i].name;
+        /* Not every token reads a template inside an attribute; all say how long it is. */
+        out->got[at] = (CK_ATTRIBUTE){ rule->type, read ? out->values[at] : NULL,
+                                       read ? sizeof(out->values[at]) : 0 };
+        out->count++;
+    }
 }
 
-const char *kv_template_differs(kv_token_visit *visit, CK_OBJECT_HANDLE object, kv_key_class class,
-                                kv_key_kind kind)
+static const char *compare(const comparison *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (c->got[i].ulValueLen != c->rules[i]->ulValueLen ||
+            (c->got[i].pValue &&
+             memcmp(c->got[i].pValue, c->rules[i]->pValue, c->got[i].ulValueLen) != 0))
+            return c->names[i];
+    return "";
+}
+
+CK_RV kv_template_differs(kv_token_visit *visit, CK_OBJECT_HANDLE object, kv_key_class class,
+                          kv_key_kind kind, const char **name)
 {
     kv_key_spec spec = { .class = class, .kind = kind };
     const pin_row *pin = pin_of(class, kind);
+    comparison c = { 0 };
     kv_template template;
-    const CK_ATTRIBUTE *rule;
+    CK_RV rv;
 
-    if (class == KV_CLASS_NONE)
-        return "CKA_ALLOWED_MECHANISMS";
-    if (!pin)
-        return "CKA_KEY_TYPE";
-    if (!is_pinned(visit, object, pin))
-        return "CKA_ALLOWED_MECHANISMS";
+    *name = class != KV_CLASS_NONE && !pin ? "CKA_KEY_TYPE" : "CKA_ALLOWED_MECHANISMS";
+    if (!pin || !is_pinned(visit, object, pin))
+        return CKR_OK;
     if (kv_key_kind_of(kind)->family == KV_FAMILY_SECRET)
         kv_template_secret(&spec, &template);
     else
         kv_template_private(&spec, &template);
-    for (size_t i = 0; i < KV_COUNT(compared); i++) {
-        rule = find_attribute(&template, compared[i].type);
-        if (!rule ||
-            (rule->type == CKA_EXTRACTABLE && classes[class].exportable && kind != KV_KEY_ED25519))
-            continue;
-        if (!same_value(visit, object, rule))
-            return compared[i].name;
-    }
-    return "";
+    prepare(&template, classes[class].exportable && kind != KV_KEY_ED25519, &c);
+    rv = visit->f->C_GetAttributeValue(visit->session, object, c.got, c.count);
+    /* What the object does not have, or does not tell, has an impossible length, and so differs. */
+    if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_SENSITIVE ||
+        rv == CKR_BUFFER_TOO_SMALL)
+        rv = CKR_OK;
+    if (rv == CKR_OK)
+        *name = compare(&c);
+    return rv;
 }

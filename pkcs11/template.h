@@ -49,6 +49,7 @@ kv_key_kind kv_template_kind_of(kv_token_visit *visit, CK_OBJECT_HANDLE object);
 kv_status kv_template_prove(kv_token_visit *visit, const kv_key_ref *ref, CK_OBJECT_HANDLE object,
                             kv_key_kind *kind, kv_error *err) KV_MUST_USE;
 
-/* The first attribute that is not as the template of the class says; "" when there is none. */
-const char *kv_template_differs(kv_token_visit *visit, CK_OBJECT_HANDLE object, kv_key_class class,
-                                kv_key_kind kind);
+/* Writes the first attribute that is not as the template of the class says; "" when there is none.
+ * Anything but CKR_OK: the token did not answer. */
+CK_RV kv_template_differs(kv_token_visit *visit, CK_OBJECT_HANDLE object, kv_key_class class,
+                          kv_key_kind kind, const char **name);

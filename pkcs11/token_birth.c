@@ -51,6 +51,7 @@ static kv_status read_back(kv_token_birth *b, CK_OBJECT_HANDLE key, kv_error *er
     size_t len = sizeof(id);
     bool exportable = b->spec->exportable;
     const char *differs;
+    CK_RV rv;
 
     KV_TRY(kv_object_bytes(visit, key, CKA_ID, id, &len, err));
     b->born.local = kv_object_flag(visit, key, CKA_LOCAL) == KV_FLAG_TRUE;
@@ -69,7 +70,9 @@ static kv_status read_back(kv_token_birth *b, CK_OBJECT_HANDLE key, kv_error *er
         return not_as_asked(err, "CKA_EXTRACTABLE, CKA_NEVER_EXTRACTABLE");
     if (kv_template_kind_of(visit, key) != b->spec->kind)
         return not_as_asked(err, "CKA_KEY_TYPE and size");
-    differs = kv_template_differs(visit, key, b->spec->class, b->spec->kind);
+    rv = kv_template_differs(visit, key, b->spec->class, b->spec->kind, &differs);
+    if (rv != CKR_OK)
+        return kv_token_failed(visit, rv, "C_GetAttributeValue", err);
     return differs[0] ? not_as_asked(err, differs) : KV_OK;
 }
 

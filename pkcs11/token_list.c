@@ -36,6 +36,7 @@ static kv_status describe(void *context, CK_OBJECT_HANDLE object, kv_error *err)
     listing *list = context;
     kv_token_visit *visit = list->visit;
     kv_key_seen key = { 0 };
+    CK_RV rv;
     size_t id_len = sizeof(key.id), label_len = sizeof(key.label) - 1;
     kv_error ignored;
 
@@ -50,7 +51,12 @@ static kv_status describe(void *context, CK_OBJECT_HANDLE object, kv_error *err)
     key.sensitive = kv_object_flag(visit, object, CKA_SENSITIVE) == KV_FLAG_TRUE;
     key.extractable = kv_object_flag(visit, object, CKA_EXTRACTABLE) != KV_FLAG_FALSE;
     key.never_extractable = kv_object_flag(visit, object, CKA_NEVER_EXTRACTABLE) == KV_FLAG_TRUE;
-    key.differs = kv_template_differs(visit, object, key.class, key.kind);
+    rv = kv_template_differs(visit, object, key.class, key.kind, &key.differs);
+    /* Somebody destroyed it meanwhile. */
+    if (rv == CKR_OBJECT_HANDLE_INVALID)
+        return KV_OK;
+    if (rv != CKR_OK)
+        return kv_token_failed(visit, rv, "C_GetAttributeValue", err);
     list->keys[list->count++] = key;
     return KV_OK;
 }
