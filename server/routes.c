@@ -180,7 +180,7 @@ const kv_route kv_routes[] = {
     { .name = "KeySign", .needs = KV_MAY_KEYS_SIGN, .lane = KV_LANE_KEYS, .run = run_kv_key_sign,
       .in_size = sizeof(kv_key_sign_in), .out_size = sizeof(kv_signature),
       .at = GRPC("KeyService", "Sign", kv_pb_read_key_sign, kv_pb_write_signature) },
-    { .name = "KeyVerify", .needs = KV_MAY_KEYS_VERIFY, .lane = KV_LANE_STORE,
+    { .name = "KeyVerify", .needs = KV_MAY_KEYS_VERIFY, .lane = KV_LANE_KEYS,
       .run = run_kv_key_verify,
       .in_size = sizeof(kv_key_verify_in), .out_size = sizeof(kv_verification),
       .at = GRPC("KeyService", "Verify", kv_pb_read_key_verify, kv_pb_write_verification) },

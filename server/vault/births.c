@@ -11,6 +11,7 @@
 static const char *const class_names[KV_CLASS_COUNT] = {
     [KV_CLASS_NONE] = "",         [KV_CLASS_SIGN] = "sign", [KV_CLASS_DECRYPT] = "decrypt",
     [KV_CLASS_SECRET] = "secret", [KV_CLASS_SEAL] = "seal", [KV_CLASS_MAC] = "mac",
+    [KV_CLASS_CIPHER] = "cipher", [KV_CLASS_WRAP] = "wrap", [KV_CLASS_EXCHANGE] = "exchange",
 };
 
 static kv_status begin(kv_vault *vault, kv_work *work, kv_birth *birth, kv_token *token,

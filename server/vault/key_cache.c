@@ -1,5 +1,6 @@
 /* key_cache.c - a bounded hash table of key snapshots behind a read-write lock. */
 #include "server/vault/key_cache.h"
+#include "server/vault/key_rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,7 +132,9 @@ static kv_status take_snapshot(const kv_vault_row *vault_row, const kv_object_ro
     memcpy(out->object_uid, object->uid.data, KV_UID_BYTES);
     memcpy(out->key_id, version->key_id.data, KV_KEY_ID_BYTES);
     memcpy(out->spki, version->spki.data, version->spki.len);
-    return kv_kind_of_name(version->kind, &out->kind, err);
+    KV_TRY(kv_kind_of_name(version->kind, &out->kind, err));
+    out->class = kv_key_class_of(version, out->kind);
+    return KV_OK;
 }
 
 static kv_status load(kv_vault *vault, kv_work *work, const kv_target *target, kv_key_snapshot *out,
@@ -164,6 +167,32 @@ kv_status kv_key_cache_find(kv_vault *vault, kv_work *work, const kv_target *tar
     if (spelled)
         remember(vault->keys, place, out, changes);
     return KV_OK;
+}
+
+static kv_status id_of(kv_work *work, const kv_key_snapshot *key, kv_object_id *out, kv_error *err)
+{
+    KV_TRY(kv_arena_copy(work->arena, kv_slice_text(key->vault), &out->vault, err));
+    KV_TRY(kv_arena_copy(work->arena, kv_slice_text(key->name), &out->name, err));
+    return kv_arena_copy(work->arena, kv_slice_text(key->version), &out->version, err);
+}
+
+kv_status kv_key_use(kv_vault *vault, kv_work *work, const kv_target *target, kv_key_snapshot *out,
+                     kv_object_id *id, kv_error *err)
+{
+    KV_TRY(kv_key_cache_find(vault, work, target, out, err));
+    KV_TRY(id_of(work, out, id, err));
+    work->entry->version = id->version;
+    work->entry->has_key = true;
+    memcpy(work->entry->key_id, out->key_id, sizeof(work->entry->key_id));
+    return KV_OK;
+}
+
+kv_key_ref kv_key_ref_of(const kv_key_snapshot *key)
+{
+    kv_key_ref ref = { .class = key->class, .spki = kv_slice_of(key->spki, key->spki_len) };
+
+    memcpy(ref.id, key->key_id, sizeof(ref.id));
+    return ref;
 }
 
 static bool touches(const kv_change_op *op, const kv_key_snapshot *key)

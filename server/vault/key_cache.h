@@ -8,6 +8,7 @@
 #pragma once
 
 #include "pkcs11/key.h"
+#include "server/vault/messages_common.h"
 #include "server/vault/vault_impl.h"
 
 enum { KV_SNAPSHOT_SPKI = 640 };
@@ -20,6 +21,7 @@ typedef struct kv_key_snapshot {
     uint8_t object_uid[KV_UID_BYTES];
     uint8_t key_id[KV_KEY_ID_BYTES];
     kv_key_kind kind;
+    kv_key_class class;
     bool enabled;
     uint32_t key_ops;
     int64_t not_before;
@@ -35,6 +37,12 @@ void kv_key_cache_free(kv_key_cache *cache);
 /* The key a target names, from memory or the store. KV_NOT_FOUND. */
 kv_status kv_key_cache_find(kv_vault *vault, kv_work *work, const kv_target *target,
                             kv_key_snapshot *out, kv_error *err) KV_MUST_USE;
+
+/* For an operation: the key, its id for the answer, and both in the audit record. */
+kv_status kv_key_use(kv_vault *vault, kv_work *work, const kv_target *target, kv_key_snapshot *out,
+                     kv_object_id *id, kv_error *err) KV_MUST_USE;
+/* As the token knows it; borrows from the snapshot. */
+kv_key_ref kv_key_ref_of(const kv_key_snapshot *key);
 
 /* The watcher of kv_records: `context` is the cache. */
 void kv_key_cache_changed(void *context, const kv_change *change);

@@ -8,6 +8,7 @@ typedef struct creation {
     kv_vault_row vault_row;
     kv_object_row object;
     bool exists;
+    kv_key_class class;
     kv_key_kind kind;
     kv_life life;
     kv_key_version_row version;
@@ -20,8 +21,8 @@ static kv_status prepare(kv_vault *vault, kv_work *work, const kv_key_create_in 
 {
     kv_key_ops ops;
 
-    KV_TRY(kv_key_kind_asked(in->kty, in->key_size, in->crv, &new->kind, err));
-    KV_TRY(kv_key_ops_asked(in->key_ops, &ops, err));
+    KV_TRY(kv_key_class_asked(in->kty, in->key_ops, &ops, &new->class, err));
+    KV_TRY(kv_key_kind_asked(in->kty, new->class, in->key_size, in->crv, &new->kind, err));
     KV_TRY(kv_tags_check(&in->tags, err));
     new->life = KV_LIFE_NEW;
     KV_TRY(kv_life_take(&in->attributes, &new->life, err));
@@ -49,7 +50,7 @@ static kv_status bear(kv_vault *vault, kv_work *work, creation *new, kv_error *e
 
     new->birth = (kv_birth){
         .duty = KV_DUTY_KEYS,
-        .class = KV_CLASS_SIGN,
+        .class = new->class,
         .kind = new->kind,
         .label = new->object.display_name,
         .owner_uid = new->object.uid,

@@ -10,17 +10,97 @@ enum {
     ATTESTED_ALWAYS_SENSITIVE = 4,
     ATTESTED_EXTRACTABLE = 8,
     ATTESTED_NEVER_EXTRACTABLE = 16,
-    RSA_BITS_DEFAULT = 2048
+    RSA_BITS_DEFAULT = 2048,
+    SECRET_BITS_DEFAULT = 256
 };
 
 static const struct {
     kv_curve curve;
     kv_key_kind kind;
 } curves[] = {
-    { KV_CURVE_P256, KV_KEY_P256 },
-    { KV_CURVE_P384, KV_KEY_P384 },
-    { KV_CURVE_P521, KV_KEY_P521 },
+    { KV_CURVE_P256, KV_KEY_P256 },       { KV_CURVE_P384, KV_KEY_P384 },
+    { KV_CURVE_P521, KV_KEY_P521 },       { KV_CURVE_P256K, KV_KEY_P256K },
+    { KV_CURVE_ED25519, KV_KEY_ED25519 },
 };
+
+/* What the token holds a key to for ever: one of these uses of its kind. The first is the default.
+ */
+#define SIGNING    (KV_KEY_OP_SIGN | KV_KEY_OP_VERIFY)
+#define ENCRYPTING (KV_KEY_OP_ENCRYPT | KV_KEY_OP_DECRYPT)
+#define WRAPPING   (KV_KEY_OP_WRAP_KEY | KV_KEY_OP_UNWRAP_KEY)
+
+static const struct {
+    kv_key_type kty;
+    kv_key_ops ops;
+    kv_key_class class;
+} uses[] = {
+    { KV_KEY_TYPE_RSA, SIGNING, KV_CLASS_SIGN },
+    { KV_KEY_TYPE_RSA, ENCRYPTING | WRAPPING, KV_CLASS_DECRYPT },
+    { KV_KEY_TYPE_EC, SIGNING, KV_CLASS_SIGN },
+    { KV_KEY_TYPE_OKP, SIGNING, KV_CLASS_SIGN },
+    { KV_KEY_TYPE_OCT, ENCRYPTING, KV_CLASS_CIPHER },
+    { KV_KEY_TYPE_OCT, WRAPPING, KV_CLASS_WRAP },
+    { KV_KEY_TYPE_OCT, SIGNING, KV_CLASS_MAC },
+};
+
+kv_status kv_key_class_asked(kv_key_type kty, kv_key_ops asked, kv_key_ops *ops, kv_key_class *out,
+                             kv_error *err)
+{
+    for (size_t i = 0; i < KV_COUNT(uses); i++) {
+        if (uses[i].kty != kty || asked & ~uses[i].ops)
+            continue;
+        *ops = asked ? asked : uses[i].ops;
+        *out = uses[i].class;
+        return KV_OK;
+    }
+    if (kty == KV_KEY_TYPE_RSA)
+        return kv_fail_field(
+            err, "key_ops",
+            "an RSA key can sign and verify, or encrypt, decrypt, wrap and unwrap, "
+            "but not both");
+    if (kty == KV_KEY_TYPE_OCT)
+        return kv_fail_field(err, "key_ops",
+                             "a symmetric key can encrypt and decrypt, or wrap and unwrap, or sign "
+                             "and verify: one of the three");
+    return kv_fail_field(err, "key_ops", "a key of this type can sign and verify");
+}
+
+static kv_key_type type_of(kv_key_kind kind)
+{
+    static const kv_key_type types[] = { [KV_FAMILY_NONE] = KV_KEY_TYPE_NONE,
+                                         [KV_FAMILY_RSA] = KV_KEY_TYPE_RSA,
+                                         [KV_FAMILY_EC] = KV_KEY_TYPE_EC,
+                                         [KV_FAMILY_OKP] = KV_KEY_TYPE_OKP,
+                                         [KV_FAMILY_SECRET] = KV_KEY_TYPE_OCT };
+
+    return types[kv_key_kind_of(kind)->family];
+}
+
+kv_key_class kv_key_class_of(const kv_key_version_row *version, kv_key_kind kind)
+{
+    kv_key_class class = KV_CLASS_SIGN;
+    kv_key_ops ops;
+    kv_error ignored = { 0 };
+
+    /* Certificates have signing keys, also those whose key_ops are empty. */
+    if (version->managed || kv_key_class_asked(type_of(kind), (kv_key_ops)version->key_ops, &ops,
+                                               &class, &ignored) == KV_OK)
+        return class;
+    return KV_CLASS_NONE;
+}
+
+kv_status kv_key_ops_changed(const kv_key_version_row *version, kv_key_ops asked, kv_error *err)
+{
+    kv_key_kind kind;
+    kv_key_class class;
+    kv_key_ops ops;
+
+    KV_TRY(kv_kind_of_name(version->kind, &kind, err));
+    KV_TRY(kv_key_class_asked(type_of(kind), asked, &ops, &class, err));
+    if (class != kv_key_class_of(version, kind))
+        return kv_fail_field(err, "key_ops", "the use of a key is fixed when it is made");
+    return KV_OK;
+}
 
 static kv_status ec_kind(uint32_t key_size, kv_curve crv, kv_key_kind *out, kv_error *err)
 {
@@ -30,42 +110,58 @@ static kv_status ec_kind(uint32_t key_size, kv_curve crv, kv_key_kind *out, kv_e
         bool by_size = crv == KV_CURVE_NONE && key_size == bits;
         bool by_default = crv == KV_CURVE_NONE && !key_size && curves[i].curve == KV_CURVE_P256;
 
-        if (by_curve || by_size || by_default) {
+        if (type_of(curves[i].kind) == KV_KEY_TYPE_EC && (by_curve || by_size || by_default)) {
             *out = curves[i].kind;
             return KV_OK;
         }
     }
     return kv_fail_field(err, crv == KV_CURVE_NONE ? "key_size" : "crv",
-                         "an EC key is on P-256, P-384 or P-521, and key_size is 256, 384 or 521 "
-                         "to match");
+                         "an EC key is on P-256, P-384, P-521 or P-256K, and key_size is 256, 384 "
+                         "or 521 to match");
 }
 
-kv_status kv_key_kind_asked(kv_key_type kty, uint32_t key_size, kv_curve crv, kv_key_kind *out,
-                            kv_error *err)
+static kv_status okp_kind(uint32_t key_size, kv_curve crv, kv_key_kind *out, kv_error *err)
 {
-    kv_key_kind kind;
+    if (crv != KV_CURVE_NONE && crv != KV_CURVE_ED25519)
+        return kv_fail_field(err, "crv", "an OKP key is on Ed25519");
+    if (key_size && key_size != kv_key_kind_of(KV_KEY_ED25519)->bits)
+        return kv_fail_field(err, "key_size", "an Ed25519 key has 256 bits");
+    *out = KV_KEY_ED25519;
+    return KV_OK;
+}
 
+static kv_status sized_kind(kv_key_class class, uint32_t bits, kv_key_kind *out, kv_error *err)
+{
+    bool rsa = class == KV_CLASS_SIGN || class == KV_CLASS_DECRYPT;
+
+    if (rsa)
+        *out = kv_key_kind_rsa(bits ? bits : RSA_BITS_DEFAULT);
+    else if (class == KV_CLASS_MAC)
+        *out = kv_key_kind_hmac(bits ? bits : SECRET_BITS_DEFAULT);
+    else
+        *out = kv_key_kind_aes(bits ? bits : SECRET_BITS_DEFAULT);
+    if (*out != KV_KEY_NONE)
+        return KV_OK;
+    if (rsa)
+        return kv_fail_field(err, "key_size", "an RSA key has 2048, 3072 or 4096 bits");
+    if (class == KV_CLASS_MAC)
+        return kv_fail_field(err, "key_size",
+                             "a symmetric key that signs has 256, 384 or 512 bits");
+    return kv_fail_field(err, "key_size", "a symmetric key has 128, 192 or 256 bits");
+}
+
+kv_status kv_key_kind_asked(kv_key_type kty, kv_key_class class, uint32_t key_size, kv_curve crv,
+                            kv_key_kind *out, kv_error *err)
+{
     if (kty == KV_KEY_TYPE_EC)
         return ec_kind(key_size, crv, out, err);
-    if (kty != KV_KEY_TYPE_RSA)
-        return kv_fail_field(err, "kty", "the type of the key is required: EC or RSA");
+    if (kty == KV_KEY_TYPE_OKP)
+        return okp_kind(key_size, crv, out, err);
+    if (kty != KV_KEY_TYPE_RSA && kty != KV_KEY_TYPE_OCT)
+        return kv_fail_field(err, "kty", "the type of the key is required: EC, RSA, oct or OKP");
     if (crv != KV_CURVE_NONE)
-        return kv_fail_field(err, "crv", "an RSA key has no curve");
-    kind = kv_key_kind_rsa(key_size ? key_size : RSA_BITS_DEFAULT);
-    if (kind == KV_KEY_NONE)
-        return kv_fail_field(err, "key_size", "an RSA key has 2048, 3072 or 4096 bits");
-    *out = kind;
-    return KV_OK;
-}
-
-kv_status kv_key_ops_asked(kv_key_ops asked, kv_key_ops *out, kv_error *err)
-{
-    kv_key_ops possible = KV_KEY_OP_SIGN | KV_KEY_OP_VERIFY;
-
-    if (asked & ~possible)
-        return kv_fail_field(err, "key_ops", "a key of this kind can sign and verify");
-    *out = asked ? asked : possible;
-    return KV_OK;
+        return kv_fail_field(err, "crv", "a key of this type has no curve");
+    return sized_kind(class, key_size, out, err);
 }
 
 static kv_status refuse(kv_error *err, kv_reason reason, const kv_key_snapshot *key,
@@ -105,15 +201,10 @@ int64_t kv_key_attested(const kv_key_born *born)
 
 kv_status kv_key_check_born(const kv_key_born *born, bool exportable, kv_error *err)
 {
-    bool good = born->local && born->sensitive && born->always_sensitive && born->spki.len &&
+    bool good = born->local && born->sensitive && born->always_sensitive &&
                 (exportable || (!born->extractable && born->never_extractable));
 
     return good ? KV_OK : kv_fail(err, KV_INTERNAL, "the token made a key that is not as asked");
-}
-
-static kv_key_type type_of(const kv_key_kind_row *kind)
-{
-    return kind->family == KV_FAMILY_EC ? KV_KEY_TYPE_EC : KV_KEY_TYPE_RSA;
 }
 
 static kv_curve curve_of(kv_key_kind kind)
@@ -129,21 +220,24 @@ kv_status kv_key_bundle_of(kv_work *work, const kv_vault_row *vault_row,
                            kv_key_bundle *out, kv_error *err)
 {
     kv_life life = KV_LIFE_OF(*version);
+    kv_jwk jwk = { 0 };
+    kv_key_kind kind;
     kv_tags tags;
-    kv_jwk jwk;
 
-    KV_TRY(kv_public_key_jwk(version->spki, work->arena, &jwk, err));
+    KV_TRY(kv_kind_of_name(version->kind, &kind, err));
+    if (type_of(kind) != KV_KEY_TYPE_OCT)
+        KV_TRY(kv_public_key_jwk(version->spki, work->arena, &jwk, err));
     KV_TRY(kv_tags_load(work, version->tags, &tags, err));
     *out = (kv_key_bundle){
         .id = kv_id_of(vault_row, object, version->version),
-        .key = { .kty = type_of(kv_key_kind_of(jwk.kind)),
-                 .crv = curve_of(jwk.kind),
+        .key = { .kty = type_of(kind),
+                 .crv = curve_of(kind),
                  .n = jwk.n,
                  .e = jwk.e,
                  .x = jwk.x,
                  .y = jwk.y },
         .spki = version->spki,
-        .key_size = kv_key_kind_of(jwk.kind)->bits,
+        .key_size = kv_key_kind_of(kind)->bits,
         .key_ops = (kv_key_ops)version->key_ops,
         .attributes = kv_attributes_of(vault_row, &life, version->created, version->updated),
         .tags = tags,

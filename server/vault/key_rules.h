@@ -5,11 +5,18 @@
 #include "server/vault/key_cache.h"
 #include "server/vault/messages_keys.h"
 
+/* The one use a new key is made for, and its operations: 0 gives the default. KV_BAD_REQUEST about
+ * key_ops for operations that no key of the type has together. */
+kv_status kv_key_class_asked(kv_key_type kty, kv_key_ops asked, kv_key_ops *ops, kv_key_class *out,
+                             kv_error *err) KV_MUST_USE;
 /* pkcs11's kind for what a caller asks for; KV_BAD_REQUEST names kty, key_size or crv. */
-kv_status kv_key_kind_asked(kv_key_type kty, uint32_t key_size, kv_curve crv, kv_key_kind *out,
-                            kv_error *err) KV_MUST_USE;
-/* 0 gives the default; KV_BAD_REQUEST for an operation this kind of key does not have. */
-kv_status kv_key_ops_asked(kv_key_ops asked, kv_key_ops *out, kv_error *err) KV_MUST_USE;
+kv_status kv_key_kind_asked(kv_key_type kty, kv_key_class class, uint32_t key_size, kv_curve crv,
+                            kv_key_kind *out, kv_error *err) KV_MUST_USE;
+/* The class a stored version was made with. KV_CLASS_NONE when its operations make no sense. */
+kv_key_class kv_key_class_of(const kv_key_version_row *version, kv_key_kind kind);
+/* KV_BAD_REQUEST about key_ops unless the key was made for them. */
+kv_status kv_key_ops_changed(const kv_key_version_row *version, kv_key_ops asked,
+                             kv_error *err) KV_MUST_USE;
 
 /* KV_PRECONDITION with KV_REASON_DISABLED, OPERATION_NOT_PERMITTED, or (for `dated` operations)
  * NOT_YET_VALID or EXPIRED. */

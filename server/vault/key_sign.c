@@ -1,23 +1,55 @@
-/* key_sign.c - signatures by the token, verifications in software. No SQL on this path. */
+/* key_sign.c - signatures and MACs by the token, signatures verified in software. No SQL on this
+ * path. */
 #include "pkcs11/public_key.h"
+#include "pkcs11/token_cipher.h"
 #include "pkcs11/token_sign.h"
 #include "server/vault/key_rules.h"
 #include "server/vault/operations.h"
 
 typedef struct job {
-    const kv_mechanism *alg;
+    const kv_mechanism *alg;     /* one of the two */
+    const kv_mac_algorithm *mac; /* by symmetric keys */
+    kv_slice data;               /* what is signed: a digest, or the message */
     uint8_t digest[KV_DIGEST_MAX];
 } job;
+
+static kv_status find_algorithm(const char *algorithm, const kv_key_snapshot *key, job *out,
+                                kv_error *err)
+{
+    bool fits;
+
+    out->alg = kv_mechanism_find(kv_slice_text(algorithm));
+    out->mac = kv_mac_find(kv_slice_text(algorithm));
+    if (!out->alg && !out->mac)
+        return kv_fail_field(err, "algorithm", "there is no algorithm '%s'", algorithm);
+    fits = out->mac ? out->mac->kind == key->kind && key->class == KV_CLASS_MAC
+                    : kv_mechanism_fits(out->alg, key->kind) && key->class == KV_CLASS_SIGN;
+    if (!fits)
+        return kv_fail_field(err, "algorithm", "%s does not fit a key of kind %s", algorithm,
+                             kv_key_kind_of(key->kind)->name);
+    return KV_OK;
+}
+
+/* HMAC and EdDSA take the message itself: a digest would be another signature. */
+static kv_status take_message(const char *algorithm, bool is_digest, kv_slice data, job *out,
+                              kv_error *err)
+{
+    if (is_digest)
+        return kv_fail_field(err, "digest", "%s signs the message itself", algorithm);
+    if (data.len > KV_EDDSA_MESSAGE_MAX)
+        return kv_fail_field(err, "message", "%s signs at most %d bytes", algorithm,
+                             KV_EDDSA_MESSAGE_MAX);
+    out->data = data;
+    return KV_OK;
+}
 
 static kv_status prepare(const char *algorithm, bool is_digest, kv_slice data,
                          const kv_key_snapshot *key, job *out, kv_error *err)
 {
-    out->alg = kv_mechanism_find(kv_slice_text(algorithm));
-    if (!out->alg)
-        return kv_fail_field(err, "algorithm", "there is no algorithm '%s'", algorithm);
-    if (!kv_mechanism_fits(out->alg, key->kind))
-        return kv_fail_field(err, "algorithm", "%s does not fit a key of kind %s", out->alg->name,
-                             kv_key_kind_of(key->kind)->name);
+    KV_TRY(find_algorithm(algorithm, key, out, err));
+    if (out->mac || !out->alg->digest_len)
+        return take_message(algorithm, is_digest, data, out, err);
+    out->data = kv_slice_of(out->digest, out->alg->digest_len);
     if (!is_digest)
         return kv_public_key_digest(out->alg, data, out->digest, err);
     if (data.len != out->alg->digest_len)
@@ -27,46 +59,30 @@ static kv_status prepare(const char *algorithm, bool is_digest, kv_slice data,
     return KV_OK;
 }
 
-static kv_status id_of(kv_work *work, const kv_key_snapshot *key, kv_object_id *out, kv_error *err)
-{
-    KV_TRY(kv_arena_copy(work->arena, kv_slice_text(key->vault), &out->vault, err));
-    KV_TRY(kv_arena_copy(work->arena, kv_slice_text(key->name), &out->name, err));
-    return kv_arena_copy(work->arena, kv_slice_text(key->version), &out->version, err);
-}
-
-/* The key, its id for the answer, and both in the audit record. */
-static kv_status find(kv_vault *vault, kv_work *work, const kv_target *target, kv_key_snapshot *key,
-                      kv_object_id *id, kv_error *err)
-{
-    KV_TRY(kv_key_cache_find(vault, work, target, key, err));
-    KV_TRY(id_of(work, key, id, err));
-    work->entry->version = id->version;
-    work->entry->has_key = true;
-    memcpy(work->entry->key_id, key->key_id, sizeof(work->entry->key_id));
-    return KV_OK;
-}
-
 kv_status kv_key_sign(kv_vault *vault, kv_work *work, const kv_key_sign_in *in, kv_signature *out,
                       kv_error *err)
 {
     kv_token *token = kv_tokens_get(vault->config.tokens, KV_DUTY_KEYS);
     uint8_t *signature = kv_arena_alloc(work->arena, KV_SIGNATURE_MAX);
     size_t len = KV_SIGNATURE_MAX;
-    kv_key_ref ref = { .class = KV_CLASS_SIGN };
     kv_key_snapshot key;
     kv_object_id id;
+    kv_key_ref ref;
     job todo;
 
     if (!signature)
         return kv_arena_full(err);
-    KV_TRY(find(vault, work, &in->target, &key, &id, err));
+    KV_TRY(kv_key_use(vault, work, &in->target, &key, &id, err));
     KV_TRY(kv_key_allows(&key, KV_KEY_OP_SIGN, "sign", true, work->now_ms, err));
     KV_TRY(prepare(in->algorithm, in->is_digest, in->data, &key, &todo, err));
 
-    memcpy(ref.id, key.key_id, sizeof(ref.id));
-    ref.spki = kv_slice_of(key.spki, key.spki_len);
-    KV_TRY(kv_token_sign(token, &ref, todo.alg, kv_slice_of(todo.digest, todo.alg->digest_len),
-                         signature, &len, err));
+    ref = kv_key_ref_of(&key);
+    if (todo.mac) {
+        len = todo.mac->len;
+        KV_TRY(kv_token_hmac(token, &ref, todo.mac, todo.data, signature, err));
+    } else {
+        KV_TRY(kv_token_sign(token, &ref, todo.alg, todo.data, signature, &len, err));
+    }
     *out = (kv_signature){ .id = id,
                            .algorithm = in->algorithm,
                            .signature = kv_slice_of(signature, len) };
@@ -76,17 +92,21 @@ kv_status kv_key_sign(kv_vault *vault, kv_work *work, const kv_key_sign_in *in, 
 kv_status kv_key_verify(kv_vault *vault, kv_work *work, const kv_key_verify_in *in,
                         kv_verification *out, kv_error *err)
 {
+    kv_token *token = kv_tokens_get(vault->config.tokens, KV_DUTY_KEYS);
     kv_key_snapshot key;
     kv_object_id id;
+    kv_key_ref ref;
     bool valid = false;
     job todo;
 
-    KV_TRY(find(vault, work, &in->target, &key, &id, err));
+    KV_TRY(kv_key_use(vault, work, &in->target, &key, &id, err));
     KV_TRY(kv_key_allows(&key, KV_KEY_OP_VERIFY, "verify", false, work->now_ms, err));
     KV_TRY(prepare(in->algorithm, in->is_digest, in->data, &key, &todo, err));
-    KV_TRY(kv_public_key_verify(kv_slice_of(key.spki, key.spki_len), todo.alg,
-                                kv_slice_of(todo.digest, todo.alg->digest_len), in->signature,
-                                &valid, err));
+    ref = kv_key_ref_of(&key);
+    if (todo.mac)
+        KV_TRY(kv_token_hmac_verify(token, &ref, todo.mac, todo.data, in->signature, &valid, err));
+    else
+        KV_TRY(kv_public_key_verify(ref.spki, todo.alg, todo.data, in->signature, &valid, err));
     *out = (kv_verification){ .id = id, .valid = valid };
     return KV_OK;
 }

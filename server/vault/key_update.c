@@ -8,12 +8,11 @@ static kv_status take(kv_work *work, const kv_key_update_in *in, kv_key_version_
                       kv_error *err)
 {
     kv_life life = KV_LIFE_OF(*version);
-    kv_key_ops ops;
 
     KV_TRY(kv_life_take(&in->attributes, &life, err));
     if (in->key_ops) {
-        KV_TRY(kv_key_ops_asked(in->key_ops, &ops, err));
-        version->key_ops = ops;
+        KV_TRY(kv_key_ops_changed(version, in->key_ops, err));
+        version->key_ops = in->key_ops;
     }
     if (in->tags.given) {
         KV_TRY(kv_tags_check(&in->tags, err));

@@ -110,9 +110,22 @@ typedef struct kv_object_list {
 
 /* The numbers of the enums are those of the .proto files (server/wire asserts it). */
 
-typedef enum kv_key_type { KV_KEY_TYPE_NONE = 0, KV_KEY_TYPE_EC, KV_KEY_TYPE_RSA } kv_key_type;
+typedef enum kv_key_type {
+    KV_KEY_TYPE_NONE = 0,
+    KV_KEY_TYPE_EC,
+    KV_KEY_TYPE_RSA,
+    KV_KEY_TYPE_OCT,
+    KV_KEY_TYPE_OKP
+} kv_key_type;
 
-typedef enum kv_curve { KV_CURVE_NONE = 0, KV_CURVE_P256, KV_CURVE_P384, KV_CURVE_P521 } kv_curve;
+typedef enum kv_curve {
+    KV_CURVE_NONE = 0,
+    KV_CURVE_P256,
+    KV_CURVE_P384,
+    KV_CURVE_P521,
+    KV_CURVE_P256K,
+    KV_CURVE_ED25519
+} kv_curve;
 
 /* A set: 1 << the number of keyvault.v1.KeyOperation. */
 typedef uint32_t kv_key_ops;

@@ -22,8 +22,8 @@ typedef struct kv_key_update_in {
 
 typedef struct kv_key_sign_in {
     kv_target target;
-    const char *algorithm; /* "RS256" ... "ES512", static; never NULL */
-    bool is_digest;        /* `data` is the digest; else the message to be hashed */
+    const char *algorithm; /* "RS256" ... "HS512", static; never NULL */
+    bool is_digest;        /* `data` is the digest; else the message itself */
     kv_slice data;
 } kv_key_sign_in;
 
@@ -44,7 +44,7 @@ typedef kv_list_in kv_key_list_in;
 typedef kv_list_in kv_key_list_versions_in;
 typedef kv_list_in kv_key_list_deleted_in;
 
-/* Public members, big-endian; those of the other type are empty. */
+/* Public members, big-endian; those of other types are empty. */
 typedef struct kv_json_web_key {
     kv_key_type kty;
     kv_curve crv;
@@ -69,7 +69,7 @@ typedef struct kv_key_attestation {
 typedef struct kv_key_bundle {
     kv_object_id id;
     kv_json_web_key key;
-    kv_slice spki; /* DER */
+    kv_slice spki; /* DER; empty for symmetric keys */
     uint32_t key_size;
     kv_key_ops key_ops;
     kv_attributes attributes;

@@ -5,10 +5,11 @@
 
 /* By the number of keyvault.v1.SignatureAlgorithm. */
 static const char *const algorithms[] = {
-    NULL, "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",
+    NULL,    "RS256", "RS384",  "RS512", "PS256", "PS384", "PS512", "ES256",
+    "ES384", "ES512", "ES256K", "EdDSA", "HS256", "HS384", "HS512",
 };
 _Static_assert(KV_COUNT(algorithms) ==
-                   KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_ES512 + 1,
+                   KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_HS512 + 1,
                "a name for each");
 
 static kv_status algorithm_in(Keyvault__V1__SignatureAlgorithm number, const char **out,

@@ -2,8 +2,8 @@
 #include "server/wire/pb_policy.h"
 
 /* By the number of keyvault.v1.KeyType and Curve; the first is what nobody said. */
-static const char *const key_types[] = { "", "EC", "RSA" };
-static const char *const curves[] = { "", "P-256", "P-384", "P-521" };
+static const char *const key_types[] = { "", "EC", "RSA", "oct", "OKP" };
+static const char *const curves[] = { "", "P-256", "P-384", "P-521", "P-256K", "Ed25519" };
 
 static kv_slice name_of(const char *const *names, size_t count, int number)
 {

@@ -3,11 +3,15 @@
 #include "server/wire/pb_impl.h"
 
 _Static_assert((int)KV_KEY_TYPE_EC == KEYVAULT__V1__KEY_TYPE__KEY_TYPE_EC &&
-                   (int)KV_KEY_TYPE_RSA == KEYVAULT__V1__KEY_TYPE__KEY_TYPE_RSA,
+                   (int)KV_KEY_TYPE_RSA == KEYVAULT__V1__KEY_TYPE__KEY_TYPE_RSA &&
+                   (int)KV_KEY_TYPE_OCT == KEYVAULT__V1__KEY_TYPE__KEY_TYPE_OCT &&
+                   (int)KV_KEY_TYPE_OKP == KEYVAULT__V1__KEY_TYPE__KEY_TYPE_OKP,
                "the numbers of the .proto");
 _Static_assert((int)KV_CURVE_P256 == KEYVAULT__V1__CURVE__CURVE_P256 &&
                    (int)KV_CURVE_P384 == KEYVAULT__V1__CURVE__CURVE_P384 &&
-                   (int)KV_CURVE_P521 == KEYVAULT__V1__CURVE__CURVE_P521,
+                   (int)KV_CURVE_P521 == KEYVAULT__V1__CURVE__CURVE_P521 &&
+                   (int)KV_CURVE_P256K == KEYVAULT__V1__CURVE__CURVE_P256K &&
+                   (int)KV_CURVE_ED25519 == KEYVAULT__V1__CURVE__CURVE_ED25519,
                "the numbers of the .proto");
 _Static_assert(KV_KEY_OP_SIGN == 1u << KEYVAULT__V1__KEY_OPERATION__KEY_OPERATION_SIGN &&
                    KV_KEY_OP_UNWRAP_KEY ==

@@ -149,7 +149,8 @@ static void a_key(void **state)
 static void a_signature_and_its_verification(void **state)
 {
     static const char *const names[] = { "RS256", "RS384", "RS512", "PS256", "PS384",
-                                         "PS512", "ES256", "ES384", "ES512" };
+                                         "PS512", "ES256", "ES384", "ES512", "ES256K",
+                                         "EdDSA", "HS256", "HS384", "HS512" };
     kv_verification verification = { .id = { S("v"), S("k"), S("1") }, .valid = true };
     Keyvault__V1__VerifyResponse *valid;
 
