@@ -57,6 +57,10 @@ RUN(kv_key_list_versions, kv_key_list_versions_in, kv_object_list)
 RUN(kv_key_update, kv_key_update_in, kv_key_bundle)
 RUN(kv_key_sign, kv_key_sign_in, kv_signature)
 RUN(kv_key_verify, kv_key_verify_in, kv_verification)
+RUN(kv_key_encrypt, kv_key_encrypt_in, kv_key_ciphered)
+RUN(kv_key_decrypt, kv_key_decrypt_in, kv_key_ciphered)
+RUN(kv_key_wrap, kv_key_wrap_in, kv_key_ciphered)
+RUN(kv_key_unwrap, kv_key_unwrap_in, kv_key_ciphered)
 RUN(kv_key_delete, kv_key_delete_in, kv_key_bundle)
 RUN(kv_key_get_deleted, kv_key_get_deleted_in, kv_key_bundle)
 RUN(kv_key_list_deleted, kv_key_list_deleted_in, kv_object_list)
@@ -184,6 +188,22 @@ const kv_route kv_routes[] = {
       .run = run_kv_key_verify,
       .in_size = sizeof(kv_key_verify_in), .out_size = sizeof(kv_verification),
       .at = GRPC("KeyService", "Verify", kv_pb_read_key_verify, kv_pb_write_verification) },
+    { .name = "KeyEncrypt", .needs = KV_MAY_KEYS_ENCRYPT, .lane = KV_LANE_KEYS,
+      .run = run_kv_key_encrypt, .secret = true,
+      .in_size = sizeof(kv_key_encrypt_in), .out_size = sizeof(kv_key_ciphered),
+      .at = GRPC("KeyService", "Encrypt", kv_pb_read_key_encrypt, kv_pb_write_encrypted) },
+    { .name = "KeyDecrypt", .needs = KV_MAY_KEYS_DECRYPT, .lane = KV_LANE_KEYS,
+      .run = run_kv_key_decrypt, .secret = true,
+      .in_size = sizeof(kv_key_decrypt_in), .out_size = sizeof(kv_key_ciphered),
+      .at = GRPC("KeyService", "Decrypt", kv_pb_read_key_decrypt, kv_pb_write_decrypted) },
+    { .name = "KeyWrap", .needs = KV_MAY_KEYS_WRAP, .lane = KV_LANE_KEYS,
+      .run = run_kv_key_wrap, .secret = true,
+      .in_size = sizeof(kv_key_wrap_in), .out_size = sizeof(kv_key_ciphered),
+      .at = GRPC("KeyService", "WrapKey", kv_pb_read_key_wrap, kv_pb_write_wrapped) },
+    { .name = "KeyUnwrap", .needs = KV_MAY_KEYS_UNWRAP, .lane = KV_LANE_KEYS,
+      .run = run_kv_key_unwrap, .secret = true,
+      .in_size = sizeof(kv_key_unwrap_in), .out_size = sizeof(kv_key_ciphered),
+      .at = GRPC("KeyService", "UnwrapKey", kv_pb_read_key_unwrap, kv_pb_write_unwrapped) },
     { .name = "KeyDelete", .needs = KV_MAY_KEYS_DELETE, .lane = KV_LANE_SLOW,
       .run = run_kv_key_delete, .mutates = true,
       .in_size = sizeof(kv_key_delete_in), .out_size = sizeof(kv_key_bundle),

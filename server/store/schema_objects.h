@@ -14,6 +14,7 @@ typedef struct kv_vault_row {
     int64_t retention_days;
     int64_t purge_protection;
     int64_t default_exportable;
+    int64_t allow_unauthenticated; /* encryption with its keys: CBC, RSA1_5 */
     int64_t created;
     int64_t updated;
     int64_t deleted;

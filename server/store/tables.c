@@ -37,7 +37,7 @@ const kv_table kv_table_vaults = {
     .row_size = sizeof(kv_vault_row),
     .sealed = true,
     .key_count = 1,
-    .column_count = 13,
+    .column_count = 14,
     .columns = {
         TEXT(kv_vault_row, name),
         BLOB(kv_vault_row, uid),
@@ -45,6 +45,7 @@ const kv_table kv_table_vaults = {
         INTEGER(kv_vault_row, retention_days),
         INTEGER(kv_vault_row, purge_protection),
         INTEGER(kv_vault_row, default_exportable),
+        INTEGER(kv_vault_row, allow_unauthenticated),
         INTEGER(kv_vault_row, created),
         INTEGER(kv_vault_row, updated),
         INTEGER(kv_vault_row, deleted),

@@ -35,6 +35,21 @@ typedef struct kv_key_verify_in {
     kv_slice signature; /* ECDSA: r and s */
 } kv_key_verify_in;
 
+/* KeyEncrypt, KeyDecrypt, KeyWrap, KeyUnwrap. What an algorithm does not use is empty. */
+typedef struct kv_key_cipher_in {
+    kv_target target;
+    const char *algorithm; /* "RSA-OAEP" ... "CKM_AES_KEY_WRAP_PAD", static; never NULL */
+    kv_slice data;         /* plaintext, or ciphertext */
+    kv_slice iv;
+    kv_slice tag;
+    kv_slice aad;
+} kv_key_cipher_in;
+
+typedef kv_key_cipher_in kv_key_encrypt_in;
+typedef kv_key_cipher_in kv_key_decrypt_in;
+typedef kv_key_cipher_in kv_key_wrap_in;
+typedef kv_key_cipher_in kv_key_unwrap_in;
+
 typedef kv_target_in kv_key_get_in;
 typedef kv_target_in kv_key_delete_in;
 typedef kv_target_in kv_key_get_deleted_in;
@@ -90,3 +105,13 @@ typedef struct kv_verification {
     kv_object_id id;
     bool valid;
 } kv_verification;
+
+/* Out of the same four; a plaintext is in the arena of the call, which is on the locked heap. */
+typedef struct kv_key_ciphered {
+    kv_object_id id;
+    const char *algorithm; /* as asked, static */
+    kv_slice data;
+    kv_slice iv;
+    kv_slice tag;
+    kv_slice aad; /* as asked */
+} kv_key_ciphered;

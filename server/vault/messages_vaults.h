@@ -10,9 +10,11 @@ typedef struct kv_vault_settings_in {
     bool has_retention_days;
     bool has_purge_protection;
     bool has_default_exportable;
+    bool has_allow_unauthenticated;
     uint32_t retention_days;
     bool purge_protection;
     bool default_exportable;
+    bool allow_unauthenticated; /* encryption: CBC, RSA1_5 */
     kv_tags tags;
 } kv_vault_settings_in;
 
@@ -30,6 +32,7 @@ typedef struct kv_vault_bundle {
     uint32_t retention_days;
     bool purge_protection;
     bool default_exportable;
+    bool allow_unauthenticated;
     int64_t created;
     int64_t updated;
     kv_tags tags;

@@ -16,6 +16,7 @@ kv_status kv_vault_bundle_of(kv_work *work, const kv_vault_row *row, kv_vault_bu
         .retention_days = (uint32_t)row->retention_days,
         .purge_protection = row->purge_protection != 0,
         .default_exportable = row->default_exportable != 0,
+        .allow_unauthenticated = row->allow_unauthenticated != 0,
         .created = row->created,
         .updated = row->updated,
         .tags = tags,
@@ -51,6 +52,8 @@ static kv_status take(kv_work *work, const kv_vault_settings_in *in, kv_vault_ro
         row->purge_protection = in->purge_protection;
     if (in->has_default_exportable)
         row->default_exportable = in->default_exportable;
+    if (in->has_allow_unauthenticated)
+        row->allow_unauthenticated = in->allow_unauthenticated;
     if (is_new || in->tags.given) {
         KV_TRY(kv_tags_check(&in->tags, err));
         KV_TRY(kv_tags_store(work, &in->tags, &row->tags, err));

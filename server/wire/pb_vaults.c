@@ -18,6 +18,8 @@ kv_status kv_pb_read_vault_put(kv_slice body, kv_arena *arena, void *in, kv_erro
     read->purge_protection = m->purge_protection;
     read->has_default_exportable = m->has_default_exportable_case != 0;
     read->default_exportable = m->default_exportable;
+    read->has_allow_unauthenticated = m->has_allow_unauthenticated_encryption_case != 0;
+    read->allow_unauthenticated = m->allow_unauthenticated_encryption;
     return kv_pb_tags_in(m->n_tags, m->tags, arena, &read->tags, err);
 }
 
@@ -36,6 +38,8 @@ kv_status kv_pb_read_vault_patch(kv_slice body, kv_arena *arena, void *in, kv_er
     read->purge_protection = m->purge_protection;
     read->has_default_exportable = m->has_default_exportable_case != 0;
     read->default_exportable = m->default_exportable;
+    read->has_allow_unauthenticated = m->has_allow_unauthenticated_encryption_case != 0;
+    read->allow_unauthenticated = m->allow_unauthenticated_encryption;
     return kv_pb_tag_list_in(m->tags, arena, &read->tags, err);
 }
 
@@ -91,6 +95,7 @@ static Keyvault__V1__Vault *vault(kv_pb_writer *writer, const kv_vault_bundle *f
     to->retention_days = from->retention_days;
     to->purge_protection = from->purge_protection;
     to->default_exportable = from->default_exportable;
+    to->allow_unauthenticated_encryption = from->allow_unauthenticated;
     to->created = kv_pb_seconds(from->created);
     to->updated = kv_pb_seconds(from->updated);
     to->tags = kv_pb_tags(writer, &from->tags, &to->n_tags);

@@ -245,6 +245,223 @@ static void the_use_never_changes(void **state)
     }
 }
 
+/* --- encryption and wrapping --- */
+
+static const struct {
+    const char *algorithm;
+    kv_key_type kty;
+    uint32_t size;
+    size_t plain; /* bytes */
+    bool wraps, weak;
+} ciphers[] = {
+    { "RSA-OAEP", KV_KEY_TYPE_RSA, 2048, 100, false, false },
+    { "RSA-OAEP-256", KV_KEY_TYPE_RSA, 2048, 190, false, false },
+    { "RSA-OAEP", KV_KEY_TYPE_RSA, 2048, 32, true, false },
+    { "RSA-OAEP-256", KV_KEY_TYPE_RSA, 2048, 32, true, false },
+    { "RSA1_5", KV_KEY_TYPE_RSA, 2048, 32, false, true },
+    { "A128GCM", KV_KEY_TYPE_OCT, 128, 5, false, false },
+    { "A192GCM", KV_KEY_TYPE_OCT, 192, 1000, false, false },
+    { "A256GCM", KV_KEY_TYPE_OCT, 256, 16384, false, false },
+    { "A128CBC", KV_KEY_TYPE_OCT, 128, 64, false, true },
+    { "A192CBC", KV_KEY_TYPE_OCT, 192, 64, false, true },
+    { "A256CBC", KV_KEY_TYPE_OCT, 256, 64, false, true },
+    { "A128CBCPAD", KV_KEY_TYPE_OCT, 128, 61, false, true },
+    { "A192CBCPAD", KV_KEY_TYPE_OCT, 192, 64, false, true },
+    { "A256CBCPAD", KV_KEY_TYPE_OCT, 256, 1, false, true },
+    { "A128KW", KV_KEY_TYPE_OCT, 128, 16, true, false },
+    { "A192KW", KV_KEY_TYPE_OCT, 192, 24, true, false },
+    { "A256KW", KV_KEY_TYPE_OCT, 256, 64, true, false },
+    { "CKM_AES_KEY_WRAP", KV_KEY_TYPE_OCT, 192, 32, true, false },
+    { "CKM_AES_KEY_WRAP_PAD", KV_KEY_TYPE_OCT, 256, 32, true, false },
+};
+
+static void allow_weak(house *h, bool allow)
+{
+    kv_vault_patch_in in = { .target = { .vault = KV_SLICE(ACT_VAULT) },
+                             .has_allow_unauthenticated = true,
+                             .allow_unauthenticated = allow };
+    kv_vault_bundle out;
+    kv_error err;
+
+    assert_kv_ok(HOUSE_DO(h, kv_vault_patch, &in, &out));
+    assert_int_equal(out.allow_unauthenticated, allow);
+}
+
+static kv_status run_cipher(house *h, bool wraps, bool back, const kv_key_cipher_in *in,
+                            kv_key_ciphered *out, kv_error *told)
+{
+    kv_error err = { 0 };
+    kv_status status =
+        wraps  ? back ? HOUSE_DO(h, kv_key_unwrap, in, out) : HOUSE_DO(h, kv_key_wrap, in, out)
+         : back ? HOUSE_DO(h, kv_key_decrypt, in, out)
+               : HOUSE_DO(h, kv_key_encrypt, in, out);
+
+    *told = err;
+    return status;
+}
+
+static kv_key_cipher_in back_of(const kv_key_cipher_in *in, const kv_key_ciphered *out)
+{
+    kv_key_cipher_in back = *in;
+
+    back.data = out->data;
+    back.iv = out->iv;
+    back.tag = out->tag;
+    return back;
+}
+
+/* Whatever is wrong with it, nobody learns more than that. */
+static void refuses_changes(house *h, size_t row, const kv_key_cipher_in *good)
+{
+    uint8_t changed[17000];
+    kv_key_cipher_in bad = *good;
+    kv_key_ciphered out;
+    kv_error first, err;
+
+    memcpy(changed, good->data.data, good->data.len);
+    bad.data = kv_slice_of(changed, good->data.len - 1);
+    assert_kv_fails(KV_BAD_REQUEST, run_cipher(h, ciphers[row].wraps, true, &bad, &out, &err));
+    first = err;
+    assert_string_equal(first.field, "");
+    bad.data.len = 0;
+    assert_kv_fails(KV_BAD_REQUEST, run_cipher(h, ciphers[row].wraps, true, &bad, &out, &err));
+    assert_string_equal(err.message, first.message);
+    bad.data.len = good->data.len;
+    if (ciphers[row].weak)
+        return;
+    changed[good->data.len / 2] ^= 0x40;
+    assert_kv_fails(KV_BAD_REQUEST, run_cipher(h, ciphers[row].wraps, true, &bad, &out, &err));
+    assert_string_equal(err.message, first.message);
+    assert_string_equal(err.field, "");
+    if (!good->tag.len)
+        return;
+    bad = *good;
+    memcpy(changed, good->tag.data, good->tag.len);
+    changed[0] ^= 1;
+    bad.tag = kv_slice_of(changed, good->tag.len);
+    assert_kv_fails(KV_BAD_REQUEST, run_cipher(h, false, true, &bad, &out, &err));
+    assert_string_equal(err.message, first.message);
+    bad = *good;
+    bad.aad = KV_SLICE("other");
+    assert_kv_fails(KV_BAD_REQUEST, run_cipher(h, false, true, &bad, &out, &err));
+    assert_string_equal(err.message, first.message);
+}
+
+static void there_and_back(house *h, size_t row)
+{
+    static uint8_t plain[16384];
+    bool gcm = strstr(ciphers[row].algorithm, "GCM") != NULL;
+    kv_key_create_in create =
+        key_in("k", ciphers[row].kty, ciphers[row].wraps ? WRAPPING : ENCRYPTING);
+    kv_key_cipher_in in = { .target = create.target,
+                            .algorithm = ciphers[row].algorithm,
+                            .data = kv_slice_of(plain, ciphers[row].plain),
+                            .aad = gcm ? KV_SLICE("with it") : KV_SLICE_NONE };
+    kv_key_cipher_in back;
+    kv_key_ciphered out, again;
+    kv_key_bundle key;
+    kv_error err;
+
+    memset(plain, 'p', sizeof(plain));
+    create.key_size = ciphers[row].size;
+    assert_kv_ok(HOUSE_DO(h, kv_key_create, &create, &key));
+    if (ciphers[row].weak) {
+        assert_kv_fails(KV_BAD_REQUEST, run_cipher(h, ciphers[row].wraps, false, &in, &out, &err));
+        assert_string_equal(err.field, "algorithm");
+        allow_weak(h, true);
+    }
+    assert_kv_ok(run_cipher(h, ciphers[row].wraps, false, &in, &out, &err));
+    assert_int_equal(out.tag.len, gcm ? 16 : 0);
+    back = back_of(&in, &out);
+    assert_kv_ok(run_cipher(h, ciphers[row].wraps, true, &back, &again, &err));
+    assert_slice_equal(in.data, again.data);
+    refuses_changes(h, row, &back);
+    if (ciphers[row].weak)
+        allow_weak(h, false);
+    if (ciphers[row].weak)
+        assert_kv_fails(KV_BAD_REQUEST,
+                        run_cipher(h, ciphers[row].wraps, true, &back, &again, &err));
+}
+
+static void what_is_encrypted_comes_back(void **state)
+{
+    house *h = *state;
+
+    for (size_t row = 0; row < KV_COUNT(ciphers); row++)
+        there_and_back(h, row);
+    house_assert_tidy(h);
+}
+
+/* Tookan: the use that a key was not made for is refused, before and after anything that is said
+ * about its operations. */
+static void keys_do_nothing_else(void **state)
+{
+    static const kv_key_ops made[] = { SIGNING, ENCRYPTING, WRAPPING };
+    static const char *const signing[] = { "RS256", "HS256" };
+    house *h = *state;
+
+    for (size_t i = 0; i < 2 * KV_COUNT(made); i++) {
+        bool rsa = i >= KV_COUNT(made);
+        kv_key_ops ops = made[i % KV_COUNT(made)];
+        kv_key_create_in create = key_in("k", rsa ? KV_KEY_TYPE_RSA : KV_KEY_TYPE_OCT, ops);
+        kv_key_sign_in sign = { .target = create.target,
+                                .algorithm = signing[rsa ? 0 : 1],
+                                .data = KV_SLICE("m") };
+        kv_key_bundle key;
+        kv_signature signature;
+        kv_error err;
+
+        assert_kv_ok(HOUSE_DO(h, kv_key_create, &create, &key));
+        for (size_t row = 0; row < KV_COUNT(ciphers); row++) {
+            kv_key_cipher_in in = { .target = create.target,
+                                    .algorithm = ciphers[row].algorithm,
+                                    .data = KV_SLICE("0123456789abcdef") };
+            bool may = ops == (ciphers[row].wraps ? WRAPPING : ENCRYPTING);
+            kv_key_ciphered out;
+            kv_status status;
+
+            if (may)
+                continue;
+            status = run_cipher(h, ciphers[row].wraps, false, &in, &out, &err);
+            assert_int_equal(status, KV_PRECONDITION);
+            assert_int_equal(err.reason, KV_REASON_OPERATION_NOT_PERMITTED);
+            status = run_cipher(h, ciphers[row].wraps, true, &in, &out, &err);
+            assert_int_equal(status, KV_PRECONDITION);
+        }
+        if (ops != SIGNING)
+            assert_kv_fails(KV_PRECONDITION, HOUSE_DO(h, kv_key_sign, &sign, &signature));
+    }
+}
+
+/* Reading goes on when a key has expired, writing does not. */
+static void dates_stop_only_writing(void **state)
+{
+    house *h = *state;
+    kv_key_create_in create = key_in("k", KV_KEY_TYPE_OCT, ENCRYPTING);
+    kv_key_cipher_in in = { .target = create.target,
+                            .algorithm = "A256GCM",
+                            .data = KV_SLICE("a word") };
+    kv_key_update_in update = { .target = create.target,
+                                .attributes = { .has_enabled = true, .enabled = false } };
+    kv_key_cipher_in back;
+    kv_key_ciphered out, again;
+    kv_key_bundle key;
+    kv_error err;
+
+    create.attributes.has_expires = true;
+    create.attributes.expires = HOUSE_NOW_MS + 1000;
+    assert_kv_ok(HOUSE_DO(h, kv_key_create, &create, &key));
+    assert_kv_ok(HOUSE_DO(h, kv_key_encrypt, &in, &out));
+    back = back_of(&in, &out);
+    h->now_ms += 2000;
+    assert_kv_fails(KV_PRECONDITION, HOUSE_DO(h, kv_key_encrypt, &in, &again));
+    assert_int_equal(err.reason, KV_REASON_EXPIRED);
+    assert_kv_ok(HOUSE_DO(h, kv_key_decrypt, &back, &again));
+    assert_kv_ok(HOUSE_DO(h, kv_key_update, &update, &key));
+    assert_kv_fails(KV_PRECONDITION, HOUSE_DO(h, kv_key_decrypt, &back, &again));
+    assert_int_equal(err.reason, KV_REASON_DISABLED);
+}
+
 int main(void)
 {
 #define BOTH(test)                                      \
@@ -255,6 +472,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_message_for_eddsa_and_hmac_has_a_bound, start, stop),
         BOTH(a_key_has_one_use),
         cmocka_unit_test_setup_teardown(the_use_never_changes, start, stop),
+        BOTH(what_is_encrypted_comes_back),
+        cmocka_unit_test_setup_teardown(keys_do_nothing_else, start, stop),
+        cmocka_unit_test_setup_teardown(dates_stop_only_writing, start, stop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

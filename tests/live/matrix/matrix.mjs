@@ -73,10 +73,14 @@ const principal = async (kind = 'USER') =>
 
 const web = { vault: VAULT, name: 'web' };
 const own = { vault: VAULT, name: 'own' };
+const cipher = { vault: VAULT, name: 'cipher' };
+const wrapper = { vault: VAULT, name: 'wrapper' };
 const word = { vault: VAULT, name: 'word' };
 const gone = { vault: VAULT, name: 'gone' };
 const inVault = { vault: VAULT };
 const hello = Buffer.from('hello');
+let sealed;
+let wrapped;
 
 /* What to ask so that it works: an object, or what makes one each time. */
 const ASK = {
@@ -96,6 +100,10 @@ const ASK = {
   'KeyService/UpdateKey': { ...own, tags: { items: [{ name: 'a', value: 'b' }] } },
   'KeyService/Sign': { ...own, algorithm: 'ES256', message: hello },
   'KeyService/Verify': { ...own, algorithm: 'ES256', message: hello, signature: Buffer.alloc(64) },
+  'KeyService/Encrypt': { ...cipher, algorithm: 'A256GCM', plaintext: hello },
+  'KeyService/Decrypt': () => ({ ...cipher, algorithm: 'A256GCM', ...sealed }),
+  'KeyService/WrapKey': { ...wrapper, algorithm: 'A256KW', plaintext: Buffer.alloc(32) },
+  'KeyService/UnwrapKey': () => ({ ...wrapper, algorithm: 'A256KW', ...wrapped }),
   'KeyService/DeleteKey': key,
   'KeyService/GetDeletedKey': gone,
   'KeyService/ListDeletedKeys': inVault,
@@ -230,6 +238,15 @@ before(async () => {
   await help.operator.call('VaultService/CreateVault', { vault: 'other' });
   await help.keys.call('KeyService/CreateKey', { ...own, kty: 'EC' });
   await help.keys.call('KeyService/CreateKey', { ...gone, kty: 'EC' });
+  await help.keys.call('KeyService/CreateKey', { ...cipher, kty: 'OCT' });
+  await help.keys.call('KeyService/CreateKey',
+    { ...wrapper, kty: 'OCT', key_ops: ['WRAP_KEY', 'UNWRAP_KEY'] });
+  help.crypto = await server.officer('helper-crypto', ['CRYPTO_USER'], '/');
+  const { ciphertext, iv, tag } = await help.crypto.call('KeyService/Encrypt',
+    { ...cipher, algorithm: 'A256GCM', plaintext: hello });
+  sealed = { ciphertext, iv, tag };
+  wrapped = { ciphertext: (await help.crypto.call('KeyService/WrapKey',
+    { ...wrapper, algorithm: 'A256KW', plaintext: Buffer.alloc(32) })).ciphertext };
   await help.keys.call('KeyService/DeleteKey', gone);
   await help.secrets.call('SecretService/SetSecret', { ...word, value: canary });
   await help.secrets.call('SecretService/SetSecret', { ...gone, value: canary });

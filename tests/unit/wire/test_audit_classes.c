@@ -113,6 +113,8 @@ static void what_is_secret_is_never_recorded(void **state)
     static const char *const secret[][2] = {
         { "SetSecretRequest", "value" },
         { "GetSecretRequest", "pfx_password" },
+        { "EncryptRequest", "plaintext" },
+        { "WrapKeyRequest", "plaintext" },
     };
     Google__Protobuf__FileDescriptorSet *set = load();
 

@@ -40,6 +40,7 @@ CREATE TABLE "vaults" (
     "retention_days" INTEGER NOT NULL,
     "purge_protection" INTEGER NOT NULL,
     "default_exportable" INTEGER NOT NULL,
+    "allow_unauthenticated" INTEGER NOT NULL,
     "created" INTEGER NOT NULL,
     "updated" INTEGER NOT NULL,
     "deleted" INTEGER NOT NULL,
