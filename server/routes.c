@@ -51,6 +51,8 @@ RUN(kv_vault_recover, kv_vault_recover_in, kv_vault_bundle)
 RUN(kv_vault_purge, kv_vault_purge_in, kv_nothing_out)
 RUN(kv_vault_list_deleted, kv_vault_list_deleted_in, kv_vault_list)
 RUN(kv_key_create, kv_key_create_in, kv_key_bundle)
+RUN(kv_key_import, kv_key_import_in, kv_key_bundle)
+RUN(kv_random_bytes_get, kv_random_bytes_get_in, kv_random_bytes)
 RUN(kv_key_get, kv_key_get_in, kv_key_bundle)
 RUN(kv_key_list, kv_key_list_in, kv_object_list)
 RUN(kv_key_list_versions, kv_key_list_versions_in, kv_object_list)
@@ -166,6 +168,10 @@ const kv_route kv_routes[] = {
       .run = run_kv_key_create, .mutates = true,
       .in_size = sizeof(kv_key_create_in), .out_size = sizeof(kv_key_bundle),
       .at = GRPC("KeyService", "CreateKey", kv_pb_read_key_create, kv_pb_write_key_bundle) },
+    { .name = "KeyImport", .needs = KV_MAY_KEYS_IMPORT, .lane = KV_LANE_SLOW,
+      .run = run_kv_key_import, .mutates = true, .secret = true,
+      .in_size = sizeof(kv_key_import_in), .out_size = sizeof(kv_key_bundle),
+      .at = GRPC("KeyService", "ImportKey", kv_pb_read_key_import, kv_pb_write_key_bundle) },
     { .name = "KeyGet", .needs = KV_MAY_KEYS_READ, .lane = KV_LANE_STORE, .run = run_kv_key_get,
       .in_size = sizeof(kv_key_get_in), .out_size = sizeof(kv_key_bundle),
       .at = GRPC("KeyService", "GetKey", kv_pb_read_key_get, kv_pb_write_key_bundle) },
@@ -204,6 +210,11 @@ const kv_route kv_routes[] = {
       .run = run_kv_key_unwrap, .secret = true,
       .in_size = sizeof(kv_key_unwrap_in), .out_size = sizeof(kv_key_ciphered),
       .at = GRPC("KeyService", "UnwrapKey", kv_pb_read_key_unwrap, kv_pb_write_unwrapped) },
+    { .name = "RandomBytesGet", .needs = KV_MAY_KEYS_READ, .lane = KV_LANE_KEYS,
+      .run = run_kv_random_bytes_get, .secret = true,
+      .in_size = sizeof(kv_random_bytes_get_in), .out_size = sizeof(kv_random_bytes),
+      .at = GRPC("KeyService", "GetRandomBytes",
+                 kv_pb_read_random_bytes_get, kv_pb_write_random_bytes) },
     { .name = "KeyDelete", .needs = KV_MAY_KEYS_DELETE, .lane = KV_LANE_SLOW,
       .run = run_kv_key_delete, .mutates = true,
       .in_size = sizeof(kv_key_delete_in), .out_size = sizeof(kv_key_bundle),

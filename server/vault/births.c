@@ -4,6 +4,7 @@
  * before one is destroyed it stands there as `destroying`. Whatever a crash interrupts is finished
  * by reconcile.c from these rows.
  */
+#include "pkcs11/token_import.h"
 #include "pkcs11/token_key.h"
 #include "server/base/text.h"
 #include "server/vault/objects.h"
@@ -76,7 +77,11 @@ kv_status kv_birth_key(kv_vault *vault, kv_work *work, kv_birth *birth, kv_token
         return kv_fail(err, KV_UNSUPPORTED, "this server has no token for that");
     KV_TRY(begin(vault, work, birth, token, row, err));
     memcpy(spec.id, birth->key_id, sizeof(spec.id));
-    status = kv_token_key_generate(token, &spec, work->arena, born, err);
+    if (birth->material)
+        status =
+            kv_token_key_import(token, &spec, birth->material, birth->spki, work->arena, born, err);
+    else
+        status = kv_token_key_generate(token, &spec, work->arena, born, err);
     if (status != KV_OK) {
         kv_birth_undo(vault, work, birth);
         return status;

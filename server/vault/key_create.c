@@ -8,25 +8,19 @@ typedef struct creation {
     kv_vault_row vault_row;
     kv_object_row object;
     bool exists;
-    kv_key_class class;
-    kv_key_kind kind;
     kv_life life;
     kv_key_version_row version;
     kv_birth birth;
     kv_token_object_row token_object;
 } creation;
 
-static kv_status prepare(kv_vault *vault, kv_work *work, const kv_key_create_in *in, creation *new,
+static kv_status prepare(kv_vault *vault, kv_work *work, const kv_key_making *in, creation *new,
                          kv_error *err)
 {
-    kv_key_ops ops;
-
-    KV_TRY(kv_key_class_asked(in->kty, in->key_ops, &ops, &new->class, err));
-    KV_TRY(kv_key_kind_asked(in->kty, new->class, in->key_size, in->crv, &new->kind, err));
-    KV_TRY(kv_tags_check(&in->tags, err));
+    KV_TRY(kv_tags_check(in->tags, err));
     new->life = KV_LIFE_NEW;
-    KV_TRY(kv_life_take(&in->attributes, &new->life, err));
-    KV_TRY(kv_object_for_version(vault, work, &in->target, &new->vault_row, &new->object,
+    KV_TRY(kv_life_take(in->attributes, &new->life, err));
+    KV_TRY(kv_object_for_version(vault, work, in->target, &new->vault_row, &new->object,
                                  &new->exists, err));
     new->version = (kv_key_version_row){
         .object_uid = new->object.uid,
@@ -36,27 +30,32 @@ static kv_status prepare(kv_vault *vault, kv_work *work, const kv_key_create_in 
         .enabled = new->life.enabled,
         .not_before = new->life.not_before,
         .expires = new->life.expires,
-        .kind = kv_slice_text(kv_key_kind_of(new->kind)->name),
-        .key_ops = ops,
+        .kind = kv_slice_text(kv_key_kind_of(in->kind)->name),
+        .key_ops = in->ops,
+        .imported = in->material != NULL,
     };
-    KV_TRY(kv_tags_store(work, &in->tags, &new->version.tags, err));
+    KV_TRY(kv_tags_store(work, in->tags, &new->version.tags, err));
     return kv_new_version(work, &new->version.version, err);
 }
 
-static kv_status bear(kv_vault *vault, kv_work *work, creation *new, kv_error *err)
+static kv_status bear(kv_vault *vault, kv_work *work, const kv_key_making *in, creation *new,
+                      kv_error *err)
 {
     kv_key_born born;
     kv_status status;
 
     new->birth = (kv_birth){
         .duty = KV_DUTY_KEYS,
-        .class = new->class,
-        .kind = new->kind,
+        .class = in->class,
+        .kind = in->kind,
         .label = new->object.display_name,
         .owner_uid = new->object.uid,
+        .material = in->material,
+        .spki = in->spki,
     };
     KV_TRY(kv_birth_key(vault, work, &new->birth, &new->token_object, &born, err));
-    status = kv_key_check_born(&born, false, err);
+    status =
+        in->material ? kv_key_check_imported(&born, err) : kv_key_check_born(&born, false, err);
     if (status != KV_OK) {
         kv_birth_undo(vault, work, &new->birth);
         return status;
@@ -81,14 +80,14 @@ static kv_status store(kv_vault *vault, kv_work *work, creation *new, kv_error *
     return kv_lost_race(kv_commit_change(vault, work, &change, err), err);
 }
 
-kv_status kv_key_create(kv_vault *vault, kv_work *work, const kv_key_create_in *in,
-                        kv_key_bundle *out, kv_error *err)
+kv_status kv_key_make(kv_vault *vault, kv_work *work, const kv_key_making *making,
+                      kv_key_bundle *out, kv_error *err)
 {
     creation new = { 0 };
     kv_status status;
 
-    KV_TRY(prepare(vault, work, in, &new, err));
-    KV_TRY(bear(vault, work, &new, err));
+    KV_TRY(prepare(vault, work, making, &new, err));
+    KV_TRY(bear(vault, work, making, &new, err));
     status = store(vault, work, &new, err);
     if (status != KV_OK) {
         kv_birth_undo(vault, work, &new.birth);
@@ -97,4 +96,16 @@ kv_status kv_key_create(kv_vault *vault, kv_work *work, const kv_key_create_in *
     if (!new.exists)
         KV_TRY(kv_object_keep(vault, work, &new.vault_row, &new.object, err));
     return kv_key_bundle_of(work, &new.vault_row, &new.object, &new.version, out, err);
+}
+
+kv_status kv_key_create(kv_vault *vault, kv_work *work, const kv_key_create_in *in,
+                        kv_key_bundle *out, kv_error *err)
+{
+    kv_key_making making = { .target = &in->target,
+                             .attributes = &in->attributes,
+                             .tags = &in->tags };
+
+    KV_TRY(kv_key_class_asked(in->kty, in->key_ops, &making.ops, &making.class, err));
+    KV_TRY(kv_key_kind_asked(in->kty, making.class, in->key_size, in->crv, &making.kind, err));
+    return kv_key_make(vault, work, &making, out, err);
 }

@@ -65,7 +65,7 @@ kv_status kv_key_class_asked(kv_key_type kty, kv_key_ops asked, kv_key_ops *ops,
     return kv_fail_field(err, "key_ops", "a key of this type can sign and verify");
 }
 
-static kv_key_type type_of(kv_key_kind kind)
+kv_key_type kv_key_type_of(kv_key_kind kind)
 {
     static const kv_key_type types[] = { [KV_FAMILY_NONE] = KV_KEY_TYPE_NONE,
                                          [KV_FAMILY_RSA] = KV_KEY_TYPE_RSA,
@@ -83,8 +83,8 @@ kv_key_class kv_key_class_of(const kv_key_version_row *version, kv_key_kind kind
     kv_error ignored = { 0 };
 
     /* Certificates have signing keys, also those whose key_ops are empty. */
-    if (version->managed || kv_key_class_asked(type_of(kind), (kv_key_ops)version->key_ops, &ops,
-                                               &class, &ignored) == KV_OK)
+    if (version->managed || kv_key_class_asked(kv_key_type_of(kind), (kv_key_ops)version->key_ops,
+                                               &ops, &class, &ignored) == KV_OK)
         return class;
     return KV_CLASS_NONE;
 }
@@ -96,7 +96,7 @@ kv_status kv_key_ops_changed(const kv_key_version_row *version, kv_key_ops asked
     kv_key_ops ops;
 
     KV_TRY(kv_kind_of_name(version->kind, &kind, err));
-    KV_TRY(kv_key_class_asked(type_of(kind), asked, &ops, &class, err));
+    KV_TRY(kv_key_class_asked(kv_key_type_of(kind), asked, &ops, &class, err));
     if (class != kv_key_class_of(version, kind))
         return kv_fail_field(err, "key_ops", "the use of a key is fixed when it is made");
     return KV_OK;
@@ -110,7 +110,8 @@ static kv_status ec_kind(uint32_t key_size, kv_curve crv, kv_key_kind *out, kv_e
         bool by_size = crv == KV_CURVE_NONE && key_size == bits;
         bool by_default = crv == KV_CURVE_NONE && !key_size && curves[i].curve == KV_CURVE_P256;
 
-        if (type_of(curves[i].kind) == KV_KEY_TYPE_EC && (by_curve || by_size || by_default)) {
+        if (kv_key_type_of(curves[i].kind) == KV_KEY_TYPE_EC &&
+            (by_curve || by_size || by_default)) {
             *out = curves[i].kind;
             return KV_OK;
         }
@@ -207,6 +208,13 @@ kv_status kv_key_check_born(const kv_key_born *born, bool exportable, kv_error *
     return good ? KV_OK : kv_fail(err, KV_INTERNAL, "the token made a key that is not as asked");
 }
 
+kv_status kv_key_check_imported(const kv_key_born *born, kv_error *err)
+{
+    bool good = !born->local && born->sensitive && !born->extractable;
+
+    return good ? KV_OK : kv_fail(err, KV_INTERNAL, "the token took in a key, but not as asked");
+}
+
 static kv_curve curve_of(kv_key_kind kind)
 {
     for (size_t i = 0; i < KV_COUNT(curves); i++)
@@ -225,12 +233,12 @@ kv_status kv_key_bundle_of(kv_work *work, const kv_vault_row *vault_row,
     kv_tags tags;
 
     KV_TRY(kv_kind_of_name(version->kind, &kind, err));
-    if (type_of(kind) != KV_KEY_TYPE_OCT)
+    if (kv_key_type_of(kind) != KV_KEY_TYPE_OCT)
         KV_TRY(kv_public_key_jwk(version->spki, work->arena, &jwk, err));
     KV_TRY(kv_tags_load(work, version->tags, &tags, err));
     *out = (kv_key_bundle){
         .id = kv_id_of(vault_row, object, version->version),
-        .key = { .kty = type_of(kind),
+        .key = { .kty = kv_key_type_of(kind),
                  .crv = curve_of(kind),
                  .n = jwk.n,
                  .e = jwk.e,

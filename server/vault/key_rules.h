@@ -25,8 +25,26 @@ kv_status kv_key_allows(const kv_key_snapshot *key, kv_key_ops op, const char *v
 
 /* What birth read back, as the bit mask of kv_key_version_row.attested. */
 int64_t kv_key_attested(const kv_key_born *born);
-/* KV_INTERNAL when a key that must not be extractable is. */
+/* KV_INTERNAL when the token says that the key is not what it has to be. */
 kv_status kv_key_check_born(const kv_key_born *born, bool exportable, kv_error *err) KV_MUST_USE;
+
+kv_status kv_key_check_imported(const kv_key_born *born, kv_error *err) KV_MUST_USE;
+kv_key_type kv_key_type_of(kv_key_kind kind);
+
+/* A new version in all that births and imports have in common. */
+typedef struct kv_key_making {
+    const kv_target *target;
+    kv_key_class class;
+    kv_key_kind kind;
+    kv_key_ops ops;
+    const kv_attributes_in *attributes;
+    const kv_tags *tags;
+    const kv_secret_buf *material; /* NULL: the token makes it */
+    kv_slice spki;                 /* of the material */
+} kv_key_making;
+
+kv_status kv_key_make(kv_vault *vault, kv_work *work, const kv_key_making *making,
+                      kv_key_bundle *out, kv_error *err) KV_MUST_USE;
 
 kv_status kv_key_bundle_of(kv_work *work, const kv_vault_row *vault_row,
                            const kv_object_row *object, const kv_key_version_row *version,

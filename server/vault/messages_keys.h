@@ -13,6 +13,34 @@ typedef struct kv_key_create_in {
     kv_tags tags;
 } kv_key_create_in;
 
+/* Big-endian; what the type does not have is empty. */
+typedef struct kv_private_jwk {
+    kv_key_type kty;
+    kv_curve crv;
+    kv_slice n, e, d, p, q, dp, dq, qi; /* RSA; d of EC and OKP too */
+    kv_slice x, y;
+    kv_slice k; /* symmetric */
+} kv_private_jwk;
+
+typedef struct kv_key_import_in {
+    kv_target target;
+    bool is_pkcs8;
+    kv_slice pkcs8;     /* DER, not encrypted */
+    kv_private_jwk jwk; /* unless is_pkcs8 */
+    kv_key_ops key_ops; /* 0: the default */
+    kv_attributes_in attributes;
+    kv_tags tags;
+} kv_key_import_in;
+
+typedef struct kv_random_bytes_get_in {
+    kv_target target;
+    uint32_t count;
+} kv_random_bytes_get_in;
+
+typedef struct kv_random_bytes {
+    kv_slice value;
+} kv_random_bytes;
+
 typedef struct kv_key_update_in {
     kv_target target;
     kv_key_ops key_ops; /* 0: unchanged */
@@ -80,7 +108,7 @@ typedef struct kv_key_attestation {
     kv_slice key_id; /* CKA_ID */
 } kv_key_attestation;
 
-/* Out of KeyCreate, KeyGet, KeyUpdate, KeyDelete, KeyGetDeleted, KeyRecover. */
+/* Out of KeyCreate, KeyImport, KeyGet, KeyUpdate, KeyDelete, KeyGetDeleted, KeyRecover. */
 typedef struct kv_key_bundle {
     kv_object_id id;
     kv_json_web_key key;

@@ -30,6 +30,8 @@ KV_OPERATION(kv_vault_list_deleted, kv_vault_list_deleted_in, kv_vault_list);
 
 /* key_*.c */
 KV_OPERATION(kv_key_create, kv_key_create_in, kv_key_bundle);
+KV_OPERATION(kv_key_import, kv_key_import_in, kv_key_bundle);
+KV_OPERATION(kv_random_bytes_get, kv_random_bytes_get_in, kv_random_bytes);
 KV_OPERATION(kv_key_get, kv_key_get_in, kv_key_bundle);
 KV_OPERATION(kv_key_list, kv_key_list_in, kv_object_list);
 KV_OPERATION(kv_key_list_versions, kv_key_list_versions_in, kv_object_list);

@@ -110,11 +110,13 @@ typedef struct kv_birth {
     kv_slice label;
     kv_slice owner_uid;
     bool exportable;
+    const kv_secret_buf *material; /* imported: as kv_token_key_import takes it; else NULL */
+    kv_slice spki;                 /* of the material; empty for symmetric keys */
 } kv_birth;
 
-/* Stores a `creating` row, generates the key, and leaves in `*row` the row as the change that makes
- * the key usable updates it: `ready`. On failure the key and the row are gone, or will be by
- * reconciliation. `birth->key_id` is filled in. */
+/* Stores a `creating` row, generates or imports the key, and leaves in `*row` the row as the change
+ * that makes the key usable updates it: `ready`. On failure the key and the row are gone, or will
+ * be by reconciliation. `birth->key_id` is filled in. */
 kv_status kv_birth_key(kv_vault *vault, kv_work *work, kv_birth *birth, kv_token_object_row *row,
                        kv_key_born *born, kv_error *err) KV_MUST_USE;
 /* After a failed change: destroys the key and its row now. Never fails loudly: reconciliation would

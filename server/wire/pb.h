@@ -46,7 +46,7 @@ kv_decode kv_pb_read_key_create, kv_pb_read_key_get, kv_pb_read_key_list,
     kv_pb_read_key_list_versions, kv_pb_read_key_update, kv_pb_read_key_sign, kv_pb_read_key_verify,
     kv_pb_read_key_delete, kv_pb_read_key_get_deleted, kv_pb_read_key_list_deleted,
     kv_pb_read_key_recover, kv_pb_read_key_purge, kv_pb_read_key_encrypt, kv_pb_read_key_decrypt,
-    kv_pb_read_key_wrap, kv_pb_read_key_unwrap;
+    kv_pb_read_key_wrap, kv_pb_read_key_unwrap, kv_pb_read_key_import, kv_pb_read_random_bytes_get;
 
 kv_decode kv_pb_read_secret_set, kv_pb_read_secret_get, kv_pb_read_secret_list,
     kv_pb_read_secret_list_versions, kv_pb_read_secret_update, kv_pb_read_secret_delete,
@@ -75,7 +75,8 @@ kv_decode kv_pb_read_audit_search, kv_pb_read_audit_export, kv_pb_read_audit_sta
 kv_encode kv_pb_write_nothing; /* an empty message; `out` may be NULL */
 kv_encode kv_pb_write_server_status, kv_pb_write_vault_bundle, kv_pb_write_vault_list;
 kv_encode kv_pb_write_key_bundle, kv_pb_write_signature, kv_pb_write_verification,
-    kv_pb_write_encrypted, kv_pb_write_decrypted, kv_pb_write_wrapped, kv_pb_write_unwrapped;
+    kv_pb_write_encrypted, kv_pb_write_decrypted, kv_pb_write_wrapped, kv_pb_write_unwrapped,
+    kv_pb_write_random_bytes;
 kv_encode kv_pb_write_secret_bundle;
 /* A kv_object_list each. */
 kv_encode kv_pb_write_key_list, kv_pb_write_secret_list, kv_pb_write_certificate_list;

@@ -42,6 +42,8 @@ export const MAY = {
   'VaultService/ListDeletedVaults': [VO, RD],
 
   'KeyService/CreateKey': [KO, AD],
+  'KeyService/ImportKey': [KO, AD],
+  'KeyService/GetRandomBytes': [CR, CU, KO, KU, KW, RD, RC, AD],
   'KeyService/GetKey': [CR, CU, KO, KU, KW, RD, RC, AD],
   'KeyService/ListKeys': [CR, CU, KO, KU, KW, RD, RC, AD],
   'KeyService/ListKeyVersions': [CR, CU, KO, KU, KW, RD, RC, AD],

@@ -111,9 +111,12 @@ static void every_field_of_every_request_has_a_class(void **state)
 static void what_is_secret_is_never_recorded(void **state)
 {
     static const char *const secret[][2] = {
-        { "SetSecretRequest", "value" },
-        { "GetSecretRequest", "pfx_password" },
-        { "EncryptRequest", "plaintext" },
+        { "SetSecretRequest", "value" },   { "GetSecretRequest", "pfx_password" },
+        { "EncryptRequest", "plaintext" }, { "ImportKeyRequest", "pkcs8" },
+        { "ImportKeyRequest", "key" },     { "PrivateJsonWebKey", "d" },
+        { "PrivateJsonWebKey", "p" },      { "PrivateJsonWebKey", "q" },
+        { "PrivateJsonWebKey", "dp" },     { "PrivateJsonWebKey", "dq" },
+        { "PrivateJsonWebKey", "qi" },     { "PrivateJsonWebKey", "k" },
         { "WrapKeyRequest", "plaintext" },
     };
     Google__Protobuf__FileDescriptorSet *set = load();
