@@ -11,10 +11,10 @@
 
 #include "client/cli/run.h"
 
-enum { BLOCK_BYTES = 64 * 1024, SIGNATURE_BYTES = 2048 };
+enum { BLOCK_BYTES = 64 * 1024, SIGNATURE_BYTES = 2048, MESSAGE_BYTES = 64 * 1024 };
 
 typedef struct algorithm {
-    const char *hash;
+    const char *hash; /* NULL: the message itself is signed */
     bool ecdsa;
 } algorithm;
 
@@ -29,6 +29,11 @@ static const algorithm algorithms[] = {
     [KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_ES256] = { "SHA256", true },
     [KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_ES384] = { "SHA384", true },
     [KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_ES512] = { "SHA512", true },
+    [KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_ES256K] = { "SHA256", true },
+    [KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_EDDSA] = { NULL, false },
+    [KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_HS256] = { NULL, false },
+    [KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_HS384] = { NULL, false },
+    [KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_HS512] = { NULL, false },
 };
 
 /* --- what is signed --- */
@@ -78,11 +83,19 @@ static kv_exit find_digest(kv_cli *cli, const algorithm *by, kv_slice *out)
 
     if (!file == !digest)
         return kv_cli_usage(cli, "what is signed? Give --message-file or --digest");
+    if (!by->hash)
+        return file ? kv_cli_read(cli, file, MESSAGE_BYTES, out)
+                    : kv_cli_usage(cli, "this algorithm signs the message itself: --message-file");
     if (file)
         return hash_file(cli, file, by->hash, out);
     if (kv_bytes_parse(&cli->arena, digest, out, &err) != KV_OK)
         return kv_cli_usage(cli, "--digest is hexadecimal or base64");
     return KV_EXIT_OK;
+}
+
+static const char *field_of(const algorithm *by)
+{
+    return by->hash ? "digest" : "message";
 }
 
 /* --- ECDSA signatures: r and s side by side (JOSE), or DER as OpenSSL wants them --- */
@@ -174,8 +187,10 @@ kv_exit kv_cli_key_sign(kv_cli *cli)
         return told;
     told = algorithm_of(request->algorithm)
                ? find_digest(cli, algorithm_of(request->algorithm), &digest)
-               : kv_cli_usage(cli, "--algorithm is one of RS256 ... ES512");
-    if (told == KV_EXIT_OK && kv_message_set_bytes(&request->base, "digest", digest, &err) != KV_OK)
+               : kv_cli_usage(cli, "--algorithm is one of RS256 ... HS512");
+    if (told == KV_EXIT_OK &&
+        kv_message_set_bytes(&request->base, field_of(algorithm_of(request->algorithm)), digest,
+                             &err) != KV_OK)
         told = kv_cli_fail_local(cli, &err);
     if (told == KV_EXIT_OK)
         told = kv_cli_call(cli, cli->args.verb->path, &request->base,
@@ -204,13 +219,13 @@ static kv_exit fill_verify(kv_cli *cli, Keyvault__V1__VerifyRequest *request)
     kv_exit told;
 
     if (!by)
-        return kv_cli_usage(cli, "--algorithm is one of RS256 ... ES512");
+        return kv_cli_usage(cli, "--algorithm is one of RS256 ... HS512");
     told = find_digest(cli, by, &digest);
     if (told == KV_EXIT_OK)
         told = read_signature(cli, request->algorithm, &signature);
     if (told != KV_EXIT_OK)
         return told;
-    if (kv_message_set_bytes(&request->base, "digest", digest, &err) != KV_OK ||
+    if (kv_message_set_bytes(&request->base, field_of(by), digest, &err) != KV_OK ||
         kv_message_set_bytes(&request->base, "signature", signature, &err) != KV_OK)
         return kv_cli_fail_local(cli, &err);
     return KV_EXIT_OK;

@@ -112,6 +112,8 @@ static const kv_cli_option of_version[] = { VAULT, NAME, VERSION, END };
             "nobody can purge before that; true is for ever"),                         \
         YES("default-exportable", "default_exportable",                                \
             "of certificate policies that do not say"),                                \
+        YES("allow-unauthenticated-encryption", "allow_unauthenticated_encryption",    \
+            "with the vault's keys: CBC and RSA1_5"),                                  \
         TAGS(tags), END
 
 /* shape: table */
@@ -179,10 +181,11 @@ static const kv_cli_option certificate_update[] = {
 static const kv_cli_option key_create[] = {
     VAULT,
     NAME,
-    NEED("key-type", "RSA|EC", "kty", "kind of key"),
-    TEXT("key-size", "BITS", "key_size", "RSA: 2048 (default), 3072, 4096"),
-    TEXT("curve", "P-256|P-384|P-521", "crv", "EC; default P-256"),
-    MANY("operation", "NAME", "key_ops", "what it may do; default sign and verify"),
+    NEED("key-type", "RSA|EC|OCT|OKP", "kty", "kind of key; OCT is symmetric, OKP is Ed25519"),
+    TEXT("key-size", "BITS", "key_size", "RSA: 2048 (default), 3072, 4096; OCT: 128 to 512"),
+    TEXT("curve", "P-256|P-384|P-521|P-256K", "crv", "EC; default P-256"),
+    MANY("operation", "NAME", "key_ops",
+         "what it may ever do: sign verify, encrypt decrypt, wrap-key unwrap-key"),
     ENABLED,
     NOT_BEFORE,
     EXPIRES,
@@ -202,10 +205,10 @@ static const kv_cli_option key_update[] = {
     END,
 };
 
-#define SIGNED                                                                                 \
-    NEED("algorithm", "ALG", "algorithm", "RS256 PS256 ES256, and the same with 384 and 512"), \
-        OWN("message-file", "FILE", "what is signed, hashed here; - is standard input"),       \
-        OWN("digest", "HEX", "the hash of what is signed, in hexadecimal or base64"),          \
+#define SIGNED                                                                                  \
+    NEED("algorithm", "ALG", "algorithm", "RS256 PS256 ES256 HS256 (384, 512), ES256K, EdDSA"), \
+        OWN("message-file", "FILE", "what is signed, hashed here; - is standard input"),        \
+        OWN("digest", "HEX", "the hash of what is signed, in hexadecimal or base64"),           \
         SWITCH("der", "an ECDSA signature as OpenSSL wants it, not r and s side by side")
 
 /* shape: table */
@@ -227,6 +230,44 @@ static const kv_cli_option key_verify[] = {
     OWN_NEED("signature-file", "FILE", "with the signature's bytes; - is standard input"),
     END,
 };
+#define PLAINTEXT                                                                                 \
+    NEED("algorithm", "ALG", "algorithm", "RSA-OAEP-256, A256GCM, A256KW, AES-KEY-WRAP-PAD ..."), \
+        OWN("file", "FILE", "with the plaintext; default, or -: standard input (-f)")
+#define SEALED                                                                                     \
+    OWN("sealed-file", "FILE", "JSON as printed on the way there; default, or -: standard input"), \
+        FILE_OUT, TEXT("algorithm", "ALG", "algorithm", "default: as the JSON says"), OVERWRITE
+
+/* shape: table */
+static const kv_cli_option key_encrypt[] = {
+    VAULT,
+    NAME,
+    VERSION,
+    PLAINTEXT,
+    TEXT("iv", "HEX", "iv", "CBC: 16 bytes; default: the token chooses"),
+    TEXT("aad", "HEX", "aad", "GCM: authenticated too"),
+    END,
+};
+/* shape: table */
+static const kv_cli_option key_wrap[] = { VAULT, NAME, VERSION, PLAINTEXT, END };
+/* shape: table */
+static const kv_cli_option key_decrypt[] = { VAULT, NAME, VERSION, SEALED, END };
+/* shape: table */
+static const kv_cli_option key_import[] = {
+    VAULT,
+    NAME,
+    OWN("file", "FILE", "with the private key, PEM or PKCS#8; default, or -: standard input (-f)"),
+    SWITCH("symmetric", "the file's bytes themselves are the key"),
+    MANY("operation", "NAME", "key_ops", "what it may ever do; as for key create"),
+    ENABLED,
+    NOT_BEFORE,
+    EXPIRES,
+    TAGS("tags"),
+    END,
+};
+/* shape: table */
+static const kv_cli_option key_random[] = { VAULT,
+                                            NEED("count", "N", "count", "how many bytes, 1 to 128"),
+                                            END };
 /* shape: table */
 static const kv_cli_option key_download[] = {
     VAULT, NAME, VERSION, FILE_OUT, OWN("format", "pem|der", "default pem"), OVERWRITE, END,
@@ -401,6 +442,9 @@ static const kv_cli_option audit_status[] = {
     " MANAGED=managed CREATED=attributes.created:time PURGED=deletion.scheduledPurgeDate:time"
 #define SIGNATURE_COLUMNS \
     "NAME=id.name VERSION=id.version ALGORITHM=algorithm:SIGNATURE_ALGORITHM_ SIGNATURE=signature"
+#define CIPHER_COLUMNS                                                                        \
+    "NAME=id.name VERSION=id.version ALGORITHM=algorithm:ENCRYPTION_ALGORITHM_ IV=iv TAG=tag" \
+    " CIPHERTEXT=ciphertext"
 #define VERIFY_COLUMNS "NAME=id.name VERSION=id.version VALID=valid"
 #define PRINCIPAL_COLUMNS \
     "ID=id NAME=displayName KIND=kind:PRINCIPAL_KIND_ ENABLED=enabled CREATED=created:time"
@@ -518,6 +562,18 @@ static const kv_cli_verb verbs[] = {
       kv_cli_key_sign, SIGNATURE_COLUMNS },
     { "key", "verify", "verify a signature; exit code 8 if it is not valid",
       API "KeyService/Verify", key_verify, kv_cli_key_verify, VERIFY_COLUMNS },
+    { "key", "encrypt", "encrypt a small file; bulk data has a data key of its own",
+      API "KeyService/Encrypt", key_encrypt, kv_cli_key_encrypt, CIPHER_COLUMNS },
+    { "key", "decrypt", "the way back, to a file", API "KeyService/Decrypt", key_decrypt,
+      kv_cli_key_decrypt, NULL },
+    { "key", "wrap", "wrap the bytes of another key", API "KeyService/WrapKey", key_wrap,
+      kv_cli_key_encrypt, CIPHER_COLUMNS },
+    { "key", "unwrap", "the way back, to a file", API "KeyService/UnwrapKey", key_decrypt,
+      kv_cli_key_decrypt, NULL },
+    { "key", "import", "put a key on the token that was made elsewhere",
+      API "KeyService/ImportKey", key_import, kv_cli_key_import, KEY_COLUMNS },
+    { "key", "random", "random bytes of the token", API "KeyService/GetRandomBytes", key_random,
+      kv_cli_run_call, "VALUE=value" },
     DELETION("key", "KeyService", "Key", "Keys", KEY_COLUMNS, KEY_ITEM_COLUMNS),
 
     { "secret", "set", "keep a value, from standard input or a file",

@@ -37,7 +37,6 @@ enum {
 };
 
 /* --- names (names.c) --- */
-
 /* 1 to 127 of [0-9A-Za-z-]; `field` is the path in the message. */
 kv_status kv_check_name(kv_slice name, const char *field, kv_error *err) KV_MUST_USE;
 /* 3 to 24 of [0-9A-Za-z-], starts with a letter, no double or final hyphen. */
@@ -110,17 +109,16 @@ typedef struct kv_birth {
     kv_slice label;
     kv_slice owner_uid;
     bool exportable;
-    const kv_secret_buf *material; /* imported: as kv_token_key_import takes it; else NULL */
-    kv_slice spki;                 /* of the material; empty for symmetric keys */
+    const kv_secret_buf *material; /* to import, as kv_token_key_import takes it; or NULL */
+    kv_slice spki;
 } kv_birth;
 
-/* Stores a `creating` row, generates or imports the key, and leaves in `*row` the row as the change
- * that makes the key usable updates it: `ready`. On failure the key and the row are gone, or will
- * be by reconciliation. `birth->key_id` is filled in. */
+/* Stores a `creating` row, generates or imports the key, fills in `birth->key_id` and leaves in
+ * `*row` the row as the change that makes the key usable updates it: `ready`. On failure both are
+ * gone, or will be by reconciliation. */
 kv_status kv_birth_key(kv_vault *vault, kv_work *work, kv_birth *birth, kv_token_object_row *row,
                        kv_key_born *born, kv_error *err) KV_MUST_USE;
-/* After a failed change: destroys the key and its row now. Never fails loudly: reconciliation would
- * do it otherwise. */
+/* After a failed change: destroys the key and its row now, or leaves it to reconciliation. */
 void kv_birth_undo(kv_vault *vault, kv_work *work, const kv_birth *birth);
 /* Marks `destroying`, destroys on the token, deletes the row. KV_OK when there is no such row. */
 kv_status kv_destroy_key(kv_vault *vault, kv_work *work, kv_slice key_id,
