@@ -47,6 +47,11 @@ const GET_KEY = 'KeyService/GetKey';
 const CREATE_KEY = 'KeyService/CreateKey';
 const SIGN = 'KeyService/Sign';
 const VERIFY = 'KeyService/Verify';
+const ENCRYPT = 'KeyService/Encrypt';
+const DECRYPT = 'KeyService/Decrypt';
+const WRAP = 'KeyService/WrapKey';
+const IMPORT = 'KeyService/ImportKey';
+const RANDOM = 'KeyService/GetRandomBytes';
 const LIST_KEYS = 'KeyService/ListKeys';
 const SET = 'SecretService/SetSecret';
 const GET_SECRET = 'SecretService/GetSecret';
@@ -166,6 +171,55 @@ const keys = [
     sign({ algorithm: 'ES512', digest: bytes(64), signature: bytes(132) }), 'algorithm'],
   ['verification of a digest of 31 bytes', VERIFY,
     sign({ digest: bytes(31), signature: bytes(64) }), 'digest'],
+];
+
+const encrypt = (more) => ({ ...SHOP, name: 'aes', algorithm: 'A256GCM', ...more });
+const imported = (more) => ({ ...SHOP, name: 'in', ...more });
+
+const ciphers = [
+  ['encryption without algorithm', ENCRYPT, encrypt({ algorithm: 0, plaintext: bytes(1) }),
+    'algorithm'],
+  ['encryption with algorithm 18', ENCRYPT, encrypt({ algorithm: 18, plaintext: bytes(1) }),
+    'algorithm'],
+  ['encryption with the algorithm of another size', ENCRYPT,
+    encrypt({ algorithm: 'A128GCM', plaintext: bytes(1) }), 'algorithm'],
+  ['encryption with RSA\'s algorithm', ENCRYPT,
+    encrypt({ algorithm: 'RSA_OAEP', plaintext: bytes(1) }), 'algorithm'],
+  ['CBC where the vault does not allow it', ENCRYPT,
+    encrypt({ algorithm: 'A256CBC', plaintext: bytes(16) }), 'algorithm'],
+  ['wrapping\'s algorithm to encrypt', ENCRYPT,
+    encrypt({ algorithm: 'A256KW', plaintext: bytes(16) }), 'algorithm'],
+  ['a chosen IV for GCM', ENCRYPT, encrypt({ plaintext: bytes(1), iv: bytes(12) }), 'iv'],
+  ['a plaintext of 16,385 bytes', ENCRYPT, encrypt({ plaintext: bytes(16_385) }), 'plaintext'],
+  ['a plaintext of 16,384 bytes', ENCRYPT, encrypt({ plaintext: bytes(16_384) }), '',
+    { code: 'OK' }],
+  ['an aad of 16,385 bytes', ENCRYPT, encrypt({ plaintext: bytes(1), aad: bytes(16_385) }), 'aad'],
+  ['a ciphertext of 16,385 bytes', DECRYPT, encrypt({ ciphertext: bytes(16_385) }), 'ciphertext'],
+  ['encryption with a key that signs', ENCRYPT, { ...KEY, algorithm: 'RSA_OAEP',
+    plaintext: bytes(1) }, undefined, { code: 'FAILED_PRECONDITION', reason: 'OPERATION_NOT_PERMITTED' }],
+  ['wrapping with a key that encrypts', WRAP,
+    encrypt({ algorithm: 'A256KW', plaintext: bytes(16) }), undefined,
+    { code: 'FAILED_PRECONDITION', reason: 'OPERATION_NOT_PERMITTED' }],
+  ['signing with a key that encrypts', SIGN,
+    encrypt({ algorithm: 'HS256', message: bytes(1) }), undefined,
+    { code: 'FAILED_PRECONDITION', reason: 'OPERATION_NOT_PERMITTED' }],
+  ['no key to import', IMPORT, imported({}), 'key'],
+  ['a key of no type', IMPORT, imported({ key: { kty: 0, k: bytes(32) } }), 'key.kty'],
+  ['a symmetric key of 31 bytes', IMPORT, imported({ key: { kty: 'OCT', k: bytes(31) } }),
+    'key.k'],
+  ['a symmetric key without bytes', IMPORT, imported({ key: { kty: 'OCT' } }), 'key.k'],
+  ['PKCS#8 of 4097 bytes', IMPORT, imported({ pkcs8: bytes(4097) }), 'pkcs8'],
+  ['PKCS#8 that is none', IMPORT, imported({ pkcs8: bytes(100) }), 'pkcs8'],
+  ['an EC key without curve', IMPORT, imported({ key: { kty: 'EC', d: bytes(32) } }), 'key.crv'],
+  ['an EC key of another length', IMPORT,
+    imported({ key: { kty: 'EC', crv: 'P256', d: bytes(31), x: bytes(32), y: bytes(32) } }),
+    'key.d'],
+  ['an EC key off the curve', IMPORT,
+    imported({ key: { kty: 'EC', crv: 'P256', d: bytes(32), x: bytes(32), y: bytes(32) } }), 'key'],
+  ['an RSA key without primes', IMPORT,
+    imported({ key: { kty: 'RSA', n: bytes(256), e: bytes(3), d: bytes(256) } }), 'key.p'],
+  ['no random bytes', RANDOM, { vault: 'shop', count: 0 }, 'count'],
+  ['129 random bytes', RANDOM, { vault: 'shop', count: 129 }, 'count'],
 ];
 
 const about = [
@@ -495,7 +549,8 @@ const wire = [
 const who = (method) => {
   const [service, name] = method.split('/');
   if (name === 'IssueRoleToken') return callers.user;
-  if (['Sign', 'Verify', 'GetKey', 'ListKeys', 'GetSecret', 'ListSecrets'].includes(name)) {
+  if (['Sign', 'Verify', 'Encrypt', 'Decrypt', 'WrapKey', 'UnwrapKey', 'GetRandomBytes', 'GetKey',
+    'ListKeys', 'GetSecret', 'ListSecrets'].includes(name)) {
     return callers.user;
   }
   return { VaultService: callers.operator, KeyService: callers.keeper,
@@ -560,6 +615,7 @@ before(async () => {
     .id;
   await callers.keeper.call(CREATE_KEY, create({ name: 'ec' }));
   await callers.keeper.call(CREATE_KEY, create({ name: 'rsa', kty: 'RSA' }));
+  await callers.keeper.call(CREATE_KEY, create({ name: 'aes', kty: 'OCT' }));
   await callers.secrets.call(SET, secret({ name: 'word' }));
   await callers.certificates.call(CERTIFICATE, { ...SHOP, name: 'web', policy: policy() });
 });
@@ -568,7 +624,7 @@ after(async () => {
   await server?.stop();
 });
 
-const groups = { names, keys, 'tags, attributes, pages': about, secrets, thumbprints, policies,
+const groups = { names, keys, ciphers, 'tags, attributes, pages': about, secrets, thumbprints, policies,
   access, audit, 'bytes on the wire': wire };
 for (const [name, rows] of Object.entries(groups)) {
   test(`${name}: ${rows.length} rows`, () => checkAll(rows));
@@ -577,7 +633,7 @@ for (const [name, rows] of Object.entries(groups)) {
 test('nothing that was refused was made', async () => {
   const { items } = await callers.user.call(LIST_KEYS, SHOP);
   assert.deepStrictEqual(items.map((it) => it.id.name).sort(),
-    ['bad', 'ec', 'rsa', 'tagged', 'web', repeat('a', 127)].sort());
+    ['aes', 'bad', 'ec', 'rsa', 'tagged', 'web', repeat('a', 127)].sort());
   const listed = await callers.user.call('CertificateService/ListCertificates', SHOP);
   assert.deepStrictEqual(listed.items.map((it) => it.id.name).sort(), ['bad', 'web']);
 });
