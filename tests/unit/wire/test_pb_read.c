@@ -152,6 +152,54 @@ static void a_key_is_asked_for(void **state)
     assert_refused("attributes.not_before", kv_pb_read_key_create, m, &in);
 }
 
+static void an_import_is_asked_for(void **state)
+{
+    fixture *f = *state;
+    Keyvault__V1__ImportKeyRequest m = KEYVAULT__V1__IMPORT_KEY_REQUEST__INIT;
+    Keyvault__V1__PrivateJsonWebKey key = KEYVAULT__V1__PRIVATE_JSON_WEB_KEY__INIT;
+    kv_key_import_in in = { 0 };
+
+    m.vault = "v";
+    m.name = "k";
+    assert_refused("key", kv_pb_read_key_import, m, &in);
+    m.material_case = KEYVAULT__V1__IMPORT_KEY_REQUEST__MATERIAL_KEY;
+    m.key = &key;
+    assert_refused("key.kty", kv_pb_read_key_import, m, &in);
+    key.kty = KEYVAULT__V1__KEY_TYPE__KEY_TYPE_OCT;
+    key.k = bytes(32);
+    assert_read(kv_pb_read_key_import, m, &in);
+    assert_false(in.is_pkcs8);
+    assert_int_equal(in.jwk.kty, KV_KEY_TYPE_OCT);
+    assert_int_equal(in.jwk.k.len, 32);
+    m.material_case = KEYVAULT__V1__IMPORT_KEY_REQUEST__MATERIAL_PKCS8;
+    m.pkcs8 = bytes(100);
+    assert_read(kv_pb_read_key_import, m, &in);
+    assert_true(in.is_pkcs8);
+    assert_int_equal(in.pkcs8.len, 100);
+}
+
+static void a_decryption_is_asked_for(void **state)
+{
+    fixture *f = *state;
+    Keyvault__V1__DecryptRequest m = KEYVAULT__V1__DECRYPT_REQUEST__INIT;
+    kv_key_decrypt_in in = { 0 };
+
+    m.vault = "v";
+    m.name = "k";
+    assert_refused("algorithm", kv_pb_read_key_decrypt, m, &in);
+    m.algorithm = KEYVAULT__V1__ENCRYPTION_ALGORITHM__ENCRYPTION_ALGORITHM_A256GCM;
+    m.ciphertext = bytes(5);
+    m.iv = bytes(12);
+    m.tag = bytes(16);
+    m.aad = bytes(3);
+    assert_read(kv_pb_read_key_decrypt, m, &in);
+    assert_string_equal(in.algorithm, "A256GCM");
+    assert_int_equal(in.data.len, 5);
+    assert_int_equal(in.iv.len, 12);
+    assert_int_equal(in.tag.len, 16);
+    assert_int_equal(in.aad.len, 3);
+}
+
 static void a_signature_is_asked_for(void **state)
 {
     fixture *f = *state;
@@ -408,6 +456,8 @@ int main(void)
         TEST(vault_settings_tell_absent_from_false),
         TEST(a_key_is_asked_for),
         TEST(a_signature_is_asked_for),
+        TEST(an_import_is_asked_for),
+        TEST(a_decryption_is_asked_for),
         TEST(a_verification_is_asked_for),
         TEST(a_secret_keeps_its_bytes),
         TEST(a_password_is_text_of_200_bytes),

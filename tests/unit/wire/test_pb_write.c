@@ -174,6 +174,53 @@ static void a_signature_and_its_verification(void **state)
     done(valid);
 }
 
+static void what_was_encrypted(void **state)
+{
+    static const char *const names[] = {
+        "RSA-OAEP",
+        "RSA-OAEP-256",
+        "RSA1_5",
+        "A128GCM",
+        "A192GCM",
+        "A256GCM",
+        "A128CBC",
+        "A192CBC",
+        "A256CBC",
+        "A128CBCPAD",
+        "A192CBCPAD",
+        "A256CBCPAD",
+        "A128KW",
+        "A192KW",
+        "A256KW",
+        "CKM_AES_KEY_WRAP",
+        "CKM_AES_KEY_WRAP_PAD",
+    };
+    kv_key_ciphered from = { .id = { S("v"), S("k"), S("1") },
+                             .data = S("data"),
+                             .iv = S("iv"),
+                             .tag = S("tag"),
+                             .aad = S("aad") };
+    Keyvault__V1__DecryptResponse *opened;
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(names); i++) {
+        Keyvault__V1__EncryptResponse *got;
+
+        from.algorithm = names[i];
+        got = written(kv_pb_write_encrypted, &from, &keyvault__v1__encrypt_response__descriptor);
+        assert_int_equal(got->algorithm, i + 1);
+        assert_bytes(S("data"), got->ciphertext);
+        assert_bytes(S("iv"), got->iv);
+        assert_bytes(S("tag"), got->tag);
+        assert_bytes(S("aad"), got->aad);
+        assert_string_equal(got->id->version, "1");
+        done(got);
+    }
+    opened = written(kv_pb_write_decrypted, &from, &keyvault__v1__decrypt_response__descriptor);
+    assert_bytes(S("data"), opened->plaintext);
+    done(opened);
+}
+
 static void a_secret(void **state)
 {
     kv_secret_bundle secret = { .id = { S("v"), S("s"), S("1") },
@@ -334,6 +381,7 @@ int main(void)
         cmocka_unit_test(a_vault_and_a_list_of_them),
         cmocka_unit_test(a_key),
         cmocka_unit_test(a_signature_and_its_verification),
+        cmocka_unit_test(what_was_encrypted),
         cmocka_unit_test(a_secret),
         cmocka_unit_test(the_three_lists),
         cmocka_unit_test(a_certificate_operation),
