@@ -1,6 +1,7 @@
 /* import.c - from the bytes of a file to one key, its certificate and its chain. */
 #include "server/x509/import.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 
 #include "server/base/text.h"
@@ -117,11 +118,23 @@ static kv_status check_kind(const kv_x509_facts *leaf, kv_error *err)
                          "EC on P-256, P-384 or P-521");
 }
 
+/* Whatever form its public half came in, or did not come in. */
+static bool normalise(EVP_PKEY *key)
+{
+    bool good = EVP_PKEY_get_base_id(key) != EVP_PKEY_EC ||
+                (EVP_PKEY_set_int_param(key, OSSL_PKEY_PARAM_EC_INCLUDE_PUBLIC, 1) == 1 &&
+                 EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+                                                "uncompressed") == 1);
+
+    ERR_clear_error();
+    return good;
+}
+
 /* Written anew: no attributes, no foreign encoding, exactly the certificate's public half. */
 static kv_status write_key(const kv_x509_found *found, const kv_x509_facts *leaf,
                            kv_secret_buf *out, kv_error *err)
 {
-    KV_AUTO(kv_ossl_pkcs8) info = EVP_PKEY2PKCS8(found->key);
+    KV_AUTO(kv_ossl_pkcs8) info = normalise(found->key) ? EVP_PKEY2PKCS8(found->key) : NULL;
     KV_AUTO(kv_ossl_bytes) spki = NULL;
     int spki_len = i2d_PUBKEY(found->key, &spki);
     int len = info ? i2d_PKCS8_PRIV_KEY_INFO(info, NULL) : 0;
