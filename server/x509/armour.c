@@ -180,21 +180,20 @@ kv_status kv_x509_blocks_next(kv_arena *scratch, kv_x509_blocks *in, kv_x509_blo
     if (!*more)
         return KV_OK;
     *out = (kv_x509_block){ .number = number };
-    at = skip(at, sizeof(begin) - 1);
+    at = skip(at, strlen(begin));
     if (!read_label(at, &out->label))
         return kv_fail_field(err, in->field, "PEM block %zu has a malformed first line", number);
-    body = skip(at, out->label.len + sizeof(dashes) - 1);
+    body = skip(at, out->label.len + strlen(dashes));
     end = find(body, dashes);
-    if (!kv_slice_starts_with(end, KV_SLICE("-----END ")))
+    if (!kv_slice_starts_with(end, kv_slice_text(finish)))
         return kv_fail_field(err, in->field, "PEM block %zu has no end", number);
-    if (!read_label(skip(end, sizeof(finish) - 1), &closing) ||
-        !kv_slice_equal(closing, out->label))
+    if (!read_label(skip(end, strlen(finish)), &closing) || !kv_slice_equal(closing, out->label))
         return kv_fail_field(err, in->field, "PEM block %zu ends as another one", number);
     body = skip_line_end(before(body, end));
     out->headers = take_headers(&body);
     if (!kv_x509_unbase64(scratch, body, &out->der) || !out->der.len)
         return kv_fail_field(err, in->field, "PEM block %zu is not base64", number);
-    in->rest = skip(end, sizeof(finish) - 1 + closing.len + sizeof(dashes) - 1);
+    in->rest = skip(end, strlen(finish) + closing.len + strlen(dashes));
     in->count = number;
     return KV_OK;
 }

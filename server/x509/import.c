@@ -179,7 +179,7 @@ static kv_status tell(const kv_x509_found *found, const kv_x509_chain *chain, kv
                             "%zu certificates that are not of the chain were left out",
                             chain->unrelated));
     if (!chain->complete)
-        KV_TRY(kv_x509_warn(&warnings, err, "The chain is incomplete: the issuer '%.*s' is missing",
+        KV_TRY(kv_x509_warn(&warnings, err, "the chain is incomplete: the issuer '%.*s' is missing",
                             KV_SLICE_ARG(chain->missing)));
     if (chain->expired)
         KV_TRY(kv_x509_warn(&warnings, err, "%zu issuers of the chain are not valid now",

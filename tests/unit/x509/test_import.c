@@ -196,6 +196,108 @@ static void imports_what_we_export(void **state)
     }
 }
 
+/* ---- what the certificates must be ---- */
+
+static kv_slice pem_of(pki *p, const pki_spec *spec)
+{
+    return JOIN(p, importing_key(p), importing_certificate(p, pki_certificate(spec, &p->arena)),
+                importing_certificate(p, p->ca), importing_certificate(p, p->root));
+}
+
+static void judges_the_leaf(void **state)
+{
+    pki *p = *state;
+    pki_spec spec = pki_leaf_spec(p);
+    kv_x509_import_in in;
+
+    spec.constraints = "critical,CA:TRUE";
+    in = importing(pem_of(p, &spec), "");
+    importing_fails(p, &in, "value", "the certificate is a CA's");
+    in.allow_ca = true;
+    p->leaf = pki_certificate(&spec, &p->arena);
+    in.value = JOIN(p, importing_key(p), importing_certificate(p, p->leaf));
+    importing_gives(p, &in, 1, false);
+    spec = pki_leaf_spec(p);
+    spec.from_days = -90;
+    in = importing(pem_of(p, &spec), "");
+    importing_fails(p, &in, "value", "the certificate has expired");
+    spec.from_days = 2;
+    spec.to_days = 90;
+    in = importing(pem_of(p, &spec), "");
+    importing_fails(p, &in, "value", "the certificate is not valid yet");
+    p->leaf = pki_certificate(&spec, &p->arena);
+    in.allow_expired = true;
+    in.value = JOIN(p, importing_key(p), importing_certificate(p, p->leaf));
+    importing_gives(p, &in, 1, false);
+}
+
+static void judges_the_key(void **state)
+{
+    enum { SCALAR = 40 };
+    pki *p = *state;
+    uint8_t *changed = kv_arena_alloc(&p->arena, p->key.pkcs8.len);
+    pki_spec spec = pki_leaf_spec(p);
+    kv_x509_import_in in;
+    soft_key small;
+
+    memcpy(changed, p->key.pkcs8.data, p->key.pkcs8.len);
+    changed[SCALAR] ^= 1;
+    in =
+        importing(JOIN(p, pki_pem("PRIVATE KEY", kv_slice_of(changed, p->key.pkcs8.len), &p->arena),
+                       importing_certificate(p, p->leaf)),
+                  "");
+    importing_fails(p, &in, "value", "the private key is not sound");
+    soft_key_make_rsa(&small, 1024, &p->arena);
+    spec.key = &small;
+    in.value = JOIN(p, pki_pem("PRIVATE KEY", small.pkcs8, &p->arena),
+                    importing_certificate(p, pki_certificate(&spec, &p->arena)));
+    importing_fails(p, &in, "value", "the key is RSA of 1024 bits: must be 2048, 3072 or 4096");
+    soft_key_cleanup(&small);
+    spec = pki_leaf_spec(p);
+    spec.serial = 5;
+    in.value = JOIN(p, pem_of(p, &spec), importing_certificate(p, p->leaf));
+    importing_fails(p, &in, "value", "2 certificates are the private key's");
+}
+
+static void completes_the_chain_or_refuses(void **state)
+{
+    pki *p = *state;
+    kv_slice anchors[] = { p->root, p->ca };
+    kv_x509_import_in in =
+        importing(JOIN(p, importing_key(p), importing_certificate(p, p->leaf)), "");
+
+    importing_gives(p, &in, 1, false);
+    in.need_complete = true;
+    importing_fails(p, &in, "value", "the issuer 'CN=Issuing CA' is missing");
+    in.anchors = (kv_x509_list){ anchors, 2 };
+    importing_gives(p, &in, 3, true);
+    in.omit_root = true;
+    importing_gives(p, &in, 2, true);
+}
+
+static void tells_what_it_leaves_out(void **state)
+{
+    pki *p = *state;
+    kv_slice other = importing_certificate(p, p->other), leaf = importing_certificate(p, p->leaf);
+    kv_slice ca = importing_certificate(p, p->ca);
+    kv_x509_import_in in = importing(JOIN(p, other, ca, ca, leaf, importing_key(p)), "");
+    KV_AUTO(kv_x509_imported) out = KV_X509_NOT_IMPORTED;
+    kv_error err = { 0 };
+
+    assert_kv_ok(kv_x509_import(&p->arena, &in, &out, &err));
+    assert_int_equal(out.warnings.count, 3);
+    assert_slice_equal(KV_SLICE("1 repeated certificates were left out"), out.warnings.items[0]);
+    assert_slice_equal(KV_SLICE("1 certificates that are not of the chain were left out"),
+                       out.warnings.items[1]);
+    assert_slice_equal(KV_SLICE("the chain is incomplete: the issuer 'CN=Root' is missing"),
+                       out.warnings.items[2]);
+    /* As given: the CA before the leaf. */
+    assert_int_equal(out.given.count, 2);
+    assert_slice_equal(p->ca, out.given.items[0]);
+    assert_slice_equal(p->leaf, out.given.items[1]);
+    assert_slice_equal(p->leaf, out.chain.items[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +308,10 @@ int main(void)
         IMPORT_TEST(refuses_what_is_something_else),
         IMPORT_TEST(refuses_bad_passwords),
         IMPORT_TEST(imports_what_we_export),
+        IMPORT_TEST(judges_the_leaf),
+        IMPORT_TEST(judges_the_key),
+        IMPORT_TEST(completes_the_chain_or_refuses),
+        IMPORT_TEST(tells_what_it_leaves_out),
     };
 
     return cmocka_run_group_tests_name("import", tests, NULL, NULL);
