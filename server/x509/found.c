@@ -4,7 +4,7 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 
-enum { CERTIFICATE_MAX = 64 * 1024 };
+enum { CERTIFICATE_MAX = 64 * 1024, KEYS_MAX = 8 };
 
 void kv_x509_found_cleanup(kv_x509_found *found)
 {
@@ -38,9 +38,10 @@ kv_status kv_x509_found_certificate(kv_x509_found *found, const X509 *certificat
                              CERTIFICATE_MAX);
     if (known(found, kv_slice_of(der, (size_t)len))) {
         found->duplicates++;
-        return KV_OK;
+        if (found->duplicates <= KV_X509_FOUND_MAX)
+            return KV_OK;
     }
-    if (found->count == KV_X509_FOUND_MAX)
+    if (found->count == KV_X509_FOUND_MAX || found->duplicates > KV_X509_FOUND_MAX)
         return kv_fail_field(err, found->field, "has more than %d certificates", KV_X509_FOUND_MAX);
     KV_TRY(kv_ossl_keep(found->arena, der, len, &found->certificates[found->count], err));
     found->count++;
@@ -56,7 +57,7 @@ kv_status kv_x509_found_key(kv_x509_found *found, EVP_PKEY *key, kv_error *err)
         EVP_PKEY_free(key);
     else
         found->key = key;
-    if (!same)
+    if (!same || ++found->keys > KEYS_MAX)
         return kv_fail_field(err, found->field, "has several private keys: bring one at a time");
     return KV_OK;
 }

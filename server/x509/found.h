@@ -26,6 +26,7 @@ typedef struct kv_x509_found {
     size_t count;
     unsigned duplicates;
     EVP_PKEY *key;
+    unsigned keys; /* how often one was there: each costs time to decode */
     uint64_t work; /* iterations so far */
     OSSL_LIB_CTX *library;
     OSSL_PROVIDER *providers[2];
@@ -33,11 +34,11 @@ typedef struct kv_x509_found {
 
 void kv_x509_found_cleanup(kv_x509_found *found);
 
-/* KV_BAD_REQUEST when there are too many, or when it is too large; `place` is part of the message,
- * such as "PEM block". A number of 0 is not told. */
+/* KV_BAD_REQUEST when there are too many, or when it is too large. The same one twice counts as a
+ * duplicate. */
 kv_status kv_x509_found_certificate(kv_x509_found *found, const X509 *certificate,
                                     kv_error *err) KV_MUST_USE;
-/* The same key twice counts once; another one is refused. */
+/* The same key again is passed over, a few times; another one is refused. */
 kv_status kv_x509_found_key(kv_x509_found *found, KV_TAKES EVP_PKEY *key,
                             kv_error *err) KV_MUST_USE;
 kv_status kv_x509_found_pkcs8(kv_x509_found *found, const PKCS8_PRIV_KEY_INFO *info,

@@ -8,6 +8,7 @@
 #include "server/x509/armour.h"
 #include "server/x509/found.h"
 #include "server/x509/warnings.h"
+#include "server/x509/weak.h"
 
 enum { SCRATCH_MAX = 8 << 20, MINUTE_MS = 60 * 1000, SKEW_MS = 5 * MINUTE_MS };
 
@@ -100,10 +101,15 @@ static kv_status check_sound(EVP_PKEY *key, kv_error *err)
 {
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
     bool sound = context && EVP_PKEY_check(context) == 1;
+    const char *weakness;
 
     EVP_PKEY_CTX_free(context);
     ERR_clear_error();
-    return sound ? KV_OK : kv_fail_field(err, field, "the private key is not sound");
+    if (!sound)
+        return kv_fail_field(err, field, "the private key is not sound");
+    weakness = kv_x509_weakness(key);
+    ERR_clear_error();
+    return weakness ? kv_fail_field(err, field, "the private key %s", weakness) : KV_OK;
 }
 
 static kv_status check_kind(const kv_x509_facts *leaf, kv_error *err)

@@ -55,8 +55,10 @@ typedef struct kv_x509_imported {
 /* KV_BAD_REQUEST with field "password" when it is wrong, missing, too long or malformed; with field
  * "value" for everything else: not a PFX nor PEM, damaged, too much of something, an algorithm that
  * is not supported, no key, several keys, no certificate for the key, two of them, a key that is
- * unsound or of another kind, a CA, an expired certificate, one that is not valid yet, a chain with
- * a wrong signature, or (need_complete) one that ends early. All but the key lives in the arena. */
+ * unsound, of a broken generator or of another kind, a CA, an expired certificate, one that is not
+ * valid yet, a chain with a wrong signature, or (need_complete) one that ends early.
+ * KV_UNSUPPORTED when a file needs the legacy provider and it is not installed. All but the key
+ * lives in the arena. */
 kv_status kv_x509_import(kv_arena *arena, const kv_x509_import_in *in, kv_x509_imported *out,
                          kv_error *err) KV_MUST_USE;
 void kv_x509_imported_cleanup(kv_x509_imported *imported);

@@ -49,6 +49,18 @@ static void takes_blocks_in_any_order(void **state)
     gives(p, JOIN(p, ca, key, root, leaf, ca, root, key));
 }
 
+static void bounds_repetitions(void **state)
+{
+    pki *p = *state;
+    kv_slice key = importing_key(p), leaf = importing_certificate(p, p->leaf);
+    kv_slice keys = JOIN(p, key, key, key, key), leaves = leaf;
+
+    fails(p, JOIN(p, leaf, keys, keys, key), "has several private keys");
+    for (int i = 0; i < 6; i++)
+        leaves = JOIN(p, leaves, leaves);
+    fails(p, JOIN(p, leaves, key), "has more than 50 certificates");
+}
+
 static void takes_any_text_around(void **state)
 {
     pki *p = *state;
@@ -203,9 +215,13 @@ static void takes_a_key_behind_its_parameters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IMPORT_TEST(takes_blocks_in_any_order), IMPORT_TEST(takes_any_text_around),
-        IMPORT_TEST(takes_other_labels),        IMPORT_TEST(refuses_damaged_blocks),
-        IMPORT_TEST(takes_keys_in_every_form),  IMPORT_TEST(takes_a_key_behind_its_parameters),
+        IMPORT_TEST(takes_blocks_in_any_order),
+        IMPORT_TEST(takes_any_text_around),
+        IMPORT_TEST(takes_other_labels),
+        IMPORT_TEST(bounds_repetitions),
+        IMPORT_TEST(refuses_damaged_blocks),
+        IMPORT_TEST(takes_keys_in_every_form),
+        IMPORT_TEST(takes_a_key_behind_its_parameters),
     };
 
     return cmocka_run_group_tests_name("pem_read", tests, NULL, NULL);
