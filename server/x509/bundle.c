@@ -134,19 +134,29 @@ kv_status kv_x509_chain_pkcs7_pem(kv_arena *arena, kv_x509_list chain, kv_slice 
 
 /* ---- the secret ---- */
 
-static kv_status check_key(kv_slice leaf, kv_slice key, kv_error *err)
+static bool certifies(kv_slice der, const EVP_PKEY *key)
 {
-    KV_AUTO(kv_ossl_x509) certificate = kv_ossl_parse_certificate(leaf);
-    KV_AUTO(kv_ossl_key) private_key = kv_ossl_parse_private_key(key);
-    bool match = certificate && private_key && X509_check_private_key(certificate, private_key);
+    KV_AUTO(kv_ossl_x509) certificate = kv_ossl_parse_certificate(der);
 
+    return certificate && X509_check_private_key(certificate, key);
+}
+
+/* One of the first `count` certificates is the key's. */
+static kv_status check_key(kv_x509_list chain, size_t count, kv_slice key, kv_error *err)
+{
+    KV_AUTO(kv_ossl_key) private_key = kv_ossl_parse_private_key(key);
+    bool match = false;
+
+    for (size_t i = 0; private_key && i < count && !match; i++)
+        match = certifies(chain.items[i], private_key);
     ERR_clear_error();
     if (!match)
         return kv_fail(err, KV_INTERNAL, "a private key is not the one of its certificate");
     return KV_OK;
 }
 
-kv_status kv_x509_secret_pem(kv_x509_list chain, kv_slice key, kv_secret_buf *out, kv_error *err)
+static kv_status secret_pem(kv_x509_list chain, size_t leaves, kv_slice key, kv_secret_buf *out,
+                            kv_error *err)
 {
     KV_AUTO(kv_secret_buf) text = KV_SECRET_NONE;
     uint8_t *at;
@@ -155,7 +165,7 @@ kv_status kv_x509_secret_pem(kv_x509_list chain, kv_slice key, kv_secret_buf *ou
     KV_TRY(check_chain(chain, err));
     len = chain_pem_len(chain);
     if (key.len) {
-        KV_TRY(check_key(chain.items[0], key, err));
+        KV_TRY(check_key(chain, leaves, key, err));
         len += pem_len(key_label, key.len);
     }
     KV_TRY(kv_secret_buf_new(len, &text, err));
@@ -165,4 +175,15 @@ kv_status kv_x509_secret_pem(kv_x509_list chain, kv_slice key, kv_secret_buf *ou
     (void)put_chain(at, chain);
     *out = kv_secret_buf_move(&text);
     return KV_OK;
+}
+
+kv_status kv_x509_secret_pem(kv_x509_list chain, kv_slice key, kv_secret_buf *out, kv_error *err)
+{
+    return secret_pem(chain, 1, key, out, err);
+}
+
+kv_status kv_x509_secret_pem_as_given(kv_x509_list given, kv_slice key, kv_secret_buf *out,
+                                      kv_error *err)
+{
+    return secret_pem(given, given.count, key, out, err);
 }

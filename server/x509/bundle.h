@@ -30,3 +30,7 @@ kv_status kv_x509_chain_pkcs7_pem(kv_arena *arena, kv_x509_list chain, kv_slice 
  * KV_INTERNAL when the key is not the leaf's. */
 kv_status kv_x509_secret_pem(kv_x509_list chain, kv_slice key, kv_secret_buf *out,
                              kv_error *err) KV_MUST_USE;
+/* The same for certificates in the order in which somebody imported them: the leaf is any of them.
+ */
+kv_status kv_x509_secret_pem_as_given(kv_x509_list given, kv_slice key, kv_secret_buf *out,
+                                      kv_error *err) KV_MUST_USE;

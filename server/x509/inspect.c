@@ -11,21 +11,25 @@
 #include "server/base/text.h"
 #include "server/x509/openssl.h"
 
-enum { CERTIFICATE_MAX = 64 * 1024, OID_TEXT_MAX = 128 };
+enum { CERTIFICATE_MAX = 64 * 1024, OID_TEXT_MAX = 128, REQUEST_BITS_MAX = 16384 };
 
+/* A certificate, or a request, which has the same things in other places. */
 typedef struct reader {
-    X509 *certificate;
+    const char *noun;
+    const X509_NAME *subject;
+    const X509_PUBKEY *spki;
+    const STACK_OF(X509_EXTENSION) *extensions;
     kv_arena *arena;
     kv_x509_facts *facts;
     kv_error *err;
 } reader;
 
-static kv_status refused(kv_error *err, const char *part)
+static kv_status refused(const reader *r, const char *part)
 {
     char message[96];
 
-    (void)snprintf(message, sizeof(message), "the certificate has a malformed %s", part);
-    return kv_ossl_failed(err, KV_BAD_REQUEST, message);
+    (void)snprintf(message, sizeof(message), "the %s has a malformed %s", r->noun, part);
+    return kv_ossl_failed(r->err, KV_BAD_REQUEST, message);
 }
 
 static kv_status read_name(const reader *r, const X509_NAME *name, kv_slice *out)
@@ -36,14 +40,14 @@ static kv_status read_name(const reader *r, const X509_NAME *name, kv_slice *out
     long len;
 
     if (!text || X509_NAME_print_ex(text, name, 0, flags) < 0)
-        return refused(r->err, "name");
+        return refused(r, "name");
     len = BIO_get_mem_data(text, &data);
     return kv_arena_copy(r->arena, kv_slice_of(data, len > 0 ? (size_t)len : 0), out, r->err);
 }
 
 static kv_status read_common_name(const reader *r)
 {
-    const X509_NAME *name = X509_get_subject_name(r->certificate);
+    const X509_NAME *name = r->subject;
     KV_AUTO(kv_ossl_bytes) utf8 = NULL;
     int at = -1, last = -1;
     int len;
@@ -55,7 +59,7 @@ static kv_status read_common_name(const reader *r)
         return KV_OK;
     len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, last)));
     if (len < 0)
-        return refused(r->err, "common name");
+        return refused(r, "common name");
     return kv_arena_copy(r->arena, kv_slice_of(utf8, (size_t)len), &r->facts->common_name, r->err);
 }
 
@@ -64,14 +68,13 @@ static kv_status read_time(const reader *r, const ASN1_TIME *time, int64_t *out)
     struct tm parts;
 
     if (!ASN1_TIME_to_tm(time, &parts))
-        return refused(r->err, "validity");
+        return refused(r, "validity");
     *out = (int64_t)timegm(&parts) * 1000;
     return KV_OK;
 }
 
-static kv_status read_serial(const reader *r)
+static kv_status read_serial(const reader *r, const ASN1_INTEGER *serial)
 {
-    const ASN1_INTEGER *serial = X509_get0_serialNumber(r->certificate);
     bool negative = ASN1_STRING_type(serial) == V_ASN1_NEG_INTEGER;
     kv_slice bytes = kv_slice_of(ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial));
     char *text = kv_arena_alloc(r->arena, 2 * bytes.len + 2);
@@ -105,37 +108,35 @@ static kv_key_kind kind_of(const X509_PUBKEY *spki, unsigned bits)
 
 static kv_status read_key(const reader *r)
 {
-    const X509_PUBKEY *spki = X509_get_X509_PUBKEY(r->certificate);
-    const EVP_PKEY *key = X509_get0_pubkey(r->certificate);
+    const EVP_PKEY *key = X509_PUBKEY_get0(r->spki);
     KV_AUTO(kv_ossl_bytes) der = NULL;
-    int len = i2d_X509_PUBKEY(spki, &der);
+    int len = i2d_X509_PUBKEY(r->spki, &der);
 
     KV_TRY(kv_ossl_keep(r->arena, der, len, &r->facts->spki, r->err));
     r->facts->is_rsa = key && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA;
     r->facts->key_bits = key ? (unsigned)EVP_PKEY_get_bits(key) : 0;
-    r->facts->key_kind = key ? kind_of(spki, r->facts->key_bits) : KV_KEY_NONE;
+    r->facts->key_kind = key ? kind_of(r->spki, r->facts->key_bits) : KV_KEY_NONE;
     ERR_clear_error();
     return KV_OK;
 }
 
-static kv_status read_signature_algorithm(const reader *r)
+static kv_status read_signature_algorithm(const reader *r, const X509_ALGOR *algorithm)
 {
     const ASN1_OBJECT *object;
-    const X509_ALGOR *algorithm = X509_get0_tbs_sigalg(r->certificate);
     char text[OID_TEXT_MAX];
 
     X509_ALGOR_get0(&object, NULL, NULL, algorithm);
     if (OBJ_obj2txt(text, sizeof(text), object, 0) <= 0)
-        return refused(r->err, "signature algorithm");
+        return refused(r, "signature algorithm");
     return kv_arena_copy(r->arena, kv_slice_text(text), &r->facts->signature_algorithm, r->err);
 }
 
 /* The decoded extension; NULL when it is absent. Fails when it is malformed or there twice. */
 static kv_status extension(const reader *r, int nid, const char *name, void **out, int *critical)
 {
-    *out = X509_get_ext_d2i(r->certificate, nid, critical, NULL);
+    *out = X509V3_get_d2i(r->extensions, nid, critical, NULL);
     if (!*out && *critical != -1)
-        return refused(r->err, name);
+        return refused(r, name);
     return KV_OK;
 }
 
@@ -184,7 +185,7 @@ static kv_status read_ekus(const reader *r)
         int len = OBJ_obj2txt(text, sizeof(text), sk_ASN1_OBJECT_value(value, i), 1);
 
         if (len <= 0 || (size_t)len >= sizeof(text))
-            return refused(r->err, "extended key usage");
+            return refused(r, "extended key usage");
         KV_TRY(kv_arena_copy(r->arena, kv_slice_text(text), &items[i], r->err));
     }
     r->facts->ekus = (kv_x509_list){ .items = items, .count = (size_t)count };
@@ -235,7 +236,7 @@ static kv_status read_san(const reader *r, const GENERAL_NAME *name, kv_slice *i
         r->facts->other_sans++;
     /* A name that cannot be shown as text must not pass for a good one. */
     if (text.len && !kv_text_printable(text))
-        return refused(r->err, "alternative name");
+        return refused(r, "alternative name");
     if (!text.len)
         return KV_OK;
     KV_TRY(kv_arena_copy(r->arena, text, &copy, r->err));
@@ -292,27 +293,52 @@ static kv_status read_key_ids(const reader *r)
     return KV_OK;
 }
 
-static kv_status read_all(const reader *r)
+static kv_status read_extensions(const reader *r)
 {
-    X509 *certificate = r->certificate;
-    kv_x509_facts *facts = r->facts;
-
-    KV_TRY(read_name(r, X509_get_subject_name(certificate), &facts->subject));
-    KV_TRY(read_name(r, X509_get_issuer_name(certificate), &facts->issuer));
-    KV_TRY(read_common_name(r));
-    KV_TRY(read_serial(r));
-    KV_TRY(read_time(r, X509_get0_notBefore(certificate), &facts->not_before_ms));
-    KV_TRY(read_time(r, X509_get0_notAfter(certificate), &facts->not_after_ms));
-    KV_TRY(read_key(r));
-    KV_TRY(read_signature_algorithm(r));
     KV_TRY(read_constraints(r));
     KV_TRY(read_key_usage(r));
     KV_TRY(read_ekus(r));
     KV_TRY(read_sans(r));
     KV_TRY(read_key_ids(r));
-    facts->self_issued =
-        X509_NAME_cmp(X509_get_subject_name(certificate), X509_get_issuer_name(certificate)) == 0;
     ERR_clear_error();
+    return KV_OK;
+}
+
+static kv_status read_certificate(const reader *r, const X509 *certificate)
+{
+    kv_x509_facts *facts = r->facts;
+
+    KV_TRY(read_name(r, r->subject, &facts->subject));
+    KV_TRY(read_name(r, X509_get_issuer_name(certificate), &facts->issuer));
+    KV_TRY(read_common_name(r));
+    KV_TRY(read_serial(r, X509_get0_serialNumber(certificate)));
+    KV_TRY(read_time(r, X509_get0_notBefore(certificate), &facts->not_before_ms));
+    KV_TRY(read_time(r, X509_get0_notAfter(certificate), &facts->not_after_ms));
+    KV_TRY(read_key(r));
+    KV_TRY(read_signature_algorithm(r, X509_get0_tbs_sigalg(certificate)));
+    KV_TRY(read_extensions(r));
+    facts->self_issued = X509_NAME_cmp(r->subject, X509_get_issuer_name(certificate)) == 0;
+    return KV_OK;
+}
+
+static kv_status read_request(const reader *r, const X509_REQ *request)
+{
+    const X509_ALGOR *algorithm = NULL;
+
+    r->facts->issuer = r->facts->serial_hex = KV_SLICE("");
+    X509_REQ_get0_signature(request, NULL, &algorithm);
+    KV_TRY(read_name(r, r->subject, &r->facts->subject));
+    KV_TRY(read_common_name(r));
+    KV_TRY(read_key(r));
+    KV_TRY(read_signature_algorithm(r, algorithm));
+    return read_extensions(r);
+}
+
+static kv_status hash(kv_slice der, kv_x509_facts *facts, kv_error *err)
+{
+    if (!EVP_Digest(der.data, der.len, facts->sha1, NULL, EVP_sha1(), NULL) ||
+        !EVP_Digest(der.data, der.len, facts->sha256, NULL, EVP_sha256(), NULL))
+        return kv_ossl_failed(err, KV_INTERNAL, "a certificate could not be hashed");
     return KV_OK;
 }
 
@@ -320,17 +346,55 @@ kv_status kv_x509_inspect(kv_arena *arena, kv_slice der, kv_x509_facts *out, kv_
 {
     KV_AUTO(kv_ossl_x509) certificate = NULL;
     kv_x509_facts facts = { 0 };
-    reader r = { .arena = arena, .facts = &facts, .err = err };
+    reader r = { .noun = "certificate", .arena = arena, .facts = &facts, .err = err };
 
     if (der.len > CERTIFICATE_MAX)
         return kv_fail(err, KV_BAD_REQUEST, "a certificate has at most %d bytes", CERTIFICATE_MAX);
-    r.certificate = certificate = kv_ossl_parse_certificate(der);
+    certificate = kv_ossl_parse_certificate(der);
     if (!certificate)
         return kv_fail(err, KV_BAD_REQUEST, "not a certificate in DER");
-    KV_TRY(read_all(&r));
-    if (!EVP_Digest(der.data, der.len, facts.sha1, NULL, EVP_sha1(), NULL) ||
-        !EVP_Digest(der.data, der.len, facts.sha256, NULL, EVP_sha256(), NULL))
-        return kv_ossl_failed(err, KV_INTERNAL, "a certificate could not be hashed");
+    r.subject = X509_get_subject_name(certificate);
+    r.spki = X509_get_X509_PUBKEY(certificate);
+    r.extensions = X509_get0_extensions(certificate);
+    KV_TRY(read_certificate(&r, certificate));
+    KV_TRY(hash(der, &facts, err));
+    *out = facts;
+    return KV_OK;
+}
+
+static bool verifies(X509_REQ *request)
+{
+    EVP_PKEY *key = X509_REQ_get0_pubkey(request);
+    bool good =
+        key && EVP_PKEY_get_bits(key) <= REQUEST_BITS_MAX && X509_REQ_verify(request, key) == 1;
+
+    ERR_clear_error();
+    return good;
+}
+
+kv_status kv_x509_inspect_request(kv_arena *arena, kv_slice der, kv_x509_facts *out, kv_error *err)
+{
+    KV_AUTO(kv_ossl_request) request = NULL;
+    KV_AUTO(kv_ossl_extensions) extensions = NULL;
+    const unsigned char *at = der.data;
+    kv_x509_facts facts = { 0 };
+    reader r = { .noun = "request", .arena = arena, .facts = &facts, .err = err };
+
+    if (der.len > CERTIFICATE_MAX)
+        return kv_fail(err, KV_BAD_REQUEST, "a request has at most %d bytes", CERTIFICATE_MAX);
+    request = d2i_X509_REQ(NULL, &at, (long)der.len);
+    ERR_clear_error();
+    if (!request || at != der.data + der.len)
+        return kv_fail(err, KV_BAD_REQUEST, "not a certification request in DER");
+    if (!verifies(request))
+        return kv_fail(err, KV_BAD_REQUEST, "the request is not signed by its own key");
+    extensions = X509_REQ_get_extensions(request);
+    ERR_clear_error();
+    r.subject = X509_REQ_get_subject_name(request);
+    r.spki = X509_REQ_get_X509_PUBKEY(request);
+    r.extensions = extensions;
+    KV_TRY(read_request(&r, request));
+    KV_TRY(hash(der, &facts, err));
     *out = facts;
     return KV_OK;
 }

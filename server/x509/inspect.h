@@ -44,5 +44,11 @@ typedef struct kv_x509_facts {
 kv_status kv_x509_inspect(kv_arena *arena, kv_slice der, kv_x509_facts *out,
                           kv_error *err) KV_MUST_USE;
 
+/* The same of a certification request (PKCS#10): what it asks for, in the members that a request
+ * can have; the others are empty or 0, the hashes are the request's. KV_BAD_REQUEST when it is not
+ * exactly one, when it is bigger than 64 KiB, or when its own key did not sign it. */
+kv_status kv_x509_inspect_request(kv_arena *arena, kv_slice der, kv_x509_facts *out,
+                                  kv_error *err) KV_MUST_USE;
+
 /* Whether a certificate is self-issued and signed by its own key; false for what is none. */
 bool kv_x509_is_self_signed(kv_slice der);

@@ -214,6 +214,27 @@ static void a_chain_that_is_none_is_refused(void **state)
     assert_kv_ok(kv_x509_chain_pem(&f->arena, chains[1], &out, &err));
 }
 
+static void the_secret_keeps_a_given_order(void **state)
+{
+    fixture *f = *state;
+    KV_AUTO(kv_secret_buf) pem = KV_SECRET_NONE;
+    kv_error err = { 0 };
+    EVP_PKEY *key;
+    BIO *text;
+
+    assert_kv_ok(kv_x509_secret_pem_as_given(f->chain, f->keys[2].pkcs8, &pem, &err));
+    text = BIO_new_mem_buf(pem.data, (int)pem.len);
+    key = PEM_read_bio_PrivateKey(text, NULL, NULL, NULL);
+    assert_non_null(key);
+    assert_int_equal(EVP_PKEY_eq(key, f->keys[2].pair), 1);
+    assert_certificates(text, f);
+    EVP_PKEY_free(key);
+    BIO_free(text);
+    f->chain.count = 2;
+    assert_kv_fails(KV_INTERNAL,
+                    kv_x509_secret_pem_as_given(f->chain, f->keys[2].pkcs8, &pem, &err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +246,7 @@ int main(void)
         cmocka_unit_test(the_secret_without_a_key_is_the_chain),
         cmocka_unit_test(a_foreign_key_is_refused),
         cmocka_unit_test(a_chain_that_is_none_is_refused),
+        cmocka_unit_test(the_secret_keeps_a_given_order),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

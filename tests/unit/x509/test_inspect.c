@@ -10,6 +10,7 @@
 #include <openssl/x509v3.h>
 
 #include "server/base/text.h"
+#include "server/x509/request.h"
 #include "tests/support/kv_cmocka.h"
 #include "tests/unit/x509/soft_key.h"
 
@@ -216,6 +217,42 @@ static void self_signed_is_checked(void **state)
     kv_arena_cleanup(&arena);
 }
 
+static void see_what_a_request_asks_for(void **state)
+{
+    kv_arena arena = KV_ARENA(1 << 20);
+    kv_x509_policy policy = soft_policy(KV_KEY_P256);
+    kv_x509_facts facts;
+    uint8_t changed[4096];
+    kv_error err = { 0 };
+    kv_slice der;
+    soft_key key;
+
+    (void)state;
+    soft_key_make(&key, KV_KEY_P256, &arena);
+    assert_kv_ok(kv_x509_request_build(&arena, &policy, key.spki, &key.signer, &der, &err));
+    assert_kv_ok(kv_x509_inspect_request(&arena, der, &facts, &err));
+    assert_slice_equal(KV_SLICE("CN=www.example.com"), facts.subject);
+    assert_slice_equal(KV_SLICE("www.example.com"), facts.common_name);
+    assert_slice_equal(key.spki, facts.spki);
+    assert_int_equal(facts.key_kind, KV_KEY_P256);
+    assert_int_equal(facts.sans.dns_names.count, 1);
+    assert_slice_equal(KV_SLICE("www.example.com"), facts.sans.dns_names.items[0]);
+    assert_int_equal(facts.key_usage, policy.x509_props.key_usage);
+    assert_int_equal(facts.ekus.count, 2);
+    assert_false(facts.is_ca);
+    assert_int_equal(facts.issuer.len + facts.serial_hex.len, 0);
+    memcpy(changed, der.data, der.len);
+    changed[der.len - 1] ^= 1;
+    assert_kv_fails(KV_BAD_REQUEST,
+                    kv_x509_inspect_request(&arena, kv_slice_of(changed, der.len), &facts, &err));
+    assert_string_equal(err.message, "the request is not signed by its own key");
+    for (size_t len = 0; len < der.len; len += 7)
+        assert_kv_fails(KV_BAD_REQUEST,
+                        kv_x509_inspect_request(&arena, kv_slice_of(der.data, len), &facts, &err));
+    soft_key_cleanup(&key);
+    kv_arena_cleanup(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +263,7 @@ int main(void)
         cmocka_unit_test(refuse_a_name_with_a_nul_byte),
         cmocka_unit_test(refuse_what_is_not_one_certificate),
         cmocka_unit_test(self_signed_is_checked),
+        cmocka_unit_test(see_what_a_request_asks_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

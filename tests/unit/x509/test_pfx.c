@@ -240,6 +240,92 @@ static void takes_the_longest_password(void **state)
     assert_opens(&pfx, longest, f->rsa.pair, 0);
 }
 
+static int nid_of_key(PKCS12 *file, int *iterations)
+{
+    STACK_OF(PKCS7) *safes = PKCS12_unpack_authsafes(file);
+    int nid = NID_undef;
+
+    for (int i = 0; i < sk_PKCS7_num(safes); i++) {
+        PKCS7 *safe = sk_PKCS7_value(safes, i);
+        STACK_OF(PKCS12_SAFEBAG) *bags = NULL;
+        const X509_ALGOR *algorithm = NULL;
+        PBEPARAM *parameters;
+
+        if (!PKCS7_type_is_data(safe))
+            continue;
+        bags = PKCS12_unpack_p7data(safe);
+        X509_SIG_get0(PKCS12_SAFEBAG_get0_pkcs8(sk_PKCS12_SAFEBAG_value(bags, 0)), &algorithm,
+                      NULL);
+        nid = OBJ_obj2nid(algorithm->algorithm);
+        parameters = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(PBEPARAM), algorithm->parameter);
+        *iterations = parameters ? (int)ASN1_INTEGER_get(parameters->iter) : 0;
+        PBEPARAM_free(parameters);
+        sk_PKCS12_SAFEBAG_pop_free(bags, PKCS12_SAFEBAG_free);
+    }
+    sk_PKCS7_pop_free(safes, PKCS7_free);
+    return nid;
+}
+
+static void old_clients_get_old_algorithms(void **state)
+{
+    fixture *f = *state;
+    kv_x509_pfx in = { .chain = { .items = f->ders, .count = 1 },
+                       .key = f->rsa.pkcs8,
+                       .password = KV_SLICE("secret"),
+                       .for_old_clients = true };
+    KV_AUTO(kv_secret_buf) pfx = KV_SECRET_NONE;
+    const ASN1_INTEGER *mac_iterations = NULL;
+    const X509_ALGOR *mac = NULL;
+    int iterations = 0;
+    kv_error err = { 0 };
+    PKCS12 *file;
+
+    assert_kv_ok(kv_x509_pfx_write(&in, &pfx, &err));
+    assert_opens(&pfx, "secret", f->rsa.pair, 0);
+    file = parse(&pfx);
+    PKCS12_get0_mac(NULL, &mac, NULL, &mac_iterations, file);
+    assert_int_equal(OBJ_obj2nid(mac->algorithm), NID_sha1);
+    assert_int_equal(ASN1_INTEGER_get(mac_iterations), 2000);
+    assert_int_equal(nid_of_key(file, &iterations), NID_pbe_WithSHA1And3_Key_TripleDES_CBC);
+    assert_int_equal(iterations, 2000);
+    PKCS12_free(file);
+}
+
+/* Of all certificates in the file, the key's or not. */
+static void assert_first_certificate(const kv_secret_buf *pfx, kv_slice expected)
+{
+    PKCS12 *file = parse(pfx);
+    STACK_OF(PKCS7) *safes = PKCS12_unpack_authsafes(file);
+    STACK_OF(PKCS12_SAFEBAG) *bags = PKCS12_unpack_p7encdata(sk_PKCS7_value(safes, 0), "", 0);
+    X509 *first = PKCS12_SAFEBAG_get1_cert(sk_PKCS12_SAFEBAG_value(bags, 0));
+    unsigned char *der = NULL;
+    int len = i2d_X509(first, &der);
+
+    assert_slice_equal(expected, kv_slice_of(der, (size_t)len));
+    OPENSSL_free(der);
+    X509_free(first);
+    sk_PKCS12_SAFEBAG_pop_free(bags, PKCS12_SAFEBAG_free);
+    sk_PKCS7_pop_free(safes, PKCS7_free);
+    PKCS12_free(file);
+}
+
+static void writes_the_order_that_is_asked_for(void **state)
+{
+    fixture *f = *state;
+    kv_slice chain[] = { f->ders[1], f->ders[0] };
+    kv_x509_pfx in = { .chain = { .items = chain, .count = 2 },
+                       .key = f->rsa.pkcs8,
+                       .keep_order = true };
+    KV_AUTO(kv_secret_buf) pfx = KV_SECRET_NONE;
+    kv_error err = { 0 };
+
+    assert_kv_ok(kv_x509_pfx_write(&in, &pfx, &err));
+    assert_opens(&pfx, "", f->rsa.pair, 1);
+    assert_first_certificate(&pfx, f->ders[1]);
+    in.keep_order = false;
+    assert_kv_fails(KV_INTERNAL, kv_x509_pfx_write(&in, &pfx, &err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +336,8 @@ int main(void)
         cmocka_unit_test(holds_certificates_alone),
         cmocka_unit_test(bad_input_is_refused),
         cmocka_unit_test(takes_the_longest_password),
+        cmocka_unit_test(old_clients_get_old_algorithms),
+        cmocka_unit_test(writes_the_order_that_is_asked_for),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

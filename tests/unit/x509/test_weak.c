@@ -1,0 +1,100 @@
+/* test_weak.c - RSA keys of broken generators are known, others are not taken for such. */
+#include "server/x509/weak.h"
+
+#include "tests/support/kv_cmocka.h"
+#include "tests/unit/x509/soft_key.h"
+
+static BIGNUM *number(const char *decimal)
+{
+    BIGNUM *out = NULL;
+
+    assert_true(BN_dec2bn(&out, decimal) > 0);
+    return out;
+}
+
+static void knows_close_primes(void **state)
+{
+    BIGNUM *p = BN_new(), *q = BN_new();
+
+    (void)state;
+    assert_true(BN_generate_prime_ex(p, 512, 0, NULL, NULL, NULL));
+    assert_non_null(BN_copy(q, p));
+    assert_true(kv_x509_primes_are_close(p, q));
+    assert_true(BN_add_word(q, 1000002));
+    assert_true(kv_x509_primes_are_close(p, q));
+    assert_true(kv_x509_primes_are_close(q, p));
+    /* Far apart is a difference of more than 412 bits. */
+    assert_true(BN_set_bit(p, 505));
+    assert_non_null(BN_copy(q, p));
+    assert_true(BN_clear_bit(q, 505));
+    assert_false(kv_x509_primes_are_close(p, q));
+    assert_non_null(BN_copy(q, p));
+    assert_true(BN_set_bit(p, 411) && BN_clear_bit(q, 411));
+    assert_true(kv_x509_primes_are_close(p, q));
+    BN_free(p);
+    BN_free(q);
+}
+
+/* A power of 65537 modulo the product of the first primes, and more of that product. */
+static BIGNUM *roca_like(unsigned long exponent)
+{
+    BN_CTX *context = BN_CTX_new();
+    BIGNUM *product = number("1"), *base = number("65537"), *out = BN_new(), *e = BN_new();
+
+    for (unsigned long i = 2; i <= 167; i++) {
+        bool prime = true;
+
+        for (unsigned long k = 2; k < i; k++)
+            prime = prime && i % k;
+        assert_true(!prime || BN_mul_word(product, i));
+    }
+    assert_true(BN_set_word(e, exponent));
+    assert_true(BN_mod_exp(out, base, e, product, context));
+    assert_true(BN_mul_word(product, 1234567) && BN_add(out, out, product));
+    BN_free(product);
+    BN_free(base);
+    BN_free(e);
+    BN_CTX_free(context);
+    return out;
+}
+
+static void knows_roca(void **state)
+{
+    BIGNUM *n;
+
+    (void)state;
+    for (unsigned long exponent = 0; exponent < 5000; exponent += 491) {
+        n = roca_like(exponent);
+        assert_true(kv_x509_modulus_is_roca(n));
+        assert_true(BN_add_word(n, 2));
+        assert_false(kv_x509_modulus_is_roca(n));
+        BN_free(n);
+    }
+}
+
+static void passes_good_keys(void **state)
+{
+    KV_AUTO(kv_arena) arena = KV_ARENA(1 << 16);
+    soft_key key;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        soft_key_make_rsa(&key, 1024, &arena);
+        assert_null(kv_x509_weakness(key.pair));
+        soft_key_cleanup(&key);
+    }
+    soft_key_make(&key, KV_KEY_P256, &arena);
+    assert_null(kv_x509_weakness(key.pair));
+    soft_key_cleanup(&key);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(knows_close_primes),
+        cmocka_unit_test(knows_roca),
+        cmocka_unit_test(passes_good_keys),
+    };
+
+    return cmocka_run_group_tests_name("weak", tests, NULL, NULL);
+}
