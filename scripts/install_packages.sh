@@ -18,6 +18,7 @@ build_packages=(
 )
 test_packages=(
     clang clang-format clang-tidy llvm libclang-rt-14-dev cppcheck shellcheck libcmocka-dev
+    fakeroot man-db mandoc systemd zsh
 )
 
 usage() {
