@@ -24,24 +24,36 @@ static char *copy_text(const char *text)
     return text ? strdup(text) : NULL;
 }
 
+static bool add_endpoint(kv_channel *channel, const char *host, const char *port)
+{
+    kv_endpoint *to = &channel->endpoints[channel->endpoint_count++];
+
+    to->host = copy_text(host);
+    to->port = copy_text(port);
+    to->authority = malloc(AUTHORITY_BYTES);
+    to->server_name = channel->server_name ? channel->server_name : to->host;
+    if (!to->host || !to->port || !to->authority)
+        return false;
+    return snprintf(to->authority, AUTHORITY_BYTES, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host,
+                    port) < AUTHORITY_BYTES;
+}
+
 static bool copy_config(kv_channel *channel, const kv_channel_config *from)
 {
-    kv_channel_config *config = &channel->config;
-    const char *colon = strchr(from->host, ':');
-
-    *config = *from;
-    config->host = copy_text(from->host);
-    config->port = copy_text(from->port);
-    config->server_name = copy_text(from->server_name);
-    config->ca_path = config->cert_path = config->key_path = NULL; /* read once */
-    config->key = NULL;
-    config->connect_ms = from->connect_ms ? from->connect_ms : CONNECT_MS;
-    channel->authority = malloc(AUTHORITY_BYTES);
-    if (!config->host || !config->port || !channel->authority ||
-        (from->server_name && !config->server_name))
+    channel->config = (kv_channel_config){
+        .connect_ms = from->connect_ms ? from->connect_ms : CONNECT_MS,
+        .message_bytes = from->message_bytes,
+        .header_bytes = from->header_bytes,
+    };
+    channel->server_name = copy_text(from->server_name);
+    if (from->server_name && !channel->server_name)
         return false;
-    return snprintf(channel->authority, AUTHORITY_BYTES, colon ? "[%s]:%s" : "%s:%s", from->host,
-                    from->port) < AUTHORITY_BYTES;
+    if (!add_endpoint(channel, from->host, from->port))
+        return false;
+    for (size_t i = 0; i < from->other_count; i++)
+        if (!add_endpoint(channel, from->others[i].host, from->others[i].port))
+            return false;
+    return true;
 }
 
 static void destroy(kv_channel *channel)
@@ -49,21 +61,33 @@ static void destroy(kv_channel *channel)
     if (channel->wake >= 0)
         (void)close(channel->wake);
     SSL_CTX_free(channel->tls);
-    free((char *)(uintptr_t)channel->config.host);
-    free((char *)(uintptr_t)channel->config.port);
-    free((char *)(uintptr_t)channel->config.server_name);
-    free(channel->authority);
+    for (size_t i = 0; i < channel->endpoint_count; i++) {
+        free(channel->endpoints[i].host);
+        free(channel->endpoints[i].port);
+        free(channel->endpoints[i].authority);
+        SSL_SESSION_free(channel->endpoints[i].session);
+    }
+    free(channel->server_name);
     (void)pthread_cond_destroy(&channel->changed);
     (void)pthread_mutex_destroy(&channel->mutex);
     free(channel);
+}
+
+static kv_status check_config(const kv_channel_config *config, kv_error *err)
+{
+    if (!config->host || !config->port || !config->ca_path)
+        return kv_fail(err, KV_BAD_REQUEST, "host, port and CA file are needed");
+    if (config->other_count >= KV_CHANNEL_ENDPOINTS)
+        return kv_fail(err, KV_BAD_REQUEST, "there are more than %d servers",
+                       (int)KV_CHANNEL_ENDPOINTS);
+    return KV_OK;
 }
 
 kv_status kv_channel_new(const kv_channel_config *config, kv_channel **out, kv_error *err)
 {
     kv_channel *channel;
 
-    if (!config->host || !config->port || !config->ca_path)
-        return kv_fail(err, KV_BAD_REQUEST, "host, port and CA file are needed");
+    KV_TRY(check_config(config, err));
     channel = calloc(1, sizeof(*channel));
     if (!channel)
         return kv_fail(err, KV_UNAVAILABLE, "out of memory");
@@ -105,6 +129,16 @@ void kv_channel_free(kv_channel *channel)
     wake(channel);
     (void)pthread_join(channel->thread, NULL);
     destroy(channel);
+}
+
+kv_channel_counts kv_channel_counts_get(kv_channel *channel)
+{
+    kv_channel_counts counts;
+
+    pthread_mutex_lock(&channel->mutex);
+    counts = channel->counts;
+    pthread_mutex_unlock(&channel->mutex);
+    return counts;
 }
 
 static void order(kv_channel *channel, kv_channel_op *op)

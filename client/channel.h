@@ -1,8 +1,11 @@
-/* channel.h - one gRPC connection to one server over mutual TLS 1.3: bytes in, bytes out.
+/* channel.h - a gRPC connection over mutual TLS 1.3 to one of some servers: bytes in, bytes out.
  *
- * A channel connects when the first call needs it and again after the connection was lost. It has
- * one thread of its own, which does all input and output and runs the completion callbacks. It
- * never repeats a call by itself; `unsent` in the result says when repeating is safe.
+ * A channel connects when the first call needs it and again after the connection was lost; a TLS
+ * session of the same server is then resumed. When a server cannot be reached, or ends a call with
+ * UNAVAILABLE, the next of the list is tried, and stays in use. Calls that wait fail when none of
+ * them can be reached. A channel has one thread of its own, which does all input and output and
+ * runs the completion callbacks. It never repeats a call by itself; `unsent` in the result says
+ * when repeating is safe.
  *
  * Threads:  every function from any thread, also from callbacks (except call, stream_next and
  * free). Lifetime: kv_channel_free() completes what is in flight with KV_UNAVAILABLE, then joins.
@@ -20,9 +23,19 @@
 typedef struct kv_channel kv_channel;
 typedef struct kv_channel_stream kv_channel_stream;
 
+/* Further servers, used like the first when that one cannot be. */
+typedef struct kv_channel_endpoint {
+    const char *host;
+    const char *port;
+} kv_channel_endpoint;
+
+enum { KV_CHANNEL_ENDPOINTS = 8 };
+
 typedef struct kv_channel_config {
-    const char *host;        /* name or address */
-    const char *port;        /* "7443" */
+    const char *host;                  /* name or address */
+    const char *port;                  /* "7443" */
+    const kv_channel_endpoint *others; /* copied; at most KV_CHANNEL_ENDPOINTS - 1 */
+    size_t other_count;
     const char *server_name; /* what the certificate must say; NULL: host */
     const char *ca_path;     /* PEM, the only roots trusted */
     const char *cert_path;   /* PEM chain; NULL: no client certificate */
@@ -35,10 +48,11 @@ typedef struct kv_channel_config {
 
 /* One request. Everything is copied. */
 typedef struct kv_channel_request {
-    const char *path;     /* "/keyvault.v1.KeyService/Sign" */
-    kv_slice credential;  /* role token without "Bearer "; empty: none */
-    kv_slice message;     /* serialised */
-    kv_deadline deadline; /* also told to the server */
+    const char *path;       /* "/keyvault.v1.KeyService/Sign" */
+    kv_slice credential;    /* role token without "Bearer "; empty: none */
+    kv_slice message;       /* serialised */
+    kv_deadline deadline;   /* also told to the server */
+    kv_deadline not_before; /* unary only: it is not sent earlier. Zero: at once */
 } kv_channel_request;
 
 /* How a call ended. From a callback it is borrowed for the callback's duration; from
@@ -60,6 +74,14 @@ typedef void kv_channel_done(void *context, const kv_channel_result *result, con
 kv_status kv_channel_new(const kv_channel_config *config, kv_channel **out,
                          kv_error *err) KV_MUST_USE;
 void kv_channel_free(kv_channel *channel);
+
+/* For tests and diagnosis. */
+typedef struct kv_channel_counts {
+    unsigned connections; /* whose handshake was completed */
+    unsigned resumed;     /* of those: with a TLS session of an earlier one */
+    int endpoint;         /* in use, or to be tried next */
+} kv_channel_counts;
+kv_channel_counts kv_channel_counts_get(kv_channel *channel);
 
 /* Waits for the answer. The status is the server's; KV_UNAVAILABLE when it cannot be reached or the
  * connection died, KV_TIMEOUT at the deadline. `out` is filled in every case. */

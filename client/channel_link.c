@@ -39,20 +39,19 @@ static kv_status try_next(kv_link *link, kv_error *err)
         }
         (void)close(fd);
     }
-    kv_fail(err, KV_UNAVAILABLE, "cannot connect to %s:%s", link->channel->config.host,
-            link->channel->config.port);
+    kv_fail(err, KV_UNAVAILABLE, "cannot connect to %s", link->endpoint->authority);
     return kv_note(err, "%s", strerror(errno));
 }
 
 static kv_status look_up(kv_link *link, kv_error *err)
 {
-    const kv_channel_config *config = &link->channel->config;
+    const kv_endpoint *to = link->endpoint;
     const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-    int rv = getaddrinfo(config->host, config->port, &hints, &link->addresses);
+    int rv = getaddrinfo(to->host, to->port, &hints, &link->addresses);
 
     if (rv) {
         link->addresses = NULL;
-        kv_fail(err, KV_UNAVAILABLE, "%s:%s cannot be found", config->host, config->port);
+        kv_fail(err, KV_UNAVAILABLE, "%s cannot be found", to->authority);
         return kv_note(err, "%s", gai_strerror(rv));
     }
     link->address = link->addresses;
@@ -70,6 +69,7 @@ kv_link *kv_link_new(kv_channel *channel, kv_error *err)
         return NULL;
     }
     link->channel = channel;
+    link->endpoint = &channel->endpoints[channel->at];
     link->fd = -1;
     link->connect_by = kv_deadline_in_ms(channel->config.connect_ms);
     if (kv_grpc_client_new(&limits, &link->session, err) != KV_OK || look_up(link, err) != KV_OK ||
@@ -134,6 +134,16 @@ static kv_status want(kv_link *link, int rv, kv_error *err)
     }
 }
 
+static void count(kv_link *link)
+{
+    kv_channel *channel = link->channel;
+
+    pthread_mutex_lock(&channel->mutex);
+    channel->counts.connections++;
+    channel->counts.resumed += SSL_session_reused(link->ssl) ? 1 : 0;
+    pthread_mutex_unlock(&channel->mutex);
+}
+
 static kv_status shake_hands(kv_link *link, kv_error *err)
 {
     const unsigned char *protocol;
@@ -148,12 +158,12 @@ static kv_status shake_hands(kv_link *link, kv_error *err)
     if (!kv_slice_equal(kv_slice_of(protocol, len), KV_SLICE("h2")))
         return kv_fail(err, KV_UNAVAILABLE, "the server does not speak HTTP/2");
     link->state = KV_LINK_OPEN;
+    count(link);
     return KV_OK;
 }
 
 static kv_status connected(kv_link *link, kv_error *err)
 {
-    const kv_channel_config *config = &link->channel->config;
     int problem = 0;
     socklen_t len = sizeof(problem);
 
@@ -161,8 +171,7 @@ static kv_status connected(kv_link *link, kv_error *err)
         errno = problem;
         return try_next(link, err);
     }
-    link->ssl = kv_channel_tls_connect(
-        link->channel->tls, config->server_name ? config->server_name : config->host, link->fd);
+    link->ssl = kv_channel_tls_connect(link->channel->tls, link->endpoint, link->fd);
     if (!link->ssl)
         return kv_fail(err, KV_UNAVAILABLE, "TLS cannot be started");
     link->state = KV_LINK_HANDSHAKE;

@@ -14,6 +14,7 @@ kv_channel_op *kv_op_new(kv_channel *channel, const kv_channel_request *request)
         return NULL;
     op->channel = channel;
     op->deadline = request->deadline;
+    op->not_before = request->not_before;
     op->path = strdup(request->path);
     if (!op->path || !kv_buffer_add(&op->credential, request->credential) ||
         !kv_buffer_add(&op->message, request->message)) {

@@ -14,6 +14,15 @@
 #include "server/front/grpc/client_session.h"
 
 typedef struct kv_link kv_link;
+
+/* One server. */
+typedef struct kv_endpoint {
+    char *host;
+    char *port;
+    char *authority;
+    const char *server_name; /* borrowed: the host, or what the configuration says */
+    SSL_SESSION *session;    /* the last ticket; NULL: none */
+} kv_endpoint;
 typedef struct kv_channel_op kv_channel_op;
 
 /* One call, unary or streaming. */
@@ -24,6 +33,7 @@ struct kv_channel_op {
     kv_buffer credential;
     kv_buffer message; /* the request, then the answer of a unary call */
     kv_deadline deadline;
+    kv_deadline not_before;
     kv_channel_done *done;
     void *context;
     kv_channel_stream *stream; /* NULL: unary */
@@ -39,6 +49,7 @@ typedef enum kv_link_state { KV_LINK_CONNECTING, KV_LINK_HANDSHAKE, KV_LINK_OPEN
 struct kv_link {
     kv_link *next, *prev;
     kv_channel *channel;
+    kv_endpoint *endpoint;
     kv_link_state state;
     int fd;
     struct addrinfo *addresses, *address; /* all of the host, the one being tried */
@@ -52,9 +63,11 @@ struct kv_link {
 };
 
 struct kv_channel {
-    kv_channel_config config; /* its texts are owned */
+    kv_channel_config config; /* the numbers only */
+    char *server_name;
+    kv_endpoint endpoints[KV_CHANNEL_ENDPOINTS];
+    size_t endpoint_count;
     SSL_CTX *tls;
-    char *authority;
     pthread_t thread;
     bool started;
     int wake; /* eventfd */
@@ -64,11 +77,15 @@ struct kv_channel {
     kv_channel_op *orders; /* new calls */
     bool look;             /* a stream was closed or read: look at all of them */
     bool stopping;
+    kv_channel_counts counts;
 
     /* The thread's own: */
+    kv_channel_op *later;   /* not yet to be sent */
     kv_channel_op *waiting; /* for a connection with room */
     kv_link *links;
     kv_link *current;
+    size_t at;      /* the endpoint in use */
+    size_t tried;   /* endpoints in a row that could not be reached */
     int64_t due_us; /* CLOCK_MONOTONIC: nothing is late before that */
 };
 
@@ -106,8 +123,9 @@ kv_status kv_link_flush(kv_link *link, kv_error *err) KV_MUST_USE;
 /* --- tls.c --- */
 
 kv_status kv_channel_tls(const kv_channel_config *config, SSL_CTX **out, kv_error *err) KV_MUST_USE;
-/* An SSL for one connection that will check the server's name. NULL when out of memory. */
-SSL *kv_channel_tls_connect(SSL_CTX *context, const char *server_name, int fd);
+/* An SSL for one connection that will check the server's name and, if there is a session, resume
+ * it. Tickets that the server sends are kept in the endpoint. NULL when out of memory. */
+SSL *kv_channel_tls_connect(SSL_CTX *context, kv_endpoint *endpoint, int fd);
 
 /* --- op.c --- */
 

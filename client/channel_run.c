@@ -29,6 +29,25 @@ static void note_due(kv_channel *channel, kv_deadline deadline)
 
 /* --- ends --- */
 
+static void go_to(kv_channel *channel, size_t endpoint)
+{
+    channel->at = endpoint % channel->endpoint_count;
+    pthread_mutex_lock(&channel->mutex);
+    channel->counts.endpoint = (int)channel->at;
+    pthread_mutex_unlock(&channel->mutex);
+}
+
+/* Away from a server that answers but does not serve: what is in flight there stays. */
+static void avoid(kv_channel *channel, const kv_link *link)
+{
+    if (channel->endpoint_count < 2 || link->endpoint != &channel->endpoints[channel->at])
+        return;
+    if (channel->current)
+        channel->current->leaving = true;
+    channel->current = NULL;
+    go_to(channel, channel->at + 1);
+}
+
 static void take_events(kv_link *link)
 {
     kv_grpc_client_event event;
@@ -38,6 +57,8 @@ static void take_events(kv_link *link)
 
         if (event.kind == KV_GRPC_CLIENT_END) {
             DL_DELETE(link->ops, op);
+            if (event.code == CODE_UNAVAILABLE)
+                avoid(link->channel, link);
             kv_op_end(op, &event);
         } else if (!kv_op_message(op, event.message)) {
             kv_grpc_client_cancel(op->call, CODE_CANCELLED);
@@ -65,14 +86,24 @@ static void fail_waiting(kv_channel *channel, const char *why)
     }
 }
 
-/* A connection that never came up takes the calls that waited for it along. */
+/* A connection that never came up takes the calls that waited for it along, unless there is another
+ * server to try. */
+static void unreachable(kv_channel *channel, const char *why)
+{
+    go_to(channel, channel->at + 1);
+    if (++channel->tried < channel->endpoint_count)
+        return;
+    channel->tried = 0;
+    fail_waiting(channel, why);
+}
+
 static void lose_link(kv_channel *channel, kv_link *link, const kv_error *err)
 {
     bool young = link == channel->current && link->state != KV_LINK_OPEN;
 
     drop_link(channel, link, err->message);
     if (young)
-        fail_waiting(channel, err->message);
+        unreachable(channel, err->message);
 }
 
 /* --- calls --- */
@@ -82,7 +113,7 @@ static void start_op(kv_channel *channel, kv_channel_op *op)
     kv_link *link = channel->current;
     kv_grpc_client_request request = {
         .path = op->path,
-        .authority = channel->authority,
+        .authority = link->endpoint->authority,
         .credential = kv_buffer_slice(&op->credential),
         .timeout_ms = kv_deadline_left_ms(op->deadline),
         .message = kv_buffer_slice(&op->message),
@@ -106,18 +137,18 @@ static void start_waiting(kv_channel *channel)
 {
     kv_error err;
 
-    if (channel->current && channel->current->state == KV_LINK_OPEN &&
-        kv_grpc_client_leaving(channel->current->session)) {
-        channel->current->leaving = true;
-        channel->current = NULL;
+    if (channel->current && channel->current->state == KV_LINK_OPEN) {
+        channel->tried = 0;
+        if (kv_grpc_client_leaving(channel->current->session)) {
+            channel->current->leaving = true;
+            channel->current = NULL;
+        }
     }
-    if (!channel->waiting)
-        return;
-    if (!channel->current) {
+    while (channel->waiting && !channel->current) {
         channel->current = kv_link_new(channel, &err);
         if (!channel->current) {
-            fail_waiting(channel, err.message);
-            return;
+            unreachable(channel, err.message);
+            continue;
         }
         DL_APPEND(channel->links, channel->current);
         note_due(channel, channel->current->connect_by);
@@ -170,10 +201,26 @@ static void drop_closed_waiting(kv_channel *channel)
     }
 }
 
+static void sort_orders(kv_channel *channel, kv_channel_op *orders)
+{
+    kv_channel_op *op, *next;
+
+    DL_FOREACH_SAFE (orders, op, next) {
+        DL_DELETE(orders, op);
+        note_due(channel, op->deadline);
+        if (kv_deadline_passed(op->not_before)) {
+            DL_APPEND(channel->waiting, op);
+            continue;
+        }
+        note_due(channel, op->not_before);
+        DL_APPEND(channel->later, op);
+    }
+}
+
 /* True when the channel is to end. */
 static bool take_orders(kv_channel *channel)
 {
-    kv_channel_op *orders, *op;
+    kv_channel_op *orders;
     kv_link *link;
     bool look, stopping;
 
@@ -185,9 +232,7 @@ static bool take_orders(kv_channel *channel)
     stopping = channel->stopping;
     pthread_mutex_unlock(&channel->mutex);
 
-    DL_FOREACH (orders, op)
-        note_due(channel, op->deadline);
-    DL_CONCAT(channel->waiting, orders);
+    sort_orders(channel, orders);
     if (look) {
         drop_closed_waiting(channel);
         DL_FOREACH (channel->links, link)
@@ -198,6 +243,22 @@ static bool take_orders(kv_channel *channel)
 
 /* --- time --- */
 
+/* What was put off until now waits like the others. */
+static void wake_later(kv_channel *channel, int64_t now_us)
+{
+    kv_channel_op *op, *next;
+
+    DL_FOREACH_SAFE (channel->later, op, next) {
+        if (us_of(op->not_before) > now_us && us_of(op->deadline) > now_us) {
+            note_due(channel, op->not_before);
+            note_due(channel, op->deadline);
+            continue;
+        }
+        DL_DELETE(channel->later, op);
+        DL_APPEND(channel->waiting, op);
+    }
+}
+
 /* Ends what is late and finds out when to look again. */
 static void expire(kv_channel *channel, int64_t now_us)
 {
@@ -205,6 +266,7 @@ static void expire(kv_channel *channel, int64_t now_us)
     kv_link *link;
 
     channel->due_us = now_us + MOST_WAIT_US;
+    wake_later(channel, now_us);
     DL_FOREACH_SAFE (channel->waiting, op, next) {
         if (us_of(op->deadline) > now_us) {
             note_due(channel, op->deadline);
@@ -225,14 +287,21 @@ static void expire(kv_channel *channel, int64_t now_us)
     }
 }
 
-/* Milliseconds until something may be late. With many calls in flight this does not look at each of
- * them at every turn, only when the first may be due. */
-static int wait_of(kv_channel *channel)
+/* With many calls in flight this does not look at each of them at every turn, only when the first
+ * may be due. */
+static void expire_due(kv_channel *channel)
 {
     int64_t now_us = kv_monotonic_us();
 
     if (now_us >= channel->due_us)
         expire(channel, now_us);
+}
+
+/* Milliseconds until something may be late. */
+static int wait_of(const kv_channel *channel)
+{
+    int64_t now_us = kv_monotonic_us();
+
     return channel->due_us > now_us ? (int)((channel->due_us - now_us) / 1000 + 1) : 0;
 }
 
@@ -298,15 +367,15 @@ void *kv_channel_run(void *argument)
     (void)pthread_sigmask(SIG_BLOCK, &all, NULL);
 
     while (!take_orders(channel)) {
-        int wait_ms;
-
+        expire_due(channel);
         start_waiting(channel);
-        wait_ms = wait_of(channel);
         flush_links(channel);
         start_waiting(channel);
         flush_links(channel);
-        wait_and_serve(channel, wait_ms);
+        wait_and_serve(channel, wait_of(channel));
     }
+    DL_CONCAT(channel->waiting, channel->later);
+    channel->later = NULL;
     fail_waiting(channel, "the channel is closed");
     while (channel->links)
         drop_link(channel, channel->links, "the channel is closed");

@@ -1,4 +1,5 @@
-/* channel_tls.c - the client's TLS 1.3: one CA, one certificate, the server's name checked. */
+/* channel_tls.c - the client's TLS 1.3: one CA, one certificate, the server's name checked,
+ * sessions resumed. */
 #include <string.h>
 
 #include <openssl/err.h>
@@ -42,6 +43,20 @@ static kv_status use_identity(SSL_CTX *context, const kv_channel_config *config,
     return KV_OK;
 }
 
+/* On the channel's thread, like every use of the endpoint. A copy, because OpenSSL makes a session
+ * unusable when its connection ends without a farewell. */
+static int keep_session(SSL *ssl, SSL_SESSION *session)
+{
+    kv_endpoint *endpoint = SSL_get_app_data(ssl);
+    SSL_SESSION *copy = SSL_SESSION_is_resumable(session) ? SSL_SESSION_dup(session) : NULL;
+
+    if (!copy)
+        return 0;
+    SSL_SESSION_free(endpoint->session);
+    endpoint->session = copy;
+    return 0;
+}
+
 static kv_status fill(SSL_CTX *context, const kv_channel_config *config, kv_error *err)
 {
     static const unsigned char h2[] = { 2, 'h', '2' };
@@ -51,6 +66,9 @@ static kv_status fill(SSL_CTX *context, const kv_channel_config *config, kv_erro
     SSL_CTX_set_options(context, SSL_OP_CLEANSE_PLAINTEXT);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(context, 1);
+    (void)SSL_CTX_set_session_cache_mode(context,
+                                         SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context, keep_session);
     if (!SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) ||
         SSL_CTX_set_alpn_protos(context, h2, sizeof(h2)))
         return kv_fail(err, KV_UNAVAILABLE, "TLS 1.3 is not available");
@@ -88,13 +106,29 @@ static bool expect_name(SSL *ssl, const char *name)
     return SSL_set_tlsext_host_name(ssl, name) == 1 && SSL_set1_host(ssl, name) == 1;
 }
 
-SSL *kv_channel_tls_connect(SSL_CTX *context, const char *server_name, int fd)
+/* A ticket serves once: its second use would let an observer tie two connections together. */
+static bool use_session(SSL *ssl, kv_endpoint *endpoint)
+{
+    SSL_SESSION *session = endpoint->session;
+    bool good;
+
+    if (!session)
+        return true;
+    endpoint->session = NULL;
+    good = SSL_set_session(ssl, session) == 1;
+    SSL_SESSION_free(session);
+    return good;
+}
+
+SSL *kv_channel_tls_connect(SSL_CTX *context, kv_endpoint *endpoint, int fd)
 {
     SSL *ssl = SSL_new(context);
 
     if (!ssl)
         return NULL;
-    if (!expect_name(ssl, server_name) || SSL_set_fd(ssl, fd) != 1) {
+    SSL_set_app_data(ssl, endpoint);
+    if (!expect_name(ssl, endpoint->server_name) || SSL_set_fd(ssl, fd) != 1 ||
+        !use_session(ssl, endpoint)) {
         SSL_free(ssl);
         return NULL;
     }

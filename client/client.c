@@ -8,7 +8,13 @@
 
 #define DEFAULT_PORT "8443"
 
-enum { HOST_BYTES = 256, PORT_BYTES = 8, DEFAULT_TIMEOUT_MS = 30000 };
+enum {
+    HOST_BYTES = 256,
+    PORT_BYTES = 8,
+    ENDPOINT_BYTES = HOST_BYTES + PORT_BYTES + 3,
+    DEFAULT_TIMEOUT_MS = 30000,
+    DEFAULT_ATTEMPTS = 4
+};
 
 typedef struct endpoint {
     char host[HOST_BYTES];
@@ -64,25 +70,56 @@ static int open_tokens(const keyvault_config *config, keyvault *handle, keyvault
     return kv_role_tokens_new(&tokens, &handle->tokens, err);
 }
 
+/* Fills the list; how many there are, 0 for a text that is no list. */
+static size_t read_endpoints(const char *text, endpoint list[KV_CHANNEL_ENDPOINTS])
+{
+    size_t count = 0;
+
+    for (;;) {
+        char one[ENDPOINT_BYTES];
+        size_t len;
+
+        text += strspn(text, " ");
+        len = strcspn(text, ", ");
+        if (count == KV_CHANNEL_ENDPOINTS || !take(one, sizeof(one), text, len) ||
+            !read_endpoint(one, &list[count++]))
+            return 0;
+        text += len;
+        text += strspn(text, " ");
+        if (!*text)
+            return count;
+        if (*text++ != ',')
+            return 0;
+    }
+}
+
 static int open_channel(const keyvault_config *config, keyvault *handle, keyvault_error *err)
 {
+    kv_channel_endpoint others[KV_CHANNEL_ENDPOINTS];
     kv_channel_config channel = {
+        .others = others,
         .server_name = config->server_name,
         .ca_path = config->ca_path,
         .cert_path = config->certificate_path,
         .key_path = config->key_path,
         .key = config->key,
     };
-    endpoint at = { 0 };
+    endpoint list[KV_CHANNEL_ENDPOINTS];
+    size_t count = config->endpoint ? read_endpoints(config->endpoint, list) : 0;
     kv_error failed = { 0 };
 
-    if (!config->endpoint || !read_endpoint(config->endpoint, &at))
-        return kv_failure(err, KV_CODE_INVALID_ARGUMENT, "an endpoint is written host:port");
+    if (!count)
+        return kv_failure(err, KV_CODE_INVALID_ARGUMENT,
+                          "an endpoint is written host:port; at most %d, with commas between them",
+                          (int)KV_CHANNEL_ENDPOINTS);
     if (!config->ca_path)
         return kv_failure(err, KV_CODE_INVALID_ARGUMENT,
                           "the CA file that vouches for the server is needed");
-    channel.host = at.host;
-    channel.port = at.port;
+    channel.host = list[0].host;
+    channel.port = list[0].port;
+    for (size_t i = 1; i < count; i++)
+        others[channel.other_count++] = (kv_channel_endpoint){ list[i].host, list[i].port };
+    handle->endpoints = (uint32_t)count;
     if (kv_channel_new(&channel, &handle->channel, &failed) != KV_OK)
         return kv_failure_of(err, &failed);
     return 0;
@@ -96,6 +133,7 @@ int keyvault_open(const keyvault_config *config, keyvault **out, keyvault_error 
     if (!handle)
         return kv_failure(err, KV_CODE_UNAVAILABLE, "out of memory");
     handle->timeout_ms = config->timeout_ms ? config->timeout_ms : DEFAULT_TIMEOUT_MS;
+    handle->attempts = config->attempts ? config->attempts : DEFAULT_ATTEMPTS;
     handle->has_certificate = config->certificate_path != NULL;
     code = open_channel(config, handle, err);
     if (!code)

@@ -7,6 +7,8 @@
 #include "server/base/secret_buf.h"
 #include "server/front/grpc/memory.h"
 
+enum { FIRST_PAUSE_MS = 50, LONGEST_PAUSE_MS = 2000 };
+
 /* One call on its way. Belongs to nobody but the callback that comes next. */
 typedef struct call {
     keyvault *handle;
@@ -16,7 +18,9 @@ typedef struct call {
     kv_slice packed;
     kv_deadline deadline;
     kv_secret_buf token;
-    bool repeated;
+    uint32_t repeats;       /* not counted: the one for a new role token */
+    bool renewed;           /* that one was made */
+    kv_deadline not_before; /* of the next try */
     keyvault_done *done;
     void *context;
 } call;
@@ -49,16 +53,50 @@ static void finish_well(call *it, kv_slice message)
 
 static void begin(call *it);
 
-/* Whether the failure is one of the two after which the call is sent again. */
-static bool may_repeat(call *it, const kv_channel_result *result, const keyvault_error *err)
+/* --- again --- */
+
+static bool is_safe(const call *it, bool unsent, const keyvault_error *err)
 {
-    if (it->repeated || atomic_load(&it->handle->closing) || kv_deadline_passed(it->deadline))
+    if (err->code == KV_CODE_UNAVAILABLE)
+        return unsent || it->method.repeatable;
+    return err->code == KV_CODE_RESOURCE_EXHAUSTED && err->retry_ms && it->method.repeatable;
+}
+
+/* How long to wait before the next try. A call that was surely not sent is tried again at once the
+ * first time, and another server need not wait for the one that failed. */
+static int64_t pause_of(const call *it, bool unsent, const keyvault_error *err)
+{
+    int64_t most = FIRST_PAUSE_MS;
+
+    if (err->code == KV_CODE_UNAVAILABLE &&
+        (it->repeats + 1 < it->handle->endpoints || (unsent && !it->repeats)))
+        return 0;
+    for (uint32_t i = 0; i < it->repeats && most < LONGEST_PAUSE_MS; i++)
+        most *= 2;
+    most = most / 2 + kv_monotonic_us() % (most / 2 + 1); /* so that many clients do not agree */
+    return most > (int64_t)err->retry_ms ? most : (int64_t)err->retry_ms;
+}
+
+/* Whether it is worth, and safe, to send the call again. Then *not_before is set. */
+static bool may_repeat(call *it, bool unsent, const keyvault_error *err)
+{
+    int64_t pause;
+
+    if (atomic_load(&it->handle->closing) || kv_deadline_passed(it->deadline))
         return false;
-    if (kv_client_token_refused(err)) {
+    if (kv_client_token_refused(err) && !it->renewed) {
+        it->renewed = true;
         kv_role_tokens_drop(it->handle->tokens, kv_secret_buf_slice(&it->token));
         return true;
     }
-    return result->unsent && err->code == KV_CODE_UNAVAILABLE;
+    if (it->repeats + 1 >= it->handle->attempts || !is_safe(it, unsent, err))
+        return false;
+    pause = pause_of(it, unsent, err);
+    if (pause >= kv_deadline_left_ms(it->deadline))
+        return false;
+    it->repeats++;
+    it->not_before = kv_deadline_in_ms(pause);
+    return true;
 }
 
 static void answered(void *context, const kv_channel_result *result, const kv_error *err)
@@ -71,8 +109,7 @@ static void answered(void *context, const kv_channel_result *result, const kv_er
         return;
     }
     (void)kv_failure_from_server(&failed, result->code, err->message, result->details);
-    if (may_repeat(it, result, &failed)) {
-        it->repeated = true;
+    if (may_repeat(it, result->unsent, &failed)) {
         begin(it);
         return;
     }
@@ -88,6 +125,7 @@ static void send_call(call *it)
         .credential = kv_secret_buf_slice(&it->token),
         .message = it->packed,
         .deadline = it->deadline,
+        .not_before = it->not_before,
     };
     keyvault_error failed;
     kv_error err = { 0 };
@@ -107,10 +145,12 @@ static void token_ready(void *context, kv_slice token, const keyvault_error *err
     kv_secret_buf_cleanup(&it->token);
     if (!failed.code && kv_secret_buf_copy(token, &it->token, &copying) != KV_OK)
         (void)kv_failure_of(&failed, &copying);
-    if (failed.code)
-        finish(it, NULL, &failed);
-    else
+    if (!failed.code)
         send_call(it);
+    else if (failed.code == KV_CODE_UNAVAILABLE && may_repeat(it, true, &failed))
+        begin(it); /* the call itself was not sent */
+    else
+        finish(it, NULL, &failed);
 }
 
 static void begin(call *it)

@@ -14,6 +14,8 @@ struct keyvault {
     kv_role_tokens *tokens;
     bool has_certificate;
     uint32_t timeout_ms;
+    uint32_t attempts;
+    uint32_t endpoints;
     atomic_bool closing; /* nothing is sent any more */
 };
 

@@ -4,10 +4,18 @@
  * what they mean, and which errors a method gives, is said there. Every method of the server can be
  * called by its path; the functions with names of their own spare the struct for the usual ones.
  *
- * Connection: one per handle, made by the first call, shared by all calls, made again when lost. A
- *   call that was in flight when it died ends with UNAVAILABLE; whether the server did it is then
- *   unknown. Only a call that the server surely never saw, or one refused for an expired role
- *   token, is sent again, once.
+ * Connection: one per handle, made by the first call, shared by all calls, made again when lost;
+ * the TLS session is then resumed, and the server asks again at every call who is calling.
+ * Fail-over: with several endpoints the one in use is kept until it cannot be reached or answers
+ *   UNAVAILABLE; the next in the list takes its place, after the last the first.
+ * Repeating: within its deadline, and `attempts` times in all, a call is sent again after
+ *   UNAVAILABLE, and after RESOURCE_EXHAUSTED with a retry_ms, if it changes nothing: everything
+ *   that gets, lists, verifies, signs, encrypts or decrypts. A call that changes something is sent
+ *   again only if the server surely never saw it. Otherwise, when the connection dies while it is
+ * in flight, it ends with UNAVAILABLE, and whether the server did it is unknown: look before you
+ *   repeat it. Waits are 50 ms, doubled each time up to 2 s, less a random part, but never shorter
+ *   than the server's retry_ms; another endpoint is asked without waiting. Apart from that, a call
+ *   refused for an expired role token is sent once more with a new one. Streams are not repeated.
  * Role tokens: got, kept and renewed by the handle for whatever a call touches.
  * Threads: every function from any thread at once, except close; there is no global state. Child
  *   processes must not use a handle of their parent.
@@ -40,13 +48,15 @@ typedef struct keyvault_error {
 } keyvault_error;
 
 typedef struct keyvault_config {
-    const char *endpoint;         /* "host", "host:port" or "[2001:db8::1]:8443"; port 8443 */
-    const char *server_name;      /* what its certificate must say; NULL: the host */
+    /* "host", "host:port" or "[2001:db8::1]:8443"; port 8443. Several, at most 8: "a,b:8444" */
+    const char *endpoint;
+    const char *server_name;      /* what every server's certificate must say; NULL: its host */
     const char *ca_path;          /* PEM; the only roots that are trusted */
     const char *certificate_path; /* PEM, leaf first; NULL: only health can be asked */
     const char *key_path;         /* PEM, not encrypted */
     struct evp_pkey_st *key;      /* EVP_PKEY, wins over key_path; a reference is taken */
     uint32_t timeout_ms;          /* of calls that name none; 0: 30,000 */
+    uint32_t attempts;            /* how often a call is sent at most; 0: 4; 1: never again */
     uint32_t role_token_seconds;  /* 60 to 28,800; 0: the server's default, 900 */
     /* The roles to use, as in access.proto's Role, at most 8. None: all that the principal holds
      * where the call goes, which WhoAmI tells. */

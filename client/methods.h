@@ -12,6 +12,7 @@ typedef struct kv_method {
     const ProtobufCMessageDescriptor *input;
     const ProtobufCMessageDescriptor *output;
     bool streams;           /* the server answers with any number of messages */
+    bool repeatable;        /* changes nothing: doing it twice does no harm */
     bool open;              /* needs no role token */
     bool whole_server;      /* its permission is wanted at "/", whatever it names */
     const char *collection; /* "keys"; NULL: none */

@@ -155,6 +155,16 @@ static int check_config(const kv_settings *settings)
     return EXIT_SUCCESS;
 }
 
+/* For the manual page, which the build writes: section, name, default and meaning by tabs. */
+static int print_settings(void)
+{
+    const kv_setting_help *row;
+
+    for (unsigned i = 0; (row = kv_settings_help(i)); i++)
+        (void)printf("%s\t%s\t%s\t%s\n", row->section, row->key, row->value, row->meaning);
+    return EXIT_SUCCESS;
+}
+
 static int with_settings(const arguments *given)
 {
     KV_AUTO(kv_settings) settings = { 0 };
@@ -190,6 +200,8 @@ int main(int argc, char **argv)
         return fputs(usage, stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
     if (!strcmp(given.command, "version"))
         return puts("keyvaultd " KV_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    if (!strcmp(given.command, "settings"))
+        return print_settings();
     for (size_t i = 0; i < KV_COUNT(commands); i++) {
         if (strcmp(commands[i], given.command) != 0)
             continue;

@@ -39,6 +39,7 @@ typedef struct kv_settings {
 
     char *tls_certificate; /* PEM file: leaf first, then its chain */
     char *tls_key;         /* PEM file, or a pkcs11: URI of a key on [token.tls] */
+    char *tls_min_version; /* "1.2" or "1.3" */
     char *client_ca;       /* PEM file of the CAs whose client certificates are mapped */
 
     char *store_url; /* "sqlite:PATH" */

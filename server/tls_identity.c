@@ -16,6 +16,11 @@ static bool on_token(const kv_settings *settings)
     return !strncmp(settings->tls_key, "pkcs11:", 7);
 }
 
+static bool also_tls12(const kv_settings *settings)
+{
+    return !strcmp(settings->tls_min_version, "1.2");
+}
+
 static kv_status read_chain(const char *path, STACK_OF(X509) **out, kv_error *err)
 {
     BIO *file = BIO_new_file(path, "r");
@@ -54,7 +59,8 @@ static kv_status use(kv_server_identity *identity, const kv_tls_identity *parts,
 static kv_status use_token_key(kv_server_identity *identity, const kv_settings *settings,
                                kv_error *err)
 {
-    kv_tls_identity parts = { .key = kv_tls_key_get(identity->token_key) };
+    kv_tls_identity parts = { .key = kv_tls_key_get(identity->token_key),
+                              .also_tls12 = also_tls12(settings) };
     kv_status status;
 
     KV_TRY(read_chain(settings->tls_certificate, &parts.chain, err));
@@ -69,6 +75,7 @@ static kv_status use_files(kv_server_identity *identity, const kv_settings *sett
     kv_status status;
 
     KV_TRY(kv_tls_identity_read(settings->tls_certificate, settings->tls_key, &parts, err));
+    parts.also_tls12 = also_tls12(settings);
     status = use(identity, &parts, err);
     kv_tls_identity_cleanup(&parts);
     return status;

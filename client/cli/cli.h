@@ -108,6 +108,7 @@ kv_status kv_cli_check(const kv_cli_args *args, const kv_cli_config *config,
 /* --- help.c --- */
 
 void kv_cli_help(const kv_cli_args *args, FILE *out);
+const char *kv_cli_exit_meaning(kv_exit code);
 
 /* --- exits.c --- */
 

@@ -17,6 +17,11 @@ static const char *const exits[KV_EXIT_COUNT] = {
     [KV_EXIT_NO] = "checked, and the answer is no: signature not valid, audit log broken",
 };
 
+const char *kv_cli_exit_meaning(kv_exit code)
+{
+    return exits[code];
+}
+
 static void print_options(const kv_cli_option *rows, FILE *out)
 {
     for (; rows && rows->name; rows++) {

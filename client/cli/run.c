@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/cli/completion.h"
 #include "client/cli/render.h"
 #include "client/failure.h"
 #include "client/methods.h"
@@ -344,6 +345,17 @@ static kv_exit run(kv_cli *cli, const char *(*environment)(const char *name))
     return told;
 }
 
+/* What the build makes files of; see completion.h. */
+static bool print_file(int argc, char **argv, FILE *out)
+{
+    if (argc == 3 && !strcmp(argv[1], "completion"))
+        return kv_cli_completion(argv[2], out);
+    if (argc != 2 || strcmp(argv[1], "manual") != 0)
+        return false;
+    kv_cli_manual(KV_VERSION, KV_RELEASE_DATE, out);
+    return true;
+}
+
 kv_exit kv_cli_main(int argc, char **argv, const char *(*environment)(const char *name), FILE *in,
                     FILE *out, FILE *err)
 {
@@ -351,6 +363,8 @@ kv_exit kv_cli_main(int argc, char **argv, const char *(*environment)(const char
     kv_error failed = { 0 };
     kv_exit told = KV_EXIT_OK;
 
+    if (print_file(argc, argv, out))
+        return KV_EXIT_OK;
     if (kv_cli_parse(argc, argv, &cli.args, &failed) != KV_OK) {
         (void)kv_cli_fail_local(&cli, &failed);
         return KV_EXIT_USAGE;

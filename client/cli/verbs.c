@@ -69,7 +69,7 @@
 
 /* shape: table */
 static const kv_cli_option global_options[] = {
-    OWN("endpoint", "HOST:PORT", "the server; port 8443"),
+    OWN("endpoint", "HOST:PORT,...", "the server; port 8443; then those that stand in for it"),
     OWN("server-name", "NAME", "what its certificate must say, if not the host"),
     OWN("ca", "FILE", "PEM with the CA that vouches for the server"),
     OWN("certificate", "FILE", "PEM with your client certificate"),

@@ -37,6 +37,12 @@ static bool speaks_h2(SSL *ssl)
     return kv_slice_equal(kv_slice_of(protocol, len), KV_SLICE("h2"));
 }
 
+/* Without the extended master secret a session of TLS 1.2 can be spliced into another. */
+static bool is_bound(SSL *ssl)
+{
+    return SSL_version(ssl) >= TLS1_3_VERSION || SSL_get_extms_support(ssl) == 1;
+}
+
 static kv_handshake_result step(kv_conn *conn)
 {
     int rv, why;
@@ -47,7 +53,7 @@ static kv_handshake_result step(kv_conn *conn)
     ERR_clear_error();
     if (why == SSL_ERROR_WANT_READ)
         return KV_HANDSHAKE_MORE;
-    if (rv != 1 || !speaks_h2(conn->ssl) || !read_peer(conn))
+    if (rv != 1 || !speaks_h2(conn->ssl) || !is_bound(conn->ssl) || !read_peer(conn))
         return KV_HANDSHAKE_FAILED;
     return KV_HANDSHAKE_DONE;
 }

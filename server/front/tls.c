@@ -1,4 +1,4 @@
-/* tls.c - TLS 1.3 only, a client certificate of any issuer, HTTP/2 or nothing. */
+/* tls.c - TLS 1.3, or 1.2 at its best, a client certificate of any issuer, HTTP/2 or nothing. */
 #include "server/front/tls.h"
 
 #include <pthread.h>
@@ -10,7 +10,18 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-enum { RSA_LEAST_BITS = 2048, RSA_MOST_BITS = 8192, MOST_CERTIFICATE_BYTES = 32 * 1024 };
+enum {
+    RSA_LEAST_BITS = 2048,
+    RSA_MOST_BITS = 8192,
+    MOST_CERTIFICATE_BYTES = 32 * 1024,
+    TICKET_SECONDS = 3600
+};
+
+/* Of TLS 1.2: what HTTP/2 does not forbid. Those of TLS 1.3 are OpenSSL's own. */
+#define TLS12_SUITES                                             \
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:" \
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:" \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
 
 struct kv_tls {
     pthread_mutex_t mutex; /* guards `context` */
@@ -99,19 +110,32 @@ static bool add_chain(SSL_CTX *context, STACK_OF(X509) *chain)
     return true;
 }
 
-static bool set_rules(SSL_CTX *context)
+static bool set_versions(SSL_CTX *context, bool also_tls12)
+{
+    static const char signatures[] = "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:"
+                                     "rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:"
+                                     "RSA+SHA256:RSA+SHA384:RSA+SHA512";
+
+    return SSL_CTX_set_min_proto_version(context, also_tls12 ? TLS1_2_VERSION : TLS1_3_VERSION) &&
+           SSL_CTX_set_cipher_list(context, TLS12_SUITES) &&
+           (!also_tls12 || SSL_CTX_set1_sigalgs_list(context, signatures));
+}
+
+static bool set_rules(SSL_CTX *context, bool also_tls12)
 {
     static const unsigned char session_context[] = "keyvault";
 
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_cert_verify_callback(context, verify, NULL);
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CLEANSE_PLAINTEXT);
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CLEANSE_PLAINTEXT |
+                                     SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_max_cert_list(context, MOST_CERTIFICATE_BYTES);
     /* Tickets only: a server-side cache would be a lock that all loops share. */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    return SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) &&
-           SSL_CTX_set_max_early_data(context, 0) && SSL_CTX_set_num_tickets(context, 1) &&
+    (void)SSL_CTX_set_timeout(context, TICKET_SECONDS);
+    return set_versions(context, also_tls12) && SSL_CTX_set_max_early_data(context, 0) &&
+           SSL_CTX_set_num_tickets(context, 1) &&
            SSL_CTX_set_session_id_context(context, session_context, sizeof(session_context) - 1);
 }
 
@@ -125,7 +149,7 @@ static kv_status make_context(const kv_tls_identity *identity, SSL_CTX **out, kv
         SSL_CTX_free(context);
         return kv_fail(err, KV_BAD_REQUEST, "the server's certificate is missing");
     }
-    if (!set_rules(context) ||
+    if (!set_rules(context, identity->also_tls12) ||
         !SSL_CTX_use_certificate(context, sk_X509_value(identity->chain, 0)) ||
         !SSL_CTX_use_PrivateKey(context, identity->key) || !add_chain(context, identity->chain)) {
         SSL_CTX_free(context);

@@ -1,4 +1,8 @@
-/* tls.h - the server's TLS 1.3 settings, and what they demand of a client's certificate.
+/* tls.h - the server's TLS settings, and what they demand of a client's certificate.
+ *
+ * TLS 1.3, and TLS 1.2 where the identity allows it: then with ECDHE, an AEAD and extended master
+ * secret or not at all, without renegotiation or compression. Sessions are resumed by tickets that
+ * live for at most an hour and only as long as the identity they were made with.
  *
  * A client certificate is asked for, no CA list is sent, and any is accepted that proves possession
  * of its key (RSA of 2048 to 8192 bits, or P-256, P-384, P-521; clientAuth if it has extended key
@@ -23,6 +27,7 @@ typedef struct kv_tls kv_tls;
 typedef struct kv_tls_identity {
     EVP_PKEY *key;
     STACK_OF(X509) *chain; /* the server's certificate first, then its issuers */
+    bool also_tls12;       /* clients that cannot speak TLS 1.3 are served too */
 } kv_tls_identity;
 
 /* Brackets whatever uses the key, where it lives on a token that may go away meanwhile. */

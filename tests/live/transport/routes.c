@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "server/core/call.h"
+#include "tests/live/transport/server.h"
 
 typedef struct echo_in {
     kv_target target;
@@ -181,6 +182,42 @@ static kv_status run_fail(kv_call *call)
     return call->error.status;
 }
 
+/* Stands for methods of the real services, whose messages it does not read. */
+static kv_status run_failing(kv_call *call)
+{
+    kv_test_server *server = call->services->gates.context;
+
+    if (atomic_fetch_add(&server->asked, 1) < server->failing)
+        call->error = server->failure;
+    return call->error.status;
+}
+
+static kv_status decode_nothing(kv_slice body, kv_arena *arena, void *in, kv_error *err)
+{
+    (void)body;
+    (void)arena;
+    (void)in;
+    (void)err;
+    return KV_OK;
+}
+
+static kv_status encode_nothing(const void *out, kv_arena *arena, kv_slice *body, kv_error *err)
+{
+    (void)out;
+    (void)arena;
+    (void)err;
+    *body = KV_SLICE_NONE;
+    return KV_OK;
+}
+
+#define FAILING(method)                                                                            \
+    {                                                                                              \
+        .name = "Test" method, .needs = KV_MAY_KEYS_READ, .lane = KV_LANE_KEYS,                    \
+        .in_size = sizeof(echo_in), .out_size = sizeof(echo_out), .run = run_failing, .at = {      \
+            [KV_DOOR_GRPC] = { "/keyvault.v1.KeyService/" method, decode_nothing, encode_nothing } \
+        }                                                                                          \
+    }
+
 #define SPELLED(name, read)                                                      \
     {                                                                            \
         [KV_DOOR_GRPC] = { "/keyvault.test.v1.EchoService/" name, read, encode } \
@@ -216,6 +253,8 @@ const kv_route kv_test_routes[] = {
       .out_size = sizeof(echo_out),
       .run = run_fail,
       .at = SPELLED("Fail", decode_fail) },
+    FAILING("GetKey"),
+    FAILING("DeleteKey"),
 };
 
 const size_t kv_test_route_count = KV_COUNT(kv_test_routes);

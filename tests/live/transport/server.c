@@ -8,8 +8,9 @@
 
 static kv_status identify(void *context, kv_call *call)
 {
-    (void)context;
-    if (!call->peer.has_certificate) {
+    const kv_test_server *server = context;
+
+    if (!call->peer.has_certificate && !server->strangers) {
         kv_fail(&call->error, KV_UNAUTHENTICATED, "a client certificate is needed");
         return kv_because(&call->error, KV_REASON_CERTIFICATE_UNKNOWN);
     }
@@ -92,7 +93,7 @@ void kv_test_server_start(kv_test_server *server, const kv_front_config *config,
     kv_tls_identity identity = { 0 };
     kv_error err = { 0 };
 
-    *server = (kv_test_server){ 0 };
+    *server = (kv_test_server){ .tls12 = server->tls12 };
     server->services = (kv_services){
         .routes = kv_test_routes,
         .route_count = kv_test_route_count,
@@ -104,6 +105,7 @@ void kv_test_server_start(kv_test_server *server, const kv_front_config *config,
                    .context = server },
     };
     must(kv_tls_identity_read(certs->server, certs->server_key, &identity, &err), &err);
+    identity.also_tls12 = server->tls12;
     must(kv_tls_new(&identity, &server->tls, &err), &err);
     kv_tls_identity_cleanup(&identity);
     must(kv_lanes_new(lanes, &server->lanes, &err), &err);

@@ -18,9 +18,14 @@ typedef struct kv_test_server {
     atomic_uint late;    /* of those: the loop had answered */
     atomic_uint refused; /* before identification, or busy */
     atomic_uint left;    /* answered by the loop */
+    atomic_uint asked;   /* GetKey and DeleteKey, and how many of them fail, first of all: */
+    unsigned failing;
+    kv_error failure;
+    bool strangers; /* need no certificate */
+    bool tls12;     /* read at the start */
 } kv_test_server;
 
-/* Ends the program when it cannot start. */
+/* Ends the program when it cannot start. `tls12` is left as it was, all else is set. */
 void kv_test_server_start(kv_test_server *server, const kv_front_config *config,
                           const kv_lanes_config *lanes, const kv_test_certs *certs);
 /* Drains, stops. True when the drain was complete. */

@@ -21,7 +21,7 @@ int main(void)
     kv_front_config config = kv_test_front_config();
     kv_lanes_config lanes = kv_test_lanes_config();
     kv_test_certs certs;
-    kv_test_server server;
+    kv_test_server server = { 0 };
     kv_front_stats stats;
     char ignored[64];
     bool drained;

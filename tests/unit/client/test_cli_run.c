@@ -55,6 +55,37 @@ static void expect(const char *const *words, kv_exit code, const char *says)
         __VA_ARGS__, NULL \
     }
 
+static void prints_the_files_of_an_installation(void **state)
+{
+    static const char *const shells[] = { "bash", "zsh" };
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(shells); i++) {
+        ran it = run(LINE("completion", shells[i]));
+
+        assert_int_equal(it.code, KV_EXIT_OK);
+        assert_non_null(strstr(it.out, "'certificate policy'"));
+        assert_non_null(strstr(it.out, "--purge-protection"));
+        end(&it);
+    }
+    expect(LINE("completion", "fish"), KV_EXIT_USAGE, "completion");
+    expect(LINE("manual", "key"), KV_EXIT_USAGE, "manual");
+}
+
+static void the_manual_has_every_verb(void **state)
+{
+    ran it = run(LINE("manual"));
+    size_t count, found = 0;
+
+    (void)state;
+    (void)kv_cli_verbs(&count);
+    assert_int_equal(strncmp(it.out, ".TH KVCTL 1 ", 12), 0);
+    for (const char *at = it.out; (at = strstr(at, "\n.SS \"kvctl ")); at++)
+        found++;
+    assert_int_equal(found, count);
+    end(&it);
+}
+
 static void gives_help_on_standard_output(void **state)
 {
     ran it = run(LINE("--help"));
@@ -111,6 +142,8 @@ static void checks_values_before_it_calls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(prints_the_files_of_an_installation),
+        cmocka_unit_test(the_manual_has_every_verb),
         cmocka_unit_test(gives_help_on_standard_output),
         cmocka_unit_test(tells_mistakes_on_standard_error),
         cmocka_unit_test(checks_values_before_it_calls),

@@ -10,6 +10,7 @@
 #include <keyvault/v1/secrets.pb-c.h>
 #include <keyvault/v1/vaults.pb-c.h>
 
+#include "server/core/route.h"
 #include "tests/support/kv_cmocka.h"
 
 static const ProtobufCServiceDescriptor *const services[] = {
@@ -33,6 +34,23 @@ static void finds_every_method_of_the_proto_files(void **state)
             assert_ptr_equal(found.input, method->input);
             assert_ptr_equal(found.output, method->output);
         }
+}
+
+/* What may be sent twice is what the server says changes nothing. */
+static void repeats_what_the_server_says_changes_nothing(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < kv_routes_count; i++) {
+        const char *path = kv_routes[i].at[KV_DOOR_GRPC].pattern;
+        kv_method method;
+
+        if (!path || !kv_method_find(path, &method))
+            continue;
+        if (method.repeatable && kv_routes[i].mutates)
+            fail_msg("%s would be repeated, but changes something", path);
+        if (!method.repeatable && !kv_routes[i].mutates)
+            fail_msg("%s changes nothing, but would not be repeated", path);
+    }
 }
 
 static void finds_nothing_else(void **state)
@@ -129,6 +147,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_every_method_of_the_proto_files),
+        cmocka_unit_test(repeats_what_the_server_says_changes_nothing),
         cmocka_unit_test(finds_nothing_else),
         cmocka_unit_test(knows_which_answer_with_streams),
         cmocka_unit_test(reads_the_scope_from_the_request),

@@ -22,6 +22,7 @@ static void defaults_fill_what_is_left_out(void **state)
     assert_string_equal(settings.listen, "127.0.0.1:8443");
     assert_int_equal(settings.audit_segment_bytes, 268435456);
     assert_true(settings.separation_strict);
+    assert_string_equal(settings.tls_min_version, "1.3");
     assert_int_equal(settings.tokens[KV_SETTING_TOKEN_KEYS].workers, 2);
 }
 
@@ -63,9 +64,11 @@ static void uris_and_credentials_are_no_paths(void **state)
 
     (void)state;
     assert_kv_ok(kv_settings_parse("[server]\nhome = /srv/kv\n[tls]\nkey = pkcs11:token=t\n"
+                                   "min_version = 1.2\n"
                                    "[token.tls]\npin_file = credential:tls-pin\n" TOKENS,
                                    &settings, &err));
     assert_string_equal(settings.tls_key, "pkcs11:token=t");
+    assert_string_equal(settings.tls_min_version, "1.2");
     assert_string_equal(settings.tokens[KV_SETTING_TOKEN_TLS].pin_file, "credential:tls-pin");
 }
 
@@ -78,6 +81,7 @@ typedef struct bad_file {
 
 static const bad_file bad_files[] = {
     { "", "home" },
+    { "[tls]\nmin_version = 1.1\n", "must be one of 1.2|1.3" },
     { "[server]\nhome = relative\n", "absolute" },
     { "[server]\nhome = /a\nhome = /b\n", "line 3: [server] home is given twice" },
     { "[server]\nhome = /a\nhoem = /b\n", "line 3: there is no setting 'hoem' in [server]" },
