@@ -6,11 +6,11 @@ set -euo pipefail
 build=$1
 
 for tool in dpkg-deb dpkg-shlibdeps systemd-sysusers systemd-tmpfiles cpack; do
-    command -v $tool >/dev/null || { echo "there is no $tool" && exit 77; }
+    command -v $tool >/dev/null || { echo "there is no $tool" && exit 1; }
 done
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
-    command -v fakeroot >/dev/null || { echo "there is no fakeroot" && exit 77; }
+    command -v fakeroot >/dev/null || { echo "there is no fakeroot" && exit 1; }
     as_root=(fakeroot)
 fi
 work=$(mktemp -d "${TMPDIR:-/tmp}/keyvault-debian.XXXXXX")
