@@ -2,6 +2,7 @@
 #include "server/vault/key_cache.h"
 #include "server/vault/key_rules.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -180,6 +181,7 @@ static kv_status id_of(kv_work *work, const kv_key_snapshot *key, kv_object_id *
 kv_status kv_key_use(kv_vault *vault, kv_work *work, const kv_target *target, kv_key_snapshot *out,
                      kv_object_id *id, kv_error *err)
 {
+    assert(out);
     KV_TRY(kv_key_cache_find(vault, work, target, out, err));
     KV_TRY(id_of(work, out, id, err));
     work->entry->version = id->version;
