@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 
 seconds=2
 rounds=3
-build=build/release
+build=build/bench
 json=
 while [ $# -gt 0 ]; do
     case $1 in
@@ -25,10 +25,10 @@ while [ $# -gt 0 ]; do
     esac
 done
 
-if [ ! -x "$build/server/keyvaultd" ] || [ ! -x "$build/tests/bench/speed/kv_bench" ]; then
+if [ "$build" = build/bench ]; then
     scripts/install_packages.sh build
-    cmake --preset release >/dev/null
-    cmake --build --preset release >/dev/null
+    cmake --preset release -B "$build" -DKV_TESTS=ON >/dev/null
+    cmake --build "$build" --target keyvaultd kvctl kv_bench >/dev/null
 fi
 build=$(cd "$build" && pwd)
 
@@ -82,11 +82,13 @@ for round in $(seq "$rounds"); do
         IFS=: read -r what name token <<<"$spec"
         if [ -n "$token" ]; then
             for threads in 1 2; do
-                echo "$what raw $threads $(raw "$what" "$threads" "$token")" >>"$results"
+                line=$(raw "$what" "$threads" "$token")
+                echo "$what raw $threads $line" >>"$results"
             done
         fi
         for flight in 1 16 64; do
-            echo "$what served $flight $(served "$what" "$flight" "$name")" >>"$results"
+            line=$(served "$what" "$flight" "$name")
+            echo "$what served $flight $line" >>"$results"
         done
         echo "round $round: $what done" >&2
     done
