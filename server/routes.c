@@ -82,6 +82,8 @@ RUN(kv_certificate_create, kv_certificate_create_in, kv_certificate_operation)
 RUN(kv_certificate_pending_get, kv_certificate_pending_get_in, kv_certificate_operation)
 RUN(kv_certificate_pending_delete, kv_certificate_pending_delete_in, kv_certificate_operation)
 RUN(kv_certificate_pending_update, kv_certificate_pending_update_in, kv_certificate_operation)
+RUN(kv_certificate_pending_merge, kv_certificate_merge_in, kv_certificate_bundle)
+RUN(kv_certificate_import, kv_certificate_import_in, kv_certificate_bundle)
 RUN(kv_certificate_get, kv_certificate_get_in, kv_certificate_bundle)
 RUN(kv_certificate_list, kv_certificate_list_in, kv_object_list)
 RUN(kv_certificate_list_versions, kv_certificate_list_versions_in, kv_object_list)
@@ -312,6 +314,16 @@ const kv_route kv_routes[] = {
       .out_size = sizeof(kv_certificate_operation),
       .at = GRPC("CertificateService", "CancelCertificateOperation",
                  kv_pb_read_certificate_pending_update, kv_pb_write_certificate_operation) },
+    { .name = "CertificatePendingMerge", .needs = KV_MAY_CERTIFICATES_CREATE,
+      .lane = KV_LANE_SLOW, .run = run_kv_certificate_pending_merge, .mutates = true,
+      .in_size = sizeof(kv_certificate_merge_in), .out_size = sizeof(kv_certificate_bundle),
+      .at = GRPC("CertificateService", "MergeCertificate",
+                 kv_pb_read_certificate_merge, kv_pb_write_certificate_bundle) },
+    { .name = "CertificateImport", .needs = KV_MAY_CERTIFICATES_IMPORT, .lane = KV_LANE_SLOW,
+      .run = run_kv_certificate_import, .mutates = true, .secret = true,
+      .in_size = sizeof(kv_certificate_import_in), .out_size = sizeof(kv_certificate_bundle),
+      .at = GRPC("CertificateService", "ImportCertificate",
+                 kv_pb_read_certificate_import, kv_pb_write_certificate_bundle) },
     { .name = "CertificateGet", .needs = KV_MAY_CERTIFICATES_READ, .lane = KV_LANE_STORE,
       .run = run_kv_certificate_get,
       .in_size = sizeof(kv_certificate_get_in), .out_size = sizeof(kv_certificate_bundle),

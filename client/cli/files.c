@@ -8,8 +8,9 @@
 #include <unistd.h>
 
 #include "client/cli/run.h"
+#include "server/base/secret_buf.h"
 
-enum { TEMPORARY_BYTES = 4096 };
+enum { TEMPORARY_BYTES = 4096, PASSWORD_MAX = 200 };
 
 /* Whether echo was on and has been turned off. */
 static bool hide(FILE *in, struct termios *before)
@@ -143,4 +144,30 @@ kv_exit kv_cli_write(kv_cli *cli, const char *path, kv_slice bytes)
         return KV_EXIT_OK;
     (void)unlink(path);
     return fail_write(cli, path);
+}
+
+kv_exit kv_cli_password(kv_cli *cli, ProtobufCMessage *request, const char *field)
+{
+    const char *path = kv_cli_given(cli, "password-file");
+    KV_AUTO(kv_secret_buf) password = KV_SECRET_NONE;
+    kv_slice bytes;
+    kv_error err = { 0 };
+    kv_exit told;
+
+    if (!path)
+        return KV_EXIT_OK;
+    if (!strcmp(path, "-")) {
+        told = kv_cli_read(cli, path, PASSWORD_MAX + 1, &bytes);
+        if (told != KV_EXIT_OK)
+            return told;
+        if (bytes.len && bytes.data[bytes.len - 1] == '\n')
+            bytes.len--;
+    } else {
+        if (kv_secret_buf_read_file(path, PASSWORD_MAX, &password, &err) != KV_OK)
+            return kv_cli_fail_local(cli, &err);
+        bytes = kv_secret_buf_slice(&password);
+    }
+    if (kv_message_set_bytes(request, field, bytes, &err) != KV_OK)
+        return kv_cli_fail_local(cli, &err);
+    return KV_EXIT_OK;
 }

@@ -38,6 +38,9 @@ kv_cli_run kv_cli_run_call, kv_cli_run_list;
 /* "-" is standard input; from a terminal, a line without echo. The bytes are in the arena, which is
  * wiped. */
 kv_exit kv_cli_read(kv_cli *cli, const char *path, size_t max, kv_slice *out);
+/* The password that --password-file names (a file that only the owner can read, or "-") goes into
+ * the field; nothing without the option. */
+kv_exit kv_cli_password(kv_cli *cli, ProtobufCMessage *request, const char *field);
 /* Before the server is asked for what would be written: does the file stand in the way? */
 kv_exit kv_cli_may_write(const kv_cli *cli, const char *path);
 /* Mode 0600; refuses to overwrite, unless --overwrite is given. "-" is standard output. */
@@ -57,6 +60,7 @@ kv_exit kv_cli_certificate_der(kv_cli *cli, const char *path, kv_slice *out);
 /* --- verbs with more to do than one call --- */
 
 kv_cli_run kv_cli_certificate_create, kv_cli_certificate_show, kv_cli_certificate_download;
+kv_cli_run kv_cli_certificate_import, kv_cli_certificate_merge;
 kv_cli_run kv_cli_key_sign, kv_cli_key_verify, kv_cli_key_download;
 kv_cli_run kv_cli_key_encrypt, kv_cli_key_decrypt, kv_cli_key_import;
 kv_cli_run kv_cli_secret_set, kv_cli_secret_show, kv_cli_secret_download;

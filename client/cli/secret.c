@@ -5,10 +5,9 @@
 #include <keyvault/v1/secrets.pb-c.h>
 
 #include "client/cli/run.h"
-#include "server/base/secret_buf.h"
 #include "server/base/text.h"
 
-enum { VALUE_MAX = 25 * 1024, PASSWORD_MAX = 200 };
+enum { VALUE_MAX = 25 * 1024 };
 
 kv_exit kv_cli_secret_set(kv_cli *cli)
 {
@@ -32,33 +31,6 @@ kv_exit kv_cli_secret_set(kv_cli *cli)
 
 /* --- reading --- */
 
-/* The password of a PFX, from a file that only the owner can read, or from standard input. */
-static kv_exit read_password(kv_cli *cli, ProtobufCMessage *request)
-{
-    const char *path = kv_cli_given(cli, "password-file");
-    KV_AUTO(kv_secret_buf) password = KV_SECRET_NONE;
-    kv_slice bytes;
-    kv_error err = { 0 };
-    kv_exit told;
-
-    if (!path)
-        return KV_EXIT_OK;
-    if (!strcmp(path, "-")) {
-        told = kv_cli_read(cli, path, PASSWORD_MAX + 1, &bytes);
-        if (told != KV_EXIT_OK)
-            return told;
-        if (bytes.len && bytes.data[bytes.len - 1] == '\n')
-            bytes.len--;
-    } else {
-        if (kv_secret_buf_read_file(path, PASSWORD_MAX, &password, &err) != KV_OK)
-            return kv_cli_fail_local(cli, &err);
-        bytes = kv_secret_buf_slice(&password);
-    }
-    if (kv_message_set_bytes(request, "pfx_password", bytes, &err) != KV_OK)
-        return kv_cli_fail_local(cli, &err);
-    return KV_EXIT_OK;
-}
-
 static kv_exit get(kv_cli *cli, Keyvault__V1__SecretBundle **out)
 {
     ProtobufCMessage *request = NULL;
@@ -66,7 +38,7 @@ static kv_exit get(kv_cli *cli, Keyvault__V1__SecretBundle **out)
 
     if (told != KV_EXIT_OK)
         return told;
-    told = read_password(cli, request);
+    told = kv_cli_password(cli, request, "pfx_password");
     if (told == KV_EXIT_OK)
         told = kv_cli_call(cli, cli->args.verb->path, request, (ProtobufCMessage **)(void *)out);
     keyvault_message_free(request);

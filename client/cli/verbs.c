@@ -151,6 +151,35 @@ static const kv_cli_option certificate_create[] = {
     ENABLED, TAGS("tags"), SWITCH("no-wait", "do not wait until the certificate is there"),
     END,
 };
+#define CHAIN_OPTIONS                                                                     \
+    YES("preserve-cert-order", "preserve_cert_order",                                     \
+        "its secret has the certificates as they stand in the file; default leaf first"), \
+        YES("require-complete-chain", "require_complete_chain",                           \
+            "refuse a chain without its root; default a warning")
+
+/* shape: table */
+static const kv_cli_option certificate_import[] = {
+    VAULT,
+    NAME,
+    OWN_NEED("file", "FILE", "PFX, or PEM with the private key; - is standard input"),
+    OWN("password-file", "FILE", "its password, file of mode 0600; - is standard input"),
+    POLICY,
+    CHAIN_OPTIONS,
+    ENABLED,
+    TAGS("tags"),
+    END,
+};
+/* shape: table */
+static const kv_cli_option certificate_merge[] = {
+    VAULT,
+    NAME,
+    { "file", "FILE", "the certificate, its issuers too: PEM, DER or PKCS #7; - is standard input",
+      NULL, KV_OPTION_PATH, KV_OPTION_REQUIRED | KV_OPTION_REPEATED },
+    CHAIN_OPTIONS,
+    ENABLED,
+    TAGS("tags"),
+    END,
+};
 /* shape: table */
 static const kv_cli_option certificate_policy[] = { VAULT, NAME, POLICY, END };
 /* shape: table */
@@ -291,7 +320,9 @@ static const kv_cli_option secret_set[] = {
 #define FORMAT                                                                                     \
     TEXT("format", "pfx|pem", "format", "of a certificate's secret; default: as its policy says"), \
         OWN("password-file", "FILE",                                                               \
-            "password for the PFX, file of mode 0600; - is standard input")
+            "password for the PFX, file of mode 0600; - is standard input"),                       \
+        YES("pfx-for-old-clients", "pfx_for_old_clients",                                          \
+            "weak encryption, for programs that read no other")
 
 /* shape: table */
 static const kv_cli_option secret_show[] = { VAULT, NAME, VERSION, FORMAT, END };
@@ -515,6 +546,9 @@ static const kv_cli_verb verbs[] = {
     { "certificate", "create", "make a key, a certificate and a secret of one name",
       API "CertificateService/CreateCertificate", certificate_create, kv_cli_certificate_create,
       OPERATION_COLUMNS },
+    { "certificate", "import", "bring a certificate and its private key, made elsewhere",
+      API "CertificateService/ImportCertificate", certificate_import, kv_cli_certificate_import,
+      CERTIFICATE_COLUMNS },
     { "certificate", "show", "one certificate, by name or thumbprint",
       API "CertificateService/GetCertificate", certificate_show, kv_cli_certificate_show,
       CERTIFICATE_COLUMNS },
@@ -534,6 +568,9 @@ static const kv_cli_verb verbs[] = {
     { "certificate", "pending show", "the operation that makes a version",
       API "CertificateService/GetCertificateOperation", of_name, kv_cli_run_call,
       OPERATION_COLUMNS },
+    { "certificate", "pending merge", "complete it with what was made of its CSR",
+      API "CertificateService/MergeCertificate", certificate_merge, kv_cli_certificate_merge,
+      CERTIFICATE_COLUMNS },
     { "certificate", "pending cancel", "ask for its cancellation",
       API "CertificateService/CancelCertificateOperation", of_name, kv_cli_run_call,
       OPERATION_COLUMNS },

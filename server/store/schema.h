@@ -71,7 +71,8 @@ extern const kv_table kv_table_vaults;
 extern const kv_table kv_table_objects;      /* index 1: uid */
 extern const kv_table kv_table_key_versions; /* index 1: key_id */
 extern const kv_table kv_table_secret_versions;
-extern const kv_table kv_table_certificate_versions; /* 1: vault_uid, sha1; 2: vault_uid, sha256 */
+extern const kv_table
+    kv_table_certificate_versions; /* 1: vault_uid, sha1; 2: vault_uid, sha256; 3: serial */
 extern const kv_table kv_table_policies;
 extern const kv_table kv_table_operations;    /* index 1: state, object_uid */
 extern const kv_table kv_table_token_objects; /* index 1: state, key_id; 2: owner_uid */

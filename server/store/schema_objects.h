@@ -98,6 +98,9 @@ typedef struct kv_certificate_version_row {
     kv_slice subject; /* RFC 4514 */
     kv_slice issuer;  /* the certificate's, RFC 4514 */
     kv_slice tags;
+    kv_slice given;   /* a byte each: place in the chain of the certificates as they were brought,
+                         where that order is to be kept; else empty */
+    int64_t imported; /* its key is known outside */
 } kv_certificate_version_row;
 
 typedef struct kv_policy_row {
@@ -130,4 +133,7 @@ typedef struct kv_operation_row {
     int64_t cancellation_requested;
     int64_t created;
     int64_t updated;
+    int64_t attested;       /* of a new key: see kv_key_version_row */
+    kv_slice secret_key_id; /* while it waits, the private key of an exportable certificate: as */
+    kv_slice secret_ciphertext; /* in the secret version that it becomes */
 } kv_operation_row;

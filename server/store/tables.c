@@ -142,7 +142,7 @@ const kv_table kv_table_certificate_versions = {
     .row_size = sizeof(kv_certificate_version_row),
     .sealed = true,
     .key_count = 2,
-    .column_count = 16,
+    .column_count = 18,
     .columns = {
         BLOB(kv_certificate_version_row, object_uid),
         TEXT(kv_certificate_version_row, version),
@@ -160,11 +160,14 @@ const kv_table kv_table_certificate_versions = {
         TEXT(kv_certificate_version_row, subject),
         TEXT(kv_certificate_version_row, issuer),
         TEXT(kv_certificate_version_row, tags),
+        BLOB(kv_certificate_version_row, given),
+        INTEGER(kv_certificate_version_row, imported),
     },
-    .index_count = 2,
+    .index_count = 3,
     .indexes = {
         { "certificate_versions_by_sha1", false, 2, { 2, 10 } }, /* vault_uid, sha1 */
         { "certificate_versions_by_sha256", false, 2, { 2, 11 } }, /* vault_uid, sha256 */
+        { "certificate_versions_by_serial", false, 1, { 12 } }, /* serial */
     },
 };
 
@@ -187,7 +190,7 @@ const kv_table kv_table_operations = {
     .row_size = sizeof(kv_operation_row),
     .sealed = true,
     .key_count = 1,
-    .column_count = 19,
+    .column_count = 22,
     .columns = {
         BLOB(kv_operation_row, object_uid),
         BLOB(kv_operation_row, vault_uid),
@@ -208,6 +211,9 @@ const kv_table kv_table_operations = {
         INTEGER(kv_operation_row, cancellation_requested),
         INTEGER(kv_operation_row, created),
         INTEGER(kv_operation_row, updated),
+        INTEGER(kv_operation_row, attested),
+        BLOB(kv_operation_row, secret_key_id),
+        BLOB(kv_operation_row, secret_ciphertext),
     },
     .index_count = 1,
     .indexes = {

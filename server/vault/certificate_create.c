@@ -44,17 +44,16 @@ static kv_status take_policy(kv_vault *vault, kv_work *work, const kv_certificat
     return kv_policy_store(work, &new->policy, &new->policy_row.policy, err);
 }
 
-static kv_status refuse_in_progress(kv_vault *vault, kv_work *work, request *new, kv_error *err)
+kv_status kv_start_change(kv_work *work, const kv_attributes_in *attributes, const kv_tags *tags,
+                          bool *enabled, kv_slice *stored_tags, kv_error *err)
 {
-    KV_TRY(kv_operation_find(vault, work, new->object.uid, &new->operation, &new->operation_exists,
-                             err));
-    if (!new->operation_exists || (!kv_slice_equal(new->operation.state, KV_STATE_WORKING) &&
-                                   !kv_slice_equal(new->operation.state, KV_STATE_PENDING)))
-        return KV_OK;
-    kv_fail(err, KV_PRECONDITION,
-            "a new certificate cannot be created while an operation on '%.*s' is in progress",
-            KV_SLICE_ARG(new->object.display_name));
-    return kv_because(err, KV_REASON_OPERATION_IN_PROGRESS);
+    if (attributes->has_not_before || attributes->has_expires)
+        return kv_fail_field(err, "attributes",
+                             "not_before and expires are those of the certificate itself");
+    if (attributes->has_enabled)
+        *enabled = attributes->enabled;
+    KV_TRY(kv_tags_check(tags, err));
+    return tags->count ? kv_tags_store(work, tags, stored_tags, err) : KV_OK;
 }
 
 /* The tags of the version before are kept unless new ones are given. */
@@ -100,35 +99,41 @@ static kv_status fill_operation(kv_vault *vault, kv_work *work, const kv_certifi
     return start_of(vault, work, in, new, err);
 }
 
-static kv_status refuse_taken(kv_vault *vault, kv_work *work, const request *new,
+static kv_status refuse_taken(kv_vault *vault, kv_work *work, const kv_object_row *certificate,
                               kv_collection collection, kv_error *err)
 {
     kv_object_row found;
     bool exists = false;
 
-    KV_TRY(kv_look_up_object(vault, work, new->vault_row.uid, collection, new->object.name, &found,
-                             &exists, err));
+    KV_TRY(kv_look_up_object(vault, work, certificate->vault_uid, collection, certificate->name,
+                             &found, &exists, err));
     if (!exists)
         return KV_OK;
     kv_fail(err, KV_EXISTS, "a %s of its own has the name '%.*s' already",
-            kv_collection_noun(collection), KV_SLICE_ARG(new->object.display_name));
+            kv_collection_noun(collection), KV_SLICE_ARG(certificate->display_name));
     return kv_because(err, found.deleted ? KV_REASON_SOFT_DELETED : KV_REASON_NONE);
+}
+
+kv_status kv_companion_new(kv_vault *vault, kv_work *work, const kv_object_row *certificate,
+                           kv_collection collection, kv_object_row *out, kv_error *err)
+{
+    KV_TRY(refuse_taken(vault, work, certificate, collection, err));
+    *out = (kv_object_row){
+        .vault_uid = certificate->vault_uid,
+        .collection = collection,
+        .name = certificate->name,
+        .display_name = certificate->display_name,
+        .managed = 1,
+        .created = work->now_ms,
+    };
+    return kv_new_uid(work, &out->uid, err);
 }
 
 static kv_status add_companion(kv_vault *vault, kv_work *work, const request *new,
                                kv_collection collection, kv_object_row *row, kv_change *change,
                                kv_error *err)
 {
-    KV_TRY(refuse_taken(vault, work, new, collection, err));
-    *row = (kv_object_row){
-        .vault_uid = new->vault_row.uid,
-        .collection = collection,
-        .name = new->object.name,
-        .display_name = new->object.display_name,
-        .managed = 1,
-        .created = work->now_ms,
-    };
-    KV_TRY(kv_new_uid(work, &row->uid, err));
+    KV_TRY(kv_companion_new(vault, work, &new->object, collection, row, err));
     return kv_change_insert(change, &kv_table_objects, row, err);
 }
 
@@ -167,7 +172,8 @@ kv_status kv_certificate_create(kv_vault *vault, kv_work *work, const kv_certifi
     KV_TRY(kv_object_for_version(vault, work, &in->target, &new.vault_row, &new.object, &new.exists,
                                  err));
     if (new.exists)
-        KV_TRY(refuse_in_progress(vault, work, &new, err));
+        KV_TRY(kv_operation_refuse(vault, work, &new.object, &new.operation, &new.operation_exists,
+                                   err));
     KV_TRY(take_policy(vault, work, in, &new, err));
     KV_TRY(fill_operation(vault, work, in, &new, err));
     KV_TRY(store(vault, work, &new, err));

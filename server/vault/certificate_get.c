@@ -34,6 +34,8 @@ static kv_status show_version(kv_work *work, const kv_vault_row *vault_row,
     out->cer = version->der;
     out->subject = version->subject;
     out->issuer = version->issuer;
+    out->key_known_outside = version->imported != 0;
+    out->preserve_cert_order = version->given.len != 0;
     out->attributes = kv_attributes_of(vault_row, &life, version->created, version->updated);
     KV_TRY(serial_bytes(work, version->serial, &out->serial_number, err));
     return kv_tags_load(work, version->tags, &out->tags, err);

@@ -41,7 +41,7 @@ kv_status kv_issuance_commit(kv_vault *vault, kv_work *work, const kv_issuance *
 
 static kv_status bear_key(kv_vault *vault, kv_work *work, kv_issuance *at, kv_error *err)
 {
-    kv_status status;
+    kv_key_born facts;
 
     at->birth = (kv_birth){
         .duty = KV_DUTY_KEYS,
@@ -51,42 +51,91 @@ static kv_status bear_key(kv_vault *vault, kv_work *work, kv_issuance *at, kv_er
         .owner_uid = at->object->uid,
         .exportable = at->policy.key_props.exportable,
     };
-    KV_TRY(kv_birth_key(vault, work, &at->birth, &at->token_object, &at->facts, err));
+    KV_TRY(kv_birth_key(vault, work, &at->birth, &at->token_object, &facts, err));
     at->born = true;
-    status = kv_key_check_born(&at->facts, at->birth.exportable, err);
-    if (status != KV_OK)
-        return status;
-    at->key = (kv_key_ref){ .class = KV_CLASS_SIGN, .spki = at->facts.spki };
+    at->own = true;
+    KV_TRY(kv_key_check_born(&facts, at->birth.exportable, err));
+    at->attested = kv_key_attested(&facts);
+    at->token = at->token_object.token;
+    at->kind = at->birth.kind;
+    at->key = (kv_key_ref){ .class = KV_CLASS_SIGN, .spki = facts.spki };
     memcpy(at->key.id, at->birth.key_id, sizeof(at->key.id));
     return KV_OK;
+}
+
+/* The key of the version before, as far as there is one. */
+static kv_status previous_key(kv_vault *vault, kv_work *work, const kv_object_row *object,
+                              kv_key_version_row *row, bool *exists, kv_error *err)
+{
+    kv_object_row key_object;
+
+    *exists = false;
+    if (!object->current.len)
+        return KV_OK;
+    KV_TRY(kv_look_up_object(vault, work, object->vault_uid, KV_COLLECTION_KEYS, object->name,
+                             &key_object, exists, err));
+    if (!*exists)
+        return KV_OK;
+    *row = (kv_key_version_row){ .object_uid = key_object.uid, .version = object->current };
+    return kv_records_get(vault->config.records, &kv_table_key_versions, row, work->arena, err);
+}
+
+static void take_previous(kv_issuance *at, const kv_key_version_row *row, kv_key_kind kind)
+{
+    at->own = false;
+    at->attested = row->attested;
+    at->imported = row->imported;
+    at->token = row->token;
+    at->kind = kind;
+    at->key = (kv_key_ref){ .class = KV_CLASS_SIGN, .spki = row->spki };
+    memcpy(at->key.id, row->key_id.data, sizeof(at->key.id));
 }
 
 /* With reuse_key a renewal keeps the key, as long as the policy still describes it. */
 static kv_status keep_key(kv_vault *vault, kv_work *work, kv_issuance *at, bool *kept,
                           kv_error *err)
 {
-    kv_key_version_row row = { .version = at->object->current };
-    kv_object_row key_object;
+    kv_key_version_row row = { 0 };
     kv_key_kind kind;
-    bool exists = false;
 
     *kept = false;
-    if (!at->policy.key_props.reuse_key || !at->object->current.len)
+    if (!at->policy.key_props.reuse_key)
         return KV_OK;
-    KV_TRY(kv_look_up_object(vault, work, at->object->vault_uid, KV_COLLECTION_KEYS,
-                             at->object->name, &key_object, &exists, err));
-    if (!exists)
+    KV_TRY(previous_key(vault, work, at->object, &row, kept, err));
+    if (!*kept)
         return KV_OK;
-    row.object_uid = key_object.uid;
-    KV_TRY(kv_records_get(vault->config.records, &kv_table_key_versions, &row, work->arena, err));
     KV_TRY(kv_kind_of_name(row.kind, &kind, err));
-    if (kind != kv_x509_policy_key_kind(&at->policy) ||
-        (row.exportable != 0) != at->policy.key_props.exportable)
+    *kept = kind == kv_x509_policy_key_kind(&at->policy) &&
+            (row.exportable != 0) == at->policy.key_props.exportable;
+    if (*kept)
+        take_previous(at, &row, kind);
+    return KV_OK;
+}
+
+kv_status kv_issuance_find_key(kv_vault *vault, kv_work *work, kv_issuance *at, kv_error *err)
+{
+    const kv_operation_row *operation = at->operation;
+    kv_token_object_row object = { .key_id = operation->key_id };
+    kv_key_version_row row = { 0 };
+    bool exists = false;
+
+    if (operation->key_id.len != KV_KEY_ID_BYTES)
+        return kv_fail(err, KV_INTERNAL, "an operation has lost its key");
+    KV_TRY(kv_operation_has_own_key(vault, work, operation, &at->own, err));
+    if (at->own) {
+        KV_TRY(kv_records_get(vault->config.records, &kv_table_token_objects, &object, work->arena,
+                              err));
+        at->attested = operation->attested;
+        at->token = object.token;
+        at->kind = kv_x509_policy_key_kind(&at->policy);
+        at->key = (kv_key_ref){ .class = KV_CLASS_SIGN, .spki = operation->spki };
+        memcpy(at->key.id, operation->key_id.data, sizeof(at->key.id));
         return KV_OK;
-    at->previous = row;
-    at->key = (kv_key_ref){ .class = KV_CLASS_SIGN, .spki = row.spki };
-    memcpy(at->key.id, row.key_id.data, sizeof(at->key.id));
-    *kept = true;
+    }
+    KV_TRY(previous_key(vault, work, at->object, &row, &exists, err));
+    if (!exists || !kv_slice_equal(row.key_id, operation->key_id))
+        return kv_fail(err, KV_CONFLICT, "the key that was to be kept is not the current one");
+    take_previous(at, &row, kv_x509_policy_key_kind(&at->policy));
     return KV_OK;
 }
 
@@ -100,6 +149,7 @@ static kv_status find_key(kv_vault *vault, kv_work *work, kv_issuance *at, kv_er
     KV_TRY(kv_arena_copy(work->arena, kv_slice_of(at->key.id, sizeof(at->key.id)),
                          &at->operation->key_id, err));
     at->operation->spki = at->key.spki;
+    at->operation->attested = at->attested;
     work->entry->has_key = true;
     memcpy(work->entry->key_id, at->key.id, sizeof(work->entry->key_id));
     return KV_OK;
@@ -134,6 +184,8 @@ static kv_status park(kv_vault *vault, kv_work *work, kv_issuance *at, kv_error 
 {
     kv_change change = { 0 };
 
+    if (at->own && at->policy.key_props.exportable)
+        KV_TRY(kv_issuance_keep_secret(vault, work, at, err));
     at->operation->state = KV_STATE_PENDING;
     at->operation->updated = work->now_ms;
     if (at->born)
@@ -148,6 +200,8 @@ static kv_status issue(kv_vault *vault, kv_work *work, kv_issuance *at, bool *re
     kv_issuer_answer answer = { 0 };
 
     KV_TRY(kv_policy_load(work, at->operation->policy, &at->policy, err));
+    KV_TRY(kv_start_load(work, at->operation->attributes, &at->enabled, &at->tags, err));
+    at->usage = at->policy.x509_props.key_usage;
     KV_TRY(find_key(vault, work, at, err));
     KV_TRY(ask_issuer(vault, work, at, &answer, err));
     at->operation->status_details = answer.details;
@@ -191,6 +245,7 @@ static void fail(kv_vault *vault, kv_work *work, kv_issuance *at, const kv_error
     row.error_message = kv_slice_text(why->message);
     row.status_details = KV_SLICE_NONE;
     row.key_id = KV_SLICE_NONE;
+    row.secret_ciphertext = KV_SLICE_NONE;
     if (kv_change_update(&change, &kv_table_operations, &row, &ignored) == KV_OK &&
         kv_commit_step(vault, work, "CertificateCreateFailed", &change, &ignored) == KV_OK) {
         *at->operation = row;
@@ -205,7 +260,11 @@ kv_status kv_operation_run(kv_vault *vault, kv_work *work, kv_vault_row *vault_r
                            kv_error *err)
 {
     kv_issuance at = {
-        .vault_row = vault_row, .object = object, .operation = operation, .resumed = resumed
+        .vault_row = vault_row,
+        .object = object,
+        .operation = operation,
+        .resumed = resumed,
+        .version = operation->version,
     };
     bool refused = false;
     kv_status status = issue(vault, work, &at, &refused, err);

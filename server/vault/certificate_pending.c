@@ -6,7 +6,7 @@
 
 enum { ARENA_BYTES = 4 << 20, VAULTS_PER_STEP = 50 };
 
-static bool in_progress(const kv_operation_row *row)
+bool kv_operation_in_progress(const kv_operation_row *row)
 {
     return kv_slice_equal(row->state, KV_STATE_WORKING) ||
            kv_slice_equal(row->state, KV_STATE_PENDING);
@@ -28,7 +28,7 @@ kv_status kv_operation_out(kv_work *work, const kv_vault_row *vault_row,
         .issuer_cty = policy.issuer.cty,
         .csr = row->csr,
         .cancellation_requested = row->cancellation_requested != 0,
-        .status = in_progress(row) ? KV_SLICE("inProgress") : row->state,
+        .status = kv_operation_in_progress(row) ? KV_SLICE("inProgress") : row->state,
         .status_details = row->status_details,
         .error_code = row->error_code,
         .error_message = row->error_message,
@@ -58,9 +58,21 @@ kv_status kv_operation_find(kv_vault *vault, kv_work *work, kv_slice object_uid,
     return KV_OK;
 }
 
-/* Does the operation have a key that no version has? A kept key belongs to an earlier one too. */
-static kv_status has_own_key(kv_vault *vault, kv_work *work, const kv_operation_row *operation,
-                             bool *own, kv_error *err)
+kv_status kv_operation_refuse(kv_vault *vault, kv_work *work, const kv_object_row *object,
+                              kv_operation_row *row, bool *exists, kv_error *err)
+{
+    KV_TRY(kv_operation_find(vault, work, object->uid, row, exists, err));
+    if (!*exists || !kv_operation_in_progress(row))
+        return KV_OK;
+    kv_fail(err, KV_PRECONDITION,
+            "a new certificate cannot be created or imported while an operation on '%.*s' is in "
+            "progress",
+            KV_SLICE_ARG(object->display_name));
+    return kv_because(err, KV_REASON_OPERATION_IN_PROGRESS);
+}
+
+kv_status kv_operation_has_own_key(kv_vault *vault, kv_work *work,
+                                   const kv_operation_row *operation, bool *own, kv_error *err)
 {
     kv_key_version_row from = { .key_id = operation->key_id };
     kv_scan scan = {
@@ -81,7 +93,7 @@ kv_status kv_operation_drop_key(kv_vault *vault, kv_work *work, const kv_operati
 {
     bool own = false;
 
-    KV_TRY(has_own_key(vault, work, operation, &own, err));
+    KV_TRY(kv_operation_has_own_key(vault, work, operation, &own, err));
     return own ? kv_destroy_key(vault, work, operation->key_id, err) : KV_OK;
 }
 
@@ -93,7 +105,7 @@ static kv_status end_operation(kv_vault *vault, kv_work *work, const kv_operatio
     kv_error later = { 0 };
     bool own = false;
 
-    KV_TRY(has_own_key(vault, work, operation, &own, err));
+    KV_TRY(kv_operation_has_own_key(vault, work, operation, &own, err));
     if (own)
         KV_TRY(kv_change_doom(vault, work, operation->key_id, &key, change, err));
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, change, err), err));
@@ -104,9 +116,9 @@ static kv_status end_operation(kv_vault *vault, kv_work *work, const kv_operatio
     return KV_OK;
 }
 
-static kv_status find(kv_vault *vault, kv_work *work, const kv_target *target,
-                      kv_vault_row *vault_row, kv_object_row *object, kv_operation_row *out,
-                      kv_error *err)
+kv_status kv_operation_of(kv_vault *vault, kv_work *work, const kv_target *target,
+                          kv_vault_row *vault_row, kv_object_row *object, kv_operation_row *out,
+                          kv_error *err)
 {
     bool exists = false;
 
@@ -126,7 +138,7 @@ kv_status kv_certificate_pending_get(kv_vault *vault, kv_work *work,
     kv_vault_row vault_row;
     kv_object_row object;
 
-    KV_TRY(find(vault, work, &in->target, &vault_row, &object, &operation, err));
+    KV_TRY(kv_operation_of(vault, work, &in->target, &vault_row, &object, &operation, err));
     return kv_operation_out(work, &vault_row, &object, &operation, out, err);
 }
 
@@ -139,14 +151,16 @@ kv_status kv_certificate_pending_update(kv_vault *vault, kv_work *work,
     kv_vault_row vault_row;
     kv_object_row object;
 
-    KV_TRY(find(vault, work, &in->target, &vault_row, &object, &operation, err));
-    if (!in_progress(&operation))
+    KV_TRY(kv_operation_of(vault, work, &in->target, &vault_row, &object, &operation, err));
+    if (!kv_operation_in_progress(&operation))
         return kv_fail(err, KV_PRECONDITION, "the operation is not in progress any more");
     operation.cancellation_requested = 1;
     operation.updated = work->now_ms;
     /* Nobody but us works on it, so the wish is granted at once. */
     operation.state = KV_STATE_CANCELLED;
     operation.status_details = KV_SLICE_NONE;
+    operation.secret_key_id = KV_SLICE_NONE;
+    operation.secret_ciphertext = KV_SLICE_NONE;
     KV_TRY(kv_change_update(&change, &kv_table_operations, &operation, err));
     KV_TRY(end_operation(vault, work, &operation, &change, err));
     return kv_operation_out(work, &vault_row, &object, &operation, out, err);
@@ -161,7 +175,7 @@ kv_status kv_certificate_pending_delete(kv_vault *vault, kv_work *work,
     kv_vault_row vault_row;
     kv_object_row object;
 
-    KV_TRY(find(vault, work, &in->target, &vault_row, &object, &operation, err));
+    KV_TRY(kv_operation_of(vault, work, &in->target, &vault_row, &object, &operation, err));
     KV_TRY(kv_change_delete(&change, &kv_table_operations, &operation, err));
     KV_TRY(end_operation(vault, work, &operation, &change, err));
     return kv_operation_out(work, &vault_row, &object, &operation, out, err);

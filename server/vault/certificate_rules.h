@@ -38,24 +38,49 @@ kv_status kv_operation_run(kv_vault *vault, kv_work *work, kv_vault_row *vault_r
                            kv_object_row *object, kv_operation_row *operation, bool resumed,
                            kv_error *err) KV_MUST_USE;
 
-/* One issuance on its way through these files. */
+/* One new version on its way through these files. */
 typedef struct kv_issuance {
     kv_vault_row *vault_row;
     kv_object_row *object;
-    kv_operation_row *operation;
+    bool fresh_object;           /* it, its key and its secret are stored with this version */
+    kv_operation_row *operation; /* NULL: imported */
+    kv_operation_row *stale;     /* of an earlier version, to be forgotten; NULL: none */
     bool resumed;
+    kv_slice version;
+    bool enabled;
+    kv_slice tags; /* as stored */
     kv_x509_policy policy;
-    bool born; /* the key is new; else it is that of the version before */
+    kv_policy_row *policy_row; /* to be stored with this version; NULL: it is */
+    bool fresh_policy;         /* and it is the first */
+
+    /* the key */
+    bool own;  /* no version has it yet; else it is that of the version before */
+    bool born; /* made now: token_object becomes ready with this version */
     kv_birth birth;
     kv_token_object_row token_object;
-    kv_key_born facts;           /* of a new key */
-    kv_key_version_row previous; /* of a kept key */
     kv_key_ref key;
+    kv_key_kind kind;
+    uint32_t usage; /* what the certificate may be used for: kv_x509_key_usage bits */
+    int64_t attested;
+    int64_t imported;
+    kv_slice token;
+
+    /* what is brought */
+    const kv_secret_buf *private_key; /* PKCS#8; NULL: on the token, or with the operation */
+    const kv_x509_list *given;        /* the order to be kept; NULL: leaf first */
 } kv_issuance;
 
-/* The issuer's chain becomes the versions of certificate, key and secret. */
+/* The chain, leaf first, becomes the versions of certificate, key and secret. KV_EXISTS when
+ * another certificate of the same issuer has the same serial number. */
 kv_status kv_issuance_finish(kv_vault *vault, kv_work *work, kv_issuance *at,
                              const kv_x509_list *chain, kv_error *err) KV_MUST_USE;
+/* Takes the private key of an exportable certificate that has to wait off the token, encrypted into
+ * the operation's row: from then on the token does not give it either. */
+kv_status kv_issuance_keep_secret(kv_vault *vault, kv_work *work, kv_issuance *at,
+                                  kv_error *err) KV_MUST_USE;
+/* The operation's facts for its key: a kept one is that of the object's current version. */
+kv_status kv_issuance_find_key(kv_vault *vault, kv_work *work, kv_issuance *at,
+                               kv_error *err) KV_MUST_USE;
 /* Stores a change of an issuance: as the outcome of its call, or as a step when resumed. */
 kv_status kv_issuance_commit(kv_vault *vault, kv_work *work, const kv_issuance *at,
                              kv_change *change, kv_error *err) KV_MUST_USE;
@@ -65,6 +90,9 @@ kv_status kv_start_store(kv_work *work, bool enabled, const kv_tags *tags, kv_sl
                          kv_error *err) KV_MUST_USE;
 kv_status kv_start_load(kv_work *work, kv_slice stored, bool *enabled, kv_slice *tags,
                         kv_error *err) KV_MUST_USE;
+/* What a call says on top. not_before and expires are refused: they are the certificate's own. */
+kv_status kv_start_change(kv_work *work, const kv_attributes_in *attributes, const kv_tags *tags,
+                          bool *enabled, kv_slice *stored_tags, kv_error *err) KV_MUST_USE;
 /* Texts as a JSON array. */
 kv_status kv_texts_store(kv_work *work, const kv_x509_list *texts, kv_slice *out,
                          kv_error *err) KV_MUST_USE;
@@ -79,11 +107,36 @@ kv_status kv_operation_out(kv_work *work, const kv_vault_row *vault_row,
 /* `*exists` is false when there is none. */
 kv_status kv_operation_find(kv_vault *vault, kv_work *work, kv_slice object_uid,
                             kv_operation_row *out, bool *exists, kv_error *err) KV_MUST_USE;
+/* The operation on the target's certificate. KV_NOT_FOUND. */
+kv_status kv_operation_of(kv_vault *vault, kv_work *work, const kv_target *target,
+                          kv_vault_row *vault_row, kv_object_row *object, kv_operation_row *out,
+                          kv_error *err) KV_MUST_USE;
+bool kv_operation_in_progress(const kv_operation_row *row);
+/* KV_PRECONDITION with KV_REASON_OPERATION_IN_PROGRESS when there is one; else `*row`, `*exists`.
+ */
+kv_status kv_operation_refuse(kv_vault *vault, kv_work *work, const kv_object_row *object,
+                              kv_operation_row *row, bool *exists, kv_error *err) KV_MUST_USE;
+/* Does the operation have a key that no version has? A kept key belongs to an earlier one too. */
+kv_status kv_operation_has_own_key(kv_vault *vault, kv_work *work,
+                                   const kv_operation_row *operation, bool *own,
+                                   kv_error *err) KV_MUST_USE;
 /* The key of an operation that made no certificate: destroyed. */
 kv_status kv_operation_drop_key(kv_vault *vault, kv_work *work, const kv_operation_row *operation,
                                 kv_error *err) KV_MUST_USE;
 /* At start-up: every `working` operation is taken to its end. */
 kv_status kv_resume_operations(kv_vault *vault, unsigned *count, kv_error *err) KV_MUST_USE;
+
+/* --- certificate_merge.c --- */
+
+/* The chain of the object's current version, its leaf apart; empty when there is none. */
+kv_status kv_known_issuers(kv_vault *vault, kv_work *work, const kv_object_row *object,
+                           kv_x509_list *out, kv_error *err) KV_MUST_USE;
+
+/* --- certificate_create.c --- */
+
+/* The name of a new certificate's key or secret; KV_EXISTS when somebody else has it. */
+kv_status kv_companion_new(kv_vault *vault, kv_work *work, const kv_object_row *certificate,
+                           kv_collection collection, kv_object_row *out, kv_error *err) KV_MUST_USE;
 
 /* --- lists of DER certificates, one after the other --- */
 

@@ -18,6 +18,29 @@ typedef struct kv_certificate_create_in {
     kv_tags tags;
 } kv_certificate_create_in;
 
+enum { KV_X5C_MAX = 20 }; /* elements of a merge */
+
+typedef struct kv_certificate_merge_in {
+    kv_target target;
+    kv_x509_list x5c; /* as brought: DER, PEM, PKCS#7, base64 of them */
+    kv_attributes_in attributes;
+    kv_tags tags;
+    bool preserve_cert_order;
+    bool require_complete_chain;
+} kv_certificate_merge_in;
+
+typedef struct kv_certificate_import_in {
+    kv_target target;
+    kv_slice value;    /* PFX or PEM, or base64 of them */
+    kv_slice password; /* UTF-8; may be empty */
+    bool has_policy;
+    kv_certificate_policy policy;
+    kv_attributes_in attributes;
+    kv_tags tags;
+    bool preserve_cert_order;
+    bool require_complete_chain;
+} kv_certificate_import_in;
+
 /* By thumbprint (then target.name is empty), or by name and version. */
 typedef struct kv_certificate_get_in {
     kv_target target;
@@ -78,8 +101,8 @@ typedef struct kv_certificate_operation {
     kv_x509_list warnings;
 } kv_certificate_operation;
 
-/* Out of CertificateGet, CertificateUpdate, CertificateDelete, CertificateGetDeleted,
- * CertificateRecover. */
+/* Out of CertificateImport, CertificatePendingMerge, CertificateGet, CertificateUpdate,
+ * CertificateDelete, CertificateGetDeleted, CertificateRecover. */
 typedef struct kv_certificate_bundle {
     kv_object_id id;
     kv_object_id kid;
@@ -98,6 +121,8 @@ typedef struct kv_certificate_bundle {
     kv_slice issuer;
     kv_slice serial_number; /* big-endian bytes */
     bool key_known_outside;
+    bool preserve_cert_order;
+    kv_x509_list warnings; /* only of CertificateImport and CertificatePendingMerge */
 } kv_certificate_bundle;
 
 /* Out of CertificatePolicyGet and CertificatePolicyUpdate. */

@@ -23,6 +23,7 @@ typedef struct kv_secret_get_in {
     kv_secret_format format;
     bool has_pfx_password;
     kv_slice pfx_password; /* UTF-8 */
+    bool pfx_for_old_clients;
 } kv_secret_get_in;
 
 typedef struct kv_secret_update_in {

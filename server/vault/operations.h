@@ -67,6 +67,8 @@ KV_OPERATION(kv_certificate_pending_delete, kv_certificate_pending_delete_in,
              kv_certificate_operation);
 KV_OPERATION(kv_certificate_pending_update, kv_certificate_pending_update_in,
              kv_certificate_operation);
+KV_OPERATION(kv_certificate_pending_merge, kv_certificate_merge_in, kv_certificate_bundle);
+KV_OPERATION(kv_certificate_import, kv_certificate_import_in, kv_certificate_bundle);
 KV_OPERATION(kv_certificate_get, kv_certificate_get_in, kv_certificate_bundle);
 KV_OPERATION(kv_certificate_list, kv_certificate_list_in, kv_object_list);
 KV_OPERATION(kv_certificate_list_versions, kv_certificate_list_versions_in, kv_object_list);

@@ -27,7 +27,7 @@ static kv_status plain_value(kv_vault *vault, kv_work *work, const kv_secret_get
     KV_AUTO(kv_secret_buf) opened = KV_SECRET_NONE;
     kv_box place = kv_secret_place(object, version->version);
 
-    if (in->format != KV_SECRET_FORMAT_NONE || in->has_pfx_password)
+    if (in->format != KV_SECRET_FORMAT_NONE || in->has_pfx_password || in->pfx_for_old_clients)
         return kv_fail_field(err, "format", "only the secret of a certificate has formats");
     KV_TRY(kv_box_open(vault, work, &place, version, &opened, err));
     return kv_arena_copy(work->arena, kv_secret_buf_slice(&opened), value, err);

@@ -53,7 +53,8 @@ kv_decode kv_pb_read_secret_set, kv_pb_read_secret_get, kv_pb_read_secret_list,
     kv_pb_read_secret_get_deleted, kv_pb_read_secret_list_deleted, kv_pb_read_secret_recover,
     kv_pb_read_secret_purge;
 
-kv_decode kv_pb_read_certificate_create, kv_pb_read_certificate_pending_get,
+kv_decode kv_pb_read_certificate_create, kv_pb_read_certificate_merge,
+    kv_pb_read_certificate_import, kv_pb_read_certificate_pending_get,
     kv_pb_read_certificate_pending_delete, kv_pb_read_certificate_pending_update,
     kv_pb_read_certificate_get, kv_pb_read_certificate_list, kv_pb_read_certificate_list_versions,
     kv_pb_read_certificate_chain_get, kv_pb_read_certificate_update,

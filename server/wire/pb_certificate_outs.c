@@ -55,6 +55,8 @@ kv_status kv_pb_write_certificate_bundle(const void *out, kv_arena *arena, kv_sl
     to.issuer = kv_pb_text(&writer, from->issuer);
     to.serial_number = kv_pb_bytes(from->serial_number);
     to.key_known_outside = from->key_known_outside;
+    to.preserve_cert_order = from->preserve_cert_order;
+    to.warnings = kv_pb_texts(&writer, from->warnings.items, from->warnings.count, &to.n_warnings);
     return kv_pb_pack(&writer, &to.base, body, err);
 }
 

@@ -23,6 +23,54 @@ kv_status kv_pb_read_certificate_create(kv_slice body, kv_arena *arena, void *in
     return kv_pb_tags_in(m->n_tags, m->tags, arena, &read->tags, err);
 }
 
+kv_status kv_pb_read_certificate_merge(kv_slice body, kv_arena *arena, void *in, kv_error *err)
+{
+    kv_certificate_merge_in *read = in;
+    const ProtobufCMessage *message;
+    const Keyvault__V1__MergeCertificateRequest *m;
+    kv_slice *items;
+
+    KV_TRY(kv_pb_open(&keyvault__v1__merge_certificate_request__descriptor, body,
+                      KV_COLLECTION_CERTIFICATES, arena, &read->target, &message, err));
+    m = (const void *)message;
+    if (!m->n_x5c)
+        return kv_fail_field(err, "x5c", "is required");
+    if (m->n_x5c > KV_X5C_MAX)
+        return kv_fail_field(err, "x5c", "has at most %d elements", KV_X5C_MAX);
+    items = kv_arena_array(arena, m->n_x5c, sizeof(*items));
+    if (!items)
+        return kv_arena_full(err);
+    for (size_t i = 0; i < m->n_x5c; i++)
+        items[i] = kv_pb_slice(m->x5c[i]);
+    read->x5c = (kv_x509_list){ .items = items, .count = m->n_x5c };
+    read->preserve_cert_order = m->preserve_cert_order;
+    read->require_complete_chain = m->require_complete_chain;
+    KV_TRY(kv_pb_attributes_in(m->attributes, &read->attributes, err));
+    return kv_pb_tags_in(m->n_tags, m->tags, arena, &read->tags, err);
+}
+
+kv_status kv_pb_read_certificate_import(kv_slice body, kv_arena *arena, void *in, kv_error *err)
+{
+    kv_certificate_import_in *read = in;
+    const ProtobufCMessage *message;
+    const Keyvault__V1__ImportCertificateRequest *m;
+
+    KV_TRY(kv_pb_open(&keyvault__v1__import_certificate_request__descriptor, body,
+                      KV_COLLECTION_CERTIFICATES, arena, &read->target, &message, err));
+    m = (const void *)message;
+    if (!m->value.len)
+        return kv_fail_field(err, "value", "is required");
+    read->value = kv_pb_slice(m->value);
+    read->password = kv_pb_slice(m->password);
+    read->has_policy = m->policy != NULL;
+    if (m->policy)
+        KV_TRY(kv_pb_policy_in(m->policy, arena, &read->policy, err));
+    read->preserve_cert_order = m->preserve_cert_order;
+    read->require_complete_chain = m->require_complete_chain;
+    KV_TRY(kv_pb_attributes_in(m->attributes, &read->attributes, err));
+    return kv_pb_tags_in(m->n_tags, m->tags, arena, &read->tags, err);
+}
+
 kv_status kv_pb_read_certificate_get(kv_slice body, kv_arena *arena, void *in, kv_error *err)
 {
     kv_certificate_get_in *read = in;

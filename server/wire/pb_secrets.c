@@ -35,6 +35,7 @@ kv_status kv_pb_read_secret_get(kv_slice body, kv_arena *arena, void *in, kv_err
                       arena, &read->target, &message, err));
     m = (const void *)message;
     read->format = (kv_secret_format)m->format;
+    read->pfx_for_old_clients = m->pfx_for_old_clients;
     if (m->has_pfx_password_case == KEYVAULT__V1__GET_SECRET_REQUEST__HAS_PFX_PASSWORD__NOT_SET)
         return KV_OK;
     if (m->pfx_password.len > PASSWORD_MAX || !kv_text_printable(kv_pb_slice(m->pfx_password)))

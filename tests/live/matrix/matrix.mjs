@@ -4,6 +4,8 @@
 import assert from 'node:assert';
 import { createPrivateKey, randomBytes } from 'node:crypto';
 import test, { after, before } from 'node:test';
+import path from 'node:path';
+import { Authority } from '../support/authority.mjs';
 import { Keyvault, encode, methods, selfSigned } from '../support/keyvault.mjs';
 import { KNOWN, MAY, ROLES } from './table.mjs';
 
@@ -12,6 +14,7 @@ const began = Date.now();
 const canary = Buffer.concat([Buffer.from('canary-'), randomBytes(24)]);
 let server;
 let admin;
+let authority;
 const help = {};
 const actors = new Map();
 const needles = [];
@@ -62,6 +65,15 @@ const pending = async () => {
     { ...it, policy: policy('Unknown') });
   assert.strictEqual(operation.status, 'inProgress');
   return it;
+};
+const merge = async () => {
+  const it = await pending();
+  const { csr } = await help.certificates.call('CertificateService/GetCertificateOperation', it);
+  return { ...it, x5c: [authority.sign(csr)] };
+};
+const brought = () => {
+  const { key: pem, pem: certificate } = selfSigned(fresh('brought'));
+  return Buffer.concat([pem, certificate]);
 };
 const deletedCertificate = async () => {
   const it = await certificate();
@@ -128,6 +140,9 @@ const ASK = {
   'CertificateService/GetCertificateOperation': web,
   'CertificateService/DeleteCertificateOperation': pending,
   'CertificateService/CancelCertificateOperation': pending,
+  'CertificateService/MergeCertificate': merge,
+  'CertificateService/ImportCertificate': () => ({ vault: VAULT, name: fresh('brought'),
+    value: brought() }),
   'CertificateService/GetCertificate': web,
   'CertificateService/ListCertificates': inVault,
   'CertificateService/ListCertificateVersions': web,
@@ -231,6 +246,7 @@ async function actorFor(role) {
 
 before(async () => {
   server = await Keyvault.start({ clientCa: true });
+  authority = new Authority(path.join(server.folder, 'authority'));
   admin = await server.administrator();
   help.operator = await server.officer('helper-operator', ['VAULT_OPERATOR'], '/');
   help.keys = await server.officer('helper-keys', ['CRYPTO_OFFICER'], '/');
@@ -282,7 +298,7 @@ after(async () => {
 });
 
 test('the table has a row for every method', () => {
-  assert.strictEqual(methods.size, 73);
+  assert.strictEqual(methods.size, 75);
   assert.deepStrictEqual([...new Set(rows.map(methodOf))].sort(), [...methods.keys()].sort());
   assert.deepStrictEqual(Object.keys(ASK).sort(), [...rows].sort());
 });

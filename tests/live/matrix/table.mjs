@@ -76,6 +76,8 @@ export const MAY = {
   'CertificateService/GetCertificateOperation': [CO, CI, CR, CU, RD, RC, AD],
   'CertificateService/DeleteCertificateOperation': [CO, AD],
   'CertificateService/CancelCertificateOperation': [CO, AD],
+  'CertificateService/MergeCertificate': [CO, AD],
+  'CertificateService/ImportCertificate': [CI, AD],
   'CertificateService/GetCertificate': [CO, CI, CR, CU, RD, RC, AD],
   'CertificateService/ListCertificates': [CO, CI, CR, CU, RD, RC, AD],
   'CertificateService/ListCertificateVersions': [CO, CI, CR, CU, RD, RC, AD],

@@ -71,6 +71,7 @@ static const struct {
     { &kv_table_key_versions, 1, false, { "key_id" } },
     { &kv_table_certificate_versions, 1, false, { "vault_uid", "sha1" } },
     { &kv_table_certificate_versions, 2, false, { "vault_uid", "sha256" } },
+    { &kv_table_certificate_versions, 3, false, { "serial" } },
     { &kv_table_operations, 1, false, { "state", "object_uid" } },
     { &kv_table_token_objects, 1, false, { "state", "key_id" } },
     { &kv_table_token_objects, 2, false, { "owner_uid" } },

@@ -137,6 +137,8 @@ CREATE TABLE "certificate_versions" (
     "subject" TEXT NOT NULL,
     "issuer" TEXT NOT NULL,
     "tags" TEXT NOT NULL,
+    "given" BLOB NOT NULL,
+    "imported" INTEGER NOT NULL,
     "generation" INTEGER NOT NULL,
     "seal" BLOB NOT NULL,
     "seal_key" BLOB NOT NULL,
@@ -144,6 +146,7 @@ CREATE TABLE "certificate_versions" (
 ) STRICT;
 CREATE INDEX "certificate_versions_by_sha1" ON "certificate_versions" ("vault_uid", "sha1", "object_uid", "version");
 CREATE INDEX "certificate_versions_by_sha256" ON "certificate_versions" ("vault_uid", "sha256", "object_uid", "version");
+CREATE INDEX "certificate_versions_by_serial" ON "certificate_versions" ("serial", "object_uid", "version");
 
 CREATE TABLE "policies" (
     "object_uid" BLOB NOT NULL,
@@ -176,6 +179,9 @@ CREATE TABLE "operations" (
     "cancellation_requested" INTEGER NOT NULL,
     "created" INTEGER NOT NULL,
     "updated" INTEGER NOT NULL,
+    "attested" INTEGER NOT NULL,
+    "secret_key_id" BLOB NOT NULL,
+    "secret_ciphertext" BLOB NOT NULL,
     "generation" INTEGER NOT NULL,
     "seal" BLOB NOT NULL,
     "seal_key" BLOB NOT NULL,
