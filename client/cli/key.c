@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -98,50 +97,10 @@ static const char *field_of(const algorithm *by)
     return by->hash ? "digest" : "message";
 }
 
-/* --- ECDSA signatures: r and s side by side (JOSE), or DER as OpenSSL wants them --- */
-
-static kv_slice raw_to_der(kv_cli *cli, kv_slice raw)
+/* The other algorithms have one form only, and the switch does nothing. */
+static bool wants_der(const kv_cli *cli, const algorithm *by)
 {
-    ECDSA_SIG *parts = ECDSA_SIG_new();
-    BIGNUM *r = BN_bin2bn(raw.data, (int)(raw.len / 2), NULL);
-    BIGNUM *s = BN_bin2bn(raw.data + raw.len / 2, (int)(raw.len / 2), NULL);
-    uint8_t *out = kv_arena_alloc(&cli->arena, SIGNATURE_BYTES), *end = out;
-    int len = 0;
-
-    if (parts && r && s && out && ECDSA_SIG_set0(parts, r, s)) {
-        r = s = NULL; /* the parts' now */
-        len = i2d_ECDSA_SIG(parts, &end);
-    }
-    BN_free(r);
-    BN_free(s);
-    ECDSA_SIG_free(parts);
-    return kv_slice_of(out, len > 0 ? (size_t)len : 0);
-}
-
-static kv_slice der_to_raw(kv_cli *cli, kv_slice der, size_t half)
-{
-    const unsigned char *at = der.data;
-    ECDSA_SIG *parts = d2i_ECDSA_SIG(NULL, &at, (long)der.len);
-    uint8_t *out = kv_arena_alloc(&cli->arena, 2 * half);
-    bool good = parts && out &&
-                BN_bn2binpad(ECDSA_SIG_get0_r(parts), out, (int)half) == (int)half &&
-                BN_bn2binpad(ECDSA_SIG_get0_s(parts), out + half, (int)half) == (int)half;
-
-    ECDSA_SIG_free(parts);
-    ERR_clear_error();
-    return good ? kv_slice_of(out, 2 * half) : KV_SLICE_NONE;
-}
-
-static size_t half_of(Keyvault__V1__SignatureAlgorithm by)
-{
-    if (by == KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_ES512)
-        return 66;
-    return by == KEYVAULT__V1__SIGNATURE_ALGORITHM__SIGNATURE_ALGORITHM_ES384 ? 48 : 32;
-}
-
-static bool wants_der(const kv_cli *cli)
-{
-    return kv_cli_given(cli, "der") != NULL;
+    return by && by->ecdsa && kv_cli_given(cli, "der") != NULL;
 }
 
 static const algorithm *algorithm_of(Keyvault__V1__SignatureAlgorithm by)
@@ -153,19 +112,10 @@ static const algorithm *algorithm_of(Keyvault__V1__SignatureAlgorithm by)
 
 static kv_exit give_signature(kv_cli *cli, Keyvault__V1__SignResponse *response)
 {
-    const algorithm *by = algorithm_of(response->algorithm);
     const char *out = kv_cli_given(cli, "signature-file");
     kv_slice signature = kv_slice_of(response->signature.data, response->signature.len);
-    kv_error err = { 0 };
-    kv_exit told = KV_EXIT_OK;
+    kv_exit told = out ? kv_cli_write(cli, out, signature) : KV_EXIT_OK;
 
-    if (wants_der(cli) && by && by->ecdsa) {
-        signature = raw_to_der(cli, signature);
-        if (kv_message_set_bytes(&response->base, "signature", signature, &err) != KV_OK)
-            told = kv_cli_fail_local(cli, &err);
-    }
-    if (told == KV_EXIT_OK && out)
-        told = kv_cli_write(cli, out, signature);
     if (told == KV_EXIT_OK && !(out && !strcmp(out, "-")))
         return kv_cli_show(cli, &response->base);
     keyvault_message_free(response);
@@ -188,6 +138,7 @@ kv_exit kv_cli_key_sign(kv_cli *cli)
     told = algorithm_of(request->algorithm)
                ? find_digest(cli, algorithm_of(request->algorithm), &digest)
                : kv_cli_usage(cli, "--algorithm is one of RS256 ... HS512");
+    request->der = wants_der(cli, algorithm_of(request->algorithm));
     if (told == KV_EXIT_OK &&
         kv_message_set_bytes(&request->base, field_of(algorithm_of(request->algorithm)), digest,
                              &err) != KV_OK)
@@ -201,16 +152,6 @@ kv_exit kv_cli_key_sign(kv_cli *cli)
 
 /* --- verify --- */
 
-static kv_exit read_signature(kv_cli *cli, Keyvault__V1__SignatureAlgorithm by, kv_slice *out)
-{
-    kv_exit told = kv_cli_read(cli, kv_cli_given(cli, "signature-file"), SIGNATURE_BYTES, out);
-
-    if (told != KV_EXIT_OK || !wants_der(cli) || !algorithm_of(by)->ecdsa)
-        return told;
-    *out = der_to_raw(cli, *out, half_of(by));
-    return out->len ? KV_EXIT_OK : kv_cli_usage(cli, "the signature is not in DER");
-}
-
 static kv_exit fill_verify(kv_cli *cli, Keyvault__V1__VerifyRequest *request)
 {
     const algorithm *by = algorithm_of(request->algorithm);
@@ -222,9 +163,10 @@ static kv_exit fill_verify(kv_cli *cli, Keyvault__V1__VerifyRequest *request)
         return kv_cli_usage(cli, "--algorithm is one of RS256 ... HS512");
     told = find_digest(cli, by, &digest);
     if (told == KV_EXIT_OK)
-        told = read_signature(cli, request->algorithm, &signature);
+        told = kv_cli_read(cli, kv_cli_given(cli, "signature-file"), SIGNATURE_BYTES, &signature);
     if (told != KV_EXIT_OK)
         return told;
+    request->der = wants_der(cli, by);
     if (kv_message_set_bytes(&request->base, field_of(by), digest, &err) != KV_OK ||
         kv_message_set_bytes(&request->base, "signature", signature, &err) != KV_OK)
         return kv_cli_fail_local(cli, &err);

@@ -1,17 +1,12 @@
-/* key_cipher.c - encrypt and wrap what a file holds, and the way back; import a key. */
+/* key_cipher.c - encrypt and wrap what a file holds, and the way back. */
 #include <stdlib.h>
 #include <string.h>
-
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 
 #include <keyvault/v1/keys.pb-c.h>
 
 #include "client/cli/run.h"
-#include "server/base/secret_buf.h"
 
-enum { PLAINTEXT_MAX = 16 * 1024, SEALED_MAX = 64 * 1024, KEY_FILE_MAX = 16 * 1024 };
+enum { PLAINTEXT_MAX = 16 * 1024, SEALED_MAX = 64 * 1024 };
 
 /* --- forth: the answer is printed, and is what the way back reads --- */
 
@@ -99,74 +94,4 @@ kv_exit kv_cli_key_decrypt(kv_cli *cli)
     told = kv_cli_write(cli, file, plaintext_of(response));
     keyvault_message_free(response);
     return told;
-}
-
-/* --- import --- */
-
-/* A key with a passphrase is opened by its owner first: openssl pkey. */
-static int no_passphrase(char *buf, int size, int rwflag, void *context)
-{
-    (void)buf;
-    (void)size;
-    (void)rwflag;
-    (void)context;
-    return -1;
-}
-
-/* PEM of any private key becomes PKCS#8; other bytes stay what they are. */
-static kv_status read_private(kv_slice file, kv_secret_buf *out, kv_error *err)
-{
-    static const char begin[] = "-----BEGIN ";
-    bool pem = file.len > sizeof(begin) && !memcmp(file.data, begin, sizeof(begin) - 1);
-    BIO *bio = pem ? BIO_new_mem_buf(file.data, (int)file.len) : NULL;
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
-    PKCS8_PRIV_KEY_INFO *info = key ? EVP_PKEY2PKCS8(key) : NULL;
-    unsigned char *der = NULL;
-    int len = info ? i2d_PKCS8_PRIV_KEY_INFO(info, &der) : 0;
-    kv_status status = KV_OK;
-
-    if (!pem)
-        status = kv_secret_buf_copy(file, out, err);
-    else if (len > 0)
-        status = kv_secret_buf_copy(kv_slice_of(der, (size_t)len), out, err);
-    else
-        status = kv_fail_field(err, "file", "no private key in PEM without a passphrase");
-    OPENSSL_clear_free(der, len > 0 ? (size_t)len : 0);
-    PKCS8_PRIV_KEY_INFO_free(info);
-    EVP_PKEY_free(key);
-    BIO_free(bio);
-    ERR_clear_error();
-    return status;
-}
-
-static kv_status fill_import(kv_cli *cli, ProtobufCMessage *request, kv_slice file, kv_error *err)
-{
-    KV_AUTO(kv_secret_buf) pkcs8 = KV_SECRET_NONE;
-
-    if (kv_cli_given(cli, "symmetric")) {
-        KV_TRY(kv_message_set(request, "key.kty", "OCT", err));
-        return kv_message_set_bytes(request, "key.k", file, err);
-    }
-    KV_TRY(read_private(file, &pkcs8, err));
-    return kv_message_set_bytes(request, "pkcs8", kv_secret_buf_slice(&pkcs8), err);
-}
-
-kv_exit kv_cli_key_import(kv_cli *cli)
-{
-    const char *file = kv_cli_given(cli, "file");
-    ProtobufCMessage *request = NULL, *response = NULL;
-    kv_slice bytes;
-    kv_error err = { 0 };
-    kv_exit told = kv_cli_read(cli, file ? file : "-", KEY_FILE_MAX, &bytes);
-
-    if (told == KV_EXIT_OK)
-        told = kv_cli_build(cli, cli->args.verb->path, &request);
-    if (told != KV_EXIT_OK)
-        return told;
-    if (fill_import(cli, request, bytes, &err) != KV_OK)
-        told = kv_cli_fail_local(cli, &err);
-    else
-        told = kv_cli_call(cli, cli->args.verb->path, request, &response);
-    keyvault_message_free(request);
-    return told == KV_EXIT_OK ? kv_cli_show(cli, response) : told;
 }

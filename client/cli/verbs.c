@@ -284,7 +284,11 @@ static const kv_cli_option key_decrypt[] = { VAULT, NAME, VERSION, SEALED, END }
 static const kv_cli_option key_import[] = {
     VAULT,
     NAME,
-    OWN("file", "FILE", "with the private key, PEM or PKCS#8; default, or -: standard input (-f)"),
+    OWN("file", "FILE",
+        "with the private key, PEM, PKCS#8 or JWK; default, or -: standard input (-f)"),
+    OWN("byok-file", "FILE", "a key wrapped for a key-exchange key: .byok file, or the bytes"),
+    OWN("public-key-file", "FILE", "of the wrapped key, PEM or DER"),
+    OWN("exchange-key", "NAME[/VERSION]", "it was wrapped for; default: as the .byok file says"),
     SWITCH("symmetric", "the file's bytes themselves are the key"),
     MANY("operation", "NAME", "key_ops", "what it may ever do; as for key create"),
     ENABLED,

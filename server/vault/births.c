@@ -77,7 +77,10 @@ kv_status kv_birth_key(kv_vault *vault, kv_work *work, kv_birth *birth, kv_token
         return kv_fail(err, KV_UNSUPPORTED, "this server has no token for that");
     KV_TRY(begin(vault, work, birth, token, row, err));
     memcpy(spec.id, birth->key_id, sizeof(spec.id));
-    if (birth->material)
+    if (birth->exchange)
+        status = kv_token_key_import_byok(token, &spec, birth->exchange, birth->wrapped,
+                                          birth->spki, work->arena, born, err);
+    else if (birth->material)
         status =
             kv_token_key_import(token, &spec, birth->material, birth->spki, work->arena, born, err);
     else

@@ -32,7 +32,7 @@ static kv_status prepare(kv_vault *vault, kv_work *work, const kv_key_making *in
         .expires = new->life.expires,
         .kind = kv_slice_text(kv_key_kind_of(in->kind)->name),
         .key_ops = in->ops,
-        .imported = in->material != NULL,
+        .imported = in->material || in->exchange,
     };
     KV_TRY(kv_tags_store(work, in->tags, &new->version.tags, err));
     return kv_new_version(work, &new->version.version, err);
@@ -51,11 +51,13 @@ static kv_status bear(kv_vault *vault, kv_work *work, const kv_key_making *in, c
         .label = new->object.display_name,
         .owner_uid = new->object.uid,
         .material = in->material,
+        .exchange = in->exchange,
+        .wrapped = in->wrapped,
         .spki = in->spki,
     };
     KV_TRY(kv_birth_key(vault, work, &new->birth, &new->token_object, &born, err));
-    status =
-        in->material ? kv_key_check_imported(&born, err) : kv_key_check_born(&born, false, err);
+    status = new->version.imported ? kv_key_check_imported(&born, err)
+                                   : kv_key_check_born(&born, false, err);
     if (status != KV_OK) {
         kv_birth_undo(vault, work, &new->birth);
         return status;

@@ -1,6 +1,7 @@
 /* key_import.c - keys made elsewhere come onto the token; and random bytes of the token. */
 #include <stdio.h>
 
+#include "pkcs11/public_key.h"
 #include "pkcs11/token_cipher.h"
 #include "pkcs11/token_import.h"
 #include "server/vault/key_jwk.h"
@@ -41,15 +42,44 @@ static kv_status take_pair(kv_work *work, const kv_key_import_in *in, kv_secret_
     return kv_key_class_asked(kv_key_type_of(out->kind), in->key_ops, &out->ops, &out->class, err);
 }
 
+/* Only a key-exchange key of this vault opens it, and only on the token. */
+static kv_status take_wrapped(kv_vault *vault, kv_work *work, const kv_key_import_in *in,
+                              kv_key_snapshot *exchange, kv_key_making *out, kv_error *err)
+{
+    const kv_wrapped_key *wrapped = &in->wrapped;
+    kv_status status;
+
+    status = kv_key_cache_find(vault, work, &wrapped->exchange, exchange, err);
+    if (status == KV_NOT_FOUND)
+        (void)snprintf(err->field, sizeof(err->field), "key_hsm.exchange_key");
+    KV_TRY(status);
+    KV_TRY(kv_key_allows(exchange, KV_KEY_OP_IMPORT, "import", true, work->now_ms, err));
+    status = kv_public_key_kind(wrapped->spki, &out->kind, err);
+    if (status == KV_BAD_REQUEST)
+        (void)snprintf(err->field, sizeof(err->field), "key_hsm.spki");
+    KV_TRY(status);
+    out->wrapped = wrapped->ciphertext;
+    out->spki = wrapped->spki;
+    return kv_key_class_asked(kv_key_type_of(out->kind), in->key_ops, &out->ops, &out->class, err);
+}
+
 kv_status kv_key_import(kv_vault *vault, kv_work *work, const kv_key_import_in *in,
                         kv_key_bundle *out, kv_error *err)
 {
     KV_AUTO(kv_secret_buf) material = KV_SECRET_NONE;
     kv_key_making making = { .target = &in->target,
                              .attributes = &in->attributes,
-                             .tags = &in->tags,
-                             .material = &material };
+                             .tags = &in->tags };
+    kv_key_snapshot exchange;
+    kv_key_ref ref;
 
+    if (in->is_wrapped) {
+        KV_TRY(take_wrapped(vault, work, in, &exchange, &making, err));
+        ref = kv_key_ref_of(&exchange);
+        making.exchange = &ref;
+        return kv_key_make(vault, work, &making, out, err);
+    }
+    making.material = &material;
     if (!in->is_pkcs8 && in->jwk.kty == KV_KEY_TYPE_OCT)
         KV_TRY(take_secret(&in->jwk, in->key_ops, &material, &making, err));
     else

@@ -36,6 +36,7 @@ static const struct {
 } uses[] = {
     { KV_KEY_TYPE_RSA, SIGNING, KV_CLASS_SIGN },
     { KV_KEY_TYPE_RSA, ENCRYPTING | WRAPPING, KV_CLASS_DECRYPT },
+    { KV_KEY_TYPE_RSA, KV_KEY_OP_IMPORT, KV_CLASS_EXCHANGE },
     { KV_KEY_TYPE_EC, SIGNING, KV_CLASS_SIGN },
     { KV_KEY_TYPE_OKP, SIGNING, KV_CLASS_SIGN },
     { KV_KEY_TYPE_OCT, ENCRYPTING, KV_CLASS_CIPHER },
@@ -57,7 +58,7 @@ kv_status kv_key_class_asked(kv_key_type kty, kv_key_ops asked, kv_key_ops *ops,
         return kv_fail_field(
             err, "key_ops",
             "an RSA key can sign and verify, or encrypt, decrypt, wrap and unwrap, "
-            "but not both");
+            "or import: one of the three");
     if (kty == KV_KEY_TYPE_OCT)
         return kv_fail_field(err, "key_ops",
                              "a symmetric key can encrypt and decrypt, or wrap and unwrap, or sign "
@@ -133,7 +134,7 @@ static kv_status okp_kind(uint32_t key_size, kv_curve crv, kv_key_kind *out, kv_
 
 static kv_status sized_kind(kv_key_class class, uint32_t bits, kv_key_kind *out, kv_error *err)
 {
-    bool rsa = class == KV_CLASS_SIGN || class == KV_CLASS_DECRYPT;
+    bool rsa = class == KV_CLASS_SIGN || class == KV_CLASS_DECRYPT || class == KV_CLASS_EXCHANGE;
 
     if (rsa)
         *out = kv_key_kind_rsa(bits ? bits : RSA_BITS_DEFAULT);

@@ -39,8 +39,10 @@ typedef struct kv_key_making {
     kv_key_ops ops;
     const kv_attributes_in *attributes;
     const kv_tags *tags;
-    const kv_secret_buf *material; /* NULL: the token makes it */
-    kv_slice spki;                 /* of the material */
+    const kv_secret_buf *material; /* NULL: wrapped, or the token makes it */
+    const kv_key_ref *exchange;    /* what `wrapped` is wrapped for; or NULL */
+    kv_slice wrapped;
+    kv_slice spki; /* of what is brought */
 } kv_key_making;
 
 kv_status kv_key_make(kv_vault *vault, kv_work *work, const kv_key_making *making,

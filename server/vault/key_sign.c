@@ -59,6 +59,37 @@ static kv_status prepare(const char *algorithm, bool is_digest, kv_slice data,
     return KV_OK;
 }
 
+static kv_status check_der(bool der, const char *algorithm, const kv_key_snapshot *key,
+                           kv_error *err)
+{
+    if (der && kv_key_kind_of(key->kind)->family != KV_FAMILY_EC)
+        return kv_fail_field(err, "der", "is for ECDSA; a signature by %s has one form", algorithm);
+    return KV_OK;
+}
+
+static kv_status as_der(kv_work *work, kv_slice *signature, kv_error *err)
+{
+    uint8_t *der = kv_arena_alloc(work->arena, KV_SIGNATURE_MAX);
+    size_t len = KV_SIGNATURE_MAX;
+
+    if (!der)
+        return kv_arena_full(err);
+    KV_TRY(kv_ecdsa_to_der(*signature, der, &len, err));
+    *signature = kv_slice_of(der, len);
+    return KV_OK;
+}
+
+/* What is not DER is not a valid signature, and no error. */
+static bool from_der(const kv_mechanism *alg, kv_slice *signature, uint8_t *raw, size_t len)
+{
+    kv_error ignored = { 0 };
+
+    if (kv_ecdsa_from_der(*signature, alg->coordinate_len, raw, &len, &ignored) != KV_OK)
+        return false;
+    *signature = kv_slice_of(raw, len);
+    return true;
+}
+
 kv_status kv_key_sign(kv_vault *vault, kv_work *work, const kv_key_sign_in *in, kv_signature *out,
                       kv_error *err)
 {
@@ -75,6 +106,7 @@ kv_status kv_key_sign(kv_vault *vault, kv_work *work, const kv_key_sign_in *in, 
     KV_TRY(kv_key_use(vault, work, &in->target, &key, &id, err));
     KV_TRY(kv_key_allows(&key, KV_KEY_OP_SIGN, "sign", true, work->now_ms, err));
     KV_TRY(prepare(in->algorithm, in->is_digest, in->data, &key, &todo, err));
+    KV_TRY(check_der(in->der, in->algorithm, &key, err));
 
     ref = kv_key_ref_of(&key);
     if (todo.mac) {
@@ -86,7 +118,7 @@ kv_status kv_key_sign(kv_vault *vault, kv_work *work, const kv_key_sign_in *in, 
     *out = (kv_signature){ .id = id,
                            .algorithm = in->algorithm,
                            .signature = kv_slice_of(signature, len) };
-    return KV_OK;
+    return in->der ? as_der(work, &out->signature, err) : KV_OK;
 }
 
 kv_status kv_key_verify(kv_vault *vault, kv_work *work, const kv_key_verify_in *in,
@@ -95,6 +127,8 @@ kv_status kv_key_verify(kv_vault *vault, kv_work *work, const kv_key_verify_in *
     kv_token *token = kv_tokens_get(vault->config.tokens, KV_DUTY_KEYS);
     kv_key_snapshot key;
     kv_object_id id;
+    kv_slice signature = in->signature;
+    uint8_t raw[KV_SIGNATURE_MAX];
     kv_key_ref ref;
     bool valid = false;
     job todo;
@@ -102,11 +136,15 @@ kv_status kv_key_verify(kv_vault *vault, kv_work *work, const kv_key_verify_in *
     KV_TRY(kv_key_use(vault, work, &in->target, &key, &id, err));
     KV_TRY(kv_key_allows(&key, KV_KEY_OP_VERIFY, "verify", false, work->now_ms, err));
     KV_TRY(prepare(in->algorithm, in->is_digest, in->data, &key, &todo, err));
+    KV_TRY(check_der(in->der, in->algorithm, &key, err));
     ref = kv_key_ref_of(&key);
+    *out = (kv_verification){ .id = id };
+    if (in->der && !from_der(todo.alg, &signature, raw, sizeof(raw)))
+        return KV_OK;
     if (todo.mac)
-        KV_TRY(kv_token_hmac_verify(token, &ref, todo.mac, todo.data, in->signature, &valid, err));
+        KV_TRY(kv_token_hmac_verify(token, &ref, todo.mac, todo.data, signature, &valid, err));
     else
-        KV_TRY(kv_public_key_verify(ref.spki, todo.alg, todo.data, in->signature, &valid, err));
-    *out = (kv_verification){ .id = id, .valid = valid };
+        KV_TRY(kv_public_key_verify(ref.spki, todo.alg, todo.data, signature, &valid, err));
+    out->valid = valid;
     return KV_OK;
 }

@@ -135,3 +135,4 @@ typedef uint32_t kv_key_ops;
 #define KV_KEY_OP_DECRYPT    (UINT32_C(1) << 4)
 #define KV_KEY_OP_WRAP_KEY   (UINT32_C(1) << 5)
 #define KV_KEY_OP_UNWRAP_KEY (UINT32_C(1) << 6)
+#define KV_KEY_OP_IMPORT     (UINT32_C(1) << 7)

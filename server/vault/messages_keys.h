@@ -1,7 +1,7 @@
 /* messages_keys.h - keys. target.collection is KV_COLLECTION_KEYS. */
 #pragma once
 
-#include "server/vault/messages_common.h"
+#include "server/vault/messages_key_import.h"
 
 typedef struct kv_key_create_in {
     kv_target target;
@@ -12,25 +12,6 @@ typedef struct kv_key_create_in {
     kv_attributes_in attributes;
     kv_tags tags;
 } kv_key_create_in;
-
-/* Big-endian; what the type does not have is empty. */
-typedef struct kv_private_jwk {
-    kv_key_type kty;
-    kv_curve crv;
-    kv_slice n, e, d, p, q, dp, dq, qi; /* RSA; d of EC and OKP too */
-    kv_slice x, y;
-    kv_slice k; /* symmetric */
-} kv_private_jwk;
-
-typedef struct kv_key_import_in {
-    kv_target target;
-    bool is_pkcs8;
-    kv_slice pkcs8;     /* DER, not encrypted */
-    kv_private_jwk jwk; /* unless is_pkcs8 */
-    kv_key_ops key_ops; /* 0: the default */
-    kv_attributes_in attributes;
-    kv_tags tags;
-} kv_key_import_in;
 
 typedef struct kv_random_bytes_get_in {
     kv_target target;
@@ -53,6 +34,7 @@ typedef struct kv_key_sign_in {
     const char *algorithm; /* "RS256" ... "HS512", static; never NULL */
     bool is_digest;        /* `data` is the digest; else the message itself */
     kv_slice data;
+    bool der; /* ECDSA: the signature as DER, else r and s */
 } kv_key_sign_in;
 
 typedef struct kv_key_verify_in {
@@ -60,7 +42,8 @@ typedef struct kv_key_verify_in {
     const char *algorithm;
     bool is_digest;
     kv_slice data;
-    kv_slice signature; /* ECDSA: r and s */
+    kv_slice signature;
+    bool der; /* ECDSA: it is DER, else r and s */
 } kv_key_verify_in;
 
 /* KeyEncrypt, KeyDecrypt, KeyWrap, KeyUnwrap. What an algorithm does not use is empty. */

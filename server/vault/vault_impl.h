@@ -36,17 +36,16 @@ enum {
     KV_DAY_MS = 24 * 60 * 60 * 1000
 };
 
-/* --- names (names.c) --- */
+/* --- names (names.c); a version is 32 lower-case hex digits --- */
 /* 1 to 127 of [0-9A-Za-z-]; `field` is the path in the message. */
 kv_status kv_check_name(kv_slice name, const char *field, kv_error *err) KV_MUST_USE;
 /* 3 to 24 of [0-9A-Za-z-], starts with a letter, no double or final hyphen. */
 kv_status kv_check_vault_name(kv_slice name, kv_error *err) KV_MUST_USE;
-/* 32 lower-case hex digits. */
 kv_status kv_check_version(kv_slice version, kv_error *err) KV_MUST_USE;
 /* 16 random bytes, 32 random hex digits. */
 kv_status kv_new_uid(kv_work *work, kv_slice *out, kv_error *err) KV_MUST_USE;
 kv_status kv_new_version(kv_work *work, kv_slice *out, kv_error *err) KV_MUST_USE;
-const char *kv_collection_name(kv_collection collection); /* "certificates", ... */
+const char *kv_collection_name(kv_collection collection); /* "certificates" */
 const char *kv_collection_noun(kv_collection collection); /* "certificate", ... */
 
 /* --- changes (commit.c) --- */
@@ -67,14 +66,13 @@ kv_status kv_commit_step(kv_vault *vault, kv_work *work, const char *operation, 
 kv_status kv_copy_row_key(const kv_table *table, const void *row, kv_arena *arena, void *out,
                           kv_error *err) KV_MUST_USE;
 
-/* The vault by name; KV_NOT_FOUND when there is none, or it is deleted. */
+/* The vault by name; KV_NOT_FOUND when there is none, or it is deleted; `any`: deleted ones too. */
 kv_status kv_find_vault(kv_vault *vault, kv_work *work, kv_slice name, kv_vault_row *out,
                         kv_error *err) KV_MUST_USE;
-/* Deleted ones too. */
 kv_status kv_find_any_vault(kv_vault *vault, kv_work *work, kv_slice name, kv_vault_row *out,
                             kv_error *err) KV_MUST_USE;
-/* The object by work's target; also notes vault, collection, name in work->entry.
- * `*vault_row` may be asked for. KV_NOT_FOUND for a deleted one, with KV_REASON_SOFT_DELETED. */
+/* The object by work's target, noted in work->entry; `vault_row` may be NULL. KV_NOT_FOUND for a
+ * deleted one, with KV_REASON_SOFT_DELETED. */
 kv_status kv_find_object(kv_vault *vault, kv_work *work, const kv_target *target,
                          kv_vault_row *vault_row, kv_object_row *out, kv_error *err) KV_MUST_USE;
 kv_status kv_find_deleted_object(kv_vault *vault, kv_work *work, const kv_target *target,
@@ -110,6 +108,8 @@ typedef struct kv_birth {
     kv_slice owner_uid;
     bool exportable;
     const kv_secret_buf *material; /* to import, as kv_token_key_import takes it; or NULL */
+    const kv_key_ref *exchange;    /* to import `wrapped`, as kv_token_key_import_byok; or NULL */
+    kv_slice wrapped;
     kv_slice spki;
 } kv_birth;
 

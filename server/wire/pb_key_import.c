@@ -26,6 +26,27 @@ static kv_status jwk_in(const Keyvault__V1__PrivateJsonWebKey *from, kv_private_
     return KV_OK;
 }
 
+static kv_status wrapped_in(const Keyvault__V1__WrappedKey *from, kv_key_import_in *read,
+                            kv_error *err)
+{
+    if (!from->ciphertext.len)
+        return kv_fail_field(err, "key_hsm.ciphertext", "is required");
+    if (!from->spki.len)
+        return kv_fail_field(err, "key_hsm.spki", "the public half of the wrapped key is required");
+    if (!from->exchange_key[0])
+        return kv_fail_field(err, "key_hsm.exchange_key", "is required");
+    read->wrapped.exchange = (kv_target){
+        .vault = read->target.vault,
+        .collection = KV_COLLECTION_KEYS,
+        .name = kv_slice_text(from->exchange_key),
+        .version = kv_slice_text(from->exchange_key_version),
+    };
+    read->wrapped.ciphertext = kv_pb_slice(from->ciphertext);
+    read->wrapped.spki = kv_pb_slice(from->spki);
+    read->is_wrapped = true;
+    return KV_OK;
+}
+
 kv_status kv_pb_read_key_import(kv_slice body, kv_arena *arena, void *in, kv_error *err)
 {
     kv_key_import_in *read = in;
@@ -37,10 +58,12 @@ kv_status kv_pb_read_key_import(kv_slice body, kv_arena *arena, void *in, kv_err
     m = (const void *)message;
     if (m->material_case == KEYVAULT__V1__IMPORT_KEY_REQUEST__MATERIAL__NOT_SET)
         return kv_fail_field(err, "key", "a key is required, as PKCS#8 or JSON Web Key");
+    if (m->material_case == KEYVAULT__V1__IMPORT_KEY_REQUEST__MATERIAL_KEY_HSM)
+        KV_TRY(wrapped_in(m->key_hsm, read, err));
     read->is_pkcs8 = m->material_case == KEYVAULT__V1__IMPORT_KEY_REQUEST__MATERIAL_PKCS8;
     if (read->is_pkcs8)
         read->pkcs8 = kv_pb_slice(m->pkcs8);
-    else
+    else if (!read->is_wrapped)
         KV_TRY(jwk_in(m->key, &read->jwk, err));
     read->key_ops = kv_pb_mask(m->n_key_ops, (const int *)m->key_ops);
     KV_TRY(kv_pb_attributes_in(m->attributes, &read->attributes, err));

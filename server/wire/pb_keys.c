@@ -76,6 +76,7 @@ kv_status kv_pb_read_key_sign(kv_slice body, kv_arena *arena, void *in, kv_error
         return kv_fail_field(err, "digest", "a digest or a message is required");
     read->is_digest = m->input_case == KEYVAULT__V1__SIGN_REQUEST__INPUT_DIGEST;
     read->data = kv_pb_slice(read->is_digest ? m->digest : m->message);
+    read->der = m->der;
     return KV_OK;
 }
 
@@ -96,6 +97,7 @@ kv_status kv_pb_read_key_verify(kv_slice body, kv_arena *arena, void *in, kv_err
     read->is_digest = m->input_case == KEYVAULT__V1__VERIFY_REQUEST__INPUT_DIGEST;
     read->data = kv_pb_slice(read->is_digest ? m->digest : m->message);
     read->signature = kv_pb_slice(m->signature);
+    read->der = m->der;
     return KV_OK;
 }
 

@@ -15,7 +15,8 @@ _Static_assert((int)KV_CURVE_P256 == KEYVAULT__V1__CURVE__CURVE_P256 &&
                "the numbers of the .proto");
 _Static_assert(KV_KEY_OP_SIGN == 1u << KEYVAULT__V1__KEY_OPERATION__KEY_OPERATION_SIGN &&
                    KV_KEY_OP_UNWRAP_KEY ==
-                       1u << KEYVAULT__V1__KEY_OPERATION__KEY_OPERATION_UNWRAP_KEY,
+                       1u << KEYVAULT__V1__KEY_OPERATION__KEY_OPERATION_UNWRAP_KEY &&
+                   KV_KEY_OP_IMPORT == 1u << KEYVAULT__V1__KEY_OPERATION__KEY_OPERATION_IMPORT,
                "the numbers of the .proto");
 
 /* 9999-12-31T23:59:59Z */
