@@ -7,6 +7,7 @@
 #include <openssl/rand.h>
 
 #include "pkcs11/public_key.h"
+#include "server/x509/authority_write.h"
 #include "server/x509/extensions.h"
 #include "server/x509/openssl.h"
 
@@ -24,6 +25,24 @@ typedef struct issuer {
     const kv_mechanism *alg;
     int64_t not_after_ms; /* no certificate outlives this */
 } issuer;
+
+/* An issuer's path length counts the CAs that may follow it. */
+static kv_status check_path(const kv_x509_build *in, X509 *above, kv_error *err)
+{
+    long room = above ? X509_get_pathlen(above) : -1;
+
+    if (in->authority)
+        KV_TRY(kv_x509_authority_check(in->authority, in->policy->x509_props.ca, err));
+    if (room < 0 || !in->policy->x509_props.ca)
+        return KV_OK;
+    if (room == 0)
+        return kv_fail(err, KV_PRECONDITION,
+                       "the path length of the issuer's certificate allows no CA below it");
+    if (in->authority && in->authority->path_limited && in->authority->path_length >= room)
+        return kv_fail_field(err, "authority.path_length",
+                             "must be less than the issuer's, which is %ld", room);
+    return KV_OK;
+}
 
 static kv_status read_issuer(kv_arena *arena, const kv_x509_build *in, X509 **certificate,
                              issuer *out, kv_error *err)
@@ -162,6 +181,8 @@ static kv_status add_extensions(X509 *certificate, const kv_x509_build *in, cons
     for (int i = 0; i < sk_X509_EXTENSION_num(all); i++)
         if (!X509_add_ext(certificate, sk_X509_EXTENSION_value(all, i), -1))
             return failed(err);
+    if (in->authority)
+        KV_TRY(kv_x509_authority_write(certificate, in->authority, err));
     return add_key_identifiers(certificate, by, err);
 }
 
@@ -262,6 +283,7 @@ kv_status kv_x509_certificate_build(kv_arena *arena, const kv_x509_build *in, kv
     if (!certificate)
         return failed(err);
     KV_TRY(read_issuer(arena, in, &above, &by, err));
+    KV_TRY(check_path(in, above, err));
     KV_TRY(fill(arena, certificate, in, &by, err));
     KV_TRY(lint(arena, certificate, in->scope, &built.findings, err));
     KV_TRY(sign(arena, certificate, in, &by, err));

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "server/x509/authority.h"
 #include "server/x509/calendar.h"
 #include "server/x509/lint.h"
 #include "server/x509/policy.h"
@@ -19,11 +20,12 @@
 enum { KV_X509_BACKDATE_MS = 600 * 1000, KV_X509_SERIAL_BYTES = 16 };
 
 typedef struct kv_x509_build {
-    const kv_x509_policy *policy; /* checked */
-    kv_slice spki;                /* the subject's public key, DER, of the policy's kind */
-    kv_x509_signer signer;        /* the issuer's key; self-signed: the subject's */
-    kv_slice issuer;              /* the issuer's certificate, DER; empty: self-signed */
-    kv_slice serial;              /* empty: random; else 1 to 20 bytes, big-endian, positive */
+    const kv_x509_policy *policy;       /* checked */
+    kv_slice spki;                      /* the subject's public key, DER, of the policy's kind */
+    kv_x509_signer signer;              /* the issuer's key; self-signed: the subject's */
+    kv_slice issuer;                    /* the issuer's certificate, DER; empty: self-signed */
+    const kv_x509_authority *authority; /* what the issuer writes into it; NULL: nothing */
+    kv_slice serial; /* empty: random; else 1 to 20 bytes, big-endian, positive */
     int64_t now_ms;
     kv_x509_lint_scope scope; /* KV_X509_LINT_PRIVATE or KV_X509_LINT_PUBLIC */
 } kv_x509_build;
@@ -35,7 +37,8 @@ typedef struct kv_x509_built {
 } kv_x509_built;
 
 /* KV_BAD_REQUEST when the policy cannot be a certificate or breaks a lint rule that is an error
- * (the message names the rule), KV_PRECONDITION when the issuer's certificate is not a CA's or has
+ * (the message names the rule) or the authority one of its own, KV_PRECONDITION when the issuer's
+ * certificate is not a CA's, has a path length that allows no such CA below it, or has
  * expired (a certificate never outlives its issuer's: not-after is cut to it), KV_INTERNAL when the
  * public key has another kind or the signature does not verify, and whatever the signer says. */
 kv_status kv_x509_certificate_build(kv_arena *arena, const kv_x509_build *in, kv_x509_built *out,

@@ -204,14 +204,10 @@ static kv_status add_number(crl_tbs *tbs, uint64_t number, kv_error *err)
 static bool set_point(ISSUING_DIST_POINT *scope, kv_slice url)
 {
     KV_AUTO(kv_ossl_general_name) name = GENERAL_NAME_new();
-    ASN1_IA5STRING *text = ASN1_IA5STRING_new();
 
     scope->distpoint = DIST_POINT_NAME_new();
-    if (!name || !text || !scope->distpoint || !ASN1_STRING_set(text, url.data, (int)url.len)) {
-        ASN1_IA5STRING_free(text);
+    if (!name || !scope->distpoint || !kv_ossl_set_text(name, GEN_URI, url))
         return false;
-    }
-    GENERAL_NAME_set0_value(name, GEN_URI, text);
     scope->distpoint->type = 0;
     scope->distpoint->name.fullname = GENERAL_NAMES_new();
     if (!scope->distpoint->name.fullname ||

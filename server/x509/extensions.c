@@ -57,23 +57,12 @@ static kv_status add_key_usage(STACK_OF(X509_EXTENSION) **all, uint32_t usage, k
     return add(all, NID_key_usage, value, true) ? KV_OK : failed(err);
 }
 
-static ASN1_OBJECT *object_of(kv_slice oid)
-{
-    char text[128];
-
-    if (oid.len >= sizeof(text))
-        return NULL;
-    memcpy(text, oid.data, oid.len);
-    text[oid.len] = 0;
-    return OBJ_txt2obj(text, 1);
-}
-
 static kv_status add_ekus(STACK_OF(X509_EXTENSION) **all, const kv_x509_list *ekus, kv_error *err)
 {
     KV_AUTO(kv_ossl_usages) value = EXTENDED_KEY_USAGE_new();
 
     for (size_t i = 0; value && i < ekus->count; i++) {
-        ASN1_OBJECT *oid = object_of(ekus->items[i]);
+        ASN1_OBJECT *oid = kv_ossl_object(ekus->items[i]);
 
         if (!oid || !sk_ASN1_OBJECT_push(value, oid)) {
             ASN1_OBJECT_free(oid);
@@ -81,19 +70,6 @@ static kv_status add_ekus(STACK_OF(X509_EXTENSION) **all, const kv_x509_list *ek
         }
     }
     return add(all, NID_ext_key_usage, value, false) ? KV_OK : failed(err);
-}
-
-/* Puts a name of an IA5String kind into `name`. */
-static bool set_text(GENERAL_NAME *name, int kind, kv_slice text)
-{
-    ASN1_IA5STRING *value = ASN1_IA5STRING_new();
-
-    if (!value || !ASN1_STRING_set(value, text.data, (int)text.len)) {
-        ASN1_IA5STRING_free(value);
-        return false;
-    }
-    GENERAL_NAME_set0_value(name, kind, value);
-    return true;
 }
 
 static bool set_ip(GENERAL_NAME *name, kv_slice text)
@@ -134,7 +110,7 @@ static bool set_name(GENERAL_NAME *name, int kind, kv_slice text)
         return set_ip(name, text);
     if (kind == GEN_OTHERNAME)
         return set_upn(name, text);
-    return set_text(name, kind, text);
+    return kv_ossl_set_text(name, kind, text);
 }
 
 static bool add_names(GENERAL_NAMES *names, int kind, const kv_x509_list *texts)

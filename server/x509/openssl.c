@@ -89,3 +89,26 @@ bool kv_ossl_set_signature(ASN1_BIT_STRING *out, kv_slice signature)
     out->flags = (out->flags & ~(ASN1_STRING_FLAG_BITS_LEFT | 7)) | ASN1_STRING_FLAG_BITS_LEFT;
     return true;
 }
+
+ASN1_OBJECT *kv_ossl_object(kv_slice oid)
+{
+    char text[128];
+
+    if (oid.len >= sizeof(text))
+        return NULL;
+    memcpy(text, oid.data, oid.len);
+    text[oid.len] = 0;
+    return OBJ_txt2obj(text, 1);
+}
+
+bool kv_ossl_set_text(GENERAL_NAME *name, int kind, kv_slice text)
+{
+    ASN1_IA5STRING *value = ASN1_IA5STRING_new();
+
+    if (!value || !ASN1_STRING_set(value, text.data, (int)text.len)) {
+        ASN1_IA5STRING_free(value);
+        return false;
+    }
+    GENERAL_NAME_set0_value(name, kind, value);
+    return true;
+}

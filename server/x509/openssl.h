@@ -78,3 +78,8 @@ kv_status kv_ossl_keep(kv_arena *arena, const unsigned char *der, int len, kv_sl
 bool kv_ossl_set_algorithm(X509_ALGOR *out, const kv_mechanism *alg);
 /* A bit string of whole bytes. False when out of memory. */
 bool kv_ossl_set_signature(ASN1_BIT_STRING *out, kv_slice signature);
+
+/* Of a dotted object identifier; NULL when it is none. The caller frees it. */
+ASN1_OBJECT *kv_ossl_object(kv_slice oid);
+/* Makes `name` one of an IA5String kind (GEN_DNS, GEN_URI, ...). False when out of memory. */
+bool kv_ossl_set_text(GENERAL_NAME *name, int kind, kv_slice text);
