@@ -19,7 +19,7 @@ build_packages=(
 test_packages=(
     fakeroot man-db mandoc systemd zsh
     clang clang-format clang-tidy llvm libclang-rt-14-dev cppcheck shellcheck libcmocka-dev
-    python3-cryptography-vectors
+    python3-cryptography-vectors python3-grpcio python3-protobuf
 )
 
 usage() {

@@ -137,7 +137,7 @@ const keys = [
     'key_ops'],
   ['signing and decrypting', CREATE_KEY, create({ kty: 'RSA', key_ops: ['SIGN', 'DECRYPT'] }),
     'key_ops'],
-  ['key operation 7', CREATE_KEY, create({ key_ops: [1, 7] }), 'key_ops[1]'],
+  ['key operation 8', CREATE_KEY, create({ key_ops: [1, 8] }), 'key_ops[1]'],
   ['key operation 0', CREATE_KEY, create({ key_ops: [0] }), 'key_ops[0]'],
   ['encryption with an EC key', CREATE_KEY, create({ key_ops: ['ENCRYPT'] }), 'key_ops'],
   ['17 key operations', CREATE_KEY, create({ key_ops: times(17, () => 1) }), 'key_ops'],
