@@ -46,12 +46,12 @@ ASN1_SEQUENCE(crl) = {
     ASN1_SIMPLE(crl, algorithm, X509_ALGOR),
     ASN1_SIMPLE(crl, signature, ASN1_BIT_STRING)
 } static_ASN1_SEQUENCE_END(crl)
-    /* clang-format on */
 
-    static void crl_free(crl * it)
+static void crl_free(crl *it)
 {
     ASN1_item_free((ASN1_VALUE *)it, ASN1_ITEM_rptr(crl));
 }
+/* clang-format on */
 
 KV_OSSL_TYPE(list, crl, crl_free)
 KV_OSSL_TYPE(parsed_list, X509_CRL, X509_CRL_free)
