@@ -150,7 +150,7 @@ kv_exit kv_cli_password(kv_cli *cli, ProtobufCMessage *request, const char *fiel
 {
     const char *path = kv_cli_given(cli, "password-file");
     KV_AUTO(kv_secret_buf) password = KV_SECRET_NONE;
-    kv_slice bytes;
+    kv_slice bytes = KV_SLICE_NONE;
     kv_error err = { 0 };
     kv_exit told;
 
