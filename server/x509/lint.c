@@ -112,6 +112,62 @@ static bool san_internal(const kv_x509_facts *facts)
     return false;
 }
 
+/* .arpa is for the DNS itself. */
+static bool san_arpa(const kv_x509_facts *facts)
+{
+    const kv_slice arpa = KV_SLICE(".arpa");
+
+    for (size_t i = 0; is_server(facts) && i < facts->sans.dns_names.count; i++) {
+        kv_slice name = facts->sans.dns_names.items[i];
+
+        if (name.len > arpa.len &&
+            kv_text_equal_nocase(kv_slice_of(name.data + name.len - arpa.len, arpa.len), arpa))
+            return true;
+    }
+    return false;
+}
+
+/* IANA's special-purpose networks that nobody reaches from outside. */
+static bool is_reserved_v4(const uint8_t address[4])
+{
+    static const struct {
+        uint32_t network;
+        unsigned bits;
+    } reserved[] = {
+        { 0x00000000, 8 },  { 0x0a000000, 8 },  { 0x64400000, 10 }, { 0x7f000000, 8 },
+        { 0xa9fe0000, 16 }, { 0xac100000, 12 }, { 0xc0000000, 24 }, { 0xc0000200, 24 },
+        { 0xc0a80000, 16 }, { 0xc6120000, 15 }, { 0xc6336400, 24 }, { 0xcb007100, 24 },
+        { 0xe0000000, 4 },  { 0xf0000000, 4 },
+    };
+    uint32_t value = (uint32_t)address[0] << 24 | (uint32_t)address[1] << 16 |
+                     (uint32_t)address[2] << 8 | address[3];
+
+    for (size_t i = 0; i < KV_COUNT(reserved); i++)
+        if ((value ^ reserved[i].network) >> (32 - reserved[i].bits) == 0)
+            return true;
+    return false;
+}
+
+/* Outside 2000::/3, or for documentation (2001:db8::/32). */
+static bool is_reserved_v6(const uint8_t address[16])
+{
+    static const uint8_t documentation[] = { 0x20, 0x01, 0x0d, 0xb8 };
+
+    return address[0] >> 5 != 1 || !memcmp(address, documentation, sizeof(documentation));
+}
+
+static bool san_reserved_ip(const kv_x509_facts *facts)
+{
+    for (size_t i = 0; is_server(facts) && i < facts->sans.ip_addresses.count; i++) {
+        uint8_t address[16];
+        size_t len = kv_x509_ip_bytes(facts->sans.ip_addresses.items[i], address);
+
+        if (len == 0 || (len == 4 ? is_reserved_v4(address) : is_reserved_v6(address)))
+            return true;
+    }
+    return false;
+}
+
 static bool subject_and_san_absent(const kv_x509_facts *facts)
 {
     const kv_x509_sans *sans = &facts->sans;
@@ -209,6 +265,13 @@ static bool server_over_47_days(const kv_x509_facts *facts)
     return is_server(facts) && !facts->is_ca && longer_than(facts, 47);
 }
 
+/* Twelve months may be a leap year; ten minutes of back-dating are nobody's wish. */
+static bool server_over_a_year(const kv_x509_facts *facts)
+{
+    return is_server(facts) && !facts->is_ca &&
+           facts->not_after_ms - facts->not_before_ms > 366 * DAY_MS + 600 * 1000;
+}
+
 /* Ten minutes of back-dating are not validity that anybody asked for. */
 static bool self_over_90_days(const kv_x509_facts *facts)
 {
@@ -247,6 +310,10 @@ const kv_x509_lint_row kv_x509_lint_rows[] = {
       "a server certificate has only DNS names and IP addresses as alternative names" },
     { "san_internal", PUBLIC, ERROR, 0, 0, san_internal,
       "a server certificate has no host names of one label" },
+    { "san_arpa", PUBLIC, ERROR, 0, 0, san_arpa,
+      "a server certificate has no names below .arpa" },
+    { "san_reserved_ip", PUBLIC, ERROR, 0, 0, san_reserved_ip,
+      "a server certificate has no addresses of private or reserved networks" },
     { "cn_in_san", PUBLIC, ERROR, 0, 0, cn_not_in_san,
       "the common name of a server is one of its alternative names" },
     { "cn_in_san", PRIVATE, WARNING, 0, 0, cn_not_in_san,
@@ -285,6 +352,8 @@ const kv_x509_lint_row kv_x509_lint_rows[] = {
       "a server certificate is valid for at most 100 days" },
     { "validity_max", PUBLIC, ERROR, ON_2029_03_15, 0, server_over_47_days,
       "a server certificate is valid for at most 47 days" },
+    { "validity_max", PRIVATE, WARNING, 0, 0, server_over_a_year,
+      "a server certificate is valid for at most one year" },
     { "validity_self_signed", PRIVATE, WARNING, 0, 0, self_over_90_days,
       "a self-signed certificate is valid for at most 90 days" },
 };

@@ -300,6 +300,72 @@ static void address_alone(kv_x509_facts *f)
     f->sans = (kv_x509_sans){ .ip_addresses = { .items = addresses, .count = 1 } };
 }
 
+static void over_a_year(kv_x509_facts *f)
+{
+    f->not_after_ms = f->not_before_ms + DAYS(366) + 601 * 1000;
+}
+
+static void a_leap_year(kv_x509_facts *f)
+{
+    f->not_after_ms = f->not_before_ms + DAYS(366) + 600 * 1000;
+}
+
+static void reverse_name(kv_x509_facts *f)
+{
+    static const kv_slice names[] = { KV_SLICE("www.example.com"),
+                                      KV_SLICE("7.2.0.192.in-addr.ARPA") };
+
+    f->sans.dns_names = (kv_x509_list){ .items = names, .count = 2 };
+}
+
+static void nearly_arpa(kv_x509_facts *f)
+{
+    static const kv_slice names[] = { KV_SLICE("www.example.com"), KV_SLICE("arpa.example.com"),
+                                      KV_SLICE("notarpa") };
+
+    f->sans.dns_names = (kv_x509_list){ .items = names, .count = 3 };
+}
+
+static void address(kv_x509_facts *f, const kv_slice *one)
+{
+    f->sans.ip_addresses = (kv_x509_list){ .items = one, .count = 1 };
+}
+
+static void global_v4(kv_x509_facts *f)
+{
+    static const kv_slice text = KV_SLICE("172.32.0.1");
+
+    address(f, &text);
+}
+
+static void global_v6(kv_x509_facts *f)
+{
+    static const kv_slice text = KV_SLICE("2001:db9::1");
+
+    address(f, &text);
+}
+
+static void private_v4(kv_x509_facts *f)
+{
+    static const kv_slice text = KV_SLICE("172.31.255.255");
+
+    address(f, &text);
+}
+
+static void private_v6(kv_x509_facts *f)
+{
+    static const kv_slice text = KV_SLICE("fd00::1");
+
+    address(f, &text);
+}
+
+static void documentation_v6(kv_x509_facts *f)
+{
+    static const kv_slice text = KV_SLICE("2001:db8::1");
+
+    address(f, &text);
+}
+
 #define PRIVATE KV_X509_LINT_PRIVATE
 #define PUBLIC  KV_X509_LINT_PUBLIC
 #define WARNING KV_X509_LINT_WARNING
@@ -330,6 +396,11 @@ static const row rows[] = {
     { mail_beside_host, client_without_hosts, "san_types", PUBLIC, ERROR },
     { unknown_name_beside_host, address_alone, "san_types", PUBLIC, ERROR },
     { internal_host, nothing, "san_internal", PUBLIC, ERROR },
+    { reverse_name, nearly_arpa, "san_arpa", PUBLIC, ERROR },
+    { private_v4, global_v4, "san_reserved_ip", PUBLIC, ERROR },
+    { address_alone, global_v4, "san_reserved_ip", PUBLIC, ERROR },
+    { private_v6, global_v6, "san_reserved_ip", PUBLIC, ERROR },
+    { documentation_v6, global_v6, "san_reserved_ip", PUBLIC, ERROR },
     { foreign_common_name, client_without_hosts, "cn_in_san", PUBLIC, ERROR },
     { foreign_common_name, address_alone, "cn_in_san", PRIVATE, WARNING },
     { sign_without_ca, make_ca, "ku_cert_sign", PUBLIC, ERROR },
@@ -350,6 +421,8 @@ static const row rows[] = {
     { long_in_2027, full_in_2027, "validity_max", PUBLIC, ERROR },
     { long_in_2030, full_in_2030, "validity_max", PUBLIC, ERROR },
     { long_in_2030, root_of_ten_years, "validity_max", PUBLIC, ERROR },
+    { over_a_year, a_leap_year, "validity_max", PRIVATE, WARNING },
+    { over_a_year, root_of_ten_years, "validity_max", PRIVATE, WARNING },
     { long_self_signed, full_self_signed, "validity_self_signed", PRIVATE, WARNING },
     { long_self_signed, root_of_ten_years, "validity_self_signed", PRIVATE, WARNING },
 };
@@ -418,7 +491,7 @@ static void private_issuers_may_do_what_public_ones_may_not(void **state)
     (void)state;
     internal_host(&facts);
     server_and_client(&facts);
-    live(&facts, NOW, 800, 0);
+    live(&facts, NOW, 366, 0);
     kv_x509_lint(&facts, PRIVATE, &findings);
     assert_int_equal(findings.errors, 0);
     assert_int_equal(findings.count, 0);
