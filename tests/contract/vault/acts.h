@@ -23,6 +23,10 @@ kv_status act_get_secret(house *h, const char *name, kv_slice version, kv_secret
 /* P-256, content type PEM, subject CN=<name>. */
 kv_status act_make_certificate(house *h, const char *name, const char *issuer, bool exportable,
                                kv_certificate_operation *out, kv_error *err) KV_MUST_USE;
+/* P-256, exportable, with its key in one PEM file. */
+kv_status act_import_certificate(house *h, const char *name, kv_error *err) KV_MUST_USE;
+/* What an authority makes of the waiting request; a new certificate each time. */
+kv_status act_merge(house *h, const char *name, kv_error *err) KV_MUST_USE;
 /* The next version, by the stored policy. */
 kv_status act_renew(house *h, const char *name, kv_certificate_operation *out,
                     kv_error *err) KV_MUST_USE;

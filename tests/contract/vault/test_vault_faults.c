@@ -65,6 +65,27 @@ static kv_status make_waiting(house *h, kv_error *err)
     return act_make_certificate(h, "c", "Unknown", false, NULL, err);
 }
 
+static kv_status make_waiting_exportable(house *h, kv_error *err)
+{
+    return act_make_certificate(h, "c", "Unknown", true, NULL, err);
+}
+
+/* The secret is the last thing that could be lost: it is there, with the private key. */
+static kv_status merge(house *h, kv_error *err)
+{
+    kv_secret_bundle secret;
+
+    KV_TRY(act_merge(h, "c", err));
+    KV_TRY(act_get_secret(h, "c", KV_SLICE_NONE, &secret, err));
+    assert_non_null(memmem(secret.value.data, secret.value.len, "PRIVATE KEY", 11));
+    return KV_OK;
+}
+
+static kv_status import(house *h, kv_error *err)
+{
+    return act_import_certificate(h, "c", err);
+}
+
 static kv_status cancel(house *h, kv_error *err)
 {
     kv_certificate_pending_update_in in = { .target = act_target(KV_COLLECTION_CERTIFICATES, "c") };
@@ -114,6 +135,10 @@ static const family families[] = {
     { "secret read", set_secret, get_secret, reset_secret, KV_OK },
     { "certificate", NULL, make_exportable, reset_certificate, KV_OK },
     { "waiting certificate", NULL, make_waiting, reset_certificate, KV_PRECONDITION },
+    { "waiting exportable certificate", NULL, make_waiting_exportable, reset_certificate,
+      KV_PRECONDITION },
+    { "merge", make_waiting_exportable, merge, reset_certificate, KV_PRECONDITION },
+    { "import", NULL, import, reset_certificate, KV_OK },
     { "cancel", make_waiting, cancel, reset_certificate, KV_PRECONDITION },
     { "purge of a key", make_deleted_key, purge_key, NULL, KV_NOT_FOUND },
     { "purge of a certificate", make_deleted_certificate, purge_certificate, NULL, KV_NOT_FOUND },
