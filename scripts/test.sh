@@ -144,7 +144,7 @@ tidy_one() {
         outcome=$?
     if [ "$outcome" -ne 0 ]; then
         if [ "$outcome" -ne 1 ] ||
-            grep ' error: ' <<<"$text" | grep -qv 'Potential leak of memory'; then
+            grep ' error: ' <<<"$text" | grep -v 'Potential leak of memory' >/dev/null; then
             printf '%s\n' "$text"
             return 1
         fi

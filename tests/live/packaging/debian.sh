@@ -18,6 +18,8 @@ trap 'rm -rf "$work"' EXIT
 root=$work/root
 umask 022
 
+# Reads all of its input, unlike grep -q, which may leave the program before it with SIGPIPE.
+has() { grep "$@" >/dev/null; }
 fail() {
     echo "FAILED: $*" >&2
     exit 1
@@ -32,13 +34,13 @@ for name in keyvault-server keyvault-client libkeyvault0 libkeyvault-dev; do
     dpkg-deb -f "$work/${name}"_*.deb Package Version Depends || fail "there is no package $name"
 done
 field() { dpkg-deb -f "$work/$1"_*.deb "$2"; }
-field keyvault-server Depends | grep -q 'libevent.*libnghttp2\|libnghttp2.*libevent' ||
+field keyvault-server Depends | has 'libevent.*libnghttp2\|libnghttp2.*libevent' ||
     fail "the server does not depend on its libraries"
-field keyvault-client Depends | grep -q libjansson4 || fail "the client does not on its"
-field libkeyvault-dev Depends | grep -q 'libkeyvault0 (= ' || fail "-dev does not on the library"
-dpkg-deb -I "$work"/libkeyvault0_*.deb shlibs | grep -q '^libkeyvault 0 libkeyvault0' ||
+field keyvault-client Depends | has libjansson4 || fail "the client does not on its"
+field libkeyvault-dev Depends | has 'libkeyvault0 (= ' || fail "-dev does not on the library"
+dpkg-deb -I "$work"/libkeyvault0_*.deb shlibs | has '^libkeyvault 0 libkeyvault0' ||
     fail "the library says nothing for those who link it"
-dpkg-deb -I "$work"/keyvault-server_*.deb conffiles | grep -qx /etc/keyvault/keyvaultd.conf ||
+dpkg-deb -I "$work"/keyvault-server_*.deb conffiles | has -x /etc/keyvault/keyvaultd.conf ||
     fail "the configuration is no conffile"
 
 step "install"
@@ -59,8 +61,8 @@ step "use"
 "$root/usr/sbin/keyvaultd" version
 "$root/usr/sbin/keyvaultd" check-config --config "$root/etc/keyvault/keyvaultd.conf" |
     grep -qx 'home = /var/lib/keyvault' || fail "the packaged configuration is refused"
-"$root/usr/bin/kvctl" --help | grep -q '^kvctl NOUN VERB'
-"$root/usr/bin/kvctl" key sign --help | grep -q -- '--algorithm'
+"$root/usr/bin/kvctl" --help | has '^kvctl NOUN VERB'
+"$root/usr/bin/kvctl" key sign --help | has -- '--algorithm'
 gzip -t "$root/usr/share/man/man1/kvctl.1.gz" "$root/usr/share/man/man8/keyvaultd.8.gz" \
     "$root/usr/share/man/man5/keyvaultd.conf.5.gz"
 

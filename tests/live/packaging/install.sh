@@ -11,6 +11,8 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/keyvault-install.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 root=$work/root
 
+# Reads all of its input, unlike grep -q, which may leave the program before it with SIGPIPE.
+has() { grep "$@" >/dev/null; }
 fail() {
     echo "FAILED: $*" >&2
     exit 1
@@ -30,28 +32,28 @@ grep -q '^ExecStart=/usr/sbin/keyvaultd run ' "$root/usr/lib/systemd/system/keyv
     fail "the unit starts another program"
 
 step "programs"
-"$root/usr/sbin/keyvaultd" version | grep -q '^keyvaultd [0-9]'
-"$root/usr/bin/kvctl" --help | grep -q '^kvctl NOUN VERB'
+"$root/usr/sbin/keyvaultd" version | has '^keyvaultd [0-9]'
+"$root/usr/bin/kvctl" --help | has '^kvctl NOUN VERB'
 
 step "library"
 export PKG_CONFIG_PATH
 PKG_CONFIG_PATH=$(dirname "$(find "$root/usr" -name keyvault.pc)")
 libraries=$(dirname "$PKG_CONFIG_PATH")
-readelf -d "$libraries/libkeyvault.so" | grep -q 'SONAME.*\[libkeyvault.so.0\]' || fail "soname"
+readelf -d "$libraries/libkeyvault.so" | has 'SONAME.*\[libkeyvault.so.0\]' || fail "soname"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=ca -days 1 \
     -keyout "$work/ca.key" -out "$work/ca.pem" 2>/dev/null
 read -ra own <<<"${KV_CFLAGS:-}"
 read -ra flags <<<"$(pkg-config --cflags --libs keyvault)"
 "$compiler" -Wall -Wextra -Werror -Wno-missing-braces "${own[@]}" -o "$work/shared" \
     "$here/program.c" "${flags[@]}"
-LD_LIBRARY_PATH=$libraries "$work/shared" "$work/ca.pem" | grep -qx 'linked and run'
-LD_LIBRARY_PATH=$libraries ldd "$work/shared" | grep -q "libkeyvault.so.0 => $libraries/" ||
+LD_LIBRARY_PATH=$libraries "$work/shared" "$work/ca.pem" | has -x 'linked and run'
+LD_LIBRARY_PATH=$libraries ldd "$work/shared" | has "libkeyvault.so.0 => $libraries/" ||
     fail "the shared library is not used"
 # The archive, with what it needs of others still shared.
 read -ra flags <<<"$(pkg-config --static --cflags --libs keyvault |
     sed "s|-lkeyvault|$libraries/libkeyvault.a|")"
 "$compiler" -Wno-missing-braces "${own[@]}" -o "$work/static" "$here/program.c" "${flags[@]}"
-"$work/static" "$work/ca.pem" | grep -qx 'linked and run'
+"$work/static" "$work/ca.pem" | has -x 'linked and run'
 [ "$(pkg-config --modversion keyvault)" = \
     "$("$root/usr/sbin/keyvaultd" version | sed 's/.* //')" ] || fail "two versions"
 
@@ -99,7 +101,7 @@ touch "$work/policy.json"
 expect "$work/policy.json" key sign --ca "$work/pol"
 # Every verb of the help is there.
 while read -r noun verb; do
-    complete_bash "$noun" "${verb%% *}" | grep -qw -- "${verb%% *}" || fail "no $noun $verb"
+    complete_bash "$noun" "${verb%% *}" | has -w -- "${verb%% *}" || fail "no $noun $verb"
 done < <("$root/usr/bin/kvctl" --help | sed -n 's/^  \([a-z]*\): \(.*\)/\1 \2/p' |
     awk '{ noun = $1; sub(/^[a-z]* /, ""); n = split($0, v, ", ");
            for (i = 1; i <= n; i++) print noun, v[i] }')
@@ -114,10 +116,10 @@ if command -v zsh >/dev/null; then
             words=(kvctl "$@"); CURRENT=$(($# + 1)); _kvctl' \
             _ "$root/usr/share/zsh/vendor-completions/_kvctl" "$@"
     }
-    complete_zsh "" | grep -q '^vault:' || fail "zsh: nouns"
-    complete_zsh certificate policy "" | grep -q '^show:what ' || fail "zsh: second words"
-    complete_zsh key sign "" | grep -qF -- '--algorithm=[' || fail "zsh: options"
-    complete_zsh key sign "" | grep -qF -- '--output=[' || fail "zsh: options of every verb"
+    complete_zsh "" | has '^vault:' || fail "zsh: nouns"
+    complete_zsh certificate policy "" | has '^show:what ' || fail "zsh: second words"
+    complete_zsh key sign "" | has -F -- '--algorithm=[' || fail "zsh: options"
+    complete_zsh key sign "" | has -F -- '--output=[' || fail "zsh: options of every verb"
 fi
 
 if command -v systemd-analyze >/dev/null; then
