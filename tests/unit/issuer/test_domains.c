@@ -25,8 +25,8 @@ static void rules_have_a_form(void **state)
         "www.*.example.com",
         "w*.example.com",
         ".*.example.com",
-        "b\xc3\xbc"
-        "cher.example",
+        ("b\xc3\xbc"
+         "cher.example"),
         "ex ample.com",
         "192.0.2.1/24",
         "192.0.2.0/33",
