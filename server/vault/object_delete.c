@@ -9,7 +9,7 @@
 #include "server/vault/certificate_rules.h"
 #include "server/vault/vault_rules.h"
 
-enum { VERSIONS_PER_STEP = 8, COMPANIONS = 2 };
+enum { FINISH_ROUNDS = 3, VERSIONS_PER_STEP = 8, COMPANIONS = 2 };
 
 static const kv_collection companions[COMPANIONS] = { KV_COLLECTION_KEYS, KV_COLLECTION_SECRETS };
 
@@ -190,6 +190,26 @@ kv_status kv_finish_purge(kv_vault *vault, kv_work *work, kv_object_row *object,
     return kv_commit_step(vault, work, "ObjectPurged", &change, err);
 }
 
+/* The schedule finishes what it finds marked, this very one too: then it is gone all the same. */
+static kv_status finish_marked(kv_vault *vault, kv_work *work, kv_object_row *object, kv_error *err)
+{
+    for (unsigned round = 0; round < FINISH_ROUNDS; round++) {
+        kv_status status = kv_finish_purge(vault, work, object, err);
+        kv_object_row now;
+        bool exists = false;
+
+        if (status != KV_CONFLICT)
+            return status;
+        *err = (kv_error){ 0 };
+        KV_TRY(kv_look_up_object(vault, work, object->vault_uid, (kv_collection)object->collection,
+                                 object->name, &now, &exists, err));
+        if (!exists || !kv_slice_equal(now.uid, object->uid))
+            return KV_OK;
+        *object = now;
+    }
+    return kv_lost_race(KV_CONFLICT, err);
+}
+
 kv_status kv_purge_object(kv_vault *vault, kv_work *work, const kv_target *target, kv_error *err)
 {
     kv_vault_row vault_row;
@@ -208,5 +228,5 @@ kv_status kv_purge_object(kv_vault *vault, kv_work *work, const kv_target *targe
                      .purging = 1,
                      .by = object.deleted_by };
     KV_TRY(move(vault, work, &object, &to, err));
-    return kv_owe_purge(vault, kv_finish_purge(vault, work, &object, err));
+    return kv_owe_purge(vault, finish_marked(vault, work, &object, err));
 }
