@@ -64,9 +64,9 @@ static const exception exceptions[] = {
 static bool changes_nothing(const char *method)
 {
     static const char *const words[] = {
-        "Get",   "List",      "Search",         "Export",  "WhoAmI",
-        "Sign",  "Verify",    "Encrypt",        "Decrypt", "WrapKey",
-        "Check", "UnwrapKey", "IssueRoleToken", "Explain", "WhoCan"
+        "Get",     "List",    "Search",  "Export", "WhoAmI",    "Sign",           "Verify",
+        "Encrypt", "Decrypt", "WrapKey", "Check",  "UnwrapKey", "IssueRoleToken", "Explain",
+        "WhoCan",  "Backup",
     };
 
     for (size_t i = 0; i < KV_COUNT(words); i++)

@@ -89,6 +89,9 @@ def check_c(name, text, lines, report):
     functions = {word[1] for _, _, head, opened in definitions(code) if is_function(head, opened)
                  for word in [re.search(r"(\w+)\s*\(", head)] if word}
     for start, end, head, opened in definitions(code):
+        # Macros that define functions stand before it without a semicolon.
+        macros = re.match(r"(?:[A-Z_]+\([^;{}()]*\)\s*)+", code[start:])
+        start += macros.end() if macros and not is_function(head, opened) else 0
         length = line_at(end) - line_at(start) + 1
         if lines[max(line_at(start) - 2, 0)].strip() == TABLE:
             table_lines += length

@@ -68,6 +68,8 @@ RUN(kv_key_get_deleted, kv_key_get_deleted_in, kv_key_bundle)
 RUN(kv_key_list_deleted, kv_key_list_deleted_in, kv_object_list)
 RUN(kv_key_recover, kv_key_recover_in, kv_key_bundle)
 RUN(kv_key_purge, kv_key_purge_in, kv_nothing_out)
+RUN(kv_key_backup, kv_key_backup_in, kv_backup)
+RUN(kv_key_restore, kv_key_restore_in, kv_key_bundle)
 RUN(kv_secret_set, kv_secret_set_in, kv_secret_bundle)
 RUN(kv_secret_get, kv_secret_get_in, kv_secret_bundle)
 RUN(kv_secret_list, kv_secret_list_in, kv_object_list)
@@ -78,6 +80,8 @@ RUN(kv_secret_get_deleted, kv_secret_get_deleted_in, kv_secret_bundle)
 RUN(kv_secret_list_deleted, kv_secret_list_deleted_in, kv_object_list)
 RUN(kv_secret_recover, kv_secret_recover_in, kv_secret_bundle)
 RUN(kv_secret_purge, kv_secret_purge_in, kv_nothing_out)
+RUN(kv_secret_backup, kv_secret_backup_in, kv_backup)
+RUN(kv_secret_restore, kv_secret_restore_in, kv_secret_bundle)
 RUN(kv_certificate_create, kv_certificate_create_in, kv_certificate_operation)
 RUN(kv_certificate_pending_get, kv_certificate_pending_get_in, kv_certificate_operation)
 RUN(kv_certificate_pending_delete, kv_certificate_pending_delete_in, kv_certificate_operation)
@@ -96,6 +100,8 @@ RUN(kv_certificate_get_deleted, kv_certificate_get_deleted_in, kv_certificate_bu
 RUN(kv_certificate_list_deleted, kv_certificate_list_deleted_in, kv_object_list)
 RUN(kv_certificate_recover, kv_certificate_recover_in, kv_certificate_bundle)
 RUN(kv_certificate_purge, kv_certificate_purge_in, kv_nothing_out)
+RUN(kv_certificate_backup, kv_certificate_backup_in, kv_backup)
+RUN(kv_certificate_restore, kv_certificate_restore_in, kv_certificate_bundle)
 RUN(kv_who_am_i, kv_who_am_i_in, kv_caller_bundle)
 RUN(kv_role_token_issue, kv_role_token_issue_in, kv_role_token_bundle)
 RUN(kv_role_token_revoke, kv_role_token_revoke_in, kv_nothing_out)
@@ -117,8 +123,8 @@ RUN_STREAM(kv_audit_records, kv_audit_search_in)
 RUN_STREAM(kv_audit_segments, kv_audit_export_in)
 RUN(kv_audit_state_get, kv_audit_status_get_in, kv_audit_state)
 
-/* shape: table */
 /* clang-format off */
+/* shape: table */
 const kv_route kv_routes[] = {
 
     /* ServerService */
@@ -240,6 +246,15 @@ const kv_route kv_routes[] = {
       .run = run_kv_key_purge, .mutates = true,
       .in_size = sizeof(kv_key_purge_in), .out_size = sizeof(kv_nothing_out),
       .at = GRPC("KeyService", "PurgeDeletedKey", kv_pb_read_key_purge, kv_pb_write_nothing) },
+    { .name = "KeyBackup", .needs = KV_MAY_KEYS_BACKUP, .lane = KV_LANE_SLOW,
+      .run = run_kv_key_backup,
+      .in_size = sizeof(kv_key_backup_in), .out_size = sizeof(kv_backup),
+      .at = GRPC("KeyService", "BackupKey", kv_pb_read_key_backup, kv_pb_write_backup) },
+    { .name = "KeyRestore", .needs = KV_MAY_KEYS_RESTORE, .lane = KV_LANE_SLOW,
+      .run = run_kv_key_restore, .mutates = true,
+      .in_size = sizeof(kv_key_restore_in), .out_size = sizeof(kv_key_bundle),
+      .at = GRPC("KeyService", "RestoreKey",
+                 kv_pb_read_key_restore, kv_pb_write_key_bundle) },
 
     /* SecretService */
     { .name = "SecretSet", .needs = KV_MAY_SECRETS_SET, .lane = KV_LANE_SLOW,
@@ -289,6 +304,15 @@ const kv_route kv_routes[] = {
       .in_size = sizeof(kv_secret_purge_in), .out_size = sizeof(kv_nothing_out),
       .at = GRPC("SecretService", "PurgeDeletedSecret",
                  kv_pb_read_secret_purge, kv_pb_write_nothing) },
+    { .name = "SecretBackup", .needs = KV_MAY_SECRETS_BACKUP, .lane = KV_LANE_SLOW,
+      .run = run_kv_secret_backup,
+      .in_size = sizeof(kv_secret_backup_in), .out_size = sizeof(kv_backup),
+      .at = GRPC("SecretService", "BackupSecret", kv_pb_read_secret_backup, kv_pb_write_backup) },
+    { .name = "SecretRestore", .needs = KV_MAY_SECRETS_RESTORE, .lane = KV_LANE_SLOW,
+      .run = run_kv_secret_restore, .mutates = true,
+      .in_size = sizeof(kv_secret_restore_in), .out_size = sizeof(kv_secret_bundle),
+      .at = GRPC("SecretService", "RestoreSecret",
+                 kv_pb_read_secret_restore, kv_pb_write_secret_bundle) },
 
     /* CertificateService */
     { .name = "CertificateCreate", .needs = KV_MAY_CERTIFICATES_CREATE, .lane = KV_LANE_SLOW,
@@ -386,6 +410,16 @@ const kv_route kv_routes[] = {
       .in_size = sizeof(kv_certificate_purge_in), .out_size = sizeof(kv_nothing_out),
       .at = GRPC("CertificateService", "PurgeDeletedCertificate",
                  kv_pb_read_certificate_purge, kv_pb_write_nothing) },
+    { .name = "CertificateBackup", .needs = KV_MAY_CERTIFICATES_BACKUP, .lane = KV_LANE_SLOW,
+      .run = run_kv_certificate_backup,
+      .in_size = sizeof(kv_certificate_backup_in), .out_size = sizeof(kv_backup),
+      .at = GRPC("CertificateService", "BackupCertificate",
+                 kv_pb_read_certificate_backup, kv_pb_write_backup) },
+    { .name = "CertificateRestore", .needs = KV_MAY_CERTIFICATES_RESTORE, .lane = KV_LANE_SLOW,
+      .run = run_kv_certificate_restore, .mutates = true,
+      .in_size = sizeof(kv_certificate_restore_in), .out_size = sizeof(kv_certificate_bundle),
+      .at = GRPC("CertificateService", "RestoreCertificate",
+                 kv_pb_read_certificate_restore, kv_pb_write_certificate_bundle) },
 
     /* AccessService */
     { .name = "WhoAmI", .needs = KV_MAY_BE_KNOWN, .lane = KV_LANE_STORE, .run = run_kv_who_am_i,

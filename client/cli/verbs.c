@@ -306,6 +306,17 @@ static const kv_cli_option key_download[] = {
     VAULT, NAME, VERSION, FILE_OUT, OWN("format", "pem|der", "default pem"), OVERWRITE, END,
 };
 
+/* --- backups --- */
+
+/* shape: table */
+static const kv_cli_option backup_options[] = { VAULT, NAME, FILE_OUT, OVERWRITE, END };
+/* shape: table */
+static const kv_cli_option restore_options[] = {
+    VAULT,
+    OWN_NEED("file", "FILE", "the backup; - is standard input"),
+    END,
+};
+
 /* --- secret --- */
 
 /* shape: table */
@@ -493,38 +504,52 @@ static const kv_cli_option audit_status[] = {
     " NAME=name STATUS=status REASON=reason"
 
 /* The last six verbs that keys, secrets and certificates have in common. */
-#define DELETION(noun, service, One, Many, columns, items)                                   \
-    { noun,                                                                                  \
-      "delete",                                                                              \
-      "delete all versions; they can be recovered for the vault's retention",                \
-      API service "/Delete" One,                                                             \
-      of_name,                                                                               \
-      kv_cli_run_call,                                                                       \
-      columns },                                                                             \
-        { noun,                                                                              \
-          "list-deleted",                                                                    \
-          "what is deleted and can be recovered",                                            \
-          API service "/ListDeleted" Many,                                                   \
-          of_vault,                                                                          \
-          kv_cli_run_list,                                                                   \
-          items },                                                                           \
-        { noun,                                                                              \
-          "show-deleted",                                                                    \
-          "one that is deleted",                                                             \
-          API service "/GetDeleted" One,                                                     \
-          of_name,                                                                           \
-          kv_cli_run_call,                                                                   \
-          columns },                                                                         \
-        { noun,                                                                              \
-          "recover",                                                                         \
-          "bring back what is deleted",                                                      \
-          API service "/RecoverDeleted" One,                                                 \
-          of_name,                                                                           \
-          kv_cli_run_call,                                                                   \
-          columns },                                                                         \
-    {                                                                                        \
-        noun, "purge", "destroy what is deleted, for ever", API service "/PurgeDeleted" One, \
-            of_name, kv_cli_run_call, NULL                                                   \
+#define DELETION(noun, service, One, Many, columns, items)                       \
+    { noun,                                                                      \
+      "delete",                                                                  \
+      "delete all versions; they can be recovered for the vault's retention",    \
+      API service "/Delete" One,                                                 \
+      of_name,                                                                   \
+      kv_cli_run_call,                                                           \
+      columns },                                                                 \
+        { noun,                                                                  \
+          "list-deleted",                                                        \
+          "what is deleted and can be recovered",                                \
+          API service "/ListDeleted" Many,                                       \
+          of_vault,                                                              \
+          kv_cli_run_list,                                                       \
+          items },                                                               \
+        { noun,                                                                  \
+          "show-deleted",                                                        \
+          "one that is deleted",                                                 \
+          API service "/GetDeleted" One,                                         \
+          of_name,                                                               \
+          kv_cli_run_call,                                                       \
+          columns },                                                             \
+        { noun,                                                                  \
+          "recover",                                                             \
+          "bring back what is deleted",                                          \
+          API service "/RecoverDeleted" One,                                     \
+          of_name,                                                               \
+          kv_cli_run_call,                                                       \
+          columns },                                                             \
+        { noun,                                                                  \
+          "purge",                                                               \
+          "destroy what is deleted, for ever",                                   \
+          API service "/PurgeDeleted" One,                                       \
+          of_name,                                                               \
+          kv_cli_run_call,                                                       \
+          NULL },                                                                \
+        { noun,                                                                  \
+          "backup",                                                              \
+          "all versions, encrypted for this server, to a file",                  \
+          API service "/Backup" One,                                             \
+          backup_options,                                                        \
+          kv_cli_backup,                                                         \
+          NULL },                                                                \
+    {                                                                            \
+        noun, "restore", "bring back what a backup has; never overwrites",       \
+            API service "/Restore" One, restore_options, kv_cli_restore, columns \
     }
 
 /* clang-format off */

@@ -103,7 +103,7 @@ static kv_status store_head(kv_audit *audit, const kv_closing *closing, kv_arena
 
     row.head.generation = kv_clock_now_ms(audit->config.clock) * US_PER_MS;
     row.signature = kv_slice_of(message, kv_checkpoint_pack(&closing->checkpoint, message));
-    change.ops[0] =
+    change.few[0] =
         (kv_change_op){ .kind = KV_CHANGE_INSERT, .table = &kv_table_segments, .row = &row };
     change.pending.node = audit->config.node;
     change.pending.request_id = kv_slice_of(entry->request_id, sizeof(entry->request_id));

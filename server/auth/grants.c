@@ -355,7 +355,7 @@ static kv_slice principal_of(const kv_change_op *op)
 static bool seen_before(const kv_change *change, unsigned index, kv_slice id)
 {
     for (unsigned i = 0; i < index; i++) {
-        if (kv_slice_equal(principal_of(&change->ops[i]), id))
+        if (kv_slice_equal(principal_of(&kv_change_ops(change)[i]), id))
             return true;
     }
     return false;
@@ -366,7 +366,7 @@ void kv_grants_watch(void *context, const kv_change *change)
     kv_grants *grants = context;
 
     for (unsigned i = 0; i < change->count; i++) {
-        const kv_change_op *op = &change->ops[i];
+        const kv_change_op *op = &kv_change_ops(change)[i];
         kv_slice id = principal_of(op);
 
         if (op->table == &kv_table_revocations) {

@@ -146,9 +146,23 @@ kv_status kv_records_scan(kv_records *records, const kv_scan *scan, kv_arena *ar
 
 static kv_status gather(kv_change *change, kv_change_op op, kv_error *err)
 {
-    if (change->count == KV_CHANGE_OPS)
-        return kv_fail(err, KV_INTERNAL, "a change has more than %d rows", KV_CHANGE_OPS);
-    change->ops[change->count++] = op;
+    kv_change_op *ops = change->many ? change->many : change->few;
+    unsigned room = change->many ? change->room : KV_CHANGE_OPS;
+
+    if (change->count == room)
+        return kv_fail(err, KV_INTERNAL, "a change has more than %u rows", room);
+    ops[change->count++] = op;
+    return KV_OK;
+}
+
+kv_status kv_change_room(kv_change *change, kv_arena *arena, unsigned rows, kv_error *err)
+{
+    if (rows <= KV_CHANGE_OPS)
+        return KV_OK;
+    change->many = kv_arena_array(arena, rows, sizeof(*change->many));
+    if (!change->many)
+        return kv_arena_full(err);
+    change->room = rows;
     return KV_OK;
 }
 
@@ -208,7 +222,7 @@ static int64_t next_generation(kv_records *records, int64_t read)
 kv_status kv_records_seal(kv_records *records, kv_change *change, kv_arena *arena, kv_error *err)
 {
     for (unsigned i = 0; i < change->count; i++) {
-        const kv_change_op *op = &change->ops[i];
+        const kv_change_op *op = &kv_change_ops(change)[i];
         void *row = (void *)op->row; /* kv_change_insert and kv_change_update got it to write to */
 
         if (op->kind == KV_CHANGE_DELETE)
@@ -243,9 +257,9 @@ kv_status kv_records_apply(kv_records *records, const kv_change *change, kv_stor
 
     whole.pending_mac = records->pending_mac;
     for (unsigned i = 0; i < change->count; i++)
-        if (!is_sealed(&change->ops[i]))
+        if (!is_sealed(&kv_change_ops(change)[i]))
             return kv_fail(err, KV_INTERNAL, "a row of %s was not sealed",
-                           change->ops[i].table->name);
+                           kv_change_ops(change)[i].table->name);
     KV_TRY(alarm_of(records, store->ops->apply(store, &whole, &after, err), err));
     if (state)
         *state = after;

@@ -54,6 +54,10 @@ kv_status kv_records_get(kv_records *records, const kv_table *table, void *row, 
 kv_status kv_records_scan(kv_records *records, const kv_scan *scan, kv_arena *arena, kv_rows *out,
                           kv_error *err) KV_MUST_USE;
 
+/* Before the first row of a change that may have more than KV_CHANGE_OPS of them. KV_BUSY when the
+ * arena is full. */
+kv_status kv_change_room(kv_change *change, kv_arena *arena, unsigned rows,
+                         kv_error *err) KV_MUST_USE;
 /* Gather a change. The row struct must live until the commit; its head is filled in by these
  * (generation, seal: kv_records_seal). An update or deletion takes the row as it was read, changed;
  * its head still holds the generation that was read. KV_INTERNAL when the change is full. */

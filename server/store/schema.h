@@ -46,7 +46,7 @@ typedef struct kv_key_use_row {
 typedef struct kv_signer_row {
     kv_row_head head;
     kv_slice kid;     /* key: 32 hex digits */
-    kv_slice purpose; /* "seal", "role-token", "audit", "pending" */
+    kv_slice purpose; /* "seal", "role-token", "audit", "pending", "backup" */
     kv_slice key_id;
     kv_slice spki;
     int64_t created;

@@ -183,7 +183,7 @@ static kv_status change_all(kv_sqlite *store, const kv_change *change, kv_store_
 
     KV_TRY(kv_sqlite_load_state(db, state, &set, err));
     for (unsigned i = 0; i < change->count; i++)
-        KV_TRY(apply_op(db, &change->ops[i], &set, err));
+        KV_TRY(apply_op(db, &kv_change_ops(change)[i], &set, err));
     state->version++;
     if (!kv_multiset_digest(&set, state->digest))
         return kv_fail(err, KV_INTERNAL, "the store's state could not be hashed");

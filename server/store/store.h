@@ -53,11 +53,18 @@ typedef struct kv_pending_mac {
 } kv_pending_mac;
 
 typedef struct kv_change {
-    kv_change_op ops[KV_CHANGE_OPS];
+    kv_change_op few[KV_CHANGE_OPS];
+    kv_change_op *many; /* instead of `few`, where kv_change_room() was asked; borrowed */
+    unsigned room;      /* of `many` */
     unsigned count;
     kv_pending pending;
     kv_pending_mac pending_mac; /* kv_records_apply fills it in; make may be NULL */
 } kv_change;
+
+static inline const kv_change_op *kv_change_ops(const kv_change *change)
+{
+    return change->many ? change->many : change->few;
+}
 
 /* A pending record as found at start-up. */
 typedef struct kv_pending_row {

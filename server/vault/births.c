@@ -15,6 +15,11 @@ static const char *const class_names[KV_CLASS_COUNT] = {
     [KV_CLASS_CIPHER] = "cipher", [KV_CLASS_WRAP] = "wrap", [KV_CLASS_EXCHANGE] = "exchange",
 };
 
+kv_slice kv_class_name(kv_key_class class)
+{
+    return kv_slice_text(class < KV_CLASS_COUNT ? class_names[class] : "");
+}
+
 static kv_status begin(kv_vault *vault, kv_work *work, kv_birth *birth, kv_token *token,
                        kv_token_object_row *row, kv_error *err)
 {
@@ -28,7 +33,7 @@ static kv_status begin(kv_vault *vault, kv_work *work, kv_birth *birth, kv_token
         .state = KV_SLICE("creating"),
         .duty = birth->duty,
         .token = kv_slice_text(kv_token_label(token)),
-        .class = kv_slice_text(class_names[birth->class]),
+        .class = kv_class_name(birth->class),
         .kind = kv_slice_text(kv_key_kind_of(birth->kind)->name),
         .node = kv_slice_of(vault->node, sizeof(vault->node)),
         .lease_until = work->now_ms + KV_BIRTH_LEASE_MS,

@@ -21,7 +21,7 @@ static void note_changes(kv_audit_entry *entry, const kv_change *change)
 {
     entry->change_count = 0;
     for (unsigned i = 0; i < change->count && entry->change_count < KV_AUDIT_CHANGES; i++) {
-        const kv_change_op *op = &change->ops[i];
+        const kv_change_op *op = &kv_change_ops(change)[i];
         kv_audit_change *note = &entry->changes[entry->change_count++];
         kv_row_head head;
 

@@ -233,7 +233,7 @@ void kv_key_cache_changed(void *context, const kv_change *change)
     kv_key_cache *cache = context;
 
     for (unsigned i = 0; i < change->count; i++) {
-        const kv_change_op *op = &change->ops[i];
+        const kv_change_op *op = &kv_change_ops(change)[i];
         cached_key *key;
         cached_key *next;
 

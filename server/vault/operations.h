@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "server/vault/messages_backup.h"
 #include "server/vault/messages_certificates.h"
 #include "server/vault/messages_keys.h"
 #include "server/vault/messages_secrets.h"
@@ -47,6 +48,8 @@ KV_OPERATION(kv_key_get_deleted, kv_key_get_deleted_in, kv_key_bundle);
 KV_OPERATION(kv_key_list_deleted, kv_key_list_deleted_in, kv_object_list);
 KV_OPERATION(kv_key_recover, kv_key_recover_in, kv_key_bundle);
 KV_OPERATION(kv_key_purge, kv_key_purge_in, kv_nothing_out);
+KV_OPERATION(kv_key_backup, kv_key_backup_in, kv_backup);
+KV_OPERATION(kv_key_restore, kv_key_restore_in, kv_key_bundle);
 
 /* secret_*.c */
 KV_OPERATION(kv_secret_set, kv_secret_set_in, kv_secret_bundle);
@@ -59,6 +62,8 @@ KV_OPERATION(kv_secret_get_deleted, kv_secret_get_deleted_in, kv_secret_bundle);
 KV_OPERATION(kv_secret_list_deleted, kv_secret_list_deleted_in, kv_object_list);
 KV_OPERATION(kv_secret_recover, kv_secret_recover_in, kv_secret_bundle);
 KV_OPERATION(kv_secret_purge, kv_secret_purge_in, kv_nothing_out);
+KV_OPERATION(kv_secret_backup, kv_secret_backup_in, kv_backup);
+KV_OPERATION(kv_secret_restore, kv_secret_restore_in, kv_secret_bundle);
 
 /* certificate_*.c */
 KV_OPERATION(kv_certificate_create, kv_certificate_create_in, kv_certificate_operation);
@@ -82,3 +87,5 @@ KV_OPERATION(kv_certificate_get_deleted, kv_certificate_get_deleted_in, kv_certi
 KV_OPERATION(kv_certificate_list_deleted, kv_certificate_list_deleted_in, kv_object_list);
 KV_OPERATION(kv_certificate_recover, kv_certificate_recover_in, kv_certificate_bundle);
 KV_OPERATION(kv_certificate_purge, kv_certificate_purge_in, kv_nothing_out);
+KV_OPERATION(kv_certificate_backup, kv_certificate_backup_in, kv_backup);
+KV_OPERATION(kv_certificate_restore, kv_certificate_restore_in, kv_certificate_bundle);

@@ -89,9 +89,8 @@ static kv_status add_block(kv_key_uses *uses, const uint8_t *key_id, int64_t fro
     return KV_OK;
 }
 
-/* Counts one encryption. `*full` when the key must not be used any more. */
-static kv_status count_use(kv_vault *vault, kv_work *work, kv_slice key_id, bool *full,
-                           kv_error *err)
+kv_status kv_key_use_take(kv_vault *vault, kv_work *work, kv_slice key_id, bool *full,
+                          kv_error *err)
 {
     uint64_t limit = vault->config.secret_key_uses;
 
@@ -130,7 +129,8 @@ kv_status kv_box_new_key(kv_vault *vault, kv_work *work, kv_slice vault_uid, kv_
     *birth = (kv_birth){ .duty = KV_DUTY_SYSTEM,
                          .class = KV_CLASS_SECRET,
                          .kind = KV_KEY_AES_256,
-                         .label = KV_SLICE("keyvault secrets"),
+                         .label = vault_uid.len ? KV_SLICE("keyvault secrets")
+                                                : KV_SLICE("keyvault backups"),
                          .owner_uid = vault_uid };
     KV_TRY(kv_birth_key(vault, work, birth, row, &born, err));
     *use = (kv_key_use_row){ .key_id = row->key_id };
@@ -217,7 +217,7 @@ static kv_status take_use(kv_vault *vault, kv_work *work, kv_vault_row *vault_ro
         kv_status status;
         bool full = false;
 
-        KV_TRY(count_use(vault, work, vault_row->secret_key_id, &full, err));
+        KV_TRY(kv_key_use_take(vault, work, vault_row->secret_key_id, &full, err));
         if (!full)
             return KV_OK;
         status = roll_key(vault, work, vault_row, err);

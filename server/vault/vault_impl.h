@@ -37,7 +37,7 @@ enum {
 };
 
 /* --- names (names.c); a version is 32 lower-case hex digits --- */
-/* 1 to 127 of [0-9A-Za-z-]; `field` is the path in the message. */
+/* 1 to 127 of [0-9A-Za-z-]. */
 kv_status kv_check_name(kv_slice name, const char *field, kv_error *err) KV_MUST_USE;
 /* 3 to 24 of [0-9A-Za-z-], starts with a letter, no double or final hyphen. */
 kv_status kv_check_vault_name(kv_slice name, kv_error *err) KV_MUST_USE;
@@ -49,7 +49,6 @@ const char *kv_collection_name(kv_collection collection); /* "certificates" */
 const char *kv_collection_noun(kv_collection collection); /* "certificate", ... */
 
 /* --- changes (commit.c) --- */
-
 /* Seals the change, stores it together with the call's audit record, and notes the changed rows in
  * work->entry. The one way this layer changes the store. Errors as kv_records_apply;
  * KV_UNAVAILABLE when the audit log is short of space. */
@@ -61,8 +60,7 @@ kv_status kv_commit_step(kv_vault *vault, kv_work *work, const char *operation, 
                          kv_error *err) KV_MUST_USE;
 
 /* --- finding (find.c) --- */
-
-/* Copies the key columns of a row into another row struct, slices into the arena. */
+/* Copies the key columns of a row to another, slices into the arena. */
 kv_status kv_copy_row_key(const kv_table *table, const void *row, kv_arena *arena, void *out,
                           kv_error *err) KV_MUST_USE;
 
@@ -78,7 +76,7 @@ kv_status kv_find_object(kv_vault *vault, kv_work *work, const kv_target *target
 kv_status kv_find_deleted_object(kv_vault *vault, kv_work *work, const kv_target *target,
                                  kv_vault_row *vault_row, kv_object_row *out,
                                  kv_error *err) KV_MUST_USE;
-/* Reads the object's row if there is one in any state: `*exists`. */
+/* In any state: `*exists`. */
 kv_status kv_look_up_object(kv_vault *vault, kv_work *work, kv_slice vault_uid,
                             kv_collection collection, kv_slice name, kv_object_row *out,
                             bool *exists, kv_error *err) KV_MUST_USE;
@@ -98,7 +96,6 @@ kv_status kv_find_certificate_version(kv_vault *vault, kv_work *work, kv_slice o
 kv_status kv_kind_of_name(kv_slice name, kv_key_kind *out, kv_error *err) KV_MUST_USE;
 
 /* --- births and deaths of token keys (births.c) --- */
-
 typedef struct kv_birth {
     uint8_t key_id[KV_KEY_ID_BYTES];
     kv_duty duty;
@@ -113,19 +110,19 @@ typedef struct kv_birth {
     kv_slice spki;
 } kv_birth;
 
+kv_slice kv_class_name(kv_key_class class); /* as rows spell it */
 /* Stores a `creating` row, generates or imports the key, fills in `birth->key_id` and leaves in
  * `*row` the row as the change that makes the key usable updates it: `ready`. On failure both are
  * gone, or will be by reconciliation. */
 kv_status kv_birth_key(kv_vault *vault, kv_work *work, kv_birth *birth, kv_token_object_row *row,
                        kv_key_born *born, kv_error *err) KV_MUST_USE;
-/* After a failed change: destroys the key and its row now, or leaves it to reconciliation. */
+/* After a failed change: destroys key and row now, or leaves it to reconciliation. */
 void kv_birth_undo(kv_vault *vault, kv_work *work, const kv_birth *birth);
 /* Marks `destroying`, destroys on the token, deletes the row. KV_OK when there is no such row. */
 kv_status kv_destroy_key(kv_vault *vault, kv_work *work, kv_slice key_id,
                          kv_error *err) KV_MUST_USE;
 
 /* --- secret encryption (secret_box.c) --- */
-
 kv_key_uses *kv_key_uses_new(void);
 void kv_key_uses_free(kv_key_uses *uses);
 
@@ -137,14 +134,16 @@ typedef struct kv_box {
     kv_slice version;
 } kv_box;
 
-/* Encrypts with the vault's current key, rolling it over before its limit. Fills key_id and
- * ciphertext of the row. */
+/* Encrypts with the vault's current key, or the next. Fills key_id and ciphertext of the row. */
 kv_status kv_box_close(kv_vault *vault, kv_work *work, kv_vault_row *vault_row, const kv_box *box,
                        kv_slice plaintext, kv_secret_version_row *row, kv_error *err) KV_MUST_USE;
 /* KV_INTERNAL with KV_REASON_INTEGRITY when it does not open. */
 kv_status kv_box_open(kv_vault *vault, kv_work *work, const kv_box *box,
                       const kv_secret_version_row *row, kv_secret_buf *out,
                       kv_error *err) KV_MUST_USE;
-/* A new AES key for a vault; the change gets the ready row. */
+/* A new AES key for a vault, or for backups (no vault); the change gets the ready row. */
 kv_status kv_box_new_key(kv_vault *vault, kv_work *work, kv_slice vault_uid, kv_birth *birth,
                          kv_token_object_row *row, kv_key_use_row *use, kv_error *err) KV_MUST_USE;
+/* Counts an encryption. `*full`: use it no more. */
+kv_status kv_key_use_take(kv_vault *vault, kv_work *work, kv_slice key_id, bool *full,
+                          kv_error *err) KV_MUST_USE;

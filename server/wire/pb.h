@@ -63,6 +63,9 @@ kv_decode kv_pb_read_certificate_create, kv_pb_read_certificate_merge,
     kv_pb_read_certificate_list_deleted, kv_pb_read_certificate_recover,
     kv_pb_read_certificate_purge;
 
+kv_decode kv_pb_read_key_backup, kv_pb_read_key_restore, kv_pb_read_secret_backup,
+    kv_pb_read_secret_restore, kv_pb_read_certificate_backup, kv_pb_read_certificate_restore;
+
 kv_decode kv_pb_read_who_am_i, kv_pb_read_role_token_issue, kv_pb_read_role_token_revoke,
     kv_pb_read_role_token_revoke_principal, kv_pb_read_principal_create, kv_pb_read_principal_get,
     kv_pb_read_principal_list, kv_pb_read_principal_update, kv_pb_read_principal_delete,
@@ -78,7 +81,7 @@ kv_encode kv_pb_write_server_status, kv_pb_write_vault_bundle, kv_pb_write_vault
 kv_encode kv_pb_write_key_bundle, kv_pb_write_signature, kv_pb_write_verification,
     kv_pb_write_encrypted, kv_pb_write_decrypted, kv_pb_write_wrapped, kv_pb_write_unwrapped,
     kv_pb_write_random_bytes;
-kv_encode kv_pb_write_secret_bundle;
+kv_encode kv_pb_write_secret_bundle, kv_pb_write_backup;
 /* A kv_object_list each. */
 kv_encode kv_pb_write_key_list, kv_pb_write_secret_list, kv_pb_write_certificate_list;
 kv_encode kv_pb_write_certificate_operation, kv_pb_write_certificate_bundle,

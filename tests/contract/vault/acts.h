@@ -36,5 +36,10 @@ kv_status act_recover(house *h, kv_collection collection, const char *name,
                       kv_error *err) KV_MUST_USE;
 kv_status act_purge(house *h, kv_collection collection, const char *name,
                     kv_error *err) KV_MUST_USE;
+/* The backup is in the act's memory. */
+kv_status act_backup(house *h, kv_collection collection, const char *name, kv_backup *out,
+                     kv_error *err) KV_MUST_USE;
+kv_status act_restore(house *h, kv_collection collection, kv_slice backup,
+                      kv_error *err) KV_MUST_USE;
 kv_status act_delete_vault(house *h, kv_error *err) KV_MUST_USE;
 kv_status act_purge_vault(house *h, kv_error *err) KV_MUST_USE;

@@ -1,5 +1,4 @@
-/* acts_brought.c - certificates that are made elsewhere: a file with its key, an answer to a CSR.
- */
+/* acts_brought.c - what comes from elsewhere: a file with its key, an answer to a CSR, a backup. */
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
@@ -92,6 +91,56 @@ kv_status act_merge(house *h, const char *name, kv_error *err)
 
     house_begin(h, &job);
     status = merge(h, &job, name, err);
+    house_end(h, &job, status);
+    return status;
+}
+
+static kv_status run_backup(house *h, house_job *job, kv_collection collection, const char *name,
+                            kv_backup *out, kv_error *err)
+{
+    kv_target_in in = { .target = act_target(collection, name) };
+
+    if (collection == KV_COLLECTION_KEYS)
+        return kv_key_backup(h->vault, &job->work, &in, out, err);
+    if (collection == KV_COLLECTION_SECRETS)
+        return kv_secret_backup(h->vault, &job->work, &in, out, err);
+    return kv_certificate_backup(h->vault, &job->work, &in, out, err);
+}
+
+kv_status act_backup(house *h, kv_collection collection, const char *name, kv_backup *out,
+                     kv_error *err)
+{
+    house_job job;
+    kv_status status;
+
+    house_begin(h, &job);
+    status = run_backup(h, &job, collection, name, out, err);
+    house_end(h, &job, status);
+    return status;
+}
+
+static kv_status run_restore(house *h, house_job *job, kv_collection collection, kv_slice backup,
+                             kv_error *err)
+{
+    kv_restore_in in = { .target = act_target(collection, ""), .value = backup };
+    kv_key_bundle key;
+    kv_secret_bundle secret;
+    kv_certificate_bundle certificate;
+
+    if (collection == KV_COLLECTION_KEYS)
+        return kv_key_restore(h->vault, &job->work, &in, &key, err);
+    if (collection == KV_COLLECTION_SECRETS)
+        return kv_secret_restore(h->vault, &job->work, &in, &secret, err);
+    return kv_certificate_restore(h->vault, &job->work, &in, &certificate, err);
+}
+
+kv_status act_restore(house *h, kv_collection collection, kv_slice backup, kv_error *err)
+{
+    house_job job;
+    kv_status status;
+
+    house_begin(h, &job);
+    status = run_restore(h, &job, collection, backup, err);
     house_end(h, &job, status);
     return status;
 }

@@ -264,6 +264,7 @@ house *house_new(bool softhsm)
     assert_non_null(h);
     living = h;
     h->arena = KV_ARENA(ARENA_BYTES);
+    h->kept_arena = KV_ARENA(ARENA_BYTES);
     h->clock = (kv_clock){ now, h };
     h->now_ms = HOUSE_NOW_MS;
     h->admin = house_certificate("root");
@@ -342,6 +343,7 @@ void house_free(house *h)
     kv_secret_buf_cleanup(&h->pin);
     for (unsigned i = 0; i < HOUSE_JOBS; i++)
         kv_arena_cleanup(&h->jobs[i]);
+    kv_arena_cleanup(&h->kept_arena);
     kv_arena_cleanup(&h->arena);
     (void)nftw(h->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     living = NULL;

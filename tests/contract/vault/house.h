@@ -64,6 +64,8 @@ typedef struct house {
     kv_arena arena; /* as long as the house */
     kv_arena jobs[HOUSE_JOBS];
     unsigned next_job;
+    kv_arena kept_arena; /* the test's own */
+    kv_slice kept;
 } house;
 
 house *house_new(bool softhsm);

@@ -219,12 +219,13 @@ void house_assert_tidy(house *h)
     assert_int_equal(house_count(h, "SELECT count(*) FROM operations WHERE state = 'working'"), 0);
     assert_int_equal(house_count(h, "SELECT count(*) FROM objects WHERE purging <> 0"), 0);
     assert_int_equal(house_count(h, "SELECT count(*) FROM vaults WHERE purging <> 0"), 0);
-    /* A ready key belongs to a version, to an operation that waits, or to a vault. */
+    /* A ready key belongs to a version, to an operation that waits, to a vault, or to backups. */
     assert_int_equal(
         house_count(h, "SELECT count(*) FROM token_objects t WHERE"
                        " NOT EXISTS (SELECT 1 FROM key_versions k WHERE k.key_id = t.key_id) AND"
                        " NOT EXISTS (SELECT 1 FROM operations o WHERE o.key_id = t.key_id"
                        "             AND o.state = 'pending') AND"
+                       " NOT EXISTS (SELECT 1 FROM signers s WHERE s.key_id = t.key_id) AND"
                        " NOT EXISTS (SELECT 1 FROM vaults v WHERE v.uid = t.owner_uid)"),
         0);
     assert_kv_ok(kv_records_sweep(h->records, NULL, &err));

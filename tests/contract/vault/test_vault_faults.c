@@ -112,6 +112,36 @@ static kv_status make_deleted_key(house *h, kv_error *err)
     return act_delete(h, KV_COLLECTION_KEYS, "k", err);
 }
 
+/* A backup of a certificate whose key can come back, kept outside of the house. */
+static kv_status make_backup(house *h, kv_error *err)
+{
+    kv_backup backup;
+
+    KV_TRY(make_exportable(h, err));
+    KV_TRY(act_backup(h, KV_COLLECTION_CERTIFICATES, "c", &backup, err));
+    kv_arena_cleanup(&h->kept_arena);
+    KV_TRY(kv_arena_copy(&h->kept_arena, backup.value, &h->kept, err));
+    return reset_certificate(h, err);
+}
+
+/* It signs, and its secret has the private key. */
+static kv_status restore(house *h, kv_error *err)
+{
+    kv_secret_bundle secret;
+
+    KV_TRY(act_restore(h, KV_COLLECTION_CERTIFICATES, h->kept, err));
+    KV_TRY(act_get_secret(h, "c", KV_SLICE_NONE, &secret, err));
+    assert_non_null(memmem(secret.value.data, secret.value.len, "PRIVATE KEY", 11));
+    return act_sign(h, "c", KV_SLICE_NONE, err);
+}
+
+static kv_status back_up(house *h, kv_error *err)
+{
+    kv_backup backup;
+
+    return act_backup(h, KV_COLLECTION_CERTIFICATES, "c", &backup, err);
+}
+
 static kv_status purge_key(house *h, kv_error *err)
 {
     return act_purge(h, KV_COLLECTION_KEYS, "k", err);
@@ -139,6 +169,8 @@ static const family families[] = {
       KV_PRECONDITION },
     { "merge", make_waiting_exportable, merge, reset_certificate, KV_PRECONDITION },
     { "import", NULL, import, reset_certificate, KV_OK },
+    { "backup", make_exportable, back_up, reset_certificate, KV_OK },
+    { "restore", make_backup, restore, reset_certificate, KV_EXISTS },
     { "cancel", make_waiting, cancel, reset_certificate, KV_PRECONDITION },
     { "purge of a key", make_deleted_key, purge_key, NULL, KV_NOT_FOUND },
     { "purge of a certificate", make_deleted_certificate, purge_certificate, NULL, KV_NOT_FOUND },

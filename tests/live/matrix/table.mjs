@@ -19,6 +19,7 @@ const KW = 'CRYPTO_WRAP_USER';
 const SO = 'SECRETS_OFFICER';
 const SU = 'SECRETS_USER';
 const RD = 'READER';
+const BO = 'BACKUP_OPERATOR';
 const RC = 'RECOVERER';
 const PO = 'PURGE_OFFICER';
 const AU = 'AUDITOR';
@@ -59,6 +60,8 @@ export const MAY = {
   'KeyService/ListDeletedKeys': [CR, CU, KO, KU, KW, RD, RC, AD],
   'KeyService/RecoverDeletedKey': [KO, RC, AD],
   'KeyService/PurgeDeletedKey': [PO, AD],
+  'KeyService/BackupKey': [BO, AD],
+  'KeyService/RestoreKey': [BO, AD],
 
   'SecretService/SetSecret': [SO, AD],
   'SecretService/GetSecret of its own': [SU, AD],
@@ -71,6 +74,8 @@ export const MAY = {
   'SecretService/ListDeletedSecrets': [SO, SU, RD, RC, AD],
   'SecretService/RecoverDeletedSecret': [SO, RC, AD],
   'SecretService/PurgeDeletedSecret': [PO, AD],
+  'SecretService/BackupSecret': [BO, AD],
+  'SecretService/RestoreSecret': [BO, AD],
 
   'CertificateService/CreateCertificate': [CO, AD],
   'CertificateService/GetCertificateOperation': [CO, CI, CR, CU, RD, RC, AD],
@@ -90,6 +95,8 @@ export const MAY = {
   'CertificateService/ListDeletedCertificates': [CO, CI, CR, CU, RD, RC, AD],
   'CertificateService/RecoverDeletedCertificate': [CO, RC, AD],
   'CertificateService/PurgeDeletedCertificate': [PO, AD],
+  'CertificateService/BackupCertificate': [BO, AD],
+  'CertificateService/RestoreCertificate': [BO, AD],
 
   'AccessService/WhoAmI': ROLES,
   'AccessService/IssueRoleToken': ROLES,

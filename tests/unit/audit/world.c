@@ -55,7 +55,7 @@ static kv_status store_apply(kv_store *base, const kv_change *change, kv_store_s
     }
     count_change(store);
     for (unsigned i = 0; i < change->count; i++)
-        store->segments[store->segment_count++] = ((const kv_segment_row *)change->ops[i].row)->id;
+        store->segments[store->segment_count++] = ((const kv_segment_row *)change->few[i].row)->id;
     if (from->request_id.len) {
         world_pending *to = &store->pending[store->pending_count++];
 
