@@ -215,9 +215,21 @@ static kv_status find_identity(kv_server *server, kv_error *err)
     return status;
 }
 
+static kv_status open_outgoing(kv_server *server, kv_error *err)
+{
+    kv_http_config config = { .user_agent = "keyvault/" KV_VERSION,
+                              .proxy = server->settings->outgoing_proxy,
+                              .ca_file = server->settings->outgoing_ca_file };
+
+    KV_TRY(kv_networks_parse(kv_slice_text(server->settings->outgoing_networks), "networks",
+                             &config.addresses, err));
+    return kv_http_new(&config, &server->http, err);
+}
+
 static kv_status build(kv_server *server, kv_error *err)
 {
     KV_TRY(kv_server_prepare(server->settings, &server->home_lock, err));
+    KV_TRY(open_outgoing(server, err));
     KV_TRY(kv_open_tokens(server->settings, false, server->log, &server->tokens, err));
     KV_TRY(find_identity(server, err));
     KV_TRY(kv_server_identity_open(server->settings, server->tokens, &server->tls, err));
@@ -261,6 +273,7 @@ void kv_server_free(kv_server *server)
     kv_server_identity_cleanup(&server->tls);
     kv_tokens_close(server->tokens);
     kv_server_identity_close_key(&server->tls);
+    kv_http_free(server->http);
     if (server->home_lock >= 0)
         (void)close(server->home_lock);
     free(server);
@@ -347,6 +360,7 @@ static void take_down(kv_server *server)
 {
     if (server->front)
         (void)kv_front_drain(server->front);
+    kv_http_stop(server->http);
     kv_vault_stop(server->vault);
     kv_keeper_stop(server->keeper);
     server->keeper = NULL;

@@ -5,6 +5,7 @@
 #include "server/core/lanes.h"
 #include "server/core/services.h"
 #include "server/front/front.h"
+#include "server/net/http.h"
 #include "server/pending_mac.h"
 #include "server/server.h"
 #include "server/system_keys.h"
@@ -18,6 +19,7 @@ struct kv_server {
     const kv_settings *settings; /* borrowed */
     kv_log *log;                 /* borrowed */
     int home_lock;
+    kv_http *http;
     kv_tokens *tokens;
     kv_identity identity;
     kv_server_identity tls;

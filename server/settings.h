@@ -52,6 +52,10 @@ typedef struct kv_settings {
     int64_t audit_checkpoint_seconds;
     int64_t audit_low_water_bytes;
 
+    char *outgoing_proxy;    /* URL, "" for none */
+    char *outgoing_ca_file;  /* PEM file instead of the system's store, "" for that */
+    char *outgoing_networks; /* besides public addresses; see server/net/address.h */
+
     bool separation_strict; /* [access] separation_of_duty: "strict" or "off" */
 
     int64_t max_message_bytes;
