@@ -163,6 +163,7 @@ static void begin(call *it)
 
 static int fill(call *it, const ProtobufCMessage *request, keyvault_error *err)
 {
+    it->method.open = kv_method_open(&it->method, request);
     if (!kv_method_scope(&it->method, request, it->target))
         return kv_failure(err, KV_CODE_INVALID_ARGUMENT, "the name is too long");
     if (!it->path)

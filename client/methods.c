@@ -41,6 +41,7 @@ typedef struct exception {
     bool streams;
     bool open;
     bool whole_server;
+    const char *open_about;
 } exception;
 
 /* What a descriptor does not say: .proto comments do. */
@@ -54,6 +55,8 @@ static const exception exceptions[] = {
     { "keyvault.v1.AccessService", "WhoAmI", .open = true, .whole_server = true },
     { "keyvault.v1.AccessService", "IssueRoleToken", .open = true, .whole_server = true },
     { "keyvault.v1.AccessService", "ListRoles", .open = true, .whole_server = true },
+    { "keyvault.v1.AccessService", "ExplainAccess", .whole_server = true,
+      .open_about = "principal_id" },
     { "keyvault.v1.AuditService", "SearchAudit", .streams = true },
     { "keyvault.v1.AuditService", "ExportAudit", .streams = true, .whole_server = true },
     { "keyvault.v1.AuditService", "GetAuditStatus", .whole_server = true },
@@ -84,6 +87,7 @@ static void apply_exception(const char *service_name, const char *method_name, k
             continue;
         out->streams = row->streams;
         out->open = row->open;
+        out->open_about = row->open_about;
         out->whole_server = row->whole_server;
     }
 }
@@ -177,4 +181,9 @@ bool kv_method_scope(const kv_method *method, const ProtobufCMessage *request,
     for (char *c = out; *c; c++)
         *c = (char)tolower((unsigned char)*c);
     return len >= 0 && len < KV_SCOPE_BYTES;
+}
+
+bool kv_method_open(const kv_method *method, const ProtobufCMessage *request)
+{
+    return method->open || (method->open_about && !*kv_message_text(request, method->open_about));
 }

@@ -14,6 +14,7 @@ typedef struct kv_method {
     bool streams;           /* the server answers with any number of messages */
     bool repeatable;        /* changes nothing: doing it twice does no harm */
     bool open;              /* needs no role token */
+    const char *open_about; /* needs none while this field is empty; NULL: there is no such field */
     bool whole_server;      /* its permission is wanted at "/", whatever it names */
     const char *collection; /* "keys"; NULL: none */
 } kv_method;
@@ -29,6 +30,9 @@ const ProtobufCServiceDescriptor *kv_service_find(const char *path);
 enum { KV_SCOPE_BYTES = 320 };
 bool kv_method_scope(const kv_method *method, const ProtobufCMessage *request,
                      char out[KV_SCOPE_BYTES]);
+
+/* Can the call be made without a role token? */
+bool kv_method_open(const kv_method *method, const ProtobufCMessage *request);
 
 /* A text field of a message by its name in the .proto; "" when it is absent. */
 const char *kv_message_text(const ProtobufCMessage *message, const char *field);

@@ -115,10 +115,12 @@ RUN(kv_credential_add, kv_credential_add_in, kv_credential)
 RUN(kv_management_certificate_add, kv_management_certificate_add_in, kv_credential)
 RUN(kv_credential_list_all, kv_credential_list_in, kv_credential_list)
 RUN(kv_credential_remove, kv_credential_remove_in, kv_nothing_out)
-RUN(kv_role_assign, kv_role_assign_in, kv_assignment)
+RUN(kv_role_assign, kv_role_assign_in, kv_assigned)
 RUN(kv_role_assignment_list, kv_role_assignment_list_in, kv_assignment_list)
 RUN(kv_role_assignment_remove, kv_role_assignment_remove_in, kv_nothing_out)
 RUN(kv_role_list, kv_role_list_in, kv_role_lines)
+RUN(kv_explain_access, kv_access_explain_in, kv_access_answer)
+RUN(kv_who_can, kv_access_who_can_in, kv_access_answers)
 RUN_STREAM(kv_audit_records, kv_audit_search_in)
 RUN_STREAM(kv_audit_segments, kv_audit_export_in)
 RUN(kv_audit_state_get, kv_audit_status_get_in, kv_audit_state)
@@ -487,8 +489,8 @@ const kv_route kv_routes[] = {
                  kv_pb_read_credential_remove, kv_pb_write_nothing) },
     { .name = "RoleAssign", .needs = KV_MAY_ACCESS_WRITE, .lane = KV_LANE_SLOW,
       .run = run_kv_role_assign, .mutates = true,
-      .in_size = sizeof(kv_role_assign_in), .out_size = sizeof(kv_assignment),
-      .at = GRPC("AccessService", "AssignRole", kv_pb_read_role_assign, kv_pb_write_assignment) },
+      .in_size = sizeof(kv_role_assign_in), .out_size = sizeof(kv_assigned),
+      .at = GRPC("AccessService", "AssignRole", kv_pb_read_role_assign, kv_pb_write_assigned) },
     { .name = "RoleAssignmentList", .needs = KV_MAY_ACCESS_READ, .lane = KV_LANE_STORE,
       .run = run_kv_role_assignment_list,
       .in_size = sizeof(kv_role_assignment_list_in), .out_size = sizeof(kv_assignment_list),
@@ -502,6 +504,16 @@ const kv_route kv_routes[] = {
     { .name = "RoleList", .needs = KV_MAY_BE_KNOWN, .lane = KV_LANE_STORE, .run = run_kv_role_list,
       .in_size = sizeof(kv_role_list_in), .out_size = sizeof(kv_role_lines),
       .at = GRPC("AccessService", "ListRoles", kv_pb_read_role_list, kv_pb_write_role_lines) },
+    { .name = "AccessExplain", .needs = KV_MAY_BE_KNOWN, .lane = KV_LANE_STORE,
+      .run = run_kv_explain_access,
+      .in_size = sizeof(kv_access_explain_in), .out_size = sizeof(kv_access_answer),
+      .at = GRPC("AccessService", "ExplainAccess",
+                 kv_pb_read_access_explain, kv_pb_write_access_answer) },
+    { .name = "AccessWhoCan", .needs = KV_MAY_ACCESS_READ, .lane = KV_LANE_STORE,
+      .run = run_kv_who_can,
+      .in_size = sizeof(kv_access_who_can_in), .out_size = sizeof(kv_access_answers),
+      .at = GRPC("AccessService", "WhoCan",
+                 kv_pb_read_access_who_can, kv_pb_write_access_answers) },
 
     /* AuditService */
     { .name = "AuditSearch", .needs = KV_MAY_AUDIT_READ, .lane = KV_LANE_SLOW,

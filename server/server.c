@@ -128,6 +128,13 @@ static kv_status start_audit(kv_server *server, kv_error *err)
     return kv_audit_start(&config, &server->audit, err);
 }
 
+static kv_separation separation_of(const kv_settings *settings)
+{
+    if (!strcmp(settings->separation, "off"))
+        return KV_SEPARATION_OFF;
+    return strcmp(settings->separation, "warn") ? KV_SEPARATION_STRICT : KV_SEPARATION_WARN;
+}
+
 static kv_status open_auth(kv_server *server, kv_error *err)
 {
     kv_arena arena = KV_ARENA(CA_ARENA_BYTES);
@@ -136,9 +143,7 @@ static kv_status open_auth(kv_server *server, kv_error *err)
     char issuer[64];
     kv_role_token_key verifying;
     kv_auth_config config = { .records = server->records,
-                              .separation = server->settings->separation_strict
-                                                ? KV_SEPARATION_STRICT
-                                                : KV_SEPARATION_OFF,
+                              .separation = separation_of(server->settings),
                               .log = server->log };
     kv_status status;
 

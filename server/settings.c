@@ -101,12 +101,12 @@ static const setting settings_table[] = {
     { { "outgoing", "networks", "",
         "networks that are not public and may be connected to, such as 10.0.0.0/8, fd00::/8" },
       TEXT(outgoing_networks) },
-    { { "access", "separation_of_duty", "strict", "strict, or off for development" },
+    { { "access", "separation_of_duty", "strict", "strict, warn, or off for development" },
       SETTING_CHOICE,
-      AT(separation_strict),
+      AT(separation),
       0,
       0,
-      "strict|off" },
+      "strict|warn|off" },
     { { "limits", "message_bytes", "4194304", "largest request or answer" },
       NUMBER(max_message_bytes, 1024, 64 << 20) },
     { { "limits", "connections", "4096", "open connections" },
@@ -143,11 +143,6 @@ static char **text_at(kv_settings *settings, const setting *row)
 static int64_t *number_at(kv_settings *settings, const setting *row)
 {
     return (int64_t *)(void *)((char *)settings + row->offset);
-}
-
-static bool is_flag(const setting *row)
-{
-    return row->offset == AT(separation_strict);
 }
 
 static kv_status out_of_memory(kv_error *err)
@@ -201,10 +196,7 @@ static kv_status set_choice(kv_settings *settings, const setting *row, const cha
     if (!is_choice(row->choices, value))
         return kv_fail_field(err, row->help.key, "[%s] %s must be one of %s", row->help.section,
                              row->help.key, row->choices);
-    if (!is_flag(row))
-        return set_text(settings, row, value, err);
-    settings->separation_strict = !strncmp(row->choices, value, strlen(value));
-    return KV_OK;
+    return set_text(settings, row, value, err);
 }
 
 static kv_status set(kv_settings *settings, const setting *row, const char *value, kv_error *err)
@@ -382,7 +374,7 @@ void kv_settings_cleanup(kv_settings *settings)
     for (unsigned i = 0; i < KV_COUNT(settings_table); i++) {
         const setting *row = &settings_table[i];
 
-        if (row->kind != SETTING_NUMBER && !is_flag(row))
+        if (row->kind != SETTING_NUMBER)
             free(*text_at(settings, row));
     }
     *settings = (kv_settings){ 0 };
@@ -400,8 +392,6 @@ void kv_settings_value(const kv_settings *settings, unsigned row, char *out, siz
 
     if (at->kind == SETTING_NUMBER)
         (void)snprintf(out, size, "%lld", (long long)*number_at(readable, at));
-    else if (is_flag(at))
-        (void)snprintf(out, size, "%s", settings->separation_strict ? "strict" : "off");
     else
         (void)snprintf(out, size, "%s", *text_at(readable, at));
 }

@@ -56,7 +56,7 @@ typedef struct kv_settings {
     char *outgoing_ca_file;  /* PEM file instead of the system's store, "" for that */
     char *outgoing_networks; /* besides public addresses; see server/net/address.h */
 
-    bool separation_strict; /* [access] separation_of_duty: "strict" or "off" */
+    char *separation; /* [access] separation_of_duty: "strict", "warn" or "off" */
 
     int64_t max_message_bytes;
     int64_t max_connections;

@@ -89,6 +89,8 @@ kv_exit kv_cli_token_issue(kv_cli *cli)
 
     if (told != KV_EXIT_OK)
         return told;
+    for (size_t i = 0; i < token->n_warnings; i++)
+        (void)fprintf(cli->err, "kvctl: warning: %s\n", token->warnings[i]);
     if (file) {
         told = kv_cli_write(cli, file, kv_slice_text(token->token));
         /* It is in the file now: no need to show it too. */

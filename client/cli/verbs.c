@@ -401,6 +401,13 @@ static const kv_cli_option role_assign[] = {
     WHEN("expires", "expires", "when it ends by itself"),
     END,
 };
+#define QUESTION                                                                       \
+    NEED("permission", "PERMISSION", "permission", "keys/sign, ...: kvctl role list"), \
+        NEED("scope", "SCOPE", "scope", "/, /vaults/v, /vaults/v/keys or /vaults/v/keys/k")
+/* shape: table */
+static const kv_cli_option role_explain[] = { PRINCIPAL(0), QUESTION, END };
+/* shape: table */
+static const kv_cli_option who_can[] = { QUESTION, END };
 /* shape: table */
 static const kv_cli_option assignment_list[] = {
     PRINCIPAL(0), TEXT("scope", "SCOPE", "scope", "this one and those under it"), END
@@ -677,7 +684,13 @@ static const kv_cli_verb verbs[] = {
       API "AccessService/ListRoles", NO_OPTIONS, kv_cli_run_list,
       "NAME=name PERMISSIONS=permissions" },
     { "role", "assign", "grant a role", API "AccessService/AssignRole", role_assign,
-      kv_cli_run_call, ASSIGNMENT_COLUMNS },
+      kv_cli_role_assign, ASSIGNMENT_COLUMNS },
+    { "role", "explain", "may somebody do that there, and why; exit code 8 if not",
+      API "AccessService/ExplainAccess", role_explain, kv_cli_role_explain, NULL },
+    { "role", "who-can", "everybody who may do that there", API "AccessService/WhoCan", who_can,
+      kv_cli_run_list,
+      "ID=principal.id NAME=principal.displayName ROLE=reasons.0.assignment.role:ROLE_"
+      " ON=reasons.0.assignment.scope" },
     { "role", "assignment list", "who holds what where", API "AccessService/ListAssignments",
       assignment_list, kv_cli_run_list, ASSIGNMENT_COLUMNS },
     { "role", "assignment remove", "take a role away; it ends with the answer",

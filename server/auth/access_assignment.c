@@ -42,6 +42,8 @@ static kv_status check_against(const kv_access_work *work, const kv_assigning *a
         !kv_roles_exclude(held, assigning->in->role) ||
         !kv_scopes_overlap(&scope, &assigning->scope))
         return KV_OK;
+    if (work->auth->separation == KV_SEPARATION_WARN)
+        return kv_access_warn(work, assigning->in->role, held, err);
     kv_fail(err, KV_DENIED, "%s excludes %s, which the principal holds on %.*s",
             kv_role_name(assigning->in->role), kv_role_name(held),
             row->scope.len > 64 ? 64 : (int)row->scope.len, (const char *)row->scope.data);
@@ -81,6 +83,8 @@ static kv_status check_all(const kv_access_work *work, const kv_assigning *assig
                            const kv_principal_rows *rows, kv_error *err)
 {
     KV_TRY(check_place(assigning, &rows->principal, err));
+    if (work->warnings)
+        work->warnings->count = 0; /* of an attempt before */
     for (unsigned i = 0; i < rows->assignment_count; i++)
         KV_TRY(check_against(work, assigning, &rows->assignments[i], err));
     if (rows->assignment_count >= KV_ASSIGNMENTS_PER_PRINCIPAL) {
@@ -147,6 +151,7 @@ kv_status kv_access_assign_role(const kv_access_work *work, const kv_assignment_
         return kv_fail(err, KV_INTERNAL, "a scope is not normalised");
     KV_TRY(check_request(work, in, err));
     KV_TRY(kv_access_retry(work, assign, &assigning, err));
+    kv_access_log_warnings(work, in->principal_id);
     return kv_assignment_of(&assigning.row, out, err);
 }
 

@@ -1,6 +1,9 @@
 /* access_change.c - attempts, the last administrator, and other things changes share. */
 #include "server/auth/access_change.h"
 
+#include <stdio.h>
+
+#include "server/auth/policy.h"
 #include "server/base/text.h"
 
 kv_status kv_access_retry(const kv_access_work *work, kv_access_attempt *attempt, void *context,
@@ -145,4 +148,37 @@ kv_status kv_access_check_certificate(const kv_certificate *certificate, int64_t
         return KV_OK;
     kv_fail(err, KV_PRECONDITION, "the certificate has expired");
     return kv_because(err, KV_REASON_CERTIFICATE_EXPIRED);
+}
+
+kv_status kv_access_warn(const kv_access_work *work, kv_role role, kv_role other, kv_error *err)
+{
+    kv_warnings *warnings = work->warnings;
+    kv_slice text;
+
+    if (!warnings)
+        return KV_OK;
+    KV_TRY(kv_arena_print(work->arena, &text, err,
+                          "%s excludes %s, held in an overlapping scope; this server only warns",
+                          kv_role_name(role), kv_role_name(other)));
+    for (unsigned i = 0; i < warnings->count; i++)
+        if (kv_slice_equal(warnings->items[i], text))
+            return KV_OK;
+    if (warnings->count < KV_WARNINGS_MAX)
+        warnings->items[warnings->count++] = text;
+    return KV_OK;
+}
+
+void kv_access_log_warnings(const kv_access_work *work, kv_slice id)
+{
+    char principal[2 * KV_PRINCIPAL_ID_BYTES + 1] = "";
+
+    if (id.len == KV_PRINCIPAL_ID_BYTES)
+        kv_hex(id, principal);
+    for (unsigned i = 0; work->warnings && i < work->warnings->count; i++) {
+        char what[KV_SCOPE_TEXT_MAX];
+
+        (void)snprintf(what, sizeof(what), "%.*s", KV_SLICE_ARG(work->warnings->items[i]));
+        kv_log_write(work->auth->log, KV_LOG_WARNING, "access.duties_not_separated",
+                     (kv_log_field[]){ { "principal", principal, 0 }, { "what", what, 0 }, { 0 } });
+    }
 }

@@ -55,6 +55,12 @@ kv_status kv_access_new_id(kv_arena *arena, kv_slice *out, kv_error *err) KV_MUS
 /* 1 to KV_ACCESS_NAME_MAX bytes of printable text that does not begin or end with a space. */
 kv_status kv_access_check_name(kv_slice name, kv_error *err) KV_MUST_USE;
 
+/* Two roles of one principal that exclude each other are let pass: once a pair. */
+kv_status kv_access_warn(const kv_access_work *work, kv_role role, kv_role other,
+                         kv_error *err) KV_MUST_USE;
+/* What was let pass, to the log. `id` is the principal's. */
+void kv_access_log_warnings(const kv_access_work *work, kv_slice id);
+
 /* The size of a page, checked. */
 kv_status kv_access_page_size(const kv_access_page *page, unsigned *out, kv_error *err) KV_MUST_USE;
 

@@ -30,18 +30,15 @@ static kv_status check_request(const kv_token_request *in, kv_error *err)
 static kv_status check_separation(const kv_access_work *work, const kv_held *held,
                                   const kv_grant *grant, kv_error *err)
 {
-    for (unsigned i = 0; i < held->grant_count; i++) {
-        const kv_grant *other = &held->grants[i];
+    const kv_grant *other = kv_auth_excluding(held, grant, work->now_ms);
 
-        if (work->auth->separation == KV_SEPARATION_OFF || !kv_grant_live(other, work->now_ms) ||
-            !kv_roles_exclude(grant->role, other->role) ||
-            !kv_scopes_overlap(&grant->scope, &other->scope))
-            continue;
-        kv_fail(err, KV_DENIED, "%s excludes %s, which you hold in an overlapping scope",
-                kv_role_name(grant->role), kv_role_name(other->role));
-        return kv_because(err, KV_REASON_SEPARATION_OF_DUTY);
-    }
-    return KV_OK;
+    if (!other || work->auth->separation == KV_SEPARATION_OFF)
+        return KV_OK;
+    if (work->auth->separation == KV_SEPARATION_WARN)
+        return kv_access_warn(work, grant->role, other->role, err);
+    kv_fail(err, KV_DENIED, "%s excludes %s, which you hold in an overlapping scope",
+            kv_role_name(grant->role), kv_role_name(other->role));
+    return kv_because(err, KV_REASON_SEPARATION_OF_DUTY);
 }
 
 static kv_status check_role(const kv_access_work *work, const kv_held *held, kv_role role,
@@ -122,6 +119,7 @@ kv_status kv_access_issue_token(const kv_access_work *work, const kv_token_reque
     kv_grants_unlock(work->auth->grants);
     if (status != KV_OK)
         return status;
+    kv_access_log_warnings(work, kv_slice_of(work->caller->principal_id, KV_PRINCIPAL_ID_BYTES));
 
     KV_TRY(fill_claims(work, in, issued.scope, &claims, err));
     KV_TRY(kv_role_token_make(&work->auth->signer, kv_auth_issuer(work->auth), &claims, work->arena,

@@ -17,6 +17,13 @@ typedef struct kv_commit {
     void *context; /* borrowed */
 } kv_commit;
 
+/* Sentences for the caller: pairs of roles that only `separation_of_duty = warn` lets pass. */
+enum { KV_WARNINGS_MAX = 8 };
+typedef struct kv_warnings {
+    kv_slice items[KV_WARNINGS_MAX];
+    unsigned count;
+} kv_warnings;
+
 /* Who changes, when, and how. Borrowed for the call. */
 typedef struct kv_access_work {
     struct kv_auth *auth;
@@ -24,6 +31,7 @@ typedef struct kv_access_work {
     int64_t now_ms;
     kv_arena *arena;
     kv_commit commit;
+    kv_warnings *warnings; /* filled before the commit; NULL: nobody asks */
 } kv_access_work;
 
 typedef struct kv_access_page {

@@ -5,9 +5,8 @@
 #include "server/base/text.h"
 #include "server/store/schema.h"
 
-/* Does the stored object belong to a certificate? False when it is not there. */
-static kv_status is_managed(kv_auth *auth, const kv_resource *resource, kv_arena *arena, bool *out,
-                            kv_error *err)
+kv_status kv_auth_is_managed(kv_auth *auth, const kv_resource *resource, kv_arena *arena, bool *out,
+                             kv_error *err)
 {
     kv_vault_row vault = { 0 };
     kv_object_row object = { .collection = resource->collection };
@@ -50,7 +49,7 @@ kv_status kv_auth_admit(kv_auth *auth, const kv_caller *caller, kv_permission pe
 
         asked.managed = true;
         if (kv_auth_permit(auth, caller, permission, &asked, now_ms, &ignored) == KV_OK) {
-            KV_TRY(is_managed(auth, &asked, arena, &managed, err));
+            KV_TRY(kv_auth_is_managed(auth, &asked, arena, &managed, err));
             if (managed)
                 return KV_OK;
         }

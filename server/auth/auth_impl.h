@@ -28,6 +28,25 @@ static inline kv_slice kv_auth_issuer(const kv_auth *auth)
     return kv_slice_of(auth->issuer, auth->issuer_len);
 }
 
+/* What an assignment says to a question; the numbers are those of the .proto. */
+typedef enum kv_grant_says {
+    KV_GRANT_ALLOWS = 1,
+    KV_GRANT_ENDED,       /* the role has the permission, but no longer */
+    KV_GRANT_ELSEWHERE,   /* the role has it, but not there */
+    KV_GRANT_UNAVAILABLE, /* the role has it, but cannot be used with this separation of duty */
+    KV_GRANT_EXCLUDED,    /* it would, but another role of the principal excludes it */
+    KV_GRANT_LACKS        /* the role does not have it */
+} kv_grant_says;
+
+/* Never KV_GRANT_EXCLUDED, which is asked apart. (permit.c) */
+kv_grant_says kv_auth_judge(const kv_auth *auth, const kv_grant *grant, kv_permission permission,
+                            const kv_resource *resource, int64_t now_ms);
+/* A live assignment of the principal that excludes this one, whatever the mode; or NULL. */
+const kv_grant *kv_auth_excluding(const kv_held *held, const kv_grant *grant, int64_t now_ms);
+/* Does the stored key or secret belong to a certificate? False when it is not there. (admit.c) */
+kv_status kv_auth_is_managed(kv_auth *auth, const kv_resource *resource, kv_arena *arena, bool *out,
+                             kv_error *err) KV_MUST_USE;
+
 /* What the certificate says, from memory if it was seen before. KV_UNAUTHENTICATED with
  * KV_REASON_CERTIFICATE_UNKNOWN when it is none. (identify.c) */
 kv_status kv_auth_read_certificate(kv_auth *auth, const uint8_t thumbprint[32], kv_slice der,

@@ -69,15 +69,36 @@ kv_status kv_auth_still(kv_auth *auth, const kv_caller *caller, int64_t now_ms,
     return caller->tokened ? check_token(auth, caller, now_ms, err) : KV_OK;
 }
 
-static bool granted(const kv_held *held, kv_role role, const kv_resource *resource, int64_t now_ms)
+kv_grant_says kv_auth_judge(const kv_auth *auth, const kv_grant *grant, kv_permission permission,
+                            const kv_resource *resource, int64_t now_ms)
+{
+    if (!kv_role_may(grant->role, permission))
+        return KV_GRANT_LACKS;
+    if (!kv_scope_covers(&grant->scope, resource))
+        return KV_GRANT_ELSEWHERE;
+    if (!kv_grant_live(grant, now_ms))
+        return KV_GRANT_ENDED;
+    return kv_role_available(grant->role, auth->separation) ? KV_GRANT_ALLOWS
+                                                            : KV_GRANT_UNAVAILABLE;
+}
+
+const kv_grant *kv_auth_excluding(const kv_held *held, const kv_grant *grant, int64_t now_ms)
 {
     for (unsigned i = 0; i < held->grant_count; i++) {
-        const kv_grant *grant = &held->grants[i];
+        const kv_grant *other = &held->grants[i];
 
-        if (grant->role == role && kv_grant_live(grant, now_ms) &&
-            kv_scope_covers(&grant->scope, resource))
-            return true;
+        if (kv_grant_live(other, now_ms) && kv_roles_exclude(grant->role, other->role) &&
+            kv_scopes_overlap(&grant->scope, &other->scope))
+            return other;
     }
+    return NULL;
+}
+
+static bool carries(const kv_caller *caller, kv_role role)
+{
+    for (unsigned i = 0; i < caller->role_count; i++)
+        if (caller->roles[i] == role)
+            return true;
     return false;
 }
 
@@ -92,11 +113,11 @@ static bool allowed(kv_auth *auth, const kv_caller *caller, const kv_held *held,
         return false;
     if (caller->home_vault.len > 0 && !kv_text_equal_nocase(caller->home_vault, resource->vault))
         return false;
-    for (unsigned i = 0; i < caller->role_count; i++) {
-        kv_role role = caller->roles[i];
+    for (unsigned i = 0; i < held->grant_count; i++) {
+        const kv_grant *grant = &held->grants[i];
 
-        if (kv_role_available(role, auth->separation) && kv_role_may(role, permission) &&
-            granted(held, role, resource, now_ms))
+        if (carries(caller, grant->role) &&
+            kv_auth_judge(auth, grant, permission, resource, now_ms) == KV_GRANT_ALLOWS)
             return true;
     }
     return false;

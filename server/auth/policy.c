@@ -142,6 +142,16 @@ const char *kv_permission_name(kv_permission permission)
     return permission_names[permission];
 }
 
+kv_permission kv_permission_find(kv_slice name)
+{
+    for (unsigned i = KV_MAY_NOTHING + 1; i < KV_PERMISSION_COUNT; i++) {
+        if (i != KV_MAY_SECRETS_GET_ANY && name.len &&
+            kv_slice_equal(name, kv_slice_text(kv_permission_name((kv_permission)i))))
+            return (kv_permission)i;
+    }
+    return KV_MAY_NOTHING;
+}
+
 const char *kv_role_name(kv_role role)
 {
     return (unsigned)role < KV_ROLE_COUNT ? roles[role].name : "";

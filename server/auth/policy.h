@@ -14,6 +14,9 @@
  * is spelled as KV_MAY_SECRETS_GET, because that is what a refused caller lacks. */
 const char *kv_permission_name(kv_permission permission);
 
+/* Exact. KV_MAY_NOTHING when no caller can hold one of that name. */
+kv_permission kv_permission_find(kv_slice name);
+
 /* "crypto-user"; "" for KV_ROLE_NONE and values out of range. */
 const char *kv_role_name(kv_role role);
 /* Exact, lower case. KV_ROLE_NONE when there is no such role. */

@@ -10,6 +10,7 @@
 
 typedef enum kv_separation {
     KV_SEPARATION_STRICT = 0, /* refuse */
+    KV_SEPARATION_WARN,       /* allow, and say so in answer, audit record and log */
     KV_SEPARATION_OFF         /* development: every pair, and the role `administrator`, allowed */
 } kv_separation;
 

@@ -9,12 +9,15 @@ typedef struct committer {
     kv_vault *vault;
     kv_work *work;
     const char *step; /* NULL: the change is the outcome of the call */
+    kv_warnings warnings;
 } committer;
 
 static kv_status commit(void *context, kv_change *change, kv_error *err)
 {
     const committer *at = context;
 
+    if (at->warnings.count)
+        kv_note_text(at->work, KV_SLICE(" separation_of_duty=warned"));
     if (at->step)
         return kv_commit_step(at->vault, at->work, at->step, change, err);
     return kv_commit_change(at->vault, at->work, change, err);
@@ -37,7 +40,8 @@ kv_status kv_access_step_of(kv_vault *vault, kv_work *work, const char *operatio
                              .caller = work->caller,
                              .now_ms = work->now_ms,
                              .arena = work->arena,
-                             .commit = { .commit = commit, .context = at } };
+                             .commit = { .commit = commit, .context = at },
+                             .warnings = &at->warnings };
     return KV_OK;
 }
 

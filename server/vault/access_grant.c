@@ -18,14 +18,16 @@ static void note_role(kv_work *work, kv_role role, kv_slice scope)
 }
 
 kv_status kv_role_assign(kv_vault *vault, kv_work *work, const kv_role_assign_in *in,
-                         kv_assignment *out, kv_error *err)
+                         kv_assigned *out, kv_error *err)
 {
     kv_access_work access;
 
     kv_note_id(work, "principal", in->assignment.principal_id);
     note_role(work, in->assignment.role, in->assignment.scope);
     KV_TRY(kv_access_work_of(vault, work, &access, err));
-    return kv_access_assign_role(&access, &in->assignment, out, err);
+    KV_TRY(kv_access_assign_role(&access, &in->assignment, &out->assignment, err));
+    out->warnings = *access.warnings;
+    return KV_OK;
 }
 
 kv_status kv_role_assignment_list(kv_vault *vault, kv_work *work,
@@ -61,6 +63,9 @@ kv_status kv_role_token_issue(kv_vault *vault, kv_work *work, const kv_role_toke
     KV_TRY(kv_access_work_of(vault, work, &access, err));
     KV_TRY(kv_access_issue_token(&access, &in->request, &out->issued, err));
     kv_note_id(work, "jti", out->issued.jti);
+    out->warnings = *access.warnings;
+    if (out->warnings.count)
+        kv_note_text(work, KV_SLICE(" separation_of_duty=warned"));
     out->roles = in->request.roles;
     out->role_count = in->request.role_count;
     return KV_OK;
@@ -175,4 +180,36 @@ kv_status kv_role_list(kv_vault *vault, kv_work *work, const kv_role_list_in *in
         KV_TRY(describe_role(work, (kv_role)role, &lines[count++], err));
     *out = (kv_role_lines){ .items = lines, .count = count };
     return KV_OK;
+}
+
+static void note_question(kv_work *work, const kv_access_question *question)
+{
+    kv_error ignored = { 0 };
+    kv_slice text;
+
+    if (kv_arena_print(work->arena, &text, &ignored, " permission=%.*s scope=%.*s",
+                       KV_SLICE_ARG(question->permission), KV_SLICE_ARG(question->scope)) == KV_OK)
+        kv_note_text(work, text);
+}
+
+kv_status kv_explain_access(kv_vault *vault, kv_work *work, const kv_access_explain_in *in,
+                            kv_access_answer *out, kv_error *err)
+{
+    kv_access_work access;
+
+    kv_note_id(work, "principal", in->principal_id);
+    note_question(work, &in->question);
+    KV_TRY(kv_access_work_of(vault, work, &access, err));
+    return kv_access_explain(&access, in->principal_id, &in->question, out, err);
+}
+
+kv_status kv_who_can(kv_vault *vault, kv_work *work, const kv_access_who_can_in *in,
+                     kv_access_answers *out, kv_error *err)
+{
+    kv_access_page page = { .token = in->page.token, .size = in->page.size };
+    kv_access_work access;
+
+    note_question(work, &in->question);
+    KV_TRY(kv_access_work_of(vault, work, &access, err));
+    return kv_access_who_can(&access, &in->question, &page, out, err);
 }

@@ -2,7 +2,7 @@
  * the server itself. Ids are 16 bytes. */
 #pragma once
 
-#include "server/auth/access_types.h"
+#include "server/auth/access_explain.h"
 #include "server/vault/messages_common.h"
 
 typedef struct kv_principal_create_in {
@@ -49,7 +49,12 @@ typedef struct kv_credential_list_in {
     kv_page page;
 } kv_credential_list_in;
 
-/* Out: kv_assignment. */
+/* Out of RoleAssign. */
+typedef struct kv_assigned {
+    kv_assignment assignment;
+    kv_warnings warnings;
+} kv_assigned;
+
 typedef struct kv_role_assign_in {
     kv_target target;
     kv_assignment_new assignment;
@@ -77,6 +82,7 @@ typedef struct kv_role_token_revoke_in {
 /* Out of RoleTokenIssue. */
 typedef struct kv_role_token_bundle {
     kv_token_issued issued;
+    kv_warnings warnings;
     const kv_role *roles;
     unsigned role_count;
 } kv_role_token_bundle;
@@ -107,3 +113,15 @@ typedef struct kv_role_lines {
     const kv_role_line *items;
     size_t count;
 } kv_role_lines;
+
+typedef struct kv_access_explain_in {
+    kv_target target;
+    kv_slice principal_id; /* empty: the caller */
+    kv_access_question question;
+} kv_access_explain_in;
+
+typedef struct kv_access_who_can_in {
+    kv_target target;
+    kv_access_question question;
+    kv_page page;
+} kv_access_who_can_in;

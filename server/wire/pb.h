@@ -71,7 +71,8 @@ kv_decode kv_pb_read_who_am_i, kv_pb_read_role_token_issue, kv_pb_read_role_toke
     kv_pb_read_principal_list, kv_pb_read_principal_update, kv_pb_read_principal_delete,
     kv_pb_read_credential_add, kv_pb_read_management_certificate_add, kv_pb_read_credential_list,
     kv_pb_read_credential_remove, kv_pb_read_role_assign, kv_pb_read_role_assignment_list,
-    kv_pb_read_role_assignment_remove, kv_pb_read_role_list;
+    kv_pb_read_role_assignment_remove, kv_pb_read_role_list, kv_pb_read_access_explain,
+    kv_pb_read_access_who_can;
 
 kv_decode kv_pb_read_audit_search, kv_pb_read_audit_export, kv_pb_read_audit_status_get;
 
@@ -88,5 +89,6 @@ kv_encode kv_pb_write_certificate_operation, kv_pb_write_certificate_bundle,
     kv_pb_write_certificate_policy_bundle, kv_pb_write_certificate_chain;
 kv_encode kv_pb_write_caller_bundle, kv_pb_write_role_token_bundle, kv_pb_write_principal,
     kv_pb_write_principal_list, kv_pb_write_credential, kv_pb_write_credential_list,
-    kv_pb_write_assignment, kv_pb_write_assignment_list, kv_pb_write_role_lines;
+    kv_pb_write_assigned, kv_pb_write_assignment_list, kv_pb_write_role_lines,
+    kv_pb_write_access_answer, kv_pb_write_access_answers;
 kv_encode kv_pb_write_audit_record, kv_pb_write_audit_chunk, kv_pb_write_audit_state;

@@ -260,3 +260,40 @@ kv_status kv_pb_read_role_list(kv_slice body, kv_arena *arena, void *in, kv_erro
     return kv_pb_read_target(&keyvault__v1__list_roles_request__descriptor, body,
                              KV_COLLECTION_NONE, arena, in, err);
 }
+
+static kv_status question(const char *permission, const char *scope, kv_access_question *out,
+                          kv_error *err)
+{
+    if (!permission[0])
+        return kv_fail_field(err, "permission", "is required");
+    if (!scope[0])
+        return kv_fail_field(err, "scope", "is required");
+    *out = (kv_access_question){ .permission = kv_slice_text(permission),
+                                 .scope = kv_slice_text(scope) };
+    return KV_OK;
+}
+
+kv_status kv_pb_read_access_explain(kv_slice body, kv_arena *arena, void *in, kv_error *err)
+{
+    kv_access_explain_in *read = in;
+    const ProtobufCMessage *message;
+    const Keyvault__V1__ExplainAccessRequest *m;
+
+    KV_TRY(kv_pb_unpack(&keyvault__v1__explain_access_request__descriptor, body, arena, &message,
+                        err));
+    m = (const void *)message;
+    KV_TRY(kv_pb_id(arena, m->principal_id, "principal_id", true, &read->principal_id, err));
+    return question(m->permission, m->scope, &read->question, err);
+}
+
+kv_status kv_pb_read_access_who_can(kv_slice body, kv_arena *arena, void *in, kv_error *err)
+{
+    kv_access_who_can_in *read = in;
+    const ProtobufCMessage *message;
+    const Keyvault__V1__WhoCanRequest *m;
+
+    KV_TRY(kv_pb_unpack(&keyvault__v1__who_can_request__descriptor, body, arena, &message, err));
+    m = (const void *)message;
+    read->page = kv_pb_page(m->page_size, m->page_token);
+    return question(m->permission, m->scope, &read->question, err);
+}

@@ -126,13 +126,16 @@ kv_status kv_pb_write_credential_list(const void *out, kv_arena *arena, kv_slice
     return kv_pb_pack(&writer, &to.base, body, err);
 }
 
-kv_status kv_pb_write_assignment(const void *out, kv_arena *arena, kv_slice *body, kv_error *err)
+kv_status kv_pb_write_assigned(const void *out, kv_arena *arena, kv_slice *body, kv_error *err)
 {
+    const kv_assigned *from = out;
     kv_pb_writer writer = { .arena = arena };
-    Keyvault__V1__RoleAssignment *to = assignment(&writer, out);
+    Keyvault__V1__RoleAssignment *to = assignment(&writer, &from->assignment);
 
     if (!to)
         return kv_arena_full(err);
+    to->warnings =
+        kv_pb_texts(&writer, from->warnings.items, from->warnings.count, &to->n_warnings);
     return kv_pb_pack(&writer, &to->base, body, err);
 }
 
@@ -160,6 +163,7 @@ kv_status kv_pb_write_role_token_bundle(const void *out, kv_arena *arena, kv_sli
     to.jti = kv_pb_hex(&writer, from->issued.jti);
     to.roles = roles(&writer, from->roles, from->role_count, &to.n_roles);
     to.scope = kv_pb_text(&writer, from->issued.scope);
+    to.warnings = kv_pb_texts(&writer, from->warnings.items, from->warnings.count, &to.n_warnings);
     return kv_pb_pack(&writer, &to.base, body, err);
 }
 
@@ -202,5 +206,62 @@ kv_status kv_pb_write_role_lines(const void *out, kv_arena *arena, kv_slice *bod
     to.roles = kv_pb_array(&writer, from->count, sizeof(*to.roles), &to.n_roles);
     for (size_t i = 0; i < to.n_roles; i++)
         to.roles[i] = role_line(&writer, &from->items[i]);
+    return kv_pb_pack(&writer, &to.base, body, err);
+}
+
+static Keyvault__V1__AccessReason *reason(kv_pb_writer *writer, const kv_access_reason *from)
+{
+    Keyvault__V1__AccessReason *to = kv_pb_new(writer, &keyvault__v1__access_reason__descriptor);
+
+    if (!to)
+        return NULL;
+    to->verdict = (Keyvault__V1__AccessVerdict)from->says;
+    to->assignment = assignment(writer, &from->assignment);
+    to->excluded_by = (Keyvault__V1__Role)from->excluded_by;
+    to->excluded_on = kv_pb_text(writer, from->excluded_on);
+    return to;
+}
+
+static Keyvault__V1__AccessExplanation *explanation(kv_pb_writer *writer,
+                                                    const kv_access_answer *from)
+{
+    Keyvault__V1__AccessExplanation *to =
+        kv_pb_new(writer, &keyvault__v1__access_explanation__descriptor);
+
+    if (!to)
+        return NULL;
+    to->principal = principal(writer, &from->principal);
+    to->allowed = from->allowed;
+    to->bar = (Keyvault__V1__AccessBar)from->bar;
+    to->reasons = kv_pb_array(writer, from->reason_count, sizeof(*to->reasons), &to->n_reasons);
+    for (size_t i = 0; i < to->n_reasons; i++)
+        to->reasons[i] = reason(writer, &from->reasons[i]);
+    to->managed = from->managed;
+    to->scope = kv_pb_text(writer, from->scope);
+    to->roles_that_may = roles(writer, from->roles, from->role_count, &to->n_roles_that_may);
+    return to;
+}
+
+kv_status kv_pb_write_access_answer(const void *out, kv_arena *arena, kv_slice *body, kv_error *err)
+{
+    kv_pb_writer writer = { .arena = arena };
+    Keyvault__V1__AccessExplanation *to = explanation(&writer, out);
+
+    if (!to)
+        return kv_arena_full(err);
+    return kv_pb_pack(&writer, &to->base, body, err);
+}
+
+kv_status kv_pb_write_access_answers(const void *out, kv_arena *arena, kv_slice *body,
+                                     kv_error *err)
+{
+    const kv_access_answers *from = out;
+    kv_pb_writer writer = { .arena = arena };
+    Keyvault__V1__WhoCanResponse to = KEYVAULT__V1__WHO_CAN_RESPONSE__INIT;
+
+    to.principals = kv_pb_array(&writer, from->count, sizeof(*to.principals), &to.n_principals);
+    for (size_t i = 0; i < to.n_principals; i++)
+        to.principals[i] = explanation(&writer, &from->items[i]);
+    to.next_page_token = kv_pb_bytes(from->next);
     return kv_pb_pack(&writer, &to.base, body, err);
 }

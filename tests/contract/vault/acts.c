@@ -106,7 +106,7 @@ static kv_status grant(house *h, kv_slice principal, kv_role role, kv_error *err
     kv_role_assign_in in = {
         .assignment = { .principal_id = principal, .role = role, .scope = KV_SLICE("/") }
     };
-    kv_assignment out;
+    kv_assigned out;
 
     DO_AS_ADMIN(h, kv_role_assign, &in, &out, err);
 }

@@ -42,7 +42,7 @@ static void grant(house *h, const kv_caller *admin, kv_slice principal_id, const
     kv_role_assign_in in = { .assignment = { .principal_id = principal_id,
                                              .role = KV_ROLE_READER,
                                              .scope = kv_slice_text(scope) } };
-    kv_assignment made;
+    kv_assigned made;
     house_job job;
     kv_error err = { 0 };
 

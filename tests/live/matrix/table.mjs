@@ -27,7 +27,7 @@ const AD = 'ADMINISTRATOR';
 
 /** Any known certificate may, with or without a role token. */
 export const KNOWN = ['AccessService/WhoAmI', 'AccessService/IssueRoleToken',
-  'AccessService/ListRoles'];
+  'AccessService/ListRoles', 'AccessService/ExplainAccess'];
 
 /** method, or 'method what' where one method has two answers -> the roles that may. */
 export const MAY = {
@@ -101,6 +101,7 @@ export const MAY = {
   'AccessService/WhoAmI': ROLES,
   'AccessService/IssueRoleToken': ROLES,
   'AccessService/ListRoles': ROLES,
+  'AccessService/ExplainAccess': ROLES,
   'AccessService/RevokeRoleToken': [AA],
   'AccessService/RevokePrincipalTokens': [AA],
   'AccessService/CreatePrincipal': [AA],
@@ -114,6 +115,7 @@ export const MAY = {
   'AccessService/RemoveCredential': [AA],
   'AccessService/AssignRole': [AA],
   'AccessService/ListAssignments': [AA, AU],
+  'AccessService/WhoCan': [AA, AU],
   'AccessService/RemoveAssignment': [AA],
 
   'AuditService/SearchAudit': [AU],

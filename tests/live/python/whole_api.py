@@ -194,6 +194,9 @@ def access(call, everybody):
     call(service + "RemoveCredential", credential_id=credential.id)
     given = call(service + "AssignRole", principal_id=one, role="ROLE_READER", scope="/")
     assert call(service + "ListAssignments", principal_id=one).assignments
+    question = {"permission": "keys/read", "scope": "/vaults/v/keys/k"}
+    assert call(service + "ExplainAccess", principal_id=one, **question).reasons
+    assert call(service + "WhoCan", **question).principals
     call(service + "RemoveAssignment", assignment_id=given.id)
     call(service + "RevokePrincipalTokens", principal_id=one)
     call(service + "DeletePrincipal", principal_id=one)

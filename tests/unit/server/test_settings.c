@@ -21,7 +21,7 @@ static void defaults_fill_what_is_left_out(void **state)
     assert_kv_ok(kv_settings_parse(SMALLEST, &settings, &err));
     assert_string_equal(settings.listen, "127.0.0.1:8443");
     assert_int_equal(settings.audit_segment_bytes, 268435456);
-    assert_true(settings.separation_strict);
+    assert_string_equal(settings.separation, "strict");
     assert_string_equal(settings.tls_min_version, "1.3");
     assert_int_equal(settings.tokens[KV_SETTING_TOKEN_KEYS].workers, 2);
 }
@@ -92,8 +92,8 @@ static const bad_file bad_files[] = {
     { "[server]\nhome = /a\nloops =\n", "must be a number" },
     { "[server]\nhome = /a\nlog_level = loud\n", "must be one of debug|info|warning|error" },
     { "[server]\nhome = /a\nlog_level = inf\n", "must be one of" },
-    { "[access]\nseparation_of_duty = maybe\n", "must be one of strict|off" },
-    { "[access]\nseparation_of_duty = warn\n", "must be one of strict|off" },
+    { "[access]\nseparation_of_duty = maybe\n", "must be one of strict|warn|off" },
+    { "[access]\nseparation_of_duty = war\n", "must be one of strict|warn|off" },
     { "[server]\nhome = /a\nlocked_memory = 100000\n", "power of two" },
     { "[server]\nhome = /a\nlisten = nowhere\n", "host:port" },
     { "[server]\nhome = /a\nlisten = :8443\n", "host:port" },
@@ -131,7 +131,7 @@ static void separation_can_be_turned_off(void **state)
     (void)state;
     assert_kv_ok(
         kv_settings_parse("[access]\nseparation_of_duty = off\n" SMALLEST, &settings, &err));
-    assert_false(settings.separation_strict);
+    assert_string_equal(settings.separation, "off");
 }
 
 static void a_missing_file_is_named(void **state)
