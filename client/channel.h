@@ -48,11 +48,12 @@ typedef struct kv_channel_config {
 
 /* One request. Everything is copied. */
 typedef struct kv_channel_request {
-    const char *path;       /* "/keyvault.v1.KeyService/Sign" */
-    kv_slice credential;    /* role token without "Bearer "; empty: none */
-    kv_slice message;       /* serialised */
-    kv_deadline deadline;   /* also told to the server */
-    kv_deadline not_before; /* unary only: it is not sent earlier. Zero: at once */
+    const char *path;            /* "/keyvault.v1.KeyService/Sign" */
+    kv_slice credential;         /* role token without "Bearer "; empty: none */
+    const char *idempotency_key; /* NULL: none */
+    kv_slice message;            /* serialised */
+    kv_deadline deadline;        /* also told to the server */
+    kv_deadline not_before;      /* unary only: it is not sent earlier. Zero: at once */
 } kv_channel_request;
 
 /* How a call ended. From a callback it is borrowed for the callback's duration; from

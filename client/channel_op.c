@@ -16,7 +16,10 @@ kv_channel_op *kv_op_new(kv_channel *channel, const kv_channel_request *request)
     op->deadline = request->deadline;
     op->not_before = request->not_before;
     op->path = strdup(request->path);
-    if (!op->path || !kv_buffer_add(&op->credential, request->credential) ||
+    if (request->idempotency_key)
+        op->idempotency_key = strdup(request->idempotency_key);
+    if (!op->path || (request->idempotency_key && !op->idempotency_key) ||
+        !kv_buffer_add(&op->credential, request->credential) ||
         !kv_buffer_add(&op->message, request->message)) {
         kv_op_free(op);
         return NULL;
@@ -29,6 +32,7 @@ void kv_op_free(kv_channel_op *op)
     if (!op)
         return;
     free(op->path);
+    free(op->idempotency_key);
     kv_buffer_cleanup(&op->credential);
     kv_buffer_cleanup(&op->message);
     kv_buffer_cleanup(&op->answer);

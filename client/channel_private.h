@@ -31,7 +31,8 @@ struct kv_channel_op {
     kv_channel *channel;
     char *path;
     kv_buffer credential;
-    kv_buffer message; /* the request, then the answer of a unary call */
+    char *idempotency_key; /* NULL: none */
+    kv_buffer message;     /* the request, then the answer of a unary call */
     kv_deadline deadline;
     kv_deadline not_before;
     kv_channel_done *done;

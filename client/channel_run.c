@@ -115,6 +115,7 @@ static void start_op(kv_channel *channel, kv_channel_op *op)
         .path = op->path,
         .authority = link->endpoint->authority,
         .credential = kv_buffer_slice(&op->credential),
+        .idempotency_key = op->idempotency_key ? kv_slice_text(op->idempotency_key) : KV_SLICE_NONE,
         .timeout_ms = kv_deadline_left_ms(op->deadline),
         .message = kv_buffer_slice(&op->message),
         .held = op->stream != NULL,

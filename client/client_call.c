@@ -5,9 +5,10 @@
 
 #include "client/client_private.h"
 #include "server/base/secret_buf.h"
+#include "server/base/text.h"
 #include "server/front/grpc/memory.h"
 
-enum { FIRST_PAUSE_MS = 50, LONGEST_PAUSE_MS = 2000 };
+enum { FIRST_PAUSE_MS = 50, LONGEST_PAUSE_MS = 2000, KEY_BYTES = 65, KEY_RANDOM = 16 };
 
 /* One call on its way. Belongs to nobody but the callback that comes next. */
 typedef struct call {
@@ -18,6 +19,7 @@ typedef struct call {
     kv_slice packed;
     kv_deadline deadline;
     kv_secret_buf token;
+    char key[KEY_BYTES];    /* idempotency key of a call that changes something; else empty */
     uint32_t repeats;       /* not counted: the one for a new role token */
     bool renewed;           /* that one was made */
     kv_deadline not_before; /* of the next try */
@@ -57,9 +59,14 @@ static void begin(call *it);
 
 static bool is_safe(const call *it, bool unsent, const keyvault_error *err)
 {
+    bool harmless = it->method.repeatable || it->key[0];
+
     if (err->code == KV_CODE_UNAVAILABLE)
-        return unsent || it->method.repeatable;
-    return err->code == KV_CODE_RESOURCE_EXHAUSTED && err->retry_ms && it->method.repeatable;
+        return unsent || harmless;
+    /* The one that was sent before may still be at work. */
+    if (err->code == KV_CODE_ABORTED)
+        return it->key[0] && it->repeats;
+    return err->code == KV_CODE_RESOURCE_EXHAUSTED && err->retry_ms && harmless;
 }
 
 /* How long to wait before the next try. A call that was surely not sent is tried again at once the
@@ -123,6 +130,7 @@ static void send_call(call *it)
     const kv_channel_request request = {
         .path = it->path,
         .credential = kv_secret_buf_slice(&it->token),
+        .idempotency_key = it->key[0] ? it->key : NULL,
         .message = it->packed,
         .deadline = it->deadline,
         .not_before = it->not_before,
@@ -161,6 +169,27 @@ static void begin(call *it)
         kv_role_tokens_get(it->handle->tokens, it->target, it->deadline, token_ready, it);
 }
 
+/* The caller's own, or one that nobody else has. */
+static int choose_key(call *it, const keyvault_options *options, keyvault_error *err)
+{
+    const char *given = options ? options->idempotency_key : NULL;
+    uint8_t random[KEY_RANDOM];
+
+    if (it->method.repeatable)
+        return 0;
+    if (given && (!*given || strlen(given) >= sizeof(it->key)))
+        return kv_failure(err, KV_CODE_INVALID_ARGUMENT,
+                          "an idempotency key has 1 to 64 characters");
+    if (given) {
+        memcpy(it->key, given, strlen(given) + 1);
+        return 0;
+    }
+    if (!kv_random_id(random, sizeof(random)))
+        return kv_failure(err, KV_CODE_UNAVAILABLE, "no random bytes");
+    kv_hex(kv_slice_of(random, sizeof(random)), it->key);
+    return 0;
+}
+
 static int fill(call *it, const ProtobufCMessage *request, keyvault_error *err)
 {
     it->method.open = kv_method_open(&it->method, request);
@@ -190,7 +219,9 @@ int keyvault_submit(keyvault *handle, const char *path, const ProtobufCMessage *
                   .deadline = kv_client_deadline(handle, options),
                   .done = done,
                   .context = context };
-    code = fill(it, request, err);
+    code = choose_key(it, options, err);
+    if (!code)
+        code = fill(it, request, err);
     if (code) {
         call_free(it);
         return code;

@@ -9,14 +9,13 @@
  * Fail-over: with several endpoints the one in use is kept until it cannot be reached or answers
  *   UNAVAILABLE; the next in the list takes its place, after the last the first.
  * Repeating: within its deadline, and `attempts` times in all, a call is sent again after
- *   UNAVAILABLE, and after RESOURCE_EXHAUSTED with a retry_ms, if it changes nothing: everything
- *   that gets, lists, verifies, signs, encrypts or decrypts. A call that changes something is sent
- *   again only if the server surely never saw it. Otherwise, when the connection dies while it is
- * in flight, it ends with UNAVAILABLE, and whether the server did it is unknown: look before you
- *   repeat it. Waits are 50 ms, doubled each time up to 2 s, less a random part, but never shorter
- *   than the server's retry_ms; another endpoint is asked without waiting. Apart from that, a call
- *   refused for an expired role token is sent once more with a new one. Streams are not repeated.
- * Role tokens: got, kept and renewed by the handle for whatever a call touches.
+ *   UNAVAILABLE, and after RESOURCE_EXHAUSTED with a retry_ms. One that changes something carries
+ * an idempotency key, so that the server does it once however often it comes; when the connection
+ *   dies and no attempt is left it ends with UNAVAILABLE; with a key of one's own it may be called
+ *   again within a day. Waits are 50 ms, doubled each time up to 2 s, less a random part,
+ * but never shorter than the server's retry_ms; another endpoint is asked without waiting. Apart
+ * from that, a call refused for an expired role token is sent once more with a new one. Streams are
+ * not repeated. Role tokens: got, kept and renewed by the handle for whatever a call touches.
  * Threads: every function from any thread at once, except close; there is no global state. Child
  *   processes must not use a handle of their parent.
  * Memory: arguments are only borrowed, for the duration of the function. What comes out is the
@@ -68,14 +67,17 @@ typedef struct keyvault_config {
 
 /* Reads the files; does not connect. INVALID_ARGUMENT or UNAVAILABLE names the wrong one. */
 int keyvault_open(const keyvault_config *config, keyvault **out, keyvault_error *err);
-/* What is in flight ends with UNAVAILABLE, then everything is freed. Streams must be closed before,
- * and no callback may call this. NULL is fine. */
+/* What is in flight ends with UNAVAILABLE, then all is freed. Streams must be closed before, and no
+ * callback may call this. NULL is fine. */
 void keyvault_close(keyvault *handle);
 
 /* --- any method --- */
 
 typedef struct keyvault_options {
     uint32_t timeout_ms; /* 0: the handle's. Includes getting a role token */
+    /* Of a change: 1 to 64 visible ASCII characters, for one request only. Repeated within a day
+     * it is answered with what the first one made. NULL: a random one. */
+    const char *idempotency_key;
 } keyvault_options;
 
 /* Waits for the answer: keyvault_call(kv, "/keyvault.v1.KeyService/GetKey", &request.base,
@@ -104,9 +106,8 @@ int keyvault_stream_open(keyvault *handle, const char *path, const ProtobufCMess
 int keyvault_stream_next(keyvault_stream *stream, ProtobufCMessage **response, keyvault_error *err);
 void keyvault_stream_close(keyvault_stream *stream);
 
-/* Wipes the whole message, then frees it. NULL is fine. */
-void keyvault_message_free(void *message);
-/* "NOT_FOUND"; "UNKNOWN" for what is no code. */
+void keyvault_message_free(void *message); /* wipes it first; NULL is fine */
+/* "NOT_FOUND"; else "UNKNOWN". */
 const char *keyvault_code_name(int code);
 
 /* --- the usual ones; `version` may be NULL: the current one --- */
@@ -132,7 +133,7 @@ int keyvault_verify(keyvault *handle, const char *vault, const char *name, const
                     Keyvault__V1__SignatureAlgorithm algorithm, const void *digest,
                     size_t digest_len, const void *signature, size_t signature_len, bool *valid,
                     keyvault_error *err);
-/* A version is begun; the operation's status is "inProgress" or "completed". */
+/* The operation's status is "inProgress" or "completed". */
 int keyvault_certificate_create(keyvault *handle, const char *vault, const char *name,
                                 Keyvault__V1__CertificatePolicy *policy,
                                 Keyvault__V1__CertificateOperation **out, keyvault_error *err);

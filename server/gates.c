@@ -8,6 +8,7 @@
 #include "server/audit/audit.h"
 #include "server/auth/auth.h"
 #include "server/base/secret_buf.h"
+#include "server/vault/idempotency.h"
 
 /* What the record says of every call, whatever becomes of it. */
 static void describe(const kv_peer *peer, const kv_route *route, const uint8_t request_id[16],
@@ -61,6 +62,14 @@ static kv_status permit(void *context, kv_call *call)
     note_target(call, target);
     return kv_auth_admit(services->auth, &call->caller, call->route->needs, &resource,
                          kv_clock_now_ms(&services->clock), &call->arena, &call->error);
+}
+
+static kv_status recall(void *context, kv_call *call, bool *again)
+{
+    kv_services *services = context;
+
+    return kv_idempotency_find(services->vault, &call->work, call->route->name,
+                               call->idempotency_key, call->body, call->out, again, &call->error);
 }
 
 /* --- records --- */
@@ -158,6 +167,7 @@ void kv_gates_fill(kv_services *services)
 {
     services->gates = (kv_gates){ .identify = identify,
                                   .permit = permit,
+                                  .recall = recall,
                                   .audit_post = audit_post,
                                   .audit_refused = audit_refused,
                                   .audit_left = audit_left,

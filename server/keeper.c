@@ -5,10 +5,13 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "server/vault/idempotency.h"
+
 enum {
     TICK_MS = 1000,
     PURGE_TICKS = 3600,
     PURGE_AGAIN_TICKS = 60, /* when one that was asked for could not be finished at once */
+    FORGET_TICKS = 600,
     EXPIRY_TICKS = 24 * 3600,
     EXPIRY_DAYS = 30
 };
@@ -69,6 +72,17 @@ static void purge(kv_server *server)
                      (kv_log_field[]){ { "objects", NULL, purged }, { 0 } });
 }
 
+static void forget(kv_server *server)
+{
+    kv_error err = { 0 };
+    kv_status status = KV_OK;
+    bool more = true;
+
+    while (status == KV_OK && more)
+        status = kv_idempotency_sweep(server->vault, &more, &err);
+    report(server, "idempotency.failed", status, &err);
+}
+
 /* In a thread of its own: with many rows it takes minutes, and nothing waits for it. */
 static void *sweep(void *argument)
 {
@@ -110,6 +124,8 @@ static void *keep(void *argument)
         if (tick % PURGE_TICKS == 0 ||
             (tick % PURGE_AGAIN_TICKS == 0 && kv_vault_owes_purge(server->vault)))
             purge(server);
+        if (tick % FORGET_TICKS == 0)
+            forget(server);
     }
     return NULL;
 }

@@ -190,12 +190,14 @@ kv_exit kv_cli_build(kv_cli *cli, const char *path, ProtobufCMessage **out)
 kv_exit kv_cli_call(kv_cli *cli, const char *path, const ProtobufCMessage *request,
                     ProtobufCMessage **response)
 {
+    keyvault_options options = { 0 };
     keyvault_error err = { 0 };
     kv_exit told = kv_cli_open(cli);
 
     if (told != KV_EXIT_OK)
         return told;
-    if (keyvault_call(cli->handle, path, request, response, NULL, &err))
+    options.idempotency_key = kv_cli_given(cli, "idempotency-key");
+    if (keyvault_call(cli->handle, path, request, response, &options, &err))
         return kv_cli_fail(cli, &err);
     return KV_EXIT_OK;
 }

@@ -79,6 +79,8 @@ static const kv_cli_option global_options[] = {
     OWN("output", "json|table|tsv", "form of the answer; default json (-o)"),
     OWN("query", "PATH", "print this part of the answer only: id.version"),
     OWN("timeout", "SECONDS", "how long a call may take; default 30"),
+    OWN("idempotency-key", "KEY",
+        "of a change: given again within a day, it is answered and not made again"),
     OWN("config", "FILE", "instead of ~/.config/keyvault/kvctl.conf"),
     OWN("profile", "NAME", "use the settings of [NAME] in kvctl.conf too"),
     SWITCH("help", "this text (-h)"),

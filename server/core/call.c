@@ -15,6 +15,7 @@ static kv_status fill(kv_call *call, const kv_call_start *start, kv_error *err)
     memcpy(call->entry.certificate, call->peer.thumbprint, sizeof(call->entry.certificate));
     KV_TRY(kv_arena_copy(&call->arena, start->peer->certificate, &call->peer.certificate, err));
     KV_TRY(kv_arena_copy(&call->arena, start->credential, &call->credential, err));
+    KV_TRY(kv_arena_copy(&call->arena, start->idempotency_key, &call->idempotency_key, err));
     return kv_arena_copy(&call->arena, start->body, &call->body, err);
 }
 

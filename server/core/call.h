@@ -55,8 +55,9 @@ struct kv_call {
     kv_arena arena;
     uint8_t request_id[16];
     kv_peer peer;
-    kv_slice credential; /* bearer token, arena; wiped once the caller is identified */
-    kv_slice body;       /* the request message, arena */
+    kv_slice credential;      /* bearer token, arena; wiped once the caller is identified */
+    kv_slice body;            /* the request message, arena */
+    kv_slice idempotency_key; /* as it came, arena; empty: none */
     kv_deadline deadline;
     int64_t started_us; /* CLOCK_MONOTONIC */
 
@@ -98,6 +99,7 @@ typedef struct kv_call_start {
     const kv_peer *peer;
     const uint8_t *request_id; /* 16 bytes */
     kv_slice credential;
+    kv_slice idempotency_key;
     kv_slice body;
     kv_deadline deadline;
     size_t memory_bytes; /* most bytes of its arena, the body included */

@@ -57,6 +57,17 @@ static kv_status permit(kv_call *call)
     return gates->permit(gates->context, call);
 }
 
+/* A change that was made before is not made again, but answered. */
+static kv_status run(kv_call *call)
+{
+    const kv_gates *gates = &call->services->gates;
+    bool again = false;
+
+    if (call->route->mutates && call->idempotency_key.len && gates->recall)
+        KV_TRY(gates->recall(gates->context, call, &again));
+    return again ? KV_OK : call->route->run(call);
+}
+
 static kv_status encode(kv_call *call)
 {
     if (call->route->streams)
@@ -71,7 +82,7 @@ static kv_status serve(kv_call *call)
     KV_TRY(decode(call));
     KV_TRY(permit(call));
     KV_TRY(kv_call_still_wanted(call));
-    KV_TRY(call->route->run(call));
+    KV_TRY(run(call));
     return encode(call);
 }
 

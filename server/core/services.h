@@ -21,6 +21,10 @@ typedef struct kv_gates {
     /* May call->caller do call->route->needs on kv_call_target(call)? KV_DENIED with a reason.
      * Called again before each message of a stream. Worker thread. */
     kv_status (*permit)(void *context, kv_call *call);
+    /* Was this change made before, with the call's idempotency key? Then `*again`, and call->out is
+     * the answer; else the key is noted in call->work, to be stored with the change. Worker thread.
+     * Optional. */
+    kv_status (*recall)(void *context, kv_call *call, bool *again);
     /* Takes the calls, a list linked by `next`, oldest first. Makes their `entry` durable and then
      * calls kv_call_answer() on each; when that fails, first kv_fail(&call->error,
      * KV_UNAVAILABLE, ...). Must not wait for the disk. Worker thread. */

@@ -157,8 +157,9 @@ static kv_status gather(kv_change *change, kv_change_op op, kv_error *err)
 
 kv_status kv_change_room(kv_change *change, kv_arena *arena, unsigned rows, kv_error *err)
 {
-    if (rows <= KV_CHANGE_OPS)
+    if (rows < KV_CHANGE_OPS)
         return KV_OK;
+    rows++; /* what the commit adds */
     change->many = kv_arena_array(arena, rows, sizeof(*change->many));
     if (!change->many)
         return kv_arena_full(err);

@@ -82,5 +82,6 @@ extern const kv_table kv_table_credentials; /* 1, unique: match; 2: principal_id
 extern const kv_table kv_table_slots;       /* index 1: credential_id */
 extern const kv_table kv_table_assignments; /* index 1: scope */
 extern const kv_table kv_table_revocations; /* index 1: until */
+extern const kv_table kv_table_idempotency; /* index 1: created */
 extern const kv_table kv_table_signers;
 extern const kv_table kv_table_segments;

@@ -64,3 +64,19 @@ typedef struct kv_revocation_row {
     int64_t created;
     kv_slice revoked_by;
 } kv_revocation_row;
+
+/* A change that was asked for with an idempotency key: for a day its repetition gives the same
+ * answer instead of a second change. */
+typedef struct kv_idempotency_row {
+    kv_row_head head;
+    kv_slice principal_id; /* key */
+    kv_slice key;          /* key: as the caller chose it, 1 to 64 visible ASCII characters */
+    kv_slice operation;    /* "KeyCreate" */
+    kv_slice hash;         /* HMAC-SHA256 of operation and request, by a key of the token */
+    kv_slice request_id;   /* of the call that did it */
+    kv_slice vault;
+    kv_slice name;
+    kv_slice version;
+    kv_slice subject; /* id of the principal, credential or assignment that was made or changed */
+    int64_t created;
+} kv_idempotency_row;

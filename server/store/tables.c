@@ -365,6 +365,30 @@ const kv_table kv_table_revocations = {
     },
 };
 
+const kv_table kv_table_idempotency = {
+    .name = "idempotency",
+    .row_size = sizeof(kv_idempotency_row),
+    .sealed = true,
+    .key_count = 2,
+    .column_count = 10,
+    .columns = {
+        BLOB(kv_idempotency_row, principal_id),
+        TEXT(kv_idempotency_row, key),
+        TEXT(kv_idempotency_row, operation),
+        BLOB(kv_idempotency_row, hash),
+        BLOB(kv_idempotency_row, request_id),
+        TEXT(kv_idempotency_row, vault),
+        TEXT(kv_idempotency_row, name),
+        TEXT(kv_idempotency_row, version),
+        BLOB(kv_idempotency_row, subject),
+        INTEGER(kv_idempotency_row, created),
+    },
+    .index_count = 1,
+    .indexes = {
+        { "idempotency_by_created", false, 1, { 9 } }, /* created */
+    },
+};
+
 const kv_table kv_table_signers = {
     .name = "signers",
     .row_size = sizeof(kv_signer_row),
@@ -407,7 +431,7 @@ const kv_table *const kv_tables[] = {
     &kv_table_policies,     &kv_table_operations,      &kv_table_token_objects,
     &kv_table_key_uses,     &kv_table_principals,      &kv_table_credentials,
     &kv_table_slots,        &kv_table_assignments,     &kv_table_revocations,
-    &kv_table_signers,      &kv_table_segments,
+    &kv_table_idempotency,  &kv_table_signers,         &kv_table_segments,
 };
 
 const size_t kv_tables_count = KV_COUNT(kv_tables);

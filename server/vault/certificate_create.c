@@ -161,7 +161,8 @@ static kv_status store(kv_vault *vault, kv_work *work, request *new, kv_error *e
             add_companion(vault, work, new, KV_COLLECTION_SECRETS, &secret_object, &change, err));
     }
     KV_TRY(add_rows(new, &change, err));
-    return kv_lost_race(kv_commit_step(vault, work, "CertificateCreateBegin", &change, err), err);
+    return kv_lost_race(kv_commit_first_step(vault, work, "CertificateCreateBegin", &change, err),
+                        err);
 }
 
 kv_status kv_certificate_create(kv_vault *vault, kv_work *work, const kv_certificate_create_in *in,

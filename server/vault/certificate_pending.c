@@ -127,6 +127,7 @@ kv_status kv_operation_of(kv_vault *vault, kv_work *work, const kv_target *targe
     if (!exists)
         return kv_fail(err, KV_NOT_FOUND, "there is no operation on certificate '%.*s'",
                        KV_SLICE_ARG(target->name));
+    work->entry->version = out->version;
     return KV_OK;
 }
 

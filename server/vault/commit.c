@@ -6,6 +6,7 @@
 #include "server/audit/audit.h"
 #include "server/base/text.h"
 #include "server/store/row.h"
+#include "server/vault/idempotency.h"
 #include "server/vault/vault_impl.h"
 
 /* The record of a step: it lives on after the call that made it. */
@@ -56,12 +57,24 @@ static kv_status commit(kv_vault *vault, kv_arena *arena, kv_audit_entry *entry,
     return KV_OK;
 }
 
+/* With the call's idempotency key, if it came with one and no change has it yet. */
+static kv_status commit_once(kv_vault *vault, kv_work *work, kv_audit_entry *entry,
+                             kv_change *change, kv_error *err)
+{
+    kv_status status;
+    bool added = false;
+
+    KV_TRY(kv_idempotency_add(work, change, &added, err));
+    status = commit(vault, work->arena, entry, change, err);
+    return added ? kv_idempotency_added(vault, work, status, err) : status;
+}
+
 kv_status kv_commit_change(kv_vault *vault, kv_work *work, kv_change *change, kv_error *err)
 {
     /* The caller has been told already that it is too late: what was made goes again. */
     if (kv_deadline_passed(work->deadline))
         return kv_fail(err, KV_TIMEOUT, "the deadline passed before the change; nothing changed");
-    return commit(vault, work->arena, work->entry, change, err);
+    return commit_once(vault, work, work->entry, change, err);
 }
 
 static void step_done(kv_audit_ticket *ticket, kv_status status)
@@ -97,8 +110,8 @@ static kv_status copy_asker(const kv_audit_entry *from, const char *operation, s
     return kv_arena_copy(&step->arena, from->name, &entry->name, err);
 }
 
-kv_status kv_commit_step(kv_vault *vault, kv_work *work, const char *operation, kv_change *change,
-                         kv_error *err)
+static kv_status commit_step(kv_vault *vault, kv_work *work, const char *operation, bool with_key,
+                             kv_change *change, kv_error *err)
 {
     step_record *step = calloc(1, sizeof(*step));
     kv_status status;
@@ -108,7 +121,8 @@ kv_status kv_commit_step(kv_vault *vault, kv_work *work, const char *operation, 
     step->arena = KV_ARENA(STEP_ARENA_BYTES);
     status = copy_asker(work->entry, operation, step, err);
     if (status == KV_OK)
-        status = commit(vault, work->arena, &step->entry, change, err);
+        status = with_key ? commit_once(vault, work, &step->entry, change, err)
+                          : commit(vault, work->arena, &step->entry, change, err);
     if (status != KV_OK) {
         step_done(&step->ticket, status);
         return status;
@@ -116,4 +130,16 @@ kv_status kv_commit_step(kv_vault *vault, kv_work *work, const char *operation, 
     step->ticket = (kv_audit_ticket){ .entry = &step->entry, .pending = true, .done = step_done };
     kv_audit_post(vault->config.audit, &step->ticket);
     return KV_OK;
+}
+
+kv_status kv_commit_step(kv_vault *vault, kv_work *work, const char *operation, kv_change *change,
+                         kv_error *err)
+{
+    return commit_step(vault, work, operation, false, change, err);
+}
+
+kv_status kv_commit_first_step(kv_vault *vault, kv_work *work, const char *operation,
+                               kv_change *change, kv_error *err)
+{
+    return commit_step(vault, work, operation, true, change, err);
 }

@@ -42,7 +42,6 @@ kv_status kv_check_name(kv_slice name, const char *field, kv_error *err) KV_MUST
 /* 3 to 24 of [0-9A-Za-z-], starts with a letter, no double or final hyphen. */
 kv_status kv_check_vault_name(kv_slice name, kv_error *err) KV_MUST_USE;
 kv_status kv_check_version(kv_slice version, kv_error *err) KV_MUST_USE;
-/* 16 random bytes, 32 random hex digits. */
 kv_status kv_new_uid(kv_work *work, kv_slice *out, kv_error *err) KV_MUST_USE;
 kv_status kv_new_version(kv_work *work, kv_slice *out, kv_error *err) KV_MUST_USE;
 const char *kv_collection_name(kv_collection collection); /* "certificates" */
@@ -58,6 +57,9 @@ kv_status kv_commit_change(kv_vault *vault, kv_work *work, kv_change *change,
  * (static), that says who asked. */
 kv_status kv_commit_step(kv_vault *vault, kv_work *work, const char *operation, kv_change *change,
                          kv_error *err) KV_MUST_USE;
+/* One after which the call is as good as done: it takes the idempotency key. */
+kv_status kv_commit_first_step(kv_vault *vault, kv_work *work, const char *operation,
+                               kv_change *change, kv_error *err) KV_MUST_USE;
 
 /* --- finding (find.c) --- */
 /* Copies the key columns of a row to another, slices into the arena. */
@@ -94,7 +96,6 @@ kv_status kv_find_certificate_version(kv_vault *vault, kv_work *work, kv_slice o
 
 /* pkcs11's kind by the name in a row. KV_INTERNAL when there is none. */
 kv_status kv_kind_of_name(kv_slice name, kv_key_kind *out, kv_error *err) KV_MUST_USE;
-
 /* --- births and deaths of token keys (births.c) --- */
 typedef struct kv_birth {
     uint8_t key_id[KV_KEY_ID_BYTES];
@@ -137,7 +138,7 @@ typedef struct kv_box {
 /* Encrypts with the vault's current key, or the next. Fills key_id and ciphertext of the row. */
 kv_status kv_box_close(kv_vault *vault, kv_work *work, kv_vault_row *vault_row, const kv_box *box,
                        kv_slice plaintext, kv_secret_version_row *row, kv_error *err) KV_MUST_USE;
-/* KV_INTERNAL with KV_REASON_INTEGRITY when it does not open. */
+/* KV_INTERNAL with KV_REASON_INTEGRITY. */
 kv_status kv_box_open(kv_vault *vault, kv_work *work, const kv_box *box,
                       const kv_secret_version_row *row, kv_secret_buf *out,
                       kv_error *err) KV_MUST_USE;

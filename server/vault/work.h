@@ -20,10 +20,13 @@ typedef struct kv_target {
     kv_slice version; /* empty: the current one */
 } kv_target;
 
+struct kv_idempotency; /* idempotency.h */
+
 typedef struct kv_work {
     kv_arena *arena; /* wiped when the call ends; results live here */
     kv_deadline deadline;
     int64_t now_ms;          /* wall time when the call was taken up */
     const kv_caller *caller; /* never NULL past `identify` */
     kv_audit_entry *entry;   /* an operation adds the object, version and key it touched */
+    struct kv_idempotency *idempotency; /* NULL: the call came without a key */
 } kv_work;

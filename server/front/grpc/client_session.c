@@ -179,7 +179,7 @@ static kv_status submit(kv_grpc_client_call *call, const kv_grpc_client_request 
 {
     nghttp2_data_provider provider = { .source.ptr = call, .read_callback = read_request };
     char timeout[KV_GRPC_TIMEOUT_TEXT_BYTES];
-    nghttp2_nv headers[8];
+    nghttp2_nv headers[9];
     size_t count = 0;
     kv_slice bearer;
 
@@ -196,6 +196,8 @@ static kv_status submit(kv_grpc_client_call *call, const kv_grpc_client_request 
                               KV_SLICE_ARG(request->credential)));
         headers[count++] = header("authorization", bearer, NGHTTP2_NV_FLAG_NO_INDEX);
     }
+    if (request->idempotency_key.len)
+        headers[count++] = header("idempotency-key", request->idempotency_key, 0);
     call->id = nghttp2_submit_request(call->client->http, NULL, headers, count, &provider, call);
     if (call->id < 0) {
         kv_fail(err, KV_UNAVAILABLE, "the connection takes no more calls");

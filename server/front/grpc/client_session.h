@@ -26,7 +26,8 @@ typedef struct kv_grpc_client_limits {
 typedef struct kv_grpc_client_request {
     const char *path;
     const char *authority;
-    kv_slice credential; /* without "Bearer "; empty: none */
+    kv_slice credential;      /* without "Bearer "; empty: none */
+    kv_slice idempotency_key; /* empty: none */
     int64_t timeout_ms;
     kv_slice message;
     bool held; /* messages count against the window until kv_grpc_client_taken() */

@@ -178,6 +178,7 @@ static kv_status make_call(kv_stub *stub, kv_call **out, kv_error *err)
         .peer = &stub->conn->peer,
         .request_id = stub->request_id,
         .credential = request->credential,
+        .idempotency_key = request->idempotency_key,
         .body = request->message,
         .deadline = stub->deadline,
         .memory_bytes = config->call_memory,

@@ -74,6 +74,8 @@ static bool keep_header(kv_grpc_stream *stream, kv_slice name, kv_slice value)
         return keep(stream, value, &stream->encoding);
     if (kv_slice_equal(name, KV_SLICE("grpc-timeout")))
         return keep(stream, value, &stream->timeout);
+    if (kv_slice_equal(name, KV_SLICE("idempotency-key")))
+        return keep(stream, value, &stream->request.idempotency_key);
     if (kv_slice_equal(name, KV_SLICE("authorization")) && value.len > BEARER_BYTES &&
         kv_text_equal_nocase(kv_slice_of(value.data, BEARER_BYTES), KV_SLICE("Bearer ")))
         return keep(stream, kv_slice_of(value.data + BEARER_BYTES, value.len - BEARER_BYTES),

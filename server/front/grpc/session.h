@@ -54,8 +54,9 @@ typedef struct kv_grpc_event {
 
 /* What the headers said. Slices live as long as the stream. */
 typedef struct kv_grpc_request {
-    kv_slice path;       /* "/keyvault.v1.KeyService/Sign" */
-    kv_slice credential; /* of "authorization: Bearer ..."; empty if none */
+    kv_slice path;            /* "/keyvault.v1.KeyService/Sign" */
+    kv_slice credential;      /* of "authorization: Bearer ..."; empty if none */
+    kv_slice idempotency_key; /* of "idempotency-key", as it came; empty if none */
     bool has_timeout;
     int64_t timeout_ms; /* grpc-timeout; at most about 3 years */
     kv_slice message;   /* from KV_GRPC_CALL on; empty before */

@@ -9,6 +9,7 @@
 #include "server/auth/auth.h"
 #include "server/base/text.h"
 #include "server/gates.h"
+#include "server/pending_mac.h"
 #include "server/store/schema.h"
 #include "server/store/stores.h"
 
@@ -215,8 +216,11 @@ static kv_status store_identity(house *h, kv_error *err)
     kv_signer_row rows[] = { signer_row(h, &h->identity.seal, "seal"),
                              signer_row(h, &h->audit_key, "audit"),
                              signer_row(h, &h->token_key, "role-token") };
+    kv_signer_row pending;
     kv_change change = { 0 };
 
+    KV_TRY(kv_pending_key_create(system_token(h), h->now_ms, &h->arena, &pending, err));
+    KV_TRY(kv_change_insert(&change, &kv_table_signers, &pending, err));
     KV_TRY(kv_change_insert(&change, &kv_table_instance, &instance, err));
     for (size_t i = 0; i < KV_COUNT(rows); i++)
         KV_TRY(kv_change_insert(&change, &kv_table_signers, &rows[i], err));

@@ -161,7 +161,7 @@ static kv_status count_key(void *context, const kv_key_seen *key, kv_error *err)
 
 unsigned house_keys_on_token(house *h, kv_duty duty)
 {
-    enum { OWN_KEYS = 3 }; /* seal, audit, role tokens */
+    enum { OWN_KEYS = 4 }; /* seal, audit, role tokens, pending records */
     unsigned count = 0;
     kv_error err = { 0 };
 

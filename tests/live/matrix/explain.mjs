@@ -63,6 +63,22 @@ test('who-can lists everybody who may', async () => {
   assert.deepStrictEqual(principals.map((one) => one.principal.id), [user.id]);
 });
 
+test('with an idempotency key a change is made once, and answered again', async () => {
+  const keys = await server.officer('keys', ['CRYPTO_OFFICER'], '/vaults/shop');
+  const create = (name, key) => kvctl(keys, 'key', 'create', '--vault', 'shop', '--name', name,
+    '--key-type', 'EC', '--idempotency-key', key);
+  const first = create('once', 'deploy-42');
+  assert.strictEqual(first.code, 0, first.told);
+  await server.kill();
+  await server.restart();
+  assert.strictEqual(create('once', 'deploy-42').text, first.text);
+  const other = create('other', 'deploy-42');
+  assert.strictEqual(other.code, 2);
+  assert.match(other.told, /idempotency-key/);
+  assert.strictEqual(create('once', 'x'.repeat(65)).code, 2);
+  assert.notStrictEqual(create('once', 'deploy-43').text, first.text);
+});
+
 test('a pair that excludes each other is let pass, and told', async () => {
   const admin = await server.administrator();
   const assigned = await admin.call('AccessService/AssignRole',

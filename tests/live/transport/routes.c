@@ -1,6 +1,7 @@
 /* routes.c - echo, stream, sleep, fail: spelled and meant in one place, for tests only. */
 #include "tests/live/transport/routes.h"
 
+#include <stdio.h>
 #include <test/v1/echo.pb-c.h>
 #include <time.h>
 
@@ -183,10 +184,19 @@ static kv_status run_fail(kv_call *call)
 }
 
 /* Stands for methods of the real services, whose messages it does not read. */
+/* The tests that look make one call after the other. */
+static void note_key(kv_test_server *server, kv_slice key)
+{
+    if (key.len && kv_slice_equal(key, kv_slice_text(server->last_key)))
+        server->repeated_keys++;
+    (void)snprintf(server->last_key, sizeof(server->last_key), "%.*s", KV_SLICE_ARG(key));
+}
+
 static kv_status run_failing(kv_call *call)
 {
     kv_test_server *server = call->services->gates.context;
 
+    note_key(server, call->idempotency_key);
     if (atomic_fetch_add(&server->asked, 1) < server->failing)
         call->error = server->failure;
     return call->error.status;

@@ -20,6 +20,8 @@ typedef struct kv_test_server {
     atomic_uint left;    /* answered by the loop */
     atomic_uint asked;   /* GetKey and DeleteKey, and how many of them fail, first of all: */
     unsigned failing;
+    char last_key[65];      /* idempotency key of the last of these, "" if it had none */
+    unsigned repeated_keys; /* how often the one before had the same */
     kv_error failure;
     bool strangers; /* need no certificate */
     bool tls12;     /* read at the start */

@@ -12,6 +12,7 @@
 #include "keyvault/v1/secrets.pb-c.h"
 #include "keyvault/v1/vaults.pb-c.h"
 #include "server/auth/policy.h"
+#include "server/vault/idempotency.h"
 #include "server/vault/messages_common.h"
 #include "server/wire/pb.h"
 #include "tests/support/kv_cmocka.h"
@@ -86,8 +87,7 @@ static void every_row_is_spelled_as_the_door_spells_it(void **state)
 
 static void only_these_need_no_role(void **state)
 {
-    static const char *const known[] = { "WhoAmI", "RoleTokenIssue", "RoleList",
-                                         "AccessExplain" };
+    static const char *const known[] = { "WhoAmI", "RoleTokenIssue", "RoleList", "AccessExplain" };
 
     (void)state;
     for (size_t i = 0; i < kv_routes_count; i++) {
@@ -99,6 +99,16 @@ static void only_these_need_no_role(void **state)
         assert_int_not_equal(route->needs, KV_MAY_BE_ANYONE);
         assert_int_equal(route->needs == KV_MAY_BE_KNOWN, expected);
     }
+}
+
+/* A change that is asked for again with its idempotency key is answered, not made again. */
+static void every_change_can_be_answered_again(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < kv_routes_count; i++)
+        if (kv_answers_again(kv_routes[i].name) != kv_routes[i].mutates)
+            fail_msg("%s: %s", kv_routes[i].name,
+                     kv_routes[i].mutates ? "no row in answer_again.c" : "a row in answer_again.c");
 }
 
 static bool some_role_may(kv_permission permission)
@@ -145,6 +155,7 @@ int main(void)
         cmocka_unit_test(every_row_is_spelled_as_the_door_spells_it),
         cmocka_unit_test(only_these_need_no_role),
         cmocka_unit_test(every_row_can_be_reached_by_some_role),
+        cmocka_unit_test(every_change_can_be_answered_again),
         cmocka_unit_test(private_bytes_travel_on_the_locked_heap),
     };
 

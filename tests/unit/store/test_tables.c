@@ -82,6 +82,7 @@ static const struct {
     { &kv_table_slots, 1, false, { "credential_id" } },
     { &kv_table_assignments, 1, false, { "scope" } },
     { &kv_table_revocations, 1, false, { "until" } },
+    { &kv_table_idempotency, 1, false, { "created" } },
 };
 
 /* What schema.h says beside each descriptor, and nothing more. */

@@ -294,6 +294,24 @@ CREATE TABLE "revocations" (
 ) STRICT;
 CREATE INDEX "revocations_by_until" ON "revocations" ("until", "jti");
 
+CREATE TABLE "idempotency" (
+    "principal_id" BLOB NOT NULL,
+    "key" TEXT NOT NULL,
+    "operation" TEXT NOT NULL,
+    "hash" BLOB NOT NULL,
+    "request_id" BLOB NOT NULL,
+    "vault" TEXT NOT NULL,
+    "name" TEXT NOT NULL,
+    "version" TEXT NOT NULL,
+    "subject" BLOB NOT NULL,
+    "created" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("principal_id", "key")
+) STRICT;
+CREATE INDEX "idempotency_by_created" ON "idempotency" ("created", "principal_id", "key");
+
 CREATE TABLE "signers" (
     "kid" TEXT NOT NULL,
     "purpose" TEXT NOT NULL,
