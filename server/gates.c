@@ -35,6 +35,12 @@ static kv_status identify(void *context, kv_call *call)
     if (call->credential.len)
         kv_wipe((void *)(uintptr_t)call->credential.data, call->credential.len);
     call->credential = KV_SLICE_NONE;
+    /* Nobody yet: the operation finds out who, or refuses. */
+    if (status == KV_UNAUTHENTICATED && call->caller.proved && !call->caller.known &&
+        call->route->needs == KV_MAY_BE_PROVED) {
+        call->error = (kv_error){ 0 };
+        return KV_OK;
+    }
     KV_TRY(status);
     return kv_caller_roles_text(&call->caller, &call->arena, &call->entry.roles, &call->error);
 }

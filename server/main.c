@@ -152,6 +152,13 @@ static int check_config(const kv_settings *settings)
         kv_settings_value(settings, i, value, sizeof(value));
         (void)printf("; %s\n%s = %s\n", row->meaning, row->key, value);
     }
+    for (unsigned i = 0; i < settings->oidc_count; i++) {
+        (void)printf("\n[oidc.%s]\n", settings->oidc[i].name);
+        for (unsigned k = 0; (row = kv_settings_provider_help(k)); k++) {
+            kv_settings_provider_value(&settings->oidc[i], k, value, sizeof(value));
+            (void)printf("; %s\n%s = %s\n", row->meaning, row->key, value);
+        }
+    }
     return EXIT_SUCCESS;
 }
 
@@ -161,6 +168,8 @@ static int print_settings(void)
     const kv_setting_help *row;
 
     for (unsigned i = 0; (row = kv_settings_help(i)); i++)
+        (void)printf("%s\t%s\t%s\t%s\n", row->section, row->key, row->value, row->meaning);
+    for (unsigned i = 0; (row = kv_settings_provider_help(i)); i++)
         (void)printf("%s\t%s\t%s\t%s\n", row->section, row->key, row->value, row->meaning);
     return EXIT_SUCCESS;
 }

@@ -427,7 +427,7 @@ const kv_route kv_routes[] = {
     { .name = "WhoAmI", .needs = KV_MAY_BE_KNOWN, .lane = KV_LANE_STORE, .run = run_kv_who_am_i,
       .in_size = sizeof(kv_who_am_i_in), .out_size = sizeof(kv_caller_bundle),
       .at = GRPC("AccessService", "WhoAmI", kv_pb_read_who_am_i, kv_pb_write_caller_bundle) },
-    { .name = "RoleTokenIssue", .needs = KV_MAY_BE_KNOWN, .lane = KV_LANE_SYSTEM,
+    { .name = "RoleTokenIssue", .needs = KV_MAY_BE_PROVED, .lane = KV_LANE_SYSTEM,
       .run = run_kv_role_token_issue, .secret = true,
       .in_size = sizeof(kv_role_token_issue_in), .out_size = sizeof(kv_role_token_bundle),
       .at = GRPC("AccessService", "IssueRoleToken",

@@ -135,6 +135,30 @@ static kv_separation separation_of(const kv_settings *settings)
     return strcmp(settings->separation, "warn") ? KV_SEPARATION_STRICT : KV_SEPARATION_WARN;
 }
 
+static kv_status open_oidc(kv_server *server, kv_error *err)
+{
+    const kv_settings *settings = server->settings;
+    kv_oidc_provider providers[KV_SETTING_PROVIDERS];
+
+    if (!settings->oidc_count)
+        return KV_OK;
+    for (unsigned i = 0; i < settings->oidc_count; i++) {
+        const kv_oidc_settings *from = &settings->oidc[i];
+
+        providers[i] = (kv_oidc_provider){ .name = from->name,
+                                           .issuer = from->issuer,
+                                           .audience = from->audience,
+                                           .jwks = from->jwks,
+                                           .algorithms = from->algorithms,
+                                           .claims = from->claims,
+                                           .ca_file = from->ca_file,
+                                           .leeway_seconds = from->leeway_seconds,
+                                           .token_seconds = from->token_seconds };
+    }
+    return kv_oidc_new(providers, settings->oidc_count, server->http, server->log, &server->oidc,
+                       err);
+}
+
 static kv_status open_auth(kv_server *server, kv_error *err)
 {
     kv_arena arena = KV_ARENA(CA_ARENA_BYTES);
@@ -143,6 +167,7 @@ static kv_status open_auth(kv_server *server, kv_error *err)
     char issuer[64];
     kv_role_token_key verifying;
     kv_auth_config config = { .records = server->records,
+                              .oidc = server->oidc,
                               .separation = separation_of(server->settings),
                               .log = server->log };
     kv_status status;
@@ -242,6 +267,7 @@ static kv_status build(kv_server *server, kv_error *err)
     KV_TRY(verify_grants(server, err));
     KV_TRY(open_pending(server, err));
     KV_TRY(start_audit(server, err));
+    KV_TRY(open_oidc(server, err));
     KV_TRY(open_auth(server, err));
     return open_vault(server, err);
 }
@@ -272,6 +298,7 @@ void kv_server_free(kv_server *server)
     kv_vault_close(server->vault);
     kv_audit_stop(server->audit);
     kv_auth_close(server->auth);
+    kv_oidc_free(server->oidc);
     kv_records_close(server->records);
     kv_store_close(server->store);
     kv_pending_key_cleanup(&server->pending_key);
@@ -383,6 +410,8 @@ static void take_down(kv_server *server)
 static kv_status serve(kv_server *server, kv_error *err)
 {
     fill_services(server);
+    if (server->oidc)
+        KV_TRY(kv_oidc_start(server->oidc, err));
     KV_TRY(start_lanes(server, err));
     KV_TRY(start_front(server, err));
     KV_TRY(kv_keeper_start(server, &server->keeper, err));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "server/auth/auth.h"
+#include "server/auth/oidc.h"
 #include "server/core/lanes.h"
 #include "server/core/services.h"
 #include "server/front/front.h"
@@ -29,6 +30,7 @@ struct kv_server {
     kv_system_key audit_key;
     kv_audit *audit;
     kv_system_key token_key;
+    kv_oidc *oidc;
     kv_auth *auth;
     kv_vault *vault;
     kv_services services;

@@ -129,20 +129,77 @@ static const setting settings_table[] = {
       NUMBER(drain_seconds, 0, 3600) },
 };
 
+#define PROVIDER(member) offsetof(kv_oidc_settings, member)
+
+/* shape: table */
+static const setting provider_table[] = {
+    { { "oidc.NAME", "issuer", "", "https URL of the identity provider, as its tokens say it" },
+      SETTING_TEXT,
+      PROVIDER(issuer),
+      0,
+      0,
+      NULL },
+    { { "oidc.NAME", "audience", "", "what its tokens must be for: the client id" },
+      SETTING_TEXT,
+      PROVIDER(audience),
+      0,
+      0,
+      NULL },
+    { { "oidc.NAME", "jwks", "", "where its keys are: https URL or file; default: by discovery" },
+      SETTING_PATH,
+      PROVIDER(jwks),
+      0,
+      0,
+      NULL },
+    { { "oidc.NAME", "algorithms", "RS256, PS256, ES256, EdDSA",
+        "signature algorithms that are trusted" },
+      SETTING_TEXT,
+      PROVIDER(algorithms),
+      0,
+      0,
+      NULL },
+    { { "oidc.NAME", "claims", "sub",
+        "claims that credentials may name, the one looked at first comes first: sub, groups" },
+      SETTING_TEXT,
+      PROVIDER(claims),
+      0,
+      0,
+      NULL },
+    { { "oidc.NAME", "ca_file", "", "PEM file of the CAs it is trusted by, instead of [outgoing]" },
+      SETTING_PATH,
+      PROVIDER(ca_file),
+      0,
+      0,
+      NULL },
+    { { "oidc.NAME", "leeway_seconds", "60", "how far its clock may be from ours" },
+      SETTING_NUMBER,
+      PROVIDER(leeway_seconds),
+      0,
+      300,
+      NULL },
+    { { "oidc.NAME", "token_seconds", "3600", "longest life of a role token that is got by it" },
+      SETTING_NUMBER,
+      PROVIDER(token_seconds),
+      60,
+      28800,
+      NULL },
+};
+
 typedef struct reader {
     kv_settings *settings;
     bool seen[KV_COUNT(settings_table)];
+    bool provider_seen[KV_SETTING_PROVIDERS][KV_COUNT(provider_table)];
     kv_error *err;
 } reader;
 
-static char **text_at(kv_settings *settings, const setting *row)
+static char **text_at(void *base, const setting *row)
 {
-    return (char **)(void *)((char *)settings + row->offset);
+    return (char **)(void *)((char *)base + row->offset);
 }
 
-static int64_t *number_at(kv_settings *settings, const setting *row)
+static int64_t *number_at(void *base, const setting *row)
 {
-    return (int64_t *)(void *)((char *)settings + row->offset);
+    return (int64_t *)(void *)((char *)base + row->offset);
 }
 
 static kv_status out_of_memory(kv_error *err)
@@ -150,8 +207,7 @@ static kv_status out_of_memory(kv_error *err)
     return kv_fail(err, KV_BUSY, "out of memory");
 }
 
-static kv_status set_number(kv_settings *settings, const setting *row, const char *value,
-                            kv_error *err)
+static kv_status set_number(void *settings, const setting *row, const char *value, kv_error *err)
 {
     char *end = NULL;
     long long number;
@@ -178,8 +234,7 @@ static bool is_choice(const char *choices, const char *value)
     return false;
 }
 
-static kv_status set_text(kv_settings *settings, const setting *row, const char *value,
-                          kv_error *err)
+static kv_status set_text(void *settings, const setting *row, const char *value, kv_error *err)
 {
     char *copy = strdup(value);
 
@@ -190,8 +245,7 @@ static kv_status set_text(kv_settings *settings, const setting *row, const char 
     return KV_OK;
 }
 
-static kv_status set_choice(kv_settings *settings, const setting *row, const char *value,
-                            kv_error *err)
+static kv_status set_choice(void *settings, const setting *row, const char *value, kv_error *err)
 {
     if (!is_choice(row->choices, value))
         return kv_fail_field(err, row->help.key, "[%s] %s must be one of %s", row->help.section,
@@ -199,7 +253,7 @@ static kv_status set_choice(kv_settings *settings, const setting *row, const cha
     return set_text(settings, row, value, err);
 }
 
-static kv_status set(kv_settings *settings, const setting *row, const char *value, kv_error *err)
+static kv_status set(void *settings, const setting *row, const char *value, kv_error *err)
 {
     switch (row->kind) {
     case SETTING_NUMBER:
@@ -211,6 +265,59 @@ static kv_status set(kv_settings *settings, const setting *row, const char *valu
         break;
     }
     return set_text(settings, row, value, err);
+}
+
+static kv_oidc_settings *find_provider(kv_settings *settings, const char *name)
+{
+    for (unsigned i = 0; i < settings->oidc_count; i++)
+        if (!strcmp(name, settings->oidc[i].name))
+            return &settings->oidc[i];
+    return NULL;
+}
+
+/* The provider of that name, which begins with the defaults. */
+static kv_status take_provider(reader *in, const char *name, kv_oidc_settings **out)
+{
+    kv_settings *settings = in->settings;
+    kv_oidc_settings *provider = find_provider(settings, name);
+
+    *out = provider;
+    if (provider)
+        return KV_OK;
+    if (settings->oidc_count == KV_SETTING_PROVIDERS)
+        return kv_fail(in->err, KV_BAD_REQUEST, "there are more than %d sections [oidc.NAME]",
+                       KV_SETTING_PROVIDERS);
+    if (!*name || strlen(name) >= sizeof(provider->name) ||
+        strspn(name, "0123456789abcdefghijklmnopqrstuvwxyz-") != strlen(name))
+        return kv_fail(in->err, KV_BAD_REQUEST,
+                       "the NAME of [oidc.NAME] must be 1 to 32 of [0-9a-z-]");
+    provider = &settings->oidc[settings->oidc_count++];
+    (void)snprintf(provider->name, sizeof(provider->name), "%s", name);
+    for (unsigned i = 0; i < KV_COUNT(provider_table); i++)
+        KV_TRY(set(provider, &provider_table[i], provider_table[i].help.value, in->err));
+    *out = provider;
+    return KV_OK;
+}
+
+static kv_status take_provider_line(reader *in, const char *section, const char *key,
+                                    const char *value)
+{
+    kv_oidc_settings *provider;
+    bool *seen;
+
+    KV_TRY(take_provider(in, strchr(section, '.') + 1, &provider));
+    seen = in->provider_seen[provider - in->settings->oidc];
+    for (unsigned i = 0; i < KV_COUNT(provider_table); i++) {
+        const setting *row = &provider_table[i];
+
+        if (strcmp(row->help.key, key) != 0)
+            continue;
+        if (seen[i])
+            return kv_fail_field(in->err, row->help.key, "[%s] %s is given twice", section, key);
+        seen[i] = true;
+        return set(provider, row, value ? value : "", in->err);
+    }
+    return kv_fail(in->err, KV_BAD_REQUEST, "there is no setting '%.40s' in [%.40s]", key, section);
 }
 
 static kv_status take_line(reader *in, const char *section, const char *key, const char *value)
@@ -225,6 +332,8 @@ static kv_status take_line(reader *in, const char *section, const char *key, con
         in->seen[i] = true;
         return set(in->settings, row, value ? value : "", in->err);
     }
+    if (!strncmp(section, "oidc.", 5))
+        return take_provider_line(in, section, key, value);
     return kv_fail(in->err, KV_BAD_REQUEST, "there is no setting '%.40s' in [%.40s]", key, section);
 }
 
@@ -251,7 +360,7 @@ static kv_status resolve(kv_settings *settings, char **path, kv_error *err)
     char *full = NULL;
 
     if (!**path || **path == '/' || !strncmp(*path, "pkcs11:", 7) ||
-        !strncmp(*path, "credential:", 11))
+        !strncmp(*path, "https://", 8) || !strncmp(*path, "credential:", 11))
         return KV_OK;
     if (asprintf(&full, "%s/%s", settings->home, *path) < 0)
         return out_of_memory(err);
@@ -292,6 +401,20 @@ static kv_status check_listen(const char *listen, kv_error *err)
     return KV_OK;
 }
 
+static kv_status check_providers(kv_settings *settings, kv_error *err)
+{
+    for (unsigned i = 0; i < settings->oidc_count; i++) {
+        kv_oidc_settings *provider = &settings->oidc[i];
+
+        if (!provider->issuer[0] || !provider->audience[0])
+            return kv_fail_field(err, "issuer", "[oidc.%s] needs issuer and audience",
+                                 provider->name);
+        KV_TRY(resolve(settings, &provider->jwks, err));
+        KV_TRY(resolve(settings, &provider->ca_file, err));
+    }
+    return KV_OK;
+}
+
 static kv_status check_whole(kv_settings *settings, kv_error *err)
 {
     if (settings->home[0] != '/')
@@ -300,6 +423,7 @@ static kv_status check_whole(kv_settings *settings, kv_error *err)
         if (settings_table[i].kind == SETTING_PATH)
             KV_TRY(resolve(settings, text_at(settings, &settings_table[i]), err));
     KV_TRY(resolve_store(settings, err));
+    KV_TRY(check_providers(settings, err));
     if (settings->locked_memory & (settings->locked_memory - 1))
         return kv_fail_field(err, "locked_memory", "[server] locked_memory must be a power of two");
     KV_TRY(check_listen(settings->listen, err));
@@ -369,14 +493,18 @@ kv_status kv_settings_read(const char *path, kv_settings *out, kv_error *err)
     return status;
 }
 
+static void free_texts(void *base, const setting *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].kind != SETTING_NUMBER)
+            free(*text_at(base, &rows[i]));
+}
+
 void kv_settings_cleanup(kv_settings *settings)
 {
-    for (unsigned i = 0; i < KV_COUNT(settings_table); i++) {
-        const setting *row = &settings_table[i];
-
-        if (row->kind != SETTING_NUMBER)
-            free(*text_at(settings, row));
-    }
+    free_texts(settings, settings_table, KV_COUNT(settings_table));
+    for (unsigned i = 0; i < settings->oidc_count; i++)
+        free_texts(&settings->oidc[i], provider_table, KV_COUNT(provider_table));
     *settings = (kv_settings){ 0 };
 }
 
@@ -385,13 +513,28 @@ const kv_setting_help *kv_settings_help(unsigned row)
     return row < KV_COUNT(settings_table) ? &settings_table[row].help : NULL;
 }
 
-void kv_settings_value(const kv_settings *settings, unsigned row, char *out, size_t size)
+const kv_setting_help *kv_settings_provider_help(unsigned row)
 {
-    const setting *at = &settings_table[row];
-    kv_settings *readable = (kv_settings *)(uintptr_t)settings;
+    return row < KV_COUNT(provider_table) ? &provider_table[row].help : NULL;
+}
+
+static void print_value(const void *base, const setting *at, char *out, size_t size)
+{
+    void *readable = (void *)(uintptr_t)base;
 
     if (at->kind == SETTING_NUMBER)
         (void)snprintf(out, size, "%lld", (long long)*number_at(readable, at));
     else
         (void)snprintf(out, size, "%s", *text_at(readable, at));
+}
+
+void kv_settings_value(const kv_settings *settings, unsigned row, char *out, size_t size)
+{
+    print_value(settings, &settings_table[row], out, size);
+}
+
+void kv_settings_provider_value(const kv_oidc_settings *provider, unsigned row, char *out,
+                                size_t size)
+{
+    print_value(provider, &provider_table[row], out, size);
 }

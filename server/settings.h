@@ -29,6 +29,21 @@ typedef struct kv_token_settings {
     int64_t workers; /* concurrency of its lane */
 } kv_token_settings;
 
+enum { KV_SETTING_PROVIDERS = 8, KV_SETTING_PROVIDER_NAME = 33 };
+
+/* [oidc.NAME]: an identity provider; see server/auth/oidc.h. */
+typedef struct kv_oidc_settings {
+    char name[KV_SETTING_PROVIDER_NAME];
+    char *issuer;
+    char *audience;
+    char *jwks; /* URL, path, or "": by discovery */
+    char *algorithms;
+    char *claims;
+    char *ca_file;
+    int64_t leeway_seconds;
+    int64_t token_seconds;
+} kv_oidc_settings;
+
 typedef struct kv_settings {
     char *home;   /* folder of everything the server writes */
     char *listen; /* "host:port"; "[::1]:8443" for IPv6; port 0 picks a free one */
@@ -57,6 +72,9 @@ typedef struct kv_settings {
     char *outgoing_networks; /* besides public addresses; see server/net/address.h */
 
     char *separation; /* [access] separation_of_duty: "strict", "warn" or "off" */
+
+    kv_oidc_settings oidc[KV_SETTING_PROVIDERS]; /* in the order of the file */
+    unsigned oidc_count;
 
     int64_t max_message_bytes;
     int64_t max_connections;
@@ -88,5 +106,9 @@ typedef struct kv_setting_help {
 
 /* NULL past the last row. */
 const kv_setting_help *kv_settings_help(unsigned row);
+/* The same of what an [oidc.NAME] section may hold. */
+const kv_setting_help *kv_settings_provider_help(unsigned row);
 /* The effective value of that row as text; `out` is NUL-terminated. */
 void kv_settings_value(const kv_settings *settings, unsigned row, char *out, size_t size);
+void kv_settings_provider_value(const kv_oidc_settings *provider, unsigned row, char *out,
+                                size_t size);

@@ -51,27 +51,48 @@ static kv_exit fill_pinned(kv_cli *cli, ProtobufCMessage *request, const char *f
     return KV_EXIT_OK;
 }
 
+/* A claim in tokens of an identity provider. */
+static kv_exit fill_federation(kv_cli *cli, ProtobufCMessage *request, const char *provider)
+{
+    const char *claim = kv_cli_given(cli, "claim");
+    const char *value = kv_cli_given(cli, "value");
+    kv_error err = { 0 };
+
+    if (!value)
+        return kv_cli_usage(cli, "--oidc-provider needs --value");
+    if (kv_message_set(request, "provider", provider, &err) != KV_OK ||
+        (claim && kv_message_set(request, "claim", claim, &err) != KV_OK) ||
+        kv_message_set(request, "value", value, &err) != KV_OK)
+        return kv_cli_fail_local(cli, &err);
+    return KV_EXIT_OK;
+}
+
 kv_exit kv_cli_credential_add(kv_cli *cli)
 {
     static const char *const types[] = { "uri", "dns", "subject" };
+    const char *provider = kv_cli_given(cli, "oidc-provider");
     const char *file = kv_cli_given(cli, "certificate-file");
     const char *path = file ? ACCESS "AddManagementCertificate" : ACCESS "AddCredential";
     const char *type = NULL;
     ProtobufCMessage *request = NULL, *response = NULL;
     kv_exit told;
-    unsigned given = file != NULL;
+    unsigned given = (file != NULL) + (provider != NULL);
 
     for (size_t i = 0; i < KV_COUNT(types); i++) {
         given += kv_cli_given(cli, types[i]) != NULL;
         type = kv_cli_given(cli, types[i]) ? types[i] : type;
     }
     if (given != 1)
-        return kv_cli_usage(cli, "give one of --certificate-file, --uri, --dns and --subject");
+        return kv_cli_usage(cli, "give one of --certificate-file, --uri, --dns, --subject and "
+                                 "--oidc-provider");
     told = kv_cli_build(cli, path, &request);
     if (told != KV_EXIT_OK)
         return told;
-    told = file ? fill_pinned(cli, request, file)
-                : fill_mapping(cli, request, type, kv_cli_given(cli, type));
+    if (provider)
+        told = fill_federation(cli, request, provider);
+    else
+        told = file ? fill_pinned(cli, request, file)
+                    : fill_mapping(cli, request, type, kv_cli_given(cli, type));
     if (told == KV_EXIT_OK)
         told = kv_cli_call(cli, path, request, &response);
     keyvault_message_free(request);

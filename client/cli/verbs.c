@@ -383,6 +383,9 @@ static const kv_cli_option credential_add[] = {
     OWN("dns", "NAME", "SAN DNS name in certificates of the client CA"),
     OWN("subject", "DN", "subject of certificates of the client CA, RFC 4514"),
     OWN("ca-file", "FILE", "that CA's certificate; default: the configured client CA"),
+    OWN("oidc-provider", "NAME", "[oidc.NAME] of the server: whoever its tokens stand for"),
+    OWN("claim", "CLAIM", "which claim of its tokens; default: the provider's first, sub"),
+    OWN("value", "VALUE", "what the claim must say"),
     END,
 };
 /* shape: table */
@@ -675,7 +678,7 @@ static const kv_cli_verb verbs[] = {
       principal_update, kv_cli_run_call, PRINCIPAL_COLUMNS },
     { "principal", "delete", "remove it with its credentials and roles",
       API "AccessService/DeletePrincipal", principal_one, kv_cli_run_call, NULL },
-    { "principal", "credential add", "a certificate, or a name in certificates, that it shows",
+    { "principal", "credential add", "a certificate, a name in one, or a claim that stands for it",
       NULL, credential_add, kv_cli_credential_add, CREDENTIAL_COLUMNS },
     { "principal", "credential list", "of a principal or a vault",
       API "AccessService/ListCredentials", credential_list, kv_cli_run_list, CREDENTIAL_COLUMNS },

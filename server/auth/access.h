@@ -44,6 +44,10 @@ kv_status kv_access_delete_principal(const kv_access_work *work, kv_slice id,
  * KV_BAD_REQUEST: value, name type, or a CA that is not configured. */
 kv_status kv_access_add_mapping(const kv_access_work *work, const kv_mapping_new *in,
                                 kv_credential *out, kv_error *err) KV_MUST_USE;
+/* A value of a claim in tokens of an identity provider; not for management principals.
+ * KV_NOT_FOUND; KV_EXISTS; KV_PRECONDITION: the kind; KV_BAD_REQUEST: provider, claim or value. */
+kv_status kv_access_add_federation(const kv_access_work *work, const kv_federation_new *in,
+                                   kv_credential *out, kv_error *err) KV_MUST_USE;
 /* One certificate, pinned by its SHA-256. With a vault: a management certificate, for principals of
  * kind KV_PRINCIPAL_MANAGEMENT, whose first one decides their vault. Without: server-wide, for the
  * other kinds. KV_NOT_FOUND; KV_EXISTS; KV_PRECONDITION: expired (KV_REASON_CERTIFICATE_EXPIRED),
@@ -90,6 +94,12 @@ kv_status kv_access_forget_vault(const kv_access_work *work, kv_slice vault, boo
 
 /* --- role tokens --- */
 
+/* Whom an identity provider's token stands for: fills `*newcomer`, whose certificate is proved and
+ * belongs to nobody. The credential is noted in *by ("oidc=corp sub=..."). KV_UNAUTHENTICATED with
+ * KV_REASON_ID_TOKEN_INVALID; KV_DENIED with KV_REASON_DISABLED; KV_UNAVAILABLE: the provider's
+ * keys are being fetched; KV_BAD_REQUEST: the certificate belongs to a principal. */
+kv_status kv_access_exchange(const kv_access_work *work, kv_slice id_token, kv_caller *newcomer,
+                             kv_slice *by, kv_error *err) KV_MUST_USE;
 /* For the caller itself; needs only a known certificate. KV_DENIED: no live assignment of a named
  * role covers the scope, or KV_REASON_SEPARATION_OF_DUTY. */
 kv_status kv_access_issue_token(const kv_access_work *work, const kv_token_request *in,

@@ -1,4 +1,4 @@
-/* access_credential.c - which certificates belong to a principal. */
+/* access_credential.c - which certificates and claims belong to a principal. */
 #include "server/auth/access_change.h"
 
 #include "server/base/text.h"
@@ -7,6 +7,7 @@
 typedef struct kv_credential_change {
     const kv_mapping_new *mapping;
     const kv_certificate_new *pin;
+    bool federated;
     kv_slice match;
     kv_slice vault; /* lower case */
     kv_slice scope; /* where access/write is needed */
@@ -147,6 +148,8 @@ static kv_credential_kind kind_of(const kv_credential_change *adding)
 {
     if (adding->mapping)
         return KV_CREDENTIAL_MAPPING;
+    if (adding->federated)
+        return KV_CREDENTIAL_OIDC;
     return adding->vault.len > 0 ? KV_CREDENTIAL_MANAGEMENT : KV_CREDENTIAL_PINNED;
 }
 
@@ -217,6 +220,19 @@ kv_status kv_access_add_mapping(const kv_access_work *work, const kv_mapping_new
 
     KV_TRY(find_ca(work->auth, in->ca_sha256, &ca, err));
     KV_TRY(kv_match_mapping(ca, in->name_type, in->value, work->arena, &adding.match, err));
+    KV_TRY(kv_access_retry(work, add, &adding, err));
+    return kv_credential_of(&adding.row, work->arena, out, err);
+}
+
+kv_status kv_access_add_federation(const kv_access_work *work, const kv_federation_new *in,
+                                   kv_credential *out, kv_error *err)
+{
+    kv_credential_change adding = { .federated = true,
+                                    .scope = KV_SLICE("/"),
+                                    .principal_id = in->principal_id };
+
+    KV_TRY(kv_oidc_match(work->auth->oidc, in->provider, in->claim, in->value, work->arena,
+                         &adding.match, err));
     KV_TRY(kv_access_retry(work, add, &adding, err));
     return kv_credential_of(&adding.row, work->arena, out, err);
 }

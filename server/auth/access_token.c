@@ -82,15 +82,20 @@ static kv_status fill_claims(const kv_access_work *work, const kv_token_request 
     int64_t ttl = in->ttl_ms ? in->ttl_ms : KV_ROLE_TOKEN_TTL_DEFAULT_MS;
     int64_t expires = work->now_ms + ttl;
 
+    if (caller->federated && ttl > caller->token_most_ms)
+        expires = work->now_ms + caller->token_most_ms;
     if (expires > caller->certificate_not_after_ms)
         expires = caller->certificate_not_after_ms;
     *out = (kv_role_token){ .issued_ms = work->now_ms / 1000 * 1000,
                             .not_before_ms = work->now_ms / 1000 * 1000,
                             .expires_ms = expires / 1000 * 1000,
                             .epoch = caller->epoch,
+                            .federated = caller->federated,
                             .role_count = in->role_count,
                             .scope_len = (unsigned)scope.len };
     memcpy(out->subject, caller->principal_id, sizeof(out->subject));
+    if (caller->federated)
+        memcpy(out->credential, caller->credential_id, sizeof(out->credential));
     memcpy(out->thumbprint, caller->thumbprint, sizeof(out->thumbprint));
     memcpy(out->roles, in->roles, in->role_count * sizeof(*in->roles));
     memcpy(out->scope, scope.data, scope.len);

@@ -1,5 +1,5 @@
-/* access_types.h - what the operations of access.h take and give. Slices that are given live in the
- * arena of the work. */
+/* access_types.h - what access.h takes and gives; slices that are given live in the work's arena.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -29,7 +29,8 @@ typedef enum kv_principal_kind {
 typedef enum kv_credential_kind {
     KV_CREDENTIAL_MAPPING = 1,    /* a name in certificates of a client CA */
     KV_CREDENTIAL_MANAGEMENT = 2, /* a pinned certificate that counts in one vault */
-    KV_CREDENTIAL_PINNED = 3      /* a pinned certificate, server-wide */
+    KV_CREDENTIAL_PINNED = 3,     /* a pinned certificate, server-wide */
+    KV_CREDENTIAL_OIDC = 4        /* a claim in tokens of an identity provider */
 } kv_credential_kind;
 
 /* Where in a certificate a mapped name stands. */
@@ -75,7 +76,8 @@ typedef struct kv_credential {
     kv_credential_kind kind;
     kv_slice ca_sha256; /* 32 bytes; of a mapping */
     kv_name_type name_type;
-    kv_slice value;
+    kv_slice value;              /* of a mapping, or of a claim */
+    kv_slice provider, claim;    /* of an identity provider's tokens */
     kv_slice certificate_sha256; /* 32 bytes; of a pinned certificate */
     kv_slice certificate;        /* DER */
     kv_slice vault;
@@ -96,6 +98,13 @@ typedef struct kv_mapping_new {
     kv_name_type name_type;
     kv_slice value;
 } kv_mapping_new;
+
+typedef struct kv_federation_new {
+    kv_slice principal_id;
+    kv_slice provider; /* NAME of [oidc.NAME] */
+    kv_slice claim;    /* empty: the provider's first */
+    kv_slice value;
+} kv_federation_new;
 
 typedef struct kv_certificate_new {
     kv_slice principal_id;

@@ -46,6 +46,7 @@ kv_status kv_auth_open(const kv_auth_config *config, kv_auth **out, kv_error *er
         return kv_fail(err, KV_BUSY, "out of memory");
     auth->records = config->records;
     auth->log = config->log;
+    auth->oidc = config->oidc;
     auth->separation = config->separation;
     auth->signer = config->signer;
     status = fill(auth, config, err);

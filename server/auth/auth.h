@@ -24,6 +24,7 @@
 #include "server/store/records.h"
 
 typedef struct kv_auth kv_auth;
+struct kv_oidc;
 
 typedef struct kv_auth_config {
     kv_records *records;           /* borrowed */
@@ -33,6 +34,7 @@ typedef struct kv_auth_config {
     const kv_slice *client_cas;    /* DER of each CA that itself issues certificates to be mapped */
     unsigned client_ca_count;      /* 0 to 16, copied; with none only pinned ones are known */
     kv_slice issuer;               /* iss and aud of role tokens, unique to this server; copied */
+    struct kv_oidc *oidc;          /* borrowed; NULL: no identity providers */
     kv_separation separation;
     kv_log *log; /* borrowed; NULL: silent */
 } kv_auth_config;
@@ -49,6 +51,10 @@ void kv_auth_close(kv_auth *auth);
  *
  * Unlike other outputs `*out` is filled as far as the caller is known even on failure, so that a
  * refusal can be recorded with the principal's name; `out->tokened` is true only on success.
+ *
+ * With identity providers, out->proved is true when nothing is wrong but that the certificate
+ * belongs to nobody; such a caller may go on to prove itself by an ID token. A role token that was
+ * got so makes its bearer known.
  *
  * KV_UNAUTHENTICATED with KV_REASON_CERTIFICATE_UNKNOWN (none, unknown, or ambiguous),
  * KV_REASON_CERTIFICATE_EXPIRED (also: not yet valid), KV_REASON_TOKEN_INVALID,

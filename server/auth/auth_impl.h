@@ -5,12 +5,14 @@
 #include "server/auth/grants.h"
 #include "server/auth/identity.h"
 #include "server/auth/lru.h"
+#include "server/auth/oidc.h"
 
 enum { KV_AUTH_ISSUER_MAX = 128, KV_CERTIFICATES_CACHED = 4096, KV_ROLE_TOKENS_CACHED = 4096 };
 
 struct kv_auth {
     kv_records *records; /* borrowed */
     kv_log *log;         /* borrowed */
+    kv_oidc *oidc;       /* borrowed; NULL: none */
     kv_separation separation;
     kv_role_token_signer signer; /* its kid is `kid` */
     char kid[KV_ROLE_TOKEN_KID_DIGITS + 1];

@@ -35,18 +35,21 @@ typedef enum kv_role {
 
 /* All text is borrowed from the call's arena. */
 typedef struct kv_caller {
-    bool known;   /* the certificate belongs to a principal */
-    bool tokened; /* and a valid role token came with the call */
+    bool known;     /* the certificate belongs to a principal, or an ID token does */
+    bool proved;    /* a certificate in force that belongs to nobody, where ID tokens are taken */
+    bool federated; /* known by an identity provider's token, not by the certificate */
+    bool tokened;   /* and a valid role token came with the call */
     uint8_t principal_id[KV_PRINCIPAL_ID_BYTES];
     kv_slice principal_name;   /* display name, for the audit record */
     int64_t epoch;             /* of the principal's grants, when identified */
     uint8_t thumbprint[32];    /* SHA-256 of the certificate */
-    uint8_t credential_id[16]; /* through which the certificate is known */
+    uint8_t credential_id[16]; /* through which the caller is known */
     uint8_t jti[16];           /* of the role token */
     kv_role roles[KV_ROLES_PER_TOKEN];
     unsigned role_count;
     kv_slice scope;     /* of the role token: "/", "/vaults/v", ... lower case */
     int64_t expires_ms; /* of the role token */
     int64_t certificate_not_after_ms;
-    kv_slice home_vault; /* a management certificate counts in this vault only; empty otherwise */
+    int64_t token_most_ms; /* of a federated caller: longest life of its next role token */
+    kv_slice home_vault;   /* a management certificate counts in this vault only; empty otherwise */
 } kv_caller;

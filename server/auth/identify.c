@@ -70,7 +70,7 @@ kv_status kv_auth_read_certificate(kv_auth *auth, const uint8_t thumbprint[32], 
 /* Who holds the certificate, and through which credential. Under the lock. */
 static kv_status find_holder(kv_auth *auth, const kv_certificate *certificate, kv_slice pin,
                              const kv_held **held, const kv_credential_row **credential,
-                             kv_error *err)
+                             bool *stranger, kv_error *err)
 {
     const kv_held *found = kv_grants_credential(auth->grants, pin, credential);
 
@@ -87,11 +87,13 @@ static kv_status find_holder(kv_auth *auth, const kv_certificate *certificate, k
                                "the client certificate fits more than one credential");
         }
     }
-    if (!found)
+    if (!found) {
+        *stranger = true;
         return unknown(err, KV_REASON_CERTIFICATE_UNKNOWN,
                        certificate->too_many_names
                            ? "the client certificate has too many names to be mapped"
                            : "the client certificate belongs to no principal");
+    }
     *held = found;
     return KV_OK;
 }
@@ -120,7 +122,7 @@ static kv_status take_holder(kv_auth *auth, const kv_certificate *certificate, k
     const kv_principal_row *principal;
     const kv_held *held = NULL;
 
-    KV_TRY(find_holder(auth, certificate, pin, &held, &credential, err));
+    KV_TRY(find_holder(auth, certificate, pin, &held, &credential, &out->proved, err));
     principal = &held->rows->principal;
     memcpy(out->principal_id, principal->id.data, sizeof(out->principal_id));
     KV_TRY(kv_arena_copy(arena, principal->name, &out->principal_name, err));
@@ -202,6 +204,10 @@ static kv_status take_token(kv_auth *auth, kv_slice credential, int64_t now_ms, 
 
     KV_TRY(read_token(auth, out->thumbprint, credential, arena, &token, err));
     KV_TRY(kv_role_token_usable(&token, out->thumbprint, now_ms, err));
+    if (token.federated != out->federated)
+        return unknown(err, KV_REASON_TOKEN_INVALID,
+                       "the role token was got by an ID token, and the client certificate belongs "
+                       "to a principal of its own");
     if (!kv_slice_equal(kv_slice_of(token.subject, sizeof(token.subject)),
                         kv_slice_of(out->principal_id, sizeof(out->principal_id))))
         return unknown(err, KV_REASON_TOKEN_INVALID,
@@ -223,19 +229,68 @@ static kv_status take_token(kv_auth *auth, kv_slice credential, int64_t now_ms, 
     return KV_OK;
 }
 
+/* Under the lock: everything is copied out. */
+static kv_status take_bearer(kv_auth *auth, const kv_role_token *token, kv_arena *arena,
+                             int64_t now_ms, kv_caller *out, kv_error *err)
+{
+    const kv_held *held =
+        kv_grants_principal(auth->grants, kv_slice_of(token->subject, sizeof(token->subject)));
+
+    if (!held)
+        return unknown(err, KV_REASON_TOKEN_REVOKED, "the principal is no more");
+    memcpy(out->principal_id, token->subject, sizeof(out->principal_id));
+    memcpy(out->credential_id, token->credential, sizeof(out->credential_id));
+    KV_TRY(kv_arena_copy(arena, held->rows->principal.name, &out->principal_name, err));
+    out->epoch = held->rows->principal.epoch;
+    out->known = true;
+    out->federated = true;
+    return kv_auth_still(auth, out, now_ms, &held, err);
+}
+
+/* A certificate of nobody's: its bearer is known if the role token was got by an ID token. */
+static kv_status take_stranger(kv_auth *auth, const kv_certificate *certificate,
+                               kv_slice credential, int64_t now_ms, kv_arena *arena, kv_caller *out,
+                               kv_error *err)
+{
+    kv_error first = *err;
+    kv_role_token token;
+    kv_status status;
+
+    out->proved = auth->oidc && check_dates(certificate, false, now_ms, &(kv_error){ 0 }) == KV_OK;
+    out->certificate_not_after_ms = certificate->not_after_ms;
+    if (!out->proved || !credential.len)
+        return first.status;
+    *err = (kv_error){ 0 };
+    KV_TRY(read_token(auth, out->thumbprint, credential, arena, &token, err));
+    KV_TRY(kv_role_token_usable(&token, out->thumbprint, now_ms, err));
+    if (!token.federated) {
+        *err = first;
+        return err->status;
+    }
+    kv_grants_lock(auth->grants);
+    status = take_bearer(auth, &token, arena, now_ms, out, err);
+    kv_grants_unlock(auth->grants);
+    KV_TRY(status);
+    return take_token(auth, credential, now_ms, arena, out, err);
+}
+
 kv_status kv_auth_identify(kv_auth *auth, const uint8_t thumbprint[32], kv_slice certificate,
                            kv_slice credential, int64_t now_ms, kv_arena *arena, kv_caller *out,
                            kv_error *err)
 {
     kv_certificate read;
     bool mapped = false;
+    kv_status status;
 
     *out = (kv_caller){ 0 };
     if (certificate.len == 0)
         return unknown(err, KV_REASON_CERTIFICATE_UNKNOWN, "a client certificate is needed");
     memcpy(out->thumbprint, thumbprint, sizeof(out->thumbprint));
     KV_TRY(kv_auth_read_certificate(auth, thumbprint, certificate, arena, &read, err));
-    KV_TRY(find_caller(auth, &read, arena, out, &mapped, err));
+    status = find_caller(auth, &read, arena, out, &mapped, err);
+    if (out->proved)
+        return take_stranger(auth, &read, credential, now_ms, arena, out, err);
+    KV_TRY(status);
     KV_TRY(check_dates(&read, mapped, now_ms, err));
     if (credential.len == 0)
         return KV_OK;

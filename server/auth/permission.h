@@ -8,7 +8,8 @@
 typedef enum kv_permission {
     KV_MAY_NOTHING = 0, /* a row that forgot: no role has it */
     KV_MAY_BE_ANYONE,   /* no credential at all: health */
-    KV_MAY_BE_KNOWN,    /* a known certificate, no role token: IssueRoleToken, WhoAmI */
+    KV_MAY_BE_PROVED,   /* a certificate in force, known or not: IssueRoleToken */
+    KV_MAY_BE_KNOWN,    /* a known certificate, no role token: WhoAmI */
     KV_MAY_CERTIFICATECAS_READ,
     KV_MAY_CERTIFICATECAS_WRITE,
     KV_MAY_CERTIFICATECAS_DELETE,

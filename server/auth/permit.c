@@ -62,7 +62,9 @@ kv_status kv_auth_still(kv_auth *auth, const kv_caller *caller, int64_t now_ms,
         return unknown(err, KV_REASON_CERTIFICATE_EXPIRED, "the client certificate has expired");
     if (!holds_credential(found, caller))
         return unknown(err, KV_REASON_CERTIFICATE_UNKNOWN,
-                       "the client certificate belongs to the principal no more");
+                       caller->federated
+                           ? "what the identity provider says stands for the principal no more"
+                           : "the client certificate belongs to the principal no more");
     if (found->rows->principal.epoch != caller->epoch)
         return unknown(err, KV_REASON_TOKEN_REVOKED, "the principal's role tokens were revoked");
     *held = found;
@@ -129,7 +131,7 @@ static kv_status decide(kv_auth *auth, const kv_caller *caller, kv_permission pe
     const kv_held *held;
 
     KV_TRY(kv_auth_still(auth, caller, now_ms, &held, err));
-    if (permission == KV_MAY_BE_KNOWN)
+    if (permission == KV_MAY_BE_KNOWN || permission == KV_MAY_BE_PROVED)
         return KV_OK;
     if (!caller->tokened)
         return unknown(err, KV_REASON_TOKEN_INVALID, "a role token is needed");
@@ -147,6 +149,9 @@ kv_status kv_auth_permit(kv_auth *auth, const kv_caller *caller, kv_permission p
         return KV_OK;
     if (permission == KV_MAY_NOTHING)
         return denied(permission, resource, err);
+    /* Who it is, the operation finds out. */
+    if (!caller->known && caller->proved && permission == KV_MAY_BE_PROVED)
+        return KV_OK;
     if (!caller->known)
         return unknown(err, KV_REASON_CERTIFICATE_UNKNOWN, "a client certificate is needed");
     kv_grants_lock(auth->grants);

@@ -10,8 +10,9 @@
 #include "server/auth/permission.h"
 
 /* "certificates/create", "secrets/getSecret", "keys/sign"; "" for values that no caller can hold
- * (KV_MAY_NOTHING, KV_MAY_BE_ANYONE, KV_MAY_BE_KNOWN, KV_PERMISSION_COUNT). KV_MAY_SECRETS_GET_ANY
- * is spelled as KV_MAY_SECRETS_GET, because that is what a refused caller lacks. */
+ * (KV_MAY_NOTHING, KV_MAY_BE_ANYONE, KV_MAY_BE_PROVED, KV_MAY_BE_KNOWN, KV_PERMISSION_COUNT).
+ * KV_MAY_SECRETS_GET_ANY is spelled as KV_MAY_SECRETS_GET, because that is what a refused caller
+ * lacks. */
 const char *kv_permission_name(kv_permission permission);
 
 /* Exact. KV_MAY_NOTHING when no caller can hold one of that name. */

@@ -5,6 +5,7 @@
 
 #include <openssl/evp.h>
 
+#include "server/auth/oidc.h"
 #include "server/auth/policy.h"
 #include "server/base/text.h"
 
@@ -176,7 +177,12 @@ kv_status kv_principal_rows_read(kv_records *records, kv_slice id, kv_arena *are
 
 bool kv_principal_rows_administer(const kv_principal_rows *rows)
 {
-    if (rows->principal.disabled || rows->credential_count == 0)
+    unsigned certificates = 0;
+
+    /* An identity provider can go away, or be taken out of the configuration. */
+    for (unsigned i = 0; i < rows->credential_count; i++)
+        certificates += rows->credentials[i].kind != KV_CREDENTIAL_OIDC;
+    if (rows->principal.disabled || certificates == 0)
         return false;
     for (unsigned i = 0; i < rows->assignment_count; i++) {
         const kv_assignment_row *row = &rows->assignments[i];
@@ -269,7 +275,8 @@ kv_status kv_credential_of(const kv_credential_row *row, kv_arena *arena, kv_cre
     if (kv_slice_starts_with(row->match, pin))
         KV_TRY(unhex(arena, kv_slice_of(row->match.data + pin.len, row->match.len - pin.len),
                      &credential.certificate_sha256, err));
-    else
+    else if (!kv_oidc_match_parts(row->match, &credential.provider, &credential.claim,
+                                  &credential.value))
         KV_TRY(read_mapping(row->match, arena, &credential, err));
     *out = credential;
     return KV_OK;

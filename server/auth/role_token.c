@@ -52,20 +52,23 @@ static json_t *payload_of(const kv_role_token *claims, kv_slice issuer, kv_slice
 {
     char subject[2 * KV_PRINCIPAL_ID_BYTES + 1];
     char jti[2 * sizeof(claims->jti) + 1];
+    char credential[2 * sizeof(claims->credential) + 1] = "";
     json_t *roles = roles_of(claims);
 
+    if (claims->federated)
+        kv_hex(kv_slice_of(claims->credential, sizeof(claims->credential)), credential);
     kv_hex(kv_slice_of(claims->subject, sizeof(claims->subject)), subject);
     kv_hex(kv_slice_of(claims->jti, sizeof(claims->jti)), jti);
     if (!roles)
         return NULL;
     return json_pack(
-        "{s:s%, s:s, s:s%, s:I, s:I, s:I, s:s, s:o, s:s%, s:{s:s%}, s:I}", "iss",
+        "{s:s%, s:s, s:s%, s:I, s:I, s:I, s:s, s:o, s:s%, s:{s:s%}, s:I, s:s*}", "iss",
         (const char *)issuer.data, issuer.len, "sub", subject, "aud", (const char *)issuer.data,
         issuer.len, "iat", (json_int_t)(claims->issued_ms / 1000), "nbf",
         (json_int_t)(claims->not_before_ms / 1000), "exp", (json_int_t)(claims->expires_ms / 1000),
         "jti", jti, "roles", roles, "scope", claims->scope, (size_t)claims->scope_len, "cnf",
         "x5t#S256", (const char *)thumbprint.data, thumbprint.len, "epoch",
-        (json_int_t)claims->epoch);
+        (json_int_t)claims->epoch, "cid", credential[0] ? credential : NULL);
 }
 
 kv_status kv_role_token_make(const kv_role_token_signer *signer, kv_slice issuer,
@@ -208,8 +211,11 @@ static const char *read_claims(const json_t *payload, kv_slice issuer, kv_role_t
 {
     const json_t *epoch = json_object_get(payload, "epoch");
 
-    if (json_object_size(payload) != 11)
+    out->federated = json_object_get(payload, "cid") != NULL;
+    if (json_object_size(payload) != (out->federated ? 12 : 11))
         return "claims missing or unknown";
+    if (out->federated && !id_of(payload, "cid", out->credential, sizeof(out->credential)))
+        return "cid";
     if (!is_issuer(payload, "iss", issuer))
         return "iss";
     if (!is_issuer(payload, "aud", issuer))

@@ -1,10 +1,10 @@
 /* role_token.h - the JWT a caller carries: which of its roles it uses now, where, until when.
  *
  * ES256 only, one `kid` of ours, bound to a client certificate (cnf.x5t#S256, RFC 8705). Parsed
- * strictly: the header holds exactly alg, kid and typ; the payload exactly the claims below;
- * duplicates, other types, other algorithms and anything over KV_ROLE_TOKEN_MAX bytes are refused.
- * Whether the principal, its epoch, its grants and the revocations still allow the token is decided
- * by auth.h at every use.
+ * strictly: the header holds exactly alg, kid and typ; the payload exactly the claims below (one
+ * optional); duplicates, other types, other algorithms and anything over KV_ROLE_TOKEN_MAX bytes
+ * are refused. Whether the principal, its epoch, its grants and the revocations still allow the
+ * token is decided by auth.h at every use.
  *
  * Threads: any.
  */
@@ -45,6 +45,8 @@ typedef struct kv_role_token {
     uint8_t subject[KV_PRINCIPAL_ID_BYTES];
     uint8_t thumbprint[32]; /* SHA-256 of the client certificate's DER */
     uint8_t jti[16];
+    bool federated;         /* got by an ID token, through this credential: */
+    uint8_t credential[16]; /* claim `cid`, absent otherwise */
     int64_t issued_ms;
     int64_t not_before_ms;
     int64_t expires_ms;

@@ -45,6 +45,7 @@ typedef enum kv_reason {
     KV_REASON_TOKEN_REVOKED, /* the role token */
     KV_REASON_TOKEN_INVALID, /* the role token: malformed, foreign, or bound to another certificate
                               */
+    KV_REASON_ID_TOKEN_INVALID,    /* what an identity provider signed, or was said to have */
     KV_REASON_CERTIFICATE_UNKNOWN, /* the client certificate */
     KV_REASON_CERTIFICATE_EXPIRED, /* the client certificate */
     KV_REASON_LIMIT_REACHED,

@@ -23,7 +23,7 @@ static kv_status identify(kv_call *call)
     /* The arena is ours: the bearer token has done its work. */
     kv_wipe((uint8_t *)(uintptr_t)call->credential.data, call->credential.len);
     call->credential = KV_SLICE_NONE;
-    call->identified = status == KV_OK;
+    call->identified = status == KV_OK && (call->caller.known || !call->caller.proved);
     return status;
 }
 
@@ -94,6 +94,7 @@ static void prepare(kv_call *call, unsigned worker)
         .deadline = call->deadline,
         .now_ms = kv_clock_now_ms(&call->services->clock),
         .caller = &call->caller,
+        .newcomer = &call->caller,
         .entry = &call->entry,
     };
 }
@@ -114,8 +115,13 @@ void kv_dispatch(kv_task *task, kv_worker *worker)
     kv_call *call = (kv_call *)((char *)task - offsetof(kv_call, task));
     const kv_gates *gates = &call->services->gates;
 
+    kv_status status;
+
     prepare(call, worker->index);
-    kv_call_conclude(call, serve(call));
+    status = serve(call);
+    /* Whom only the operation could identify (KV_MAY_BE_PROVED). */
+    call->identified = call->identified || (call->caller.proved && call->caller.known);
+    kv_call_conclude(call, status);
 
     /* No record, no answer: an identified caller's outcome goes home through the audit thread. */
     if (call->identified) {

@@ -27,7 +27,8 @@ typedef struct kv_credential_row {
     kv_slice id; /* key */
     kv_slice principal_id;
     /* What a certificate must be to be this credential: "sha256:<hex of the DER>" or
-     * "ca:<sha256 hex of the CA's DER>:<uri|dns|subject>:<exact value>". */
+     * "ca:<sha256 hex of the CA's DER>:<uri|dns|subject>:<exact value>"; or an ID token:
+     * "oidc:<provider>:<sha256 hex of its issuer>:<claim>:<exact value>". */
     kv_slice match;
     int64_t kind;
     kv_slice certificate; /* DER of a management certificate */

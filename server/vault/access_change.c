@@ -124,13 +124,41 @@ kv_status kv_principal_delete(kv_vault *vault, kv_work *work, const kv_principal
     return kv_access_delete_principal(&access, in->id, err);
 }
 
+static void note_federation(kv_work *work, const kv_federation_new *in)
+{
+    kv_error ignored = { 0 };
+    kv_slice text;
+
+    if (kv_arena_print(work->arena, &text, &ignored, " oidc=%.*s %.*s=%.*s",
+                       KV_SLICE_ARG(in->provider), KV_SLICE_ARG(in->claim),
+                       KV_SLICE_ARG(in->value)) == KV_OK)
+        kv_note_text(work, text);
+}
+
+/* One of the two, whole. */
+static kv_status check_credential(const kv_credential_add_in *in, kv_error *err)
+{
+    if (!in->federation.provider.len && in->federation.claim.len)
+        return kv_fail_field(err, "claim", "needs a provider");
+    if (in->federation.provider.len && in->mapping.ca_sha256.len)
+        return kv_fail_field(err, "ca_sha256", "must be empty with a provider");
+    if (in->federation.provider.len && in->mapping.name_type)
+        return kv_fail_field(err, "name_type", "must be empty with a provider");
+    return KV_OK;
+}
+
 kv_status kv_credential_add(kv_vault *vault, kv_work *work, const kv_credential_add_in *in,
                             kv_credential *out, kv_error *err)
 {
     kv_access_work access;
 
     kv_note_id(work, "principal", in->mapping.principal_id);
+    KV_TRY(check_credential(in, err));
+    if (in->federation.provider.len)
+        note_federation(work, &in->federation);
     KV_TRY(kv_access_work_of(vault, work, &access, err));
+    if (in->federation.provider.len)
+        return kv_access_add_federation(&access, &in->federation, out, err);
     return kv_access_add_mapping(&access, &in->mapping, out, err);
 }
 

@@ -34,6 +34,7 @@ typedef kv_target_in kv_role_list_in;
 typedef struct kv_credential_add_in {
     kv_target target;
     kv_mapping_new mapping;
+    kv_federation_new federation; /* instead, when it names a provider */
 } kv_credential_add_in;
 
 typedef struct kv_management_certificate_add_in {
@@ -71,6 +72,7 @@ typedef struct kv_role_assignment_list_in {
 typedef struct kv_role_token_issue_in {
     kv_target target;
     kv_token_request request;
+    kv_slice id_token; /* of an identity provider; empty: the certificate says who asks */
 } kv_role_token_issue_in;
 
 typedef struct kv_role_token_revoke_in {

@@ -27,6 +27,7 @@ typedef struct kv_work {
     kv_deadline deadline;
     int64_t now_ms;          /* wall time when the call was taken up */
     const kv_caller *caller; /* never NULL past `identify` */
+    kv_caller *newcomer;     /* the same, for the operation that finds out who asks */
     kv_audit_entry *entry;   /* an operation adds the object, version and key it touched */
     struct kv_idempotency *idempotency; /* NULL: the call came without a key */
 } kv_work;

@@ -45,6 +45,7 @@ kv_status kv_pb_read_role_token_issue(kv_slice body, kv_arena *arena, void *in, 
     read->request.role_count = (unsigned)m->n_roles;
     read->request.scope = kv_slice_text(m->scope);
     read->request.ttl_ms = (int64_t)m->ttl_seconds * 1000;
+    read->id_token = kv_slice_text(m->id_token);
     return KV_OK;
 }
 
@@ -145,10 +146,15 @@ kv_status kv_pb_read_credential_add(kv_slice body, kv_arena *arena, void *in, kv
         kv_pb_id(arena, m->principal_id, "principal_id", false, &read->mapping.principal_id, err));
     if (m->ca_sha256.len)
         KV_TRY(kv_pb_fixed(m->ca_sha256, 32, "ca_sha256", &read->mapping.ca_sha256, err));
-    if (m->name_type == KEYVAULT__V1__CREDENTIAL_NAME_TYPE__CREDENTIAL_NAME_TYPE_UNSPECIFIED)
+    if (!*m->provider &&
+        m->name_type == KEYVAULT__V1__CREDENTIAL_NAME_TYPE__CREDENTIAL_NAME_TYPE_UNSPECIFIED)
         return kv_fail_field(err, "name_type", "is required");
     read->mapping.name_type = (kv_name_type)m->name_type;
     read->mapping.value = kv_slice_text(m->value);
+    read->federation = (kv_federation_new){ .principal_id = read->mapping.principal_id,
+                                            .provider = kv_slice_text(m->provider),
+                                            .claim = kv_slice_text(m->claim),
+                                            .value = read->mapping.value };
     return KV_OK;
 }
 

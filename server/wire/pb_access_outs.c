@@ -42,6 +42,8 @@ static Keyvault__V1__Credential *credential(kv_pb_writer *writer, const kv_crede
     to->ca_sha256 = kv_pb_bytes(from->ca_sha256);
     to->name_type = (Keyvault__V1__CredentialNameType)from->name_type;
     to->value = kv_pb_text(writer, from->value);
+    to->provider = kv_pb_text(writer, from->provider);
+    to->claim = kv_pb_text(writer, from->claim);
     to->certificate_sha256 = kv_pb_bytes(from->certificate_sha256);
     to->certificate = kv_pb_bytes(from->certificate);
     to->vault = kv_pb_text(writer, from->vault);

@@ -14,7 +14,8 @@ enum {
     FIELDS_MAX = 16, /* of one message; more than any request has */
     UNKNOWN_MAX = 64,
     LIST_MAX = 16, /* of a repeated field that is not in bounds[] */
-    TEXT_MAX = 4096
+    TEXT_MAX = 4096,
+    ID_TOKEN_MAX = 16 * 1024 /* groups make it long */
 };
 
 enum { WIRE_VARINT = 0, WIRE_64BIT = 1, WIRE_BYTES = 2, WIRE_32BIT = 5 };
@@ -251,7 +252,7 @@ static kv_status check_value(scanner *s, frame *f, const piece *p)
     if (field->type == PROTOBUF_C_TYPE_ENUM)
         return check_enum(s, f, p->varint);
     if (field->type == PROTOBUF_C_TYPE_STRING) {
-        if (p->bytes.len > TEXT_MAX)
+        if (p->bytes.len > (strcmp(field->name, "id_token") ? TEXT_MAX : ID_TOKEN_MAX))
             return refuse(s, "the text is too long");
         if (!kv_text_printable(p->bytes))
             return refuse(s, "must be UTF-8 text without control characters");

@@ -105,8 +105,8 @@ static void the_table_names_only_permissions(void **state)
 
 static void nobody_holds_what_is_no_permission(void **state)
 {
-    static const kv_permission none[] = { KV_MAY_NOTHING, KV_MAY_BE_ANYONE, KV_MAY_BE_KNOWN,
-                                          KV_PERMISSION_COUNT, (kv_permission)-1 };
+    static const kv_permission none[] = { KV_MAY_NOTHING,  KV_MAY_BE_ANYONE,    KV_MAY_BE_PROVED,
+                                          KV_MAY_BE_KNOWN, KV_PERMISSION_COUNT, (kv_permission)-1 };
 
     (void)state;
     for (unsigned role = 0; role <= KV_ROLE_COUNT; role++) {

@@ -92,6 +92,12 @@ static const bad_file bad_files[] = {
     { "[server]\nhome = /a\nloops =\n", "must be a number" },
     { "[server]\nhome = /a\nlog_level = loud\n", "must be one of debug|info|warning|error" },
     { "[server]\nhome = /a\nlog_level = inf\n", "must be one of" },
+    { SMALLEST "[oidc.a]\naudience = b\n", "needs issuer and audience" },
+    { "[oidc.a]\nissuer = a\nissuer = b\n", "line 3: [oidc.a] issuer is given twice" },
+    { "[oidc.a]\nissuers = a\n", "there is no setting 'issuers' in [oidc.a]" },
+    { "[oidc.a]\nleeway_seconds = 301\n", "must be a number from 0 to 300" },
+    { "[oidc.A]\nissuer = a\n", "NAME of [oidc.NAME]" },
+    { "[oidc.]\nissuer = a\n", "NAME of [oidc.NAME]" },
     { "[access]\nseparation_of_duty = maybe\n", "must be one of strict|warn|off" },
     { "[access]\nseparation_of_duty = war\n", "must be one of strict|warn|off" },
     { "[server]\nhome = /a\nlocked_memory = 100000\n", "power of two" },
@@ -132,6 +138,44 @@ static void separation_can_be_turned_off(void **state)
     assert_kv_ok(
         kv_settings_parse("[access]\nseparation_of_duty = off\n" SMALLEST, &settings, &err));
     assert_string_equal(settings.separation, "off");
+}
+
+static void identity_providers_have_a_section_each(void **state)
+{
+    KV_AUTO(kv_settings) settings = { 0 };
+    kv_error err = { 0 };
+    char value[64];
+
+    (void)state;
+    assert_kv_ok(kv_settings_parse(SMALLEST "[oidc.corp]\nissuer = https://idp.test\n"
+                                            "audience = kv\njwks = keys.json\n"
+                                            "[oidc.home]\nissuer = https://b.test\n"
+                                            "audience = kv\njwks = https://b.test/keys\n"
+                                            "[oidc.corp]\nleeway_seconds = 5\n",
+                                   &settings, &err));
+    assert_int_equal(settings.oidc_count, 2);
+    assert_string_equal(settings.oidc[0].name, "corp");
+    assert_string_equal(settings.oidc[0].jwks, "/srv/kv/keys.json");
+    assert_string_equal(settings.oidc[0].claims, "sub");
+    assert_int_equal(settings.oidc[0].leeway_seconds, 5);
+    assert_string_equal(settings.oidc[1].jwks, "https://b.test/keys");
+    assert_int_equal(settings.oidc[1].leeway_seconds, 60);
+    kv_settings_provider_value(&settings.oidc[0], 0, value, sizeof(value));
+    assert_string_equal(value, "https://idp.test");
+}
+
+static void too_many_identity_providers_are_refused(void **state)
+{
+    KV_AUTO(kv_settings) settings = { 0 };
+    kv_error err = { 0 };
+    char text[4096] = SMALLEST;
+
+    (void)state;
+    for (int i = 0; i <= KV_SETTING_PROVIDERS; i++)
+        (void)snprintf(text + strlen(text), sizeof(text) - strlen(text),
+                       "[oidc.p%d]\nissuer = https://a\naudience = b\n", i);
+    assert_kv_fails(KV_BAD_REQUEST, kv_settings_parse(text, &settings, &err));
+    assert_non_null(strstr(err.message, "more than 8"));
 }
 
 static void a_missing_file_is_named(void **state)
@@ -189,6 +233,11 @@ static void every_setting_is_documented(void **state)
         if (!strstr(page, line))
             fail_msg("docs/configuration.md lacks: %s", line);
     }
+    for (unsigned i = 0; (row = kv_settings_provider_help(i)); i++) {
+        (void)snprintf(line, sizeof(line), "| `[oidc.NAME]` | `%s` |", row->key);
+        assert_non_null(strstr(page, line));
+        assert_non_null(strstr(page, row->meaning));
+    }
     free(page);
 }
 
@@ -201,6 +250,8 @@ int main(void)
         cmocka_unit_test(uris_and_credentials_are_no_paths),
         cmocka_unit_test(each_mistake_is_named),
         cmocka_unit_test(separation_can_be_turned_off),
+        cmocka_unit_test(identity_providers_have_a_section_each),
+        cmocka_unit_test(too_many_identity_providers_are_refused),
         cmocka_unit_test(a_missing_file_is_named),
         cmocka_unit_test(every_setting_can_be_printed_and_read_again),
         cmocka_unit_test(every_setting_is_documented),
