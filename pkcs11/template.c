@@ -251,10 +251,9 @@ static bool is_pinned(kv_token_visit *visit, CK_OBJECT_HANDLE object, const pin_
 {
     CK_MECHANISM_TYPE allowed[8];
     size_t len = sizeof(allowed), count;
-    kv_error ignored;
     bool same;
 
-    if (kv_object_bytes(visit, object, CKA_ALLOWED_MECHANISMS, allowed, &len, &ignored) != KV_OK)
+    if (!kv_object_has(visit, object, CKA_ALLOWED_MECHANISMS, allowed, &len))
         return false;
     count = len / sizeof(allowed[0]);
     same = count == pin->count;
@@ -306,16 +305,15 @@ kv_key_kind kv_template_kind_of(kv_token_visit *visit, CK_OBJECT_HANDLE object)
     CK_KEY_TYPE type = kv_object_number(visit, object, CKA_KEY_TYPE);
     uint8_t bytes[512];
     size_t len = sizeof(bytes);
-    kv_error ignored;
 
     switch (type) {
     case CKK_RSA:
-        if (kv_object_bytes(visit, object, CKA_MODULUS, bytes, &len, &ignored) == KV_OK)
+        if (kv_object_has(visit, object, CKA_MODULUS, bytes, &len))
             return kv_key_kind_rsa((unsigned)len * 8);
         break;
     case CKK_EC:
     case CKK_EC_EDWARDS:
-        if (kv_object_bytes(visit, object, CKA_EC_PARAMS, bytes, &len, &ignored) == KV_OK)
+        if (kv_object_has(visit, object, CKA_EC_PARAMS, bytes, &len))
             return curve_kind(bytes, len);
         break;
     case CKK_AES:
@@ -338,21 +336,24 @@ kv_status kv_template_prove(kv_token_visit *visit, const kv_key_ref *ref, CK_OBJ
                             kv_key_kind *kind, kv_error *err)
 {
     CK_OBJECT_CLASS class = kv_object_number(visit, object, CKA_CLASS);
-    kv_key_kind is, expected = KV_KEY_NONE;
-    const pin_row *pin;
+    bool hidden = kv_object_flag(visit, object, CKA_SENSITIVE) == KV_FLAG_TRUE &&
+                  kv_object_flag(visit, object, CKA_PRIVATE) == KV_FLAG_TRUE;
+    kv_key_kind is = kv_template_kind_of(visit, object);
+    kv_key_kind expected = KV_KEY_NONE;
+    const pin_row *pin = pin_of(ref->class, is);
+    bool pinned;
     bool good = false;
 
+    KV_TRY(kv_objects_were_read(visit, err));
     if (class == CK_UNAVAILABLE_INFORMATION)
         return kv_token_failed(visit, CKR_OBJECT_HANDLE_INVALID, "C_GetAttributeValue", err);
-    if ((class != CKO_SECRET_KEY && class != CKO_PRIVATE_KEY) ||
-        kv_object_flag(visit, object, CKA_SENSITIVE) != KV_FLAG_TRUE ||
-        kv_object_flag(visit, object, CKA_PRIVATE) != KV_FLAG_TRUE)
+    if ((class != CKO_SECRET_KEY && class != CKO_PRIVATE_KEY) || !hidden)
         return not_the_key(err, "not a private and sensitive key of its class");
-    is = kv_template_kind_of(visit, object);
-    pin = pin_of(ref->class, is);
     if (!pin || (class == CKO_SECRET_KEY) != (kv_key_kind_of(is)->family == KV_FAMILY_SECRET))
         return not_the_key(err, "its kind does not fit its class");
-    if (!is_pinned(visit, object, pin))
+    pinned = is_pinned(visit, object, pin);
+    KV_TRY(kv_objects_were_read(visit, err));
+    if (!pinned)
         return not_the_key(err, "its mechanisms are not those of its class");
     *kind = is;
     if (class == CKO_SECRET_KEY)

@@ -68,6 +68,7 @@ typedef struct kv_token_visit {
     const uint8_t *key_id; /* the key in use, for when its handle turns out to be stale */
     bool spoiled;          /* close the session when leaving */
     bool again;            /* another try may succeed */
+    kv_error unread;       /* an attribute that the token failed to tell: kv_objects_were_read() */
 } kv_token_visit;
 
 typedef kv_status kv_token_job(kv_token_visit *visit, void *context, kv_error *err);

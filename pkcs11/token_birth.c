@@ -59,6 +59,7 @@ static kv_status read_back(kv_token_birth *b, CK_OBJECT_HANDLE key, kv_error *er
     b->born.always_sensitive = kv_object_flag(visit, key, CKA_ALWAYS_SENSITIVE) == KV_FLAG_TRUE;
     b->born.extractable = kv_object_flag(visit, key, CKA_EXTRACTABLE) != KV_FLAG_FALSE;
     b->born.never_extractable = kv_object_flag(visit, key, CKA_NEVER_EXTRACTABLE) == KV_FLAG_TRUE;
+    KV_TRY(kv_objects_were_read(visit, err));
     if (len != sizeof(id) || memcmp(id, b->spec->id, len) != 0)
         return not_as_asked(err, "CKA_ID");
     /* What came from elsewhere must not pass for what was made here. */

@@ -117,10 +117,13 @@ static kv_status export(kv_token_visit *visit, void *context, kv_error *err)
     KV_AUTO(kv_secret_buf) raw = KV_SECRET_NONE;
     CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
     kv_found_key found;
+    bool extractable;
     kv_status status;
 
     KV_TRY(kv_token_index_find(visit, work->key, &found, err));
-    if (kv_object_flag(visit, found.object, CKA_EXTRACTABLE) != KV_FLAG_TRUE)
+    extractable = kv_object_flag(visit, found.object, CKA_EXTRACTABLE) == KV_FLAG_TRUE;
+    KV_TRY(kv_objects_were_read(visit, err));
+    if (!extractable)
         return not_exportable(err);
     KV_TRY(kv_secret_buf_new(KEK_BYTES, &kek, err));
     if (RAND_priv_bytes(kek.data, KEK_BYTES) != 1)
@@ -149,6 +152,7 @@ static kv_status seal_one(kv_token_visit *visit, CK_OBJECT_HANDLE key, kv_error 
 {
     CK_BBOOL no = CK_FALSE;
     CK_ATTRIBUTE change = { CKA_EXTRACTABLE, &no, sizeof(no) };
+    bool sealed;
     CK_RV rv;
 
     if (kv_object_flag(visit, key, CKA_EXTRACTABLE) != KV_FLAG_FALSE) {
@@ -156,7 +160,9 @@ static kv_status seal_one(kv_token_visit *visit, CK_OBJECT_HANDLE key, kv_error 
         if (rv != CKR_OK)
             return kv_token_failed(visit, rv, "C_SetAttributeValue", err);
     }
-    if (kv_object_flag(visit, key, CKA_EXTRACTABLE) == KV_FLAG_FALSE)
+    sealed = kv_object_flag(visit, key, CKA_EXTRACTABLE) == KV_FLAG_FALSE;
+    KV_TRY(kv_objects_were_read(visit, err));
+    if (sealed)
         return KV_OK;
     return kv_fail(err, KV_INTERNAL, "the key is still extractable after it was sealed");
 }
@@ -169,7 +175,10 @@ static kv_status seal(kv_token_visit *visit, void *context, kv_error *err)
 
     KV_TRY(kv_objects_with_id(visit, id, &list, &found, err));
     for (size_t i = 0; i < found; i++) {
-        if (kv_object_number(visit, list[i], CKA_CLASS) != CKO_PRIVATE_KEY)
+        CK_OBJECT_CLASS class = kv_object_number(visit, list[i], CKA_CLASS);
+
+        KV_TRY(kv_objects_were_read(visit, err));
+        if (class != CKO_PRIVATE_KEY)
             continue;
         KV_TRY(seal_one(visit, list[i], err));
         keys++;

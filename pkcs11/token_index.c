@@ -143,6 +143,7 @@ static kv_status ask_token(kv_token_visit *visit, const uint8_t *id, kv_error *e
     for (size_t i = 0; i < count; i++) {
         CK_OBJECT_CLASS class = kv_object_number(visit, objects[i], CKA_CLASS);
 
+        KV_TRY(kv_objects_were_read(visit, err));
         if (class != CKO_PRIVATE_KEY && class != CKO_SECRET_KEY)
             continue;
         KV_TRY(kv_token_index_add(visit, id, objects[i], err));

@@ -38,12 +38,11 @@ static kv_status describe(void *context, CK_OBJECT_HANDLE object, kv_error *err)
     kv_key_seen key = { 0 };
     CK_RV rv;
     size_t id_len = sizeof(key.id), label_len = sizeof(key.label) - 1;
-    kv_error ignored;
 
     KV_TRY(make_room(list, err));
-    key.has_id = kv_object_bytes(visit, object, CKA_ID, key.id, &id_len, &ignored) == KV_OK &&
+    key.has_id = kv_object_has(visit, object, CKA_ID, key.id, &id_len) &&
                  id_len == sizeof(key.id);
-    if (kv_object_bytes(visit, object, CKA_LABEL, key.label, &label_len, &ignored) == KV_OK)
+    if (kv_object_has(visit, object, CKA_LABEL, key.label, &label_len))
         key.label[label_len] = '\0';
     key.class = kv_template_class_of(visit, object);
     key.kind = kv_template_kind_of(visit, object);
@@ -53,10 +52,13 @@ static kv_status describe(void *context, CK_OBJECT_HANDLE object, kv_error *err)
     key.never_extractable = kv_object_flag(visit, object, CKA_NEVER_EXTRACTABLE) == KV_FLAG_TRUE;
     rv = kv_template_differs(visit, object, key.class, key.kind, &key.differs);
     /* Somebody destroyed it meanwhile. */
-    if (rv == CKR_OBJECT_HANDLE_INVALID)
+    if (rv == CKR_OBJECT_HANDLE_INVALID) {
+        visit->unread = (kv_error){ 0 };
         return KV_OK;
+    }
     if (rv != CKR_OK)
         return kv_token_failed(visit, rv, "C_GetAttributeValue", err);
+    KV_TRY(kv_objects_were_read(visit, err));
     list->keys[list->count++] = key;
     return KV_OK;
 }

@@ -27,14 +27,23 @@ kv_status kv_object_bytes(kv_token_visit *visit, CK_OBJECT_HANDLE object, CK_ATT
     return KV_OK;
 }
 
+bool kv_object_has(kv_token_visit *visit, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
+                   void *out, size_t *len)
+{
+    kv_error failed = { 0 };
+    kv_status status = kv_object_bytes(visit, object, type, out, len, &failed);
+
+    if (status != KV_OK && status != KV_NOT_FOUND)
+        visit->unread = failed;
+    return status == KV_OK;
+}
+
 CK_ULONG kv_object_number(kv_token_visit *visit, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type)
 {
     CK_ULONG value = CK_UNAVAILABLE_INFORMATION;
     size_t len = sizeof(value);
-    kv_error ignored;
 
-    if (kv_object_bytes(visit, object, type, &value, &len, &ignored) != KV_OK ||
-        len != sizeof(value))
+    if (!kv_object_has(visit, object, type, &value, &len) || len != sizeof(value))
         return CK_UNAVAILABLE_INFORMATION;
     return value;
 }
@@ -43,12 +52,20 @@ kv_flag kv_object_flag(kv_token_visit *visit, CK_OBJECT_HANDLE object, CK_ATTRIB
 {
     CK_BBOOL value = CK_FALSE;
     size_t len = sizeof(value);
-    kv_error ignored;
 
-    if (kv_object_bytes(visit, object, type, &value, &len, &ignored) != KV_OK ||
-        len != sizeof(value))
+    if (!kv_object_has(visit, object, type, &value, &len) || len != sizeof(value))
         return KV_FLAG_UNKNOWN;
     return value ? KV_FLAG_TRUE : KV_FLAG_FALSE;
+}
+
+kv_status kv_objects_were_read(kv_token_visit *visit, kv_error *err)
+{
+    kv_status status = visit->unread.status;
+
+    if (status != KV_OK)
+        *err = visit->unread;
+    visit->unread = (kv_error){ 0 };
+    return status;
 }
 
 /* Takes one batch of a running search. */

@@ -12,9 +12,15 @@ typedef enum kv_flag { KV_FLAG_UNKNOWN, KV_FLAG_FALSE, KV_FLAG_TRUE } kv_flag;
  * KV_NOT_FOUND when the object has no such attribute, or it is longer than the room. */
 kv_status kv_object_bytes(kv_token_visit *visit, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
                           void *out, size_t *len, kv_error *err) KV_MUST_USE;
-/* CK_UNAVAILABLE_INFORMATION when it has none. */
+/* False, CK_UNAVAILABLE_INFORMATION and KV_FLAG_UNKNOWN when it has none: a fact about the object.
+ * When the token failed to tell, too: then kv_objects_were_read() fails, and has to be asked before
+ * anything is concluded. */
+bool kv_object_has(kv_token_visit *visit, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
+                   void *out, size_t *len);
 CK_ULONG kv_object_number(kv_token_visit *visit, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
 kv_flag kv_object_flag(kv_token_visit *visit, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
+/* What kv_token_failed() made of the last attribute that could not be read since it was asked. */
+kv_status kv_objects_were_read(kv_token_visit *visit, kv_error *err) KV_MUST_USE;
 
 /* Every object that fits; the caller frees `*out`. */
 kv_status kv_objects_find(kv_token_visit *visit, CK_ATTRIBUTE *template, CK_ULONG count,

@@ -12,6 +12,7 @@ enum {
     PURGE_TICKS = 3600,
     PURGE_AGAIN_TICKS = 60, /* when one that was asked for could not be finished at once */
     FORGET_TICKS = 600,
+    SCAN_TICKS = 24 * 3600, /* the start has its own */
     EXPIRY_TICKS = 24 * 3600,
     EXPIRY_DAYS = 30
 };
@@ -72,6 +73,16 @@ static void purge(kv_server *server)
                      (kv_log_field[]){ { "objects", NULL, purged }, { 0 } });
 }
 
+/* What it finds is in the log; one that was broken off goes on tomorrow. */
+static void scan(kv_server *server)
+{
+    kv_error err = { 0 };
+    kv_status status = kv_vault_scan_all(server->vault, &err);
+
+    if (status != KV_CANCELLED)
+        report(server, "token.scan_failed", status, &err);
+}
+
 static void forget(kv_server *server)
 {
     kv_error err = { 0 };
@@ -90,6 +101,8 @@ static void *sweep(void *argument)
     kv_error err = { 0 };
     kv_status status = kv_records_sweep(server->records, NULL, &err);
 
+    if (status == KV_CANCELLED)
+        return NULL;
     report(server, "integrity.alarm", status, &err);
     if (status == KV_OK)
         kv_log_write(server->log, KV_LOG_INFO, "integrity.verified", NULL);
@@ -126,6 +139,8 @@ static void *keep(void *argument)
             purge(server);
         if (tick % FORGET_TICKS == 0)
             forget(server);
+        if (tick % SCAN_TICKS == SCAN_TICKS - 1)
+            scan(server);
     }
     return NULL;
 }
@@ -173,6 +188,7 @@ void kv_keeper_stop(kv_keeper *keeper)
     keeper->stopping = true;
     pthread_cond_signal(&keeper->stop);
     pthread_mutex_unlock(&keeper->mutex);
+    kv_records_stop(keeper->server->records);
     (void)pthread_join(keeper->thread, NULL);
     (void)pthread_join(keeper->sweeper, NULL);
     release(keeper);

@@ -42,6 +42,7 @@ static kv_status send_on(void *context, const void *message, kv_error *err)
 }
 
 RUN(kv_server_status_get, kv_server_status_get_in, kv_server_status)
+RUN(kv_server_check, kv_server_check_in, kv_checks)
 RUN(kv_vault_put, kv_vault_put_in, kv_vault_bundle)
 RUN(kv_vault_get, kv_vault_get_in, kv_vault_bundle)
 RUN(kv_vault_list_all, kv_vault_list_in, kv_vault_list)
@@ -135,6 +136,10 @@ const kv_route kv_routes[] = {
       .in_size = sizeof(kv_server_status_get_in), .out_size = sizeof(kv_server_status),
       .at = GRPC("ServerService", "GetServerStatus",
                  kv_pb_read_server_status_get, kv_pb_write_server_status) },
+    { .name = "ServerCheck", .needs = KV_MAY_SERVER_READ, .lane = KV_LANE_SLOW,
+      .run = run_kv_server_check,
+      .in_size = sizeof(kv_server_check_in), .out_size = sizeof(kv_checks),
+      .at = GRPC("ServerService", "CheckServer", kv_pb_read_server_check, kv_pb_write_checks) },
 
     /* VaultService */
     { .name = "VaultPut", .needs = KV_MAY_VAULTS_WRITE, .lane = KV_LANE_SLOW,

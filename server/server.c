@@ -20,6 +20,7 @@
 #include "server/gates.h"
 #include "server/init_again.h"
 #include "server/keeper.h"
+#include "server/self_check.h"
 #include "server/server_parts.h"
 #include "server/store/schema.h"
 #include "server/vault/vault.h"
@@ -220,6 +221,10 @@ static kv_status open_vault(kv_server *server, kv_error *err)
         .node = kv_slice_of(server->identity.node, sizeof(server->identity.node)),
         .instance = kv_slice_of(server->identity.instance, sizeof(server->identity.instance)),
         .version = KV_VERSION,
+        .tls_token =
+            server->tls.token_key ? server->settings->tokens[KV_SETTING_TOKEN_TLS].uri : NULL,
+        .check = kv_server_self_check,
+        .check_context = server,
         .checkpoint_ms = server->settings->audit_checkpoint_seconds * 1000,
         .audit_kid = kv_slice_text(server->audit_key.kid),
         .audit_spki = kv_slice_of(server->audit_key.spki, server->audit_key.ref.spki.len),

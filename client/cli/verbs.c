@@ -723,6 +723,9 @@ static const kv_cli_verb verbs[] = {
     { "server", "status", "tokens, store and audit log", API "ServerService/GetServerStatus",
       NO_OPTIONS, kv_cli_run_call,
       "VERSION=version NODE=node STARTED=started:time STORE=store.state AUDIT=audit.state" },
+    { "server", "doctor", "is everything as it should be? exit code 8 if not",
+      API "ServerService/CheckServer", NO_OPTIONS, kv_cli_server_doctor,
+      "RESULT=result:CHECK_RESULT_ CHECK=name WHAT=what NEXT=next" },
     { "server", "health", "does it serve? needs no role", "/grpc.health.v1.Health/Check",
       NO_OPTIONS, kv_cli_run_call, "STATUS=status" },
 };

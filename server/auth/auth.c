@@ -84,3 +84,33 @@ kv_status kv_caller_roles_text(const kv_caller *caller, kv_arena *arena, kv_slic
     *out = text;
     return KV_OK;
 }
+
+typedef struct ending {
+    int64_t now_ms;
+    int64_t soon_ms;
+    kv_credentials_ending *out;
+} ending;
+
+static bool count_ending(void *context, const kv_held *held)
+{
+    const ending *at = context;
+
+    for (unsigned i = 0; i < held->rows->credential_count; i++) {
+        int64_t until = held->rows->credentials[i].not_after;
+
+        at->out->ended += until && until <= at->now_ms;
+        at->out->soon += until > at->now_ms && until <= at->soon_ms;
+    }
+    return true;
+}
+
+void kv_auth_credentials_ending(kv_auth *auth, int64_t now_ms, int64_t soon_ms,
+                                kv_credentials_ending *out)
+{
+    ending at = { now_ms, soon_ms, out };
+
+    *out = (kv_credentials_ending){ 0 };
+    kv_grants_lock(auth->grants);
+    kv_grants_each(auth->grants, count_ending, &at);
+    kv_grants_unlock(auth->grants);
+}

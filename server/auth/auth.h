@@ -85,6 +85,14 @@ kv_status kv_auth_admit(kv_auth *auth, const kv_caller *caller, kv_permission pe
                         const kv_resource *resource, int64_t now_ms, kv_arena *arena,
                         kv_error *err) KV_MUST_USE;
 
+/* How many registered (pinned) certificates have expired, and how many will by `soon_ms`. */
+typedef struct kv_credentials_ending {
+    unsigned ended;
+    unsigned soon;
+} kv_credentials_ending;
+void kv_auth_credentials_ending(kv_auth *auth, int64_t now_ms, int64_t soon_ms,
+                                kv_credentials_ending *out);
+
 /* Comma-separated names of the caller's roles, for the audit record. */
 kv_status kv_caller_roles_text(const kv_caller *caller, kv_arena *arena, kv_slice *out,
                                kv_error *err) KV_MUST_USE;

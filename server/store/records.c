@@ -19,6 +19,7 @@ struct kv_records {
     kv_records_config config;
     uint8_t instance[INSTANCE_BYTES];
     kv_seal_checker *checker;
+    atomic_bool stopping;
     _Atomic int64_t last_generation; /* the largest given out by this process */
     kv_pending_mac pending_mac;
     unsigned watch_count;
@@ -318,6 +319,8 @@ static kv_status sweep_table(kv_records *records, const kv_table *table, kv_erro
     do {
         KV_AUTO(kv_arena) page = KV_ARENA(SWEEP_ARENA_BYTES);
 
+        if (atomic_load(&records->stopping))
+            return kv_fail(err, KV_CANCELLED, "the server stops");
         KV_TRY(sweep_page(records, table, &page, &keep, last, &more, err));
     } while (more);
     return KV_OK;
@@ -339,6 +342,11 @@ kv_status kv_records_compare(kv_records *records, kv_error *err)
             "version %lld",
             (long long)state.version);
     return alarm_of(records, err->status, err);
+}
+
+void kv_records_stop(kv_records *records)
+{
+    atomic_store(&records->stopping, true);
 }
 
 kv_status kv_records_sweep(kv_records *records, const kv_table *const *tables, kv_error *err)

@@ -92,6 +92,9 @@ kv_status kv_records_watch(kv_records *records, kv_records_watcher *watcher, voi
 kv_status kv_records_sweep(kv_records *records, const kv_table *const *tables,
                            kv_error *err) KV_MUST_USE;
 
+/* A sweep under way ends with KV_CANCELLED after the page at hand. Any thread. */
+void kv_records_stop(kv_records *records);
+
 /* Only the multiset: is the set of rows, with their generations, the one that the store's state
  * says? A row that was taken away, or an older one put back with its good seal, is seen by this and
  * nothing else. Microseconds a row; no token. KV_INTERNAL with KV_REASON_INTEGRITY. */

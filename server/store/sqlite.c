@@ -1,5 +1,6 @@
 /* sqlite.c - opening and closing the embedded store. */
 #include "server/store/sqlite.h"
+#include "server/store/migrations.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -140,6 +141,13 @@ static void close_store(kv_store *base)
     free_store(store);
 }
 
+/* Opening brings it to the newest. */
+static unsigned sqlite_schema(kv_store *store)
+{
+    (void)store;
+    return (unsigned)kv_sqlite_migrations_count;
+}
+
 const kv_store_ops kv_sqlite_ops = {
     .scheme = "sqlite",
     .open = open_store,
@@ -149,6 +157,7 @@ const kv_store_ops kv_sqlite_ops = {
     .apply = kv_sqlite_apply,
     .state = kv_sqlite_state,
     .recount = kv_sqlite_recount,
+    .schema = sqlite_schema,
     .pending = kv_sqlite_pending,
     .pending_done = kv_sqlite_pending_done,
 };

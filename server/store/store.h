@@ -111,6 +111,8 @@ typedef struct kv_store_ops {
     kv_status (*apply)(kv_store *store, const kv_change *change, kv_store_state *state,
                        kv_error *err);
     kv_status (*state)(kv_store *store, kv_store_state *state, kv_error *err);
+    /* Of the tables, as the migrations number them. */
+    unsigned (*schema)(kv_store *store);
     /* Hashes (table, key, generation) of every row of every sealed table anew, in the snapshot
      * that `state` was read in: `counted` is state->digest unless somebody else changed rows.
      * Takes microseconds a row. */
@@ -134,3 +136,4 @@ struct kv_store {
 /* `url`: "sqlite:/path/to/file". KV_UNSUPPORTED for a scheme without a row in stores.c. */
 kv_status kv_store_open(const char *url, bool create, kv_store **out, kv_error *err) KV_MUST_USE;
 void kv_store_close(kv_store *store);
+unsigned kv_store_schema_version(kv_store *store);

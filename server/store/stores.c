@@ -25,3 +25,8 @@ void kv_store_close(kv_store *store)
     if (store)
         store->ops->close(store);
 }
+
+unsigned kv_store_schema_version(kv_store *store)
+{
+    return store->ops->schema ? store->ops->schema(store) : 0;
+}

@@ -132,6 +132,11 @@ static void token_lines(kv_vault *vault, kv_token_line *lines, size_t *count)
                                  .label = kv_slice_text(kv_token_label(token)),
                                  .serial = kv_slice_text(kv_token_serial(token)) };
     }
+    /* libp11 has it alone: that it answers shows in every handshake. */
+    if (vault->config.tls_token)
+        lines[(*count)++] = (kv_token_line){ .duty = KV_SLICE("tls"),
+                                             .state = KV_SLICE("up"),
+                                             .label = kv_slice_text(vault->config.tls_token) };
 }
 
 kv_status kv_server_status_get(kv_vault *vault, kv_work *work, const kv_server_status_get_in *in,
@@ -158,6 +163,7 @@ kv_status kv_server_status_get(kv_vault *vault, kv_work *work, const kv_server_s
         .uptime_seconds = (uint64_t)((work->now_ms - vault->started_ms) / 1000),
         .tokens = lines,
         .store_backend = kv_slice_text(kv_records_store(vault->config.records)->ops->scheme),
+        .schema_version = kv_store_schema_version(kv_records_store(vault->config.records)),
         .store_state = store_up ? KV_SLICE("up") : KV_SLICE("down"),
         .audit_state = audit.failed                              ? KV_SLICE("down")
                        : kv_audit_low_space(vault->config.audit) ? KV_SLICE("low-space")

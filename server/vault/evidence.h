@@ -1,6 +1,7 @@
 /* evidence.h - reading the audit log, and the state of the server. */
 #pragma once
 
+#include "server/vault/checks.h"
 #include "server/vault/messages_audit.h"
 #include "server/vault/operations.h"
 
@@ -18,3 +19,5 @@ kv_status kv_audit_segments(kv_vault *vault, kv_work *work, const kv_audit_expor
                             const kv_stream *stream, kv_error *err) KV_MUST_USE;
 KV_OPERATION(kv_audit_state_get, kv_audit_status_get_in, kv_audit_state);
 KV_OPERATION(kv_server_status_get, kv_server_status_get_in, kv_server_status);
+/* What is wrong, or soon will be: doctor.c. The out's texts are in work's arena. */
+KV_OPERATION(kv_server_check, kv_server_check_in, kv_checks);

@@ -46,6 +46,7 @@ typedef struct kv_vault_list {
 } kv_vault_list;
 
 typedef kv_target_in kv_server_status_get_in;
+typedef kv_target_in kv_server_check_in;
 
 typedef struct kv_token_line {
     kv_slice duty;  /* "keys", "ca", "system", "tls" */

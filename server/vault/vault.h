@@ -18,6 +18,8 @@
 
 typedef struct kv_vault kv_vault;
 
+struct kv_checks;
+
 typedef struct kv_vault_config {
     kv_records *records;
     kv_tokens *tokens;
@@ -30,8 +32,12 @@ typedef struct kv_vault_config {
     uint64_t secret_key_uses; /* encryptions before a vault's key rolls; 0: 2^31 */
     const char *version;      /* of the program; static */
     int64_t checkpoint_ms;    /* how often the audit log is to have one; 0: not watched */
-    kv_slice audit_kid;       /* of the audit signer; borrowed */
-    kv_slice audit_spki;      /* its public key, DER; borrowed */
+    const char *tls_token;    /* URI of the token with the TLS key; NULL: the key is in a file */
+    /* What the doctor looks at beside the vaults themselves; NULL: nothing. Any worker. */
+    kv_status (*check)(void *context, struct kv_checks *checks, kv_error *err);
+    void *check_context; /* borrowed */
+    kv_slice audit_kid;  /* of the audit signer; borrowed */
+    kv_slice audit_spki; /* its public key, DER; borrowed */
 } kv_vault_config;
 
 kv_status kv_vault_open(const kv_vault_config *config, kv_vault **out, kv_error *err) KV_MUST_USE;
@@ -55,5 +61,8 @@ kv_status kv_vault_reconcile(kv_vault *vault, kv_reconciled *out, kv_error *err)
 kv_status kv_vault_purge_due(kv_vault *vault, unsigned *purged, kv_error *err) KV_MUST_USE;
 /* Could a purge that a caller asked for not be finished in its time? */
 bool kv_vault_owes_purge(const kv_vault *vault);
+/* Looks at every key on the tokens, and logs what is wrong (token.key.*). Seconds with many keys.
+ * KV_CANCELLED after kv_vault_stop(). */
+kv_status kv_vault_scan_all(kv_vault *vault, kv_error *err) KV_MUST_USE;
 /* The server stops: purges break off after the step at hand; the next start goes on. Any thread. */
 void kv_vault_stop(kv_vault *vault);

@@ -36,7 +36,7 @@ extern const size_t kv_pb_spellings_count;
 const kv_pb_spelling *kv_pb_find(kv_slice path);
 
 /* Readers fill a kv_<operation>_in. */
-kv_decode kv_pb_read_server_status_get;
+kv_decode kv_pb_read_server_status_get, kv_pb_read_server_check;
 
 kv_decode kv_pb_read_vault_put, kv_pb_read_vault_get, kv_pb_read_vault_list, kv_pb_read_vault_patch,
     kv_pb_read_vault_delete, kv_pb_read_vault_recover, kv_pb_read_vault_purge,
@@ -78,7 +78,8 @@ kv_decode kv_pb_read_audit_search, kv_pb_read_audit_export, kv_pb_read_audit_sta
 
 /* Writers take the struct that their name says. */
 kv_encode kv_pb_write_nothing; /* an empty message; `out` may be NULL */
-kv_encode kv_pb_write_server_status, kv_pb_write_vault_bundle, kv_pb_write_vault_list;
+kv_encode kv_pb_write_server_status, kv_pb_write_checks, kv_pb_write_vault_bundle,
+    kv_pb_write_vault_list;
 kv_encode kv_pb_write_key_bundle, kv_pb_write_signature, kv_pb_write_verification,
     kv_pb_write_encrypted, kv_pb_write_decrypted, kv_pb_write_wrapped, kv_pb_write_unwrapped,
     kv_pb_write_random_bytes;

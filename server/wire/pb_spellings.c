@@ -1,4 +1,5 @@
 /* pb_spellings.c - one row per method: its path, the operation, and who reads and writes it. */
+#include "server/vault/checks.h"
 #include "server/vault/messages.h"
 #include "server/wire/pb.h"
 
@@ -7,6 +8,8 @@
 const kv_pb_spelling kv_pb_spellings[] = {
     { PATH("ServerService", "GetServerStatus"), "ServerStatusGet", kv_pb_read_server_status_get,
       kv_pb_write_server_status, sizeof(kv_server_status_get_in), sizeof(kv_server_status), false },
+    { PATH("ServerService", "CheckServer"), "ServerCheck", kv_pb_read_server_check,
+      kv_pb_write_checks, sizeof(kv_server_check_in), sizeof(kv_checks), false },
     { PATH("VaultService", "CreateVault"), "VaultPut", kv_pb_read_vault_put,
       kv_pb_write_vault_bundle, sizeof(kv_vault_put_in), sizeof(kv_vault_bundle), false },
     { PATH("VaultService", "GetVault"), "VaultGet", kv_pb_read_vault_get, kv_pb_write_vault_bundle,

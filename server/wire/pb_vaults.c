@@ -1,5 +1,6 @@
 /* pb_vaults.c - VaultService and ServerService. */
 #include "keyvault/v1/vaults.pb-c.h"
+#include "server/vault/checks.h"
 #include "server/vault/messages_vaults.h"
 #include "server/wire/pb_impl.h"
 
@@ -85,6 +86,12 @@ kv_status kv_pb_read_server_status_get(kv_slice body, kv_arena *arena, void *in,
                              KV_COLLECTION_NONE, arena, in, err);
 }
 
+kv_status kv_pb_read_server_check(kv_slice body, kv_arena *arena, void *in, kv_error *err)
+{
+    return kv_pb_read_target(&keyvault__v1__check_server_request__descriptor, body,
+                             KV_COLLECTION_NONE, arena, in, err);
+}
+
 static Keyvault__V1__Vault *vault(kv_pb_writer *writer, const kv_vault_bundle *from)
 {
     Keyvault__V1__Vault *to = kv_pb_new(writer, &keyvault__v1__vault__descriptor);
@@ -167,5 +174,32 @@ kv_status kv_pb_write_server_status(const void *out, kv_arena *arena, kv_slice *
     audit.last_checkpoint = kv_pb_seconds(from->last_checkpoint);
     audit.checkpoint_late = from->checkpoint_late;
     to.audit = &audit;
+    return kv_pb_pack(&writer, &to.base, body, err);
+}
+
+static Keyvault__V1__Check *check(kv_pb_writer *writer, const kv_check *from)
+{
+    Keyvault__V1__Check *to = kv_pb_new(writer, &keyvault__v1__check__descriptor);
+
+    if (!to)
+        return NULL;
+    to->name = kv_pb_text(writer, kv_slice_text(from->name));
+    to->result = (Keyvault__V1__CheckResult)from->result;
+    to->what = kv_pb_text(writer, from->what);
+    to->next = kv_pb_text(writer, kv_slice_text(from->next));
+    return to;
+}
+
+kv_status kv_pb_write_checks(const void *out, kv_arena *arena, kv_slice *body, kv_error *err)
+{
+    const kv_checks *from = out;
+    kv_pb_writer writer = { .arena = arena };
+    Keyvault__V1__ServerReport to = KEYVAULT__V1__SERVER_REPORT__INIT;
+
+    to.checks = kv_pb_array(&writer, from->count, sizeof(*to.checks), &to.n_checks);
+    for (size_t i = 0; i < to.n_checks; i++)
+        to.checks[i] = check(&writer, &from->items[i]);
+    to.left_out = from->left_out;
+    to.time_ms = from->time_ms;
     return kv_pb_pack(&writer, &to.base, body, err);
 }

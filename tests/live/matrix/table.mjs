@@ -32,6 +32,7 @@ export const KNOWN = ['AccessService/WhoAmI', 'AccessService/IssueRoleToken',
 /** method, or 'method what' where one method has two answers -> the roles that may. */
 export const MAY = {
   'ServerService/GetServerStatus': [VO, RD],
+  'ServerService/CheckServer': [VO, RD],
 
   'VaultService/CreateVault': [VO],
   'VaultService/GetVault': [VO, RD],

@@ -207,7 +207,8 @@ def audit(call):
     assert call("AuditService/SearchAudit", from_ms=now - 600000, to_ms=now + 60000)
     assert call("AuditService/ExportAudit")
     assert call("AuditService/GetAuditStatus")
-    assert call("ServerService/GetServerStatus")
+    assert call("ServerService/GetServerStatus").store.schema_version
+    assert call("ServerService/CheckServer").checks
 
 
 def main():
