@@ -67,6 +67,11 @@ static int open_tokens(const keyvault_config *config, keyvault *handle, keyvault
         .seconds = config->role_token_seconds,
     };
 
+    kv_error failed = { 0 };
+
+    if (config->role_token && kv_secret_buf_copy(kv_slice_text(config->role_token),
+                                                 &handle->role_token, &failed) != KV_OK)
+        return kv_failure_of(err, &failed);
     return kv_role_tokens_new(&tokens, &handle->tokens, err);
 }
 
@@ -135,6 +140,7 @@ int keyvault_open(const keyvault_config *config, keyvault **out, keyvault_error 
     handle->timeout_ms = config->timeout_ms ? config->timeout_ms : DEFAULT_TIMEOUT_MS;
     handle->attempts = config->attempts ? config->attempts : DEFAULT_ATTEMPTS;
     handle->has_certificate = config->certificate_path != NULL;
+    handle->has_role_token = config->role_token != NULL;
     code = open_channel(config, handle, err);
     if (!code)
         code = open_tokens(config, handle, err);
@@ -153,6 +159,7 @@ void keyvault_close(keyvault *handle)
     atomic_store(&handle->closing, true);
     kv_channel_free(handle->channel);
     kv_role_tokens_free(handle->tokens);
+    kv_secret_buf_cleanup(&handle->role_token);
     free(handle);
 }
 
@@ -224,6 +231,42 @@ kv_deadline kv_client_deadline(const keyvault *handle, const keyvault_options *o
     uint32_t ms = options && options->timeout_ms ? options->timeout_ms : handle->timeout_ms;
 
     return kv_deadline_in_ms(ms);
+}
+
+bool kv_client_wants_token(const keyvault *handle, const kv_method *method, const char *path)
+{
+    static const char access[] = "/keyvault.v1.AccessService/";
+
+    if (!handle->has_certificate)
+        return false;
+    /* A certificate that is nobody's says nothing by itself: then the given token does. */
+    return !method->open || (handle->has_role_token && !strncmp(path, access, strlen(access)) &&
+                             strcmp(path + strlen(access), "IssueRoleToken") != 0);
+}
+
+void kv_client_get_token(keyvault *handle, const char *target, kv_deadline deadline,
+                         kv_role_tokens_done *done, void *context)
+{
+    keyvault_error err = { 0 };
+
+    if (!handle->has_role_token) {
+        kv_role_tokens_get(handle->tokens, target, deadline, done, context);
+    } else if (!atomic_load(&handle->role_token_over)) {
+        done(context, kv_secret_buf_slice(&handle->role_token), &err);
+    } else {
+        (void)kv_failure(&err, KV_CODE_UNAUTHENTICATED, "the given role token is good no more");
+        (void)snprintf(err.reason, sizeof(err.reason), "%s",
+                       kv_reason_name(KV_REASON_TOKEN_EXPIRED));
+        done(context, KV_SLICE_NONE, &err);
+    }
+}
+
+void kv_client_drop_token(keyvault *handle, kv_slice token)
+{
+    if (handle->has_role_token)
+        atomic_store(&handle->role_token_over, true);
+    else
+        kv_role_tokens_drop(handle->tokens, token);
 }
 
 bool kv_client_token_refused(const keyvault_error *err)

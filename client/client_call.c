@@ -93,7 +93,7 @@ static bool may_repeat(call *it, bool unsent, const keyvault_error *err)
         return false;
     if (kv_client_token_refused(err) && !it->renewed) {
         it->renewed = true;
-        kv_role_tokens_drop(it->handle->tokens, kv_secret_buf_slice(&it->token));
+        kv_client_drop_token(it->handle, kv_secret_buf_slice(&it->token));
         return true;
     }
     if (it->repeats + 1 >= it->handle->attempts || !is_safe(it, unsent, err))
@@ -163,10 +163,10 @@ static void token_ready(void *context, kv_slice token, const keyvault_error *err
 
 static void begin(call *it)
 {
-    if (it->method.open || !it->handle->has_certificate)
+    if (!kv_client_wants_token(it->handle, &it->method, it->path))
         send_call(it);
     else
-        kv_role_tokens_get(it->handle->tokens, it->target, it->deadline, token_ready, it);
+        kv_client_get_token(it->handle, it->target, it->deadline, token_ready, it);
 }
 
 /* The caller's own, or one that nobody else has. */

@@ -8,11 +8,15 @@
 #include "client/keyvault.h"
 #include "client/methods.h"
 #include "client/role_tokens.h"
+#include "server/base/secret_buf.h"
 
 struct keyvault {
     kv_channel *channel;
     kv_role_tokens *tokens;
     bool has_certificate;
+    bool has_role_token; /* one was given; the others are not asked for */
+    kv_secret_buf role_token;
+    atomic_bool role_token_over; /* the server refused it */
     uint32_t timeout_ms;
     uint32_t attempts;
     uint32_t endpoints;
@@ -30,6 +34,12 @@ int kv_client_pack(const ProtobufCMessage *request, kv_slice *out, keyvault_erro
 int kv_client_unpack(const ProtobufCMessageDescriptor *type, kv_slice bytes, ProtobufCMessage **out,
                      keyvault_error *err);
 kv_deadline kv_client_deadline(const keyvault *handle, const keyvault_options *options);
+/* Whether a call goes with a role token. */
+bool kv_client_wants_token(const keyvault *handle, const kv_method *method, const char *path);
+/* As kv_role_tokens_get and _drop, but the one that was given goes first. */
+void kv_client_get_token(keyvault *handle, const char *target, kv_deadline deadline,
+                         kv_role_tokens_done *done, void *context);
+void kv_client_drop_token(keyvault *handle, kv_slice token);
 /* Whether a new role token would help. */
 bool kv_client_token_refused(const keyvault_error *err);
 /* As kv_channel_start; refused once the handle is being closed. */

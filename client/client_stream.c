@@ -48,9 +48,9 @@ static int get_token(keyvault_stream *it, keyvault_error *err)
     waiter me = { .mutex = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER };
 
     kv_secret_buf_cleanup(&it->token);
-    if (it->method.open || !it->handle->has_certificate)
+    if (!kv_client_wants_token(it->handle, &it->method, it->path))
         return 0;
-    kv_role_tokens_get(it->handle->tokens, it->target, it->deadline, token_ready, &me);
+    kv_client_get_token(it->handle, it->target, it->deadline, token_ready, &me);
     pthread_mutex_lock(&me.mutex);
     while (!me.over)
         pthread_cond_wait(&me.ended, &me.mutex);
@@ -130,7 +130,7 @@ static int repeat(keyvault_stream *it, keyvault_error *err)
     it->begun = true;
     kv_channel_stream_close(it->stream);
     it->stream = NULL;
-    kv_role_tokens_drop(it->handle->tokens, kv_secret_buf_slice(&it->token));
+    kv_client_drop_token(it->handle, kv_secret_buf_slice(&it->token));
     return open_stream(it, err);
 }
 

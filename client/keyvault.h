@@ -57,12 +57,12 @@ typedef struct keyvault_config {
     uint32_t timeout_ms;          /* of calls that name none; 0: 30,000 */
     uint32_t attempts;            /* how often a call is sent at most; 0: 4; 1: never again */
     uint32_t role_token_seconds;  /* 60 to 28,800; 0: the server's default, 900 */
-    /* The roles to use, as in access.proto's Role, at most 8. None: all that the principal holds
-     * where the call goes, which WhoAmI tells. */
+    /* As in access.proto's Role, at most 8. None: all that WhoAmI tells where the call goes. */
     const int *roles;
     size_t role_count;
     /* Where the roles are held. NULL: where the assignments that WhoAmI tells are. */
     const char *scope;
+    const char *role_token; /* to use for every call, instead of getting any; copied */
 } keyvault_config;
 
 /* Reads the files; does not connect. INVALID_ARGUMENT or UNAVAILABLE names the wrong one. */

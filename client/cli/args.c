@@ -275,6 +275,7 @@ kv_status kv_cli_parse(int argc, char **argv, kv_cli_args *out, kv_error *err)
 {
     const char *words[WORDS_MAX];
     int used, count, at = 1;
+    bool short_form;
 
     *out = (kv_cli_args){ 0 };
     for (int i = 1; i < argc; i++)
@@ -286,12 +287,19 @@ kv_status kv_cli_parse(int argc, char **argv, kv_cli_args *out, kv_error *err)
         at++;
     }
     count = leading_words(argc - at, argv + at, words);
+    /* As many programs have it: `kvctl login` is `kvctl token login`. */
+    short_form = count > 0 && (!strcmp(words[0], "login") || !strcmp(words[0], "logout"));
+    if (short_form) {
+        words[1] = words[0];
+        words[0] = "token";
+        count = 2;
+    }
     /* "certificate policy --help" is half a verb: help of the noun. */
     if (find_verb(words, count, out, &used, err) != KV_OK && !(out->help && out->noun))
         return err->status;
     if (out->help)
         return KV_OK;
-    at += used;
+    at += short_form ? 1 : used;
     return take_options(out, argc, argv, &at, true, err);
 }
 

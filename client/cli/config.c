@@ -34,6 +34,9 @@ static const setting settings[] = {
     { "vault", AT(vault), false, false },
     { "roles", AT(roles), false, false },
     { "scope", AT(scope), false, false },
+    { "oidc-issuer", AT(oidc_issuer), false, false },
+    { "oidc-client-id", AT(oidc_client_id), false, false },
+    { "oidc-ca", AT(oidc_ca), true, false },
     { "output", 0, false, true },
     { "timeout", 0, false, true },
 };
@@ -159,6 +162,23 @@ static kv_status find_file(const kv_cli_sources *sources, reader *in, bool *name
     return KV_OK;
 }
 
+static kv_status find_cache(const kv_cli_sources *sources, kv_arena *arena, const char **out,
+                            kv_error *err)
+{
+    const char *folder = sources->environment("XDG_CACHE_HOME");
+    const char *home = sources->environment("HOME");
+    kv_slice path;
+
+    if (folder && *folder)
+        KV_TRY(kv_arena_print(arena, &path, err, "%s/keyvault", folder));
+    else if (home && *home)
+        KV_TRY(kv_arena_print(arena, &path, err, "%s/.cache/keyvault", home));
+    else
+        return KV_OK;
+    *out = (const char *)path.data;
+    return KV_OK;
+}
+
 static kv_status set_output(const char *value, kv_output *out, kv_error *err)
 {
     static const char *const names[] = { "json", "table", "tsv" };
@@ -204,6 +224,7 @@ kv_status kv_cli_config_read(const kv_cli_sources *sources, kv_arena *arena, kv_
     err->status = KV_OK;
     KV_TRY(find_file(sources, &in, &named));
     KV_TRY(read_file(&in, named));
+    KV_TRY(find_cache(sources, arena, &config.cache, err));
     if (in.profile && !in.profile_seen)
         return kv_fail(err, KV_BAD_REQUEST, "there is no [%.40s] in %s", in.profile,
                        in.file ? in.file : "kvctl.conf");

@@ -24,6 +24,10 @@ typedef struct kv_cli_config {
     const char *vault;
     const char *roles; /* comma-separated */
     const char *scope;
+    const char *oidc_issuer; /* of the identity provider that `login` asks */
+    const char *oidc_client_id;
+    const char *oidc_ca;
+    const char *cache; /* folder for what `login` keeps; may not be there yet */
     kv_output output;
     uint32_t timeout_ms; /* 0: the library's default */
 } kv_cli_config;

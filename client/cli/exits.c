@@ -57,7 +57,12 @@ static const advice advices[] = {
     { KV_REASON_PURGE_PROTECTED, 0, "the server purges it when the retention is over" },
     { KV_REASON_CERTIFICATE_UNKNOWN, 0,
       "check --certificate and --key; an access administrator registers a certificate with kvctl "
-      "principal credential add" },
+      "principal credential add; kvctl login signs in at an identity provider" },
+    { KV_REASON_TOKEN_EXPIRED, 0, "kvctl login signs in again" },
+    { KV_REASON_TOKEN_REVOKED, 0, "kvctl login signs in again" },
+    { KV_REASON_ID_TOKEN_INVALID, 0,
+      "an access administrator lets a token in with kvctl principal credential add "
+      "--oidc-provider" },
     { KV_REASON_CERTIFICATE_EXPIRED, 0, "have a new client certificate made and registered" },
     { KV_REASON_LIMIT_REACHED, 0, "remove what is not needed any more" },
     { KV_REASON_NOT_SUPPORTED_BY_TOKEN, 0, "choose another kind or size of key" },

@@ -98,7 +98,7 @@ static kv_exit fail_write(const kv_cli *cli, const char *path)
 }
 
 /* A new file beside it takes the old one's place whole, so a failure loses nothing. */
-static kv_exit replace(const kv_cli *cli, const char *path, kv_slice bytes)
+kv_exit kv_cli_replace(const kv_cli *cli, const char *path, kv_slice bytes)
 {
     char temporary[TEMPORARY_BYTES];
     int len = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
@@ -134,7 +134,7 @@ kv_exit kv_cli_write(kv_cli *cli, const char *path, kv_slice bytes)
         return KV_EXIT_OK;
     }
     if (kv_cli_given(cli, "overwrite"))
-        return replace(cli, path, bytes);
+        return kv_cli_replace(cli, path, bytes);
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (fd < 0)
         return fail_write(cli, path);

@@ -76,6 +76,7 @@ kv_exit kv_cli_open(kv_cli *cli)
     if (!config.ca_path)
         return kv_cli_usage(cli, "which CA vouches for the server? Give --ca FILE, KVCTL_CA, or "
                                  "ca in kvctl.conf");
+    config.role_token = kv_cli_session(cli);
     told = read_roles(cli, roles, &config.role_count);
     if (told != KV_EXIT_OK)
         return told;
@@ -315,7 +316,8 @@ kv_exit kv_cli_run_list(kv_cli *cli)
 
 /* --- the whole run --- */
 
-/* Only of options that every verb takes: `role assign --scope` is something else. */
+/* Only of options that every verb takes, since `role assign --scope` is something else, and of
+ * those of `login`. */
 static const char *flag(void *context, const char *name)
 {
     const kv_cli_args *args = context;
@@ -324,7 +326,7 @@ static const char *flag(void *context, const char *name)
         for (size_t i = 0; i < args->count && !strcmp(row->name, name); i++)
             if (args->values[i].option == row)
                 return args->values[i].text;
-    return NULL;
+    return strncmp(name, "oidc-", 5) ? NULL : kv_cli_value_of(args, name);
 }
 
 static kv_exit run(kv_cli *cli, const char *(*environment)(const char *name))

@@ -45,6 +45,8 @@ kv_exit kv_cli_password(kv_cli *cli, ProtobufCMessage *request, const char *fiel
 kv_exit kv_cli_may_write(const kv_cli *cli, const char *path);
 /* Mode 0600; refuses to overwrite, unless --overwrite is given. "-" is standard output. */
 kv_exit kv_cli_write(kv_cli *cli, const char *path, kv_slice bytes);
+/* Mode 0600, in place of what is there. */
+kv_exit kv_cli_replace(const kv_cli *cli, const char *path, kv_slice bytes);
 
 /* --- convert.c --- */
 
@@ -57,6 +59,18 @@ kv_exit kv_cli_principal(kv_cli *cli, const char *text, const char **id);
 /* DER of the first certificate in PEM or DER. */
 kv_exit kv_cli_certificate_der(kv_cli *cli, const char *path, kv_slice *out);
 
+/* --- login.c, session.c, device.c --- */
+
+/* The role token that `login` left for this server and certificate, while it lasts; NULL: none. */
+const char *kv_cli_session(kv_cli *cli);
+/* Keeps it, mode 0600. */
+kv_exit kv_cli_session_keep(kv_cli *cli, const char *token, int64_t expires);
+kv_exit kv_cli_session_forget(kv_cli *cli);
+/* Signs in by the device authorisation grant (RFC 8628); tells the user what to do on stderr. The
+ * ID token is in the arena. */
+kv_exit kv_cli_device_login(kv_cli *cli, const char *issuer, const char *client_id,
+                            kv_slice *id_token);
+
 /* --- verbs with more to do than one call --- */
 
 kv_cli_run kv_cli_certificate_create, kv_cli_certificate_show, kv_cli_certificate_download;
@@ -68,4 +82,5 @@ kv_cli_run kv_cli_role_explain, kv_cli_role_assign;
 kv_cli_run kv_cli_server_doctor;
 kv_cli_run kv_cli_backup, kv_cli_restore;
 kv_cli_run kv_cli_credential_add, kv_cli_token_issue, kv_cli_token_revoke;
+kv_cli_run kv_cli_login, kv_cli_logout;
 kv_cli_run kv_cli_audit_search, kv_cli_audit_export, kv_cli_audit_verify, kv_cli_audit_status;

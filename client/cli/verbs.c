@@ -432,6 +432,16 @@ static const kv_cli_option token_issue[] = {
     END,
 };
 /* shape: table */
+static const kv_cli_option token_login[] = {
+    OWN("oidc-issuer", "URL", "identity provider to sign in at; KVCTL_OIDC_ISSUER, kvctl.conf"),
+    OWN("oidc-client-id", "ID", "what kvctl is called there; KVCTL_OIDC_CLIENT_ID, kvctl.conf"),
+    OWN("oidc-ca", "FILE", "PEM with the CA that vouches for it; default: the system's"),
+    OWN("oidc-scope", "SCOPES", "what to ask it for; default: openid"),
+    OWN("id-token-file", "FILE", "exchange this token of it instead; - is standard input"),
+    TEXT("seconds", "N", "ttl_seconds", "life of the role token, 60 to 28800; default 900"),
+    END,
+};
+/* shape: table */
 static const kv_cli_option token_revoke[] = {
     OWN("jti", "ID", "of one role token: kvctl token issue tells it"),
     OWN("principal", "NAME|ID", "all role tokens of that principal"),
@@ -706,6 +716,11 @@ static const kv_cli_verb verbs[] = {
       "ID=principal.id NAME=principal.displayName ROLES=assignments.0.role:ROLE_" },
     { "token", "issue", "a role token for another program", API "AccessService/IssueRoleToken",
       token_issue, kv_cli_token_issue, "JTI=jti SCOPE=scope EXPIRES=expires:time TOKEN=token" },
+    { "token", "login", "sign in at an identity provider, with --roles and --scope; kvctl login",
+      API "AccessService/IssueRoleToken", token_login, kv_cli_login,
+      "JTI=jti SCOPE=scope EXPIRES=expires:time" },
+    { "token", "logout", "forget what login got; kvctl logout", NULL, NO_OPTIONS, kv_cli_logout,
+      NULL },
     { "token", "revoke", "end one role token, or all of a principal", NULL, token_revoke,
       kv_cli_token_revoke, PRINCIPAL_COLUMNS },
 

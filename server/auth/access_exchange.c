@@ -63,7 +63,7 @@ kv_status kv_access_exchange(const kv_access_work *work, kv_slice id_token, kv_c
     unsigned value = 0;
     kv_status status;
 
-    if (newcomer->known)
+    if (newcomer->known && !newcomer->federated)
         return kv_fail_field(err, "id_token",
                              "must be empty: the client certificate belongs to a principal");
     if (!id_token.len) {

@@ -61,7 +61,8 @@ kv_status kv_role_token_issue(kv_vault *vault, kv_work *work, const kv_role_toke
     for (unsigned i = 0; i < in->request.role_count; i++)
         note_role(work, in->request.roles[i], in->request.scope);
     KV_TRY(kv_access_work_of(vault, work, &access, err));
-    if (in->id_token.len || !work->caller->known) {
+    /* A role token that an ID token gave is not good for the next one. */
+    if (in->id_token.len || !work->caller->known || work->caller->federated) {
         kv_slice by = KV_SLICE_NONE;
 
         KV_TRY(kv_access_exchange(&access, in->id_token, work->newcomer, &by, err));

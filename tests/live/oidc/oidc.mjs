@@ -248,6 +248,18 @@ test('rules of roles hold, and the provider bounds the life', async () => {
   assert.strictEqual(excluded.reason, 'SEPARATION_OF_DUTY');
 });
 
+test('a role token is not good for the next one', async () => {
+  const caller = stranger();
+  const token = provider.token({ sub: 'alice' });
+  await login(caller, token);
+  const again = await caller.refused('AccessService/IssueRoleToken', request(''));
+  assert.deepStrictEqual([again.code, again.reason], ['UNAUTHENTICATED', 'CERTIFICATE_UNKNOWN']);
+  /* With an ID token it is, whether the old one comes along or not. */
+  const answer = await caller.call('AccessService/IssueRoleToken', request(token));
+  caller.bearer = answer.token;
+  await signs(caller);
+});
+
 test('whatever makes alice unknown ends her role tokens at once', async () => {
   const token = provider.token({ sub: 'alice' });
   const enter = async () => {

@@ -53,6 +53,23 @@ static void takes_options_in_every_spelling(void **state)
     assert_string_equal(kv_cli_value_of(&args, "version"), "3");
 }
 
+static void login_is_short_for_token_login(void **state)
+{
+    kv_cli_args args;
+    kv_error err;
+
+    (void)state;
+    assert_kv_ok(parse("login --oidc-issuer https://idp.test", &args, &err));
+    assert_string_equal(args.verb->noun, "token");
+    assert_string_equal(args.verb->verb, "login");
+    assert_string_equal(kv_cli_value_of(&args, "oidc-issuer"), "https://idp.test");
+    assert_kv_ok(parse("--endpoint h logout", &args, &err));
+    assert_string_equal(args.verb->verb, "logout");
+    assert_kv_ok(parse("token login", &args, &err));
+    assert_string_equal(args.verb->verb, "login");
+    assert_kv_fails(KV_BAD_REQUEST, parse("login again", &args, &err));
+}
+
 static void takes_a_yes_or_no_with_and_without_a_value(void **state)
 {
     kv_cli_args args;
@@ -270,6 +287,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_verbs_of_one_and_of_two_words),
         cmocka_unit_test(takes_options_in_every_spelling),
+        cmocka_unit_test(login_is_short_for_token_login),
         cmocka_unit_test(takes_a_yes_or_no_with_and_without_a_value),
         cmocka_unit_test(says_what_was_perhaps_meant),
         cmocka_unit_test(never_repeats_a_secret_from_the_command_line),
