@@ -11,17 +11,14 @@
 #define SECONDS INT64_C(1000000) /* in microseconds */
 
 enum {
-    REFRESH_S = 600,
-    ASKED_S = 60,      /* between two fetches for a key that is missing */
-    FIRST_RETRY_S = 2, /* doubled with every failure, up to a minute */
-    DOUBLINGS = 5,
-    KEEP_S = 24 * 3600,
+    DOUBLINGS = 5, /* from two seconds up to a minute */
     TRY_AGAIN_MS = 1000
 };
 
 struct kv_oidc {
     kv_http *http; /* borrowed */
     kv_log *log;   /* borrowed */
+    kv_oidc_pace pace;
     unsigned count;
     kv_oidc_source sources[KV_OIDC_PROVIDERS];
     bool started;
@@ -30,6 +27,11 @@ struct kv_oidc {
     pthread_cond_t wake;
     bool stop;
 };
+
+static const kv_oidc_pace usual_pace = { .refresh_us = 600 * SECONDS,
+                                         .asked_us = 60 * SECONDS,
+                                         .retry_us = 2 * SECONDS,
+                                         .keep_us = 24 * 3600 * SECONDS };
 
 /* --- configuration --- */
 
@@ -166,6 +168,7 @@ kv_status kv_oidc_new(const kv_oidc_provider *providers, unsigned count, kv_http
         return kv_fail(err, KV_BUSY, "out of memory");
     oidc->http = http;
     oidc->log = log;
+    oidc->pace = usual_pace;
     (void)pthread_mutex_init(&oidc->mutex, NULL);
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -182,6 +185,11 @@ kv_status kv_oidc_new(const kv_oidc_provider *providers, unsigned count, kv_http
     }
     *out = oidc;
     return KV_OK;
+}
+
+void kv_oidc_set_pace(kv_oidc *oidc, const kv_oidc_pace *pace)
+{
+    oidc->pace = *pace;
 }
 
 void kv_oidc_free(kv_oidc *oidc)
@@ -214,7 +222,7 @@ void kv_oidc_free(kv_oidc *oidc)
 /* --- the thread that fetches --- */
 
 /* When the keys are to be fetched next. */
-static int64_t due_us(kv_oidc_source *source)
+static int64_t due_us(const kv_oidc_pace *pace, kv_oidc_source *source)
 {
     unsigned doublings;
     int64_t due;
@@ -224,9 +232,9 @@ static int64_t due_us(kv_oidc_source *source)
     if (!source->tried_us)
         due = 0;
     else if (source->failures)
-        due = source->tried_us + (FIRST_RETRY_S << (doublings - 1)) * SECONDS;
+        due = source->tried_us + (pace->retry_us << (doublings - 1));
     else
-        due = source->tried_us + REFRESH_S * SECONDS;
+        due = source->tried_us + pace->refresh_us;
     if (source->asked_us && !source->failures)
         due = 0;
     (void)pthread_rwlock_unlock(&source->lock);
@@ -268,12 +276,12 @@ static void fetch(kv_oidc *oidc, kv_oidc_source *source)
 /* True when it is time to stop. */
 static bool rest(kv_oidc *oidc)
 {
-    int64_t due = kv_monotonic_us() + REFRESH_S * SECONDS;
+    int64_t due = kv_monotonic_us() + oidc->pace.refresh_us;
     bool stop;
 
     (void)pthread_mutex_lock(&oidc->mutex);
     for (unsigned i = 0; i < oidc->count; i++) {
-        int64_t at = due_us(&oidc->sources[i]);
+        int64_t at = due_us(&oidc->pace, &oidc->sources[i]);
 
         due = at < due ? at : due;
     }
@@ -292,7 +300,7 @@ static void *run(void *context)
 
     do {
         for (unsigned i = 0; i < oidc->count; i++)
-            if (due_us(&oidc->sources[i]) <= kv_monotonic_us())
+            if (due_us(&oidc->pace, &oidc->sources[i]) <= kv_monotonic_us())
                 fetch(oidc, &oidc->sources[i]);
     } while (!rest(oidc));
     return NULL;
@@ -322,7 +330,7 @@ static bool ask_for_keys(kv_oidc *oidc, kv_oidc_source *source)
     bool asked;
 
     (void)pthread_rwlock_wrlock(&source->lock);
-    if (!source->asked_us && source->tried_us && now - source->tried_us >= ASKED_S * SECONDS)
+    if (!source->asked_us && source->tried_us && now - source->tried_us >= oidc->pace.asked_us)
         source->asked_us = now;
     asked = source->asked_us != 0 || !source->tried_us;
     (void)pthread_rwlock_unlock(&source->lock);
@@ -342,7 +350,7 @@ static kv_status check(kv_oidc *oidc, kv_oidc_source *source, const kv_id_token_
     kv_status status = KV_UNAVAILABLE;
 
     (void)pthread_rwlock_rdlock(&source->lock);
-    too_old = !source->keys || kv_monotonic_us() - source->fetched_us > KEEP_S * SECONDS;
+    too_old = !source->keys || kv_monotonic_us() - source->fetched_us > oidc->pace.keep_us;
     if (!too_old)
         status = kv_id_token_check(form, &source->rules, source->keys, thumbprint, now_ms, arena,
                                    out, &unknown_key, err);

@@ -143,8 +143,9 @@ static void *on_peer(void *context)
         link = &peer->links[peer->count];
         link->peer = peer;
         link->fd = fd;
-        must(pthread_create(&link->thread, NULL, on_link, link) == 0);
+        /* Counted before anybody is answered. */
         atomic_fetch_add(&peer->count, 1);
+        must(pthread_create(&link->thread, NULL, on_link, link) == 0);
     }
     return NULL;
 }

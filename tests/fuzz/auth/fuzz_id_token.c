@@ -100,7 +100,9 @@ static void check_claims(kv_slice payload)
         kv_id_token_open(token_of(key, payload, &arena), &arena, &form, &err) == KV_OK) {
         if (kv_id_token_check(&form, &rules, keys, thumbprint, 1000000, &arena, &token, &unknown,
                               &err) == KV_OK)
-            must(token.count >= 1 && token.values[0].claim == 0);
+            for (unsigned i = 0; i < token.count; i++)
+                must(token.values[i].claim < 3 && token.values[i].text.len > 0 &&
+                     (i == 0 || token.values[i - 1].claim <= token.values[i].claim));
         must(!unknown);
     }
     kv_jwks_free(keys);

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
-import { Caller, Keyvault, nap, selfSigned } from '../support/keyvault.mjs';
+import { Caller, Keyvault, methods, nap, selfSigned } from '../support/keyvault.mjs';
 import { Provider } from './provider.mjs';
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'keyvault-oidc-'));
@@ -127,8 +127,8 @@ test('an ID token becomes a role token of the certificate it came with', async (
 
 test('a certificate of nobody reaches nothing but the exchange', async () => {
   const caller = stranger();
-  for (const method of ['AccessService/WhoAmI', 'AccessService/ListRoles', 'KeyService/ListKeys',
-    'VaultService/ListVaults']) {
+  for (const [method] of methods) {
+    if (method === 'AccessService/IssueRoleToken') continue;
     const error = await caller.refused(method, {});
     assert.strictEqual(error.code, 'UNAUTHENTICATED', method);
     assert.strictEqual(error.reason, 'CERTIFICATE_UNKNOWN', method);
