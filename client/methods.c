@@ -8,6 +8,7 @@
 #include <grpc/health/v1/health.pb-c.h>
 #include <keyvault/v1/access.pb-c.h>
 #include <keyvault/v1/audit.pb-c.h>
+#include <keyvault/v1/authorities.pb-c.h>
 #include <keyvault/v1/certificates.pb-c.h>
 #include <keyvault/v1/common.pb-c.h>
 #include <keyvault/v1/keys.pb-c.h>
@@ -28,6 +29,7 @@ static const service services[] = {
     { &grpc__health__v1__health__descriptor, NULL, true, true },
     { &keyvault__v1__vault_service__descriptor, NULL, false, false },
     { &keyvault__v1__certificate_service__descriptor, "certificates", false, false },
+    { &keyvault__v1__certificate_authority_service__descriptor, NULL, false, false },
     { &keyvault__v1__key_service__descriptor, "keys", false, false },
     { &keyvault__v1__secret_service__descriptor, "secrets", false, false },
     { &keyvault__v1__access_service__descriptor, NULL, true, false },

@@ -13,6 +13,7 @@ enum {
     PURGE_AGAIN_TICKS = 60, /* when one that was asked for could not be finished at once */
     FORGET_TICKS = 600,
     SCAN_TICKS = 24 * 3600, /* the start has its own */
+    CRL_TICKS = 10,
     EXPIRY_TICKS = 24 * 3600,
     EXPIRY_DAYS = 30
 };
@@ -94,6 +95,17 @@ static void forget(kv_server *server)
     report(server, "idempotency.failed", status, &err);
 }
 
+static void publish(kv_server *server)
+{
+    kv_error err = { 0 };
+    unsigned made = 0;
+
+    report(server, "crl.failed", kv_vault_crls_due(server->vault, &made, &err), &err);
+    if (made)
+        kv_log_write(server->log, KV_LOG_INFO, "crl.made",
+                     (kv_log_field[]){ { "lists", NULL, made }, { 0 } });
+}
+
 /* In a thread of its own: with many rows it takes minutes, and nothing waits for it. */
 static void *sweep(void *argument)
 {
@@ -134,6 +146,8 @@ static void *keep(void *argument)
             reload_tls(keeper);
         if (tick % EXPIRY_TICKS == 0)
             watch_expiry(server);
+        if (tick % CRL_TICKS == 0)
+            publish(server);
         if (tick % PURGE_TICKS == 0 ||
             (tick % PURGE_AGAIN_TICKS == 0 && kv_vault_owes_purge(server->vault)))
             purge(server);

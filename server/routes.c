@@ -103,6 +103,14 @@ RUN(kv_certificate_recover, kv_certificate_recover_in, kv_certificate_bundle)
 RUN(kv_certificate_purge, kv_certificate_purge_in, kv_nothing_out)
 RUN(kv_certificate_backup, kv_certificate_backup_in, kv_backup)
 RUN(kv_certificate_restore, kv_certificate_restore_in, kv_certificate_bundle)
+RUN(kv_authority_create, kv_authority_create_in, kv_authority_bundle)
+RUN(kv_authority_get, kv_authority_get_in, kv_authority_bundle)
+RUN(kv_authority_list_all, kv_authority_list_in, kv_authority_list)
+RUN(kv_authority_import, kv_authority_import_in, kv_authority_bundle)
+RUN(kv_authority_update, kv_authority_update_in, kv_authority_bundle)
+RUN(kv_authority_delete, kv_authority_delete_in, kv_nothing_out)
+RUN(kv_authority_revoke, kv_authority_revoke_in, kv_revoked_bundle)
+RUN(kv_authority_crl_get, kv_authority_crl_in, kv_crl_bundle)
 RUN(kv_who_am_i, kv_who_am_i_in, kv_caller_bundle)
 RUN(kv_role_token_issue, kv_role_token_issue_in, kv_role_token_bundle)
 RUN(kv_role_token_revoke, kv_role_token_revoke_in, kv_nothing_out)
@@ -427,6 +435,55 @@ const kv_route kv_routes[] = {
       .in_size = sizeof(kv_certificate_restore_in), .out_size = sizeof(kv_certificate_bundle),
       .at = GRPC("CertificateService", "RestoreCertificate",
                  kv_pb_read_certificate_restore, kv_pb_write_certificate_bundle) },
+
+    /* CertificateAuthorityService */
+    { .name = "CertificateAuthorityCreate", .needs = KV_MAY_CERTIFICATECAS_WRITE,
+      .lane = KV_LANE_SLOW,
+      .run = run_kv_authority_create, .mutates = true,
+      .in_size = sizeof(kv_authority_create_in), .out_size = sizeof(kv_authority_bundle),
+      .at = GRPC("CertificateAuthorityService", "CreateCertificateAuthority",
+                 kv_pb_read_authority_create, kv_pb_write_authority_bundle) },
+    { .name = "CertificateAuthorityGet", .needs = KV_MAY_CERTIFICATECAS_READ, .lane = KV_LANE_STORE,
+      .run = run_kv_authority_get,
+      .in_size = sizeof(kv_authority_get_in), .out_size = sizeof(kv_authority_bundle),
+      .at = GRPC("CertificateAuthorityService", "GetCertificateAuthority",
+                 kv_pb_read_authority_get, kv_pb_write_authority_bundle) },
+    { .name = "CertificateAuthorityList", .needs = KV_MAY_CERTIFICATECAS_READ,
+      .lane = KV_LANE_STORE,
+      .run = run_kv_authority_list_all,
+      .in_size = sizeof(kv_authority_list_in), .out_size = sizeof(kv_authority_list),
+      .at = GRPC("CertificateAuthorityService", "ListCertificateAuthorities",
+                 kv_pb_read_authority_list, kv_pb_write_authority_list) },
+    { .name = "CertificateAuthorityImport", .needs = KV_MAY_CERTIFICATECAS_WRITE,
+      .lane = KV_LANE_SLOW,
+      .run = run_kv_authority_import, .mutates = true,
+      .in_size = sizeof(kv_authority_import_in), .out_size = sizeof(kv_authority_bundle),
+      .at = GRPC("CertificateAuthorityService", "ImportCertificateAuthorityCertificate",
+                 kv_pb_read_authority_import, kv_pb_write_authority_bundle) },
+    { .name = "CertificateAuthorityUpdate", .needs = KV_MAY_CERTIFICATECAS_WRITE,
+      .lane = KV_LANE_SLOW,
+      .run = run_kv_authority_update, .mutates = true,
+      .in_size = sizeof(kv_authority_update_in), .out_size = sizeof(kv_authority_bundle),
+      .at = GRPC("CertificateAuthorityService", "UpdateCertificateAuthority",
+                 kv_pb_read_authority_update, kv_pb_write_authority_bundle) },
+    { .name = "CertificateAuthorityDelete", .needs = KV_MAY_CERTIFICATECAS_DELETE,
+      .lane = KV_LANE_SLOW,
+      .run = run_kv_authority_delete, .mutates = true,
+      .in_size = sizeof(kv_authority_delete_in), .out_size = sizeof(kv_nothing_out),
+      .at = GRPC("CertificateAuthorityService", "DeleteCertificateAuthority",
+                 kv_pb_read_authority_delete, kv_pb_write_nothing) },
+    { .name = "CertificateAuthorityRevoke", .needs = KV_MAY_CERTIFICATECAS_WRITE,
+      .lane = KV_LANE_SLOW,
+      .run = run_kv_authority_revoke, .mutates = true,
+      .in_size = sizeof(kv_authority_revoke_in), .out_size = sizeof(kv_revoked_bundle),
+      .at = GRPC("CertificateAuthorityService", "RevokeCertificate",
+                 kv_pb_read_authority_revoke, kv_pb_write_revoked) },
+    { .name = "CertificateAuthorityGetCrl", .needs = KV_MAY_CERTIFICATECAS_READ,
+      .lane = KV_LANE_STORE,
+      .run = run_kv_authority_crl_get,
+      .in_size = sizeof(kv_authority_crl_in), .out_size = sizeof(kv_crl_bundle),
+      .at = GRPC("CertificateAuthorityService", "GetCertificateRevocationList",
+                 kv_pb_read_authority_crl, kv_pb_write_crl) },
 
     /* AccessService */
     { .name = "WhoAmI", .needs = KV_MAY_BE_KNOWN, .lane = KV_LANE_STORE, .run = run_kv_who_am_i,

@@ -83,7 +83,8 @@ static kv_status verify_grants(kv_server *server, kv_error *err)
         &kv_table_principals,  &kv_table_credentials,
         &kv_table_revocations, &kv_table_slots,
         &kv_table_vaults,      &kv_table_policies,
-        &kv_table_operations,  NULL,
+        &kv_table_operations,  &kv_table_authorities,
+        NULL,
     };
 
     KV_TRY(kv_records_sweep(server->records, first, err));
@@ -232,6 +233,7 @@ static kv_status open_vault(kv_server *server, kv_error *err)
     kv_reconciled done;
 
     KV_TRY(kv_vault_open(&config, &server->vault, err));
+    KV_TRY(kv_vault_check_authorities(server->vault, err));
     KV_TRY(kv_vault_reconcile(server->vault, &done, err));
     log_reconciled(server, &done);
     return KV_OK;

@@ -80,6 +80,7 @@ kv_cli_run kv_cli_key_encrypt, kv_cli_key_decrypt, kv_cli_key_import;
 kv_cli_run kv_cli_secret_set, kv_cli_secret_show, kv_cli_secret_download;
 kv_cli_run kv_cli_role_explain, kv_cli_role_assign;
 kv_cli_run kv_cli_server_doctor;
+kv_cli_run kv_cli_ca_csr, kv_cli_ca_download, kv_cli_ca_crl, kv_cli_ca_import;
 kv_cli_run kv_cli_backup, kv_cli_restore;
 kv_cli_run kv_cli_credential_add, kv_cli_token_issue, kv_cli_token_revoke;
 kv_cli_run kv_cli_login, kv_cli_logout;

@@ -73,6 +73,11 @@ void kv_auth_close(kv_auth *auth)
     free(auth);
 }
 
+bool kv_auth_is_client_ca(const kv_auth *auth, kv_slice der)
+{
+    return auth->cas && kv_client_cas_have(auth->cas, der);
+}
+
 kv_status kv_caller_roles_text(const kv_caller *caller, kv_arena *arena, kv_slice *out,
                                kv_error *err)
 {

@@ -93,6 +93,9 @@ typedef struct kv_credentials_ending {
 void kv_auth_credentials_ending(kv_auth *auth, int64_t now_ms, int64_t soon_ms,
                                 kv_credentials_ending *out);
 
+/* Does this server take certificates of the key of this CA certificate (DER) for callers? */
+bool kv_auth_is_client_ca(const kv_auth *auth, kv_slice der);
+
 /* Comma-separated names of the caller's roles, for the audit record. */
 kv_status kv_caller_roles_text(const kv_caller *caller, kv_arena *arena, kv_slice *out,
                                kv_error *err) KV_MUST_USE;

@@ -152,6 +152,19 @@ const uint8_t *kv_client_cas_hash(const kv_client_cas *cas, unsigned index)
 
 /* Did this CA itself issue it, for client authentication? Dates are checked at every call, from
  * memory, so not here. */
+bool kv_client_cas_have(const kv_client_cas *cas, kv_slice der)
+{
+    X509 *certificate = parse(der);
+    EVP_PKEY *key = certificate ? X509_get0_pubkey(certificate) : NULL;
+    bool found = false;
+
+    for (unsigned i = 0; key && !found && i < cas->count; i++)
+        found = EVP_PKEY_eq(key, X509_get0_pubkey(cas->cas[i].certificate)) == 1;
+    X509_free(certificate);
+    ERR_clear_error();
+    return found;
+}
+
 static bool issued_by(const kv_client_ca *ca, X509 *certificate)
 {
     __attribute__((cleanup(store_ctx_cleanup))) X509_STORE_CTX *context = X509_STORE_CTX_new();

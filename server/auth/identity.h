@@ -27,6 +27,9 @@ unsigned kv_client_cas_count(const kv_client_cas *cas);
 /* SHA-256 of the DER of CA number `index`. */
 const uint8_t *kv_client_cas_hash(const kv_client_cas *cas, unsigned index);
 
+/* Is there one with the key of this certificate? Certificates are made anew, keys stay. */
+bool kv_client_cas_have(const kv_client_cas *cas, kv_slice der);
+
 typedef struct kv_certificate {
     uint8_t sha256[32];
     int64_t not_before_ms;

@@ -5,3 +5,8 @@
 
 extern const kv_issuer kv_issuer_self;
 extern const kv_issuer kv_issuer_unknown;
+extern const kv_issuer kv_issuer_local_ca;
+
+/* "validity_self_signed: a self-signed certificate is ..." */
+kv_status kv_issuer_tell_findings(kv_arena *arena, const kv_x509_findings *findings,
+                                  kv_x509_list *out, kv_error *err) KV_MUST_USE;

@@ -33,6 +33,17 @@ typedef struct kv_issuer_account {
     kv_x509_lint_scope trust;        /* who is to trust its certificates; 0: private */
 } kv_issuer_account;
 
+/* A certification authority of this server, for the provider that issues from one. */
+typedef struct kv_issuer_local {
+    kv_x509_list chain; /* its certificate, then those above it */
+    kv_x509_signer signer;
+    kv_x509_authority authority; /* what it writes into certificates */
+    uint32_t max_months;         /* of a certificate */
+    /* Stores a serial number that is this order's alone, before anything is signed. */
+    kv_status (*reserve)(void *context, kv_slice *serial, kv_error *err);
+    void *context; /* borrowed */
+} kv_issuer_local;
+
 /* What an operation wants. All of it lives as long as the call of the function. */
 typedef struct kv_issuer_order {
     kv_slice operation; /* unique for ever: the caller's id for idempotent orders */
@@ -41,6 +52,7 @@ typedef struct kv_issuer_order {
     kv_slice csr;                 /* PKCS#10, DER */
     kv_slice spki;                /* the key's public half, DER */
     const kv_x509_signer *signer; /* the key, for issuers that sign with it; NULL after submit */
+    const kv_issuer_local *local; /* the authority to issue from; NULL: another provider */
     kv_slice external_id;         /* what submit answered; empty before */
     kv_x509_list chain;           /* the certificate, for revoke and renewal_hint; else empty */
     int64_t now_ms;

@@ -5,6 +5,7 @@
 const kv_issuer *const kv_issuers[] = {
     &kv_issuer_self,
     &kv_issuer_unknown,
+    &kv_issuer_local_ca,
 };
 
 const size_t kv_issuers_count = KV_COUNT(kv_issuers);

@@ -1,9 +1,8 @@
 /* self.c - issuer Self: the certificate is signed by its own key, at once. */
 #include "server/issuer/builtin.h"
 
-/* "validity_self_signed: a self-signed certificate is ..." */
-static kv_status tell_findings(kv_arena *arena, const kv_x509_findings *findings, kv_x509_list *out,
-                               kv_error *err)
+kv_status kv_issuer_tell_findings(kv_arena *arena, const kv_x509_findings *findings,
+                                  kv_x509_list *out, kv_error *err)
 {
     kv_slice *texts = kv_arena_array(arena, findings->count, sizeof(kv_slice));
 
@@ -32,7 +31,7 @@ static kv_status submit(const kv_issuer_order *order, kv_issuer_answer *out, kv_
         return kv_fail(err, KV_INTERNAL, "issuer Self needs the key itself");
     in.signer = *order->signer;
     KV_TRY(kv_x509_certificate_build(order->arena, &in, &built, err));
-    KV_TRY(tell_findings(order->arena, &built.findings, &answer.warnings, err));
+    KV_TRY(kv_issuer_tell_findings(order->arena, &built.findings, &answer.warnings, err));
     chain[0] = built.der;
     answer.chain = (kv_x509_list){ .items = chain, .count = 1 };
     *out = answer;

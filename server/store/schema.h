@@ -8,6 +8,7 @@
 #pragma once
 
 #include "server/store/schema_access.h"
+#include "server/store/schema_authorities.h"
 #include "server/store/schema_objects.h"
 #include "server/store/table.h"
 
@@ -85,3 +86,6 @@ extern const kv_table kv_table_revocations; /* index 1: until */
 extern const kv_table kv_table_idempotency; /* index 1: created */
 extern const kv_table kv_table_signers;
 extern const kv_table kv_table_segments;
+extern const kv_table kv_table_authorities;
+extern const kv_table kv_table_crls;
+extern const kv_table kv_table_issued; /* 1, unique: operation; 2: authority_uid, state, serial */

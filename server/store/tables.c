@@ -432,6 +432,7 @@ const kv_table *const kv_tables[] = {
     &kv_table_key_uses,     &kv_table_principals,      &kv_table_credentials,
     &kv_table_slots,        &kv_table_assignments,     &kv_table_revocations,
     &kv_table_idempotency,  &kv_table_signers,         &kv_table_segments,
+    &kv_table_authorities,  &kv_table_crls,            &kv_table_issued,
 };
 
 const size_t kv_tables_count = KV_COUNT(kv_tables);

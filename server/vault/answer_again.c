@@ -123,6 +123,28 @@ static kv_status policy_again(kv_vault *vault, kv_work *work, const kv_idempoten
     return kv_certificate_policy_get(vault, work, &in, out, err);
 }
 
+static kv_target authority_of(const kv_idempotency_row *row)
+{
+    return (kv_target){ .vault = row->vault, .name = row->name };
+}
+
+static kv_status authority_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
+                                 void *out, kv_error *err)
+{
+    kv_authority_get_in in = { .target = authority_of(row) };
+
+    return kv_authority_get(vault, work, &in, out, err);
+}
+
+/* The version in the record is the serial number. */
+static kv_status revoked_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
+                               void *out, kv_error *err)
+{
+    kv_authority_revoke_in in = { .target = authority_of(row), .serial = row->version };
+
+    return kv_authority_revoke(vault, work, &in, out, err);
+}
+
 static kv_status nothing_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
                                void *out, kv_error *err)
 {
@@ -210,6 +232,11 @@ static const struct {
     { "CertificateRecover", certificate_again },
     { "CertificateRestore", certificate_again },
     { "CertificatePurge", nothing_again },
+    { "CertificateAuthorityCreate", authority_again },
+    { "CertificateAuthorityImport", authority_again },
+    { "CertificateAuthorityUpdate", authority_again },
+    { "CertificateAuthorityDelete", nothing_again },
+    { "CertificateAuthorityRevoke", revoked_again },
     { "RoleTokenRevoke", nothing_again },
     { "RoleTokenRevokePrincipal", principal_again },
     { "PrincipalCreate", principal_again },

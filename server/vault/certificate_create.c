@@ -37,7 +37,7 @@ static kv_status take_policy(kv_vault *vault, kv_work *work, const kv_certificat
         new->policy = stored;
     else
         return kv_fail_field(err, "policy", "the first version of a certificate needs a policy");
-    KV_TRY(kv_policy_complete(work, &new->vault_row, &new->policy, err));
+    KV_TRY(kv_policy_complete(vault, work, &new->vault_row, &new->policy, err));
     if (!new->policy_exists)
         new->policy_row = (kv_policy_row){ .object_uid = new->object.uid, .created = work->now_ms };
     new->policy_row.updated = work->now_ms;

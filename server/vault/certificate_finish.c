@@ -4,7 +4,7 @@
  * encrypted for its secret, and made non-extractable on the token before anybody can see it.
  */
 #include "server/base/text.h"
-#include "server/vault/certificate_rules.h"
+#include "server/vault/authority_rules.h"
 #include "server/vault/key_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/secret_rules.h"
@@ -236,7 +236,8 @@ static kv_status secret_row(kv_vault *vault, kv_work *work, const kv_issuance *a
 }
 
 /* What stands beside the versions: the policy of an import, the operation that ends. */
-static kv_status store_around(kv_work *work, kv_issuance *at, kv_change *change, kv_error *err)
+static kv_status store_around(kv_work *work, kv_issuance *at, const versions *made,
+                              kv_change *change, kv_error *err)
 {
     if (at->policy_row && at->fresh_policy)
         KV_TRY(kv_change_insert(change, &kv_table_policies, at->policy_row, err));
@@ -244,6 +245,11 @@ static kv_status store_around(kv_work *work, kv_issuance *at, kv_change *change,
         KV_TRY(kv_change_update(change, &kv_table_policies, at->policy_row, err));
     if (at->born)
         KV_TRY(kv_change_update(change, &kv_table_token_objects, &at->token_object, err));
+    if (at->issued.state.len) {
+        KV_TRY(kv_serial_used(work, made->certificate.der, at->object->uid, at->version,
+                              &at->issued, err));
+        KV_TRY(kv_change_update(change, &kv_table_issued, &at->issued, err));
+    }
     if (at->stale)
         KV_TRY(kv_change_delete(change, &kv_table_operations, at->stale, err));
     if (!at->operation)
@@ -263,7 +269,7 @@ static kv_status store(kv_vault *vault, kv_work *work, kv_issuance *at, versions
     kv_change change = { 0 };
 
     work->entry->version = at->version;
-    KV_TRY(store_around(work, at, &change, err));
+    KV_TRY(store_around(work, at, made, &change, err));
     KV_TRY(kv_change_insert(&change, &kv_table_certificate_versions, &made->certificate, err));
     KV_TRY(kv_change_insert(&change, &kv_table_key_versions, &made->key, err));
     KV_TRY(kv_change_insert(&change, &kv_table_secret_versions, &made->secret, err));

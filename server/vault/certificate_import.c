@@ -46,14 +46,14 @@ static kv_status read_file(kv_vault *vault, kv_work *work, const kv_certificate_
 
 /* What a policy says beside the certificate itself is judged with a certificate of no account: the
  * real one may have what this server would not write. */
-static kv_status judge(kv_work *work, const kv_certificate_import_in *in, const import *new,
-                       kv_error *err)
+static kv_status judge(kv_vault *vault, kv_work *work, const kv_certificate_import_in *in,
+                       const import *new, kv_error *err)
 {
     kv_x509_policy asked = in->policy;
 
     asked.x509_props = (kv_x509_props){ .subject = KV_SLICE("CN=import") };
     asked.key_props.exportable_given = true;
-    KV_TRY(kv_policy_complete(work, &new->vault_row, &asked, err));
+    KV_TRY(kv_policy_complete(vault, work, &new->vault_row, &asked, err));
     if (in->policy.key_props.kty.len && kv_x509_policy_key_kind(&asked) != new->at.kind)
         return kv_fail_field(err, "policy.key_props", "the key of the file is of kind %s",
                              kv_key_kind_of(new->at.kind)->name);
@@ -72,7 +72,7 @@ static kv_status take_policy(kv_vault *vault, kv_work *work, const kv_certificat
 
     kv_x509_policy_derive(&new->found.leaf, &how, &new->at.policy);
     if (in->has_policy) {
-        KV_TRY(judge(work, in, new, err));
+        KV_TRY(judge(vault, work, in, new, err));
         asked.x509_props = (kv_x509_props){ 0 };
         asked.key_props.kty = KV_SLICE_NONE;
         asked.key_props.key_size = 0;

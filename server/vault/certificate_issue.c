@@ -5,7 +5,7 @@
  */
 #include "pkcs11/public_key.h"
 #include "pkcs11/token_sign.h"
-#include "server/issuer/issuer.h"
+#include "server/vault/authority_rules.h"
 #include "server/vault/certificate_rules.h"
 #include "server/vault/key_rules.h"
 #include "server/vault/objects.h"
@@ -169,10 +169,13 @@ static kv_status ask_issuer(kv_vault *vault, kv_work *work, kv_issuance *at,
                               .now_ms = work->now_ms,
                               .deadline = work->deadline,
                               .arena = work->arena };
+    kv_authority_use use;
 
-    if (!issuer)
-        return kv_fail_field(err, "policy.issuer.name", "this vault has no issuer '%.*s'",
-                             KV_SLICE_ARG(at->policy.issuer.name));
+    if (!issuer || issuer->needs_account) {
+        KV_TRY(kv_authority_use_for(vault, work, at, &use, err));
+        issuer = kv_issuer_find(KV_SLICE(KV_X509_ISSUER_LOCAL_CA));
+        order.local = &use.local;
+    }
     KV_TRY(kv_x509_request_build(work->arena, &at->policy, at->key.spki, &signer,
                                  &at->operation->csr, err));
     order.csr = at->operation->csr;

@@ -1,4 +1,5 @@
 /* certificate_policy.c - policies are completed, shown and changed; the next version sees it. */
+#include "server/vault/authority_rules.h"
 #include "server/vault/certificate_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
@@ -66,8 +67,29 @@ void kv_policy_merge(kv_x509_policy *policy, const kv_x509_policy *changes)
         policy->issuer.cert_transparency = changes->issuer.cert_transparency;
 }
 
-kv_status kv_policy_complete(kv_work *work, const kv_vault_row *vault_row, kv_x509_policy *policy,
-                             kv_error *err)
+/* Built in, or an authority of the vault. */
+static kv_status check_issuer(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                              const kv_x509_policy *policy, kv_error *err)
+{
+    kv_authority_row authority;
+    bool exists = false;
+
+    if (kv_x509_policy_issuer_is(policy, KV_X509_ISSUER_SELF) ||
+        kv_x509_policy_issuer_is(policy, KV_X509_ISSUER_UNKNOWN))
+        return KV_OK;
+    KV_TRY(kv_authority_look_up(vault, work, vault_row->uid, policy->issuer.name, &authority,
+                                &exists, err));
+    if (!exists)
+        return kv_fail_field(err, "policy.issuer.name", "this vault has no issuer '%.*s'",
+                             KV_SLICE_ARG(policy->issuer.name));
+    if (policy->x509_props.ca)
+        return kv_fail_field(err, "policy.x509_props.basic_constraints.ca",
+                             "must be false: an authority below it is made as one");
+    return KV_OK;
+}
+
+kv_status kv_policy_complete(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                             kv_x509_policy *policy, kv_error *err)
 {
     if (!policy->key_props.exportable_given) {
         policy->key_props.exportable = vault_row->default_exportable != 0;
@@ -75,11 +97,7 @@ kv_status kv_policy_complete(kv_work *work, const kv_vault_row *vault_row, kv_x5
     }
     kv_x509_policy_defaults(policy);
     KV_TRY(kv_x509_policy_check(work->arena, policy, err));
-    if (!kv_x509_policy_issuer_is(policy, KV_X509_ISSUER_SELF) &&
-        !kv_x509_policy_issuer_is(policy, KV_X509_ISSUER_UNKNOWN))
-        return kv_fail_field(err, "policy.issuer.name", "this vault has no issuer '%.*s'",
-                             KV_SLICE_ARG(policy->issuer.name));
-    return KV_OK;
+    return check_issuer(vault, work, vault_row, policy, err);
 }
 
 kv_status kv_policy_find(kv_vault *vault, kv_work *work, kv_slice object_uid, kv_policy_row *row,
@@ -125,7 +143,7 @@ kv_status kv_certificate_policy_update(kv_vault *vault, kv_work *work,
     KV_TRY(kv_find_object(vault, work, &in->target, &vault_row, &object, err));
     KV_TRY(kv_policy_find(vault, work, object.uid, &row, &policy, err));
     kv_policy_merge(&policy, &in->policy);
-    KV_TRY(kv_policy_complete(work, &vault_row, &policy, err));
+    KV_TRY(kv_policy_complete(vault, work, &vault_row, &policy, err));
     KV_TRY(kv_policy_store(work, &policy, &row.policy, err));
     row.updated = work->now_ms;
     KV_TRY(kv_change_update(&change, &kv_table_policies, &row, err));

@@ -1,6 +1,7 @@
 /* certificate_rules.h - what files about certificates share. Inner to vault. */
 #pragma once
 
+#include "server/issuer/issuer.h"
 #include "server/vault/messages_certificates.h"
 #include "server/vault/vault_impl.h"
 
@@ -22,9 +23,9 @@ kv_status kv_policy_load(kv_work *work, kv_slice stored, kv_x509_policy *out,
 
 /* Members that `changes` gives replace those of `policy`. */
 void kv_policy_merge(kv_x509_policy *policy, const kv_x509_policy *changes);
-/* Defaults (the vault's for exportable), then the rules. */
-kv_status kv_policy_complete(kv_work *work, const kv_vault_row *vault_row, kv_x509_policy *policy,
-                             kv_error *err) KV_MUST_USE;
+/* Defaults (the vault's for exportable), then the rules; the issuer is there. */
+kv_status kv_policy_complete(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                             kv_x509_policy *policy, kv_error *err) KV_MUST_USE;
 /* The stored policy of a certificate. KV_NOT_FOUND. */
 kv_status kv_policy_find(kv_vault *vault, kv_work *work, kv_slice object_uid, kv_policy_row *row,
                          kv_x509_policy *out, kv_error *err) KV_MUST_USE;
@@ -64,6 +65,8 @@ typedef struct kv_issuance {
     int64_t attested;
     int64_t imported;
     kv_slice token;
+
+    kv_issued_row issued; /* by an authority of this server; no state: by another issuer */
 
     /* what is brought */
     const kv_secret_buf *private_key; /* PKCS#8; NULL: on the token, or with the operation */

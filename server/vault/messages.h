@@ -3,6 +3,7 @@
 
 #include "server/vault/messages_access.h"
 #include "server/vault/messages_audit.h"
+#include "server/vault/messages_authorities.h"
 #include "server/vault/messages_backup.h"
 #include "server/vault/messages_certificates.h"
 #include "server/vault/messages_common.h"

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "server/vault/messages_authorities.h"
 #include "server/vault/messages_backup.h"
 #include "server/vault/messages_certificates.h"
 #include "server/vault/messages_keys.h"
@@ -64,6 +65,16 @@ KV_OPERATION(kv_secret_recover, kv_secret_recover_in, kv_secret_bundle);
 KV_OPERATION(kv_secret_purge, kv_secret_purge_in, kv_nothing_out);
 KV_OPERATION(kv_secret_backup, kv_secret_backup_in, kv_backup);
 KV_OPERATION(kv_secret_restore, kv_secret_restore_in, kv_secret_bundle);
+
+/* authority_*.c */
+KV_OPERATION(kv_authority_create, kv_authority_create_in, kv_authority_bundle);
+KV_OPERATION(kv_authority_get, kv_authority_get_in, kv_authority_bundle);
+KV_OPERATION(kv_authority_list_all, kv_authority_list_in, kv_authority_list);
+KV_OPERATION(kv_authority_import, kv_authority_import_in, kv_authority_bundle);
+KV_OPERATION(kv_authority_update, kv_authority_update_in, kv_authority_bundle);
+KV_OPERATION(kv_authority_delete, kv_authority_delete_in, kv_nothing_out);
+KV_OPERATION(kv_authority_revoke, kv_authority_revoke_in, kv_revoked_bundle);
+KV_OPERATION(kv_authority_crl_get, kv_authority_crl_in, kv_crl_bundle);
 
 /* certificate_*.c */
 KV_OPERATION(kv_certificate_create, kv_certificate_create_in, kv_certificate_operation);

@@ -59,6 +59,11 @@ kv_status kv_vault_reconcile(kv_vault *vault, kv_reconciled *out, kv_error *err)
 /* Purges what is past its retention, or was to be purged and is not gone yet; called by the
  * server's timer. `*purged` counts. KV_CANCELLED after kv_vault_stop(). */
 kv_status kv_vault_purge_due(kv_vault *vault, unsigned *purged, kv_error *err) KV_MUST_USE;
+/* KV_PRECONDITION when an authority that vouches for callers is one that issues here, or stands
+ * above one. Before serving. */
+kv_status kv_vault_check_authorities(kv_vault *vault, kv_error *err) KV_MUST_USE;
+/* Makes the revocation lists that are due; called by the server's timer. `*made` counts. */
+kv_status kv_vault_crls_due(kv_vault *vault, unsigned *made, kv_error *err) KV_MUST_USE;
 /* Could a purge that a caller asked for not be finished in its time? */
 bool kv_vault_owes_purge(const kv_vault *vault);
 /* Looks at every key on the tokens, and logs what is wrong (token.key.*). Seconds with many keys.

@@ -6,6 +6,7 @@
  */
 #include "server/base/text.h"
 #include "server/vault/access_work.h"
+#include "server/vault/authority_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
 #include "server/vault/vault_rules.h"
@@ -19,6 +20,7 @@ kv_status kv_vault_delete(kv_vault *vault, kv_work *work, const kv_vault_delete_
     kv_vault_row row;
 
     KV_TRY(kv_find_vault(vault, work, in->target.vault, &row, err));
+    KV_TRY(kv_refuse_authorities(vault, work, row.uid, err));
     row.deleted = work->now_ms;
     row.purge_at = work->now_ms + row.retention_days * KV_DAY_MS;
     row.updated = work->now_ms;

@@ -228,3 +228,13 @@ Keyvault__V1__CertificatePolicy *kv_pb_policy(kv_pb_writer *writer,
     to->issuer = issuer(writer, &from->issuer);
     return to;
 }
+
+kv_slice kv_pb_key_type_name(Keyvault__V1__KeyType type)
+{
+    return name_of(key_types, KV_COUNT(key_types), (int)type);
+}
+
+kv_slice kv_pb_curve_name(Keyvault__V1__Curve curve)
+{
+    return name_of(curves, KV_COUNT(curves), (int)curve);
+}

@@ -24,10 +24,10 @@ static const struct {
     const char *field;
     unsigned most;
 } bounds[] = {
-    { "dns_names", 100 },      { "ekus", 20 },           { "emails", 100 },
-    { "ip_addresses", 100 },   { "items", KV_TAGS_MAX }, { "roles", 8 },
-    { "tags", KV_TAGS_MAX },   { "upns", 100 },          { "uris", 100 },
-    { "lifetime_actions", 2 },
+    { "dns_names", 100 },     { "ekus", 20 },       { "emails", 100 },
+    { "ip_addresses", 100 },  { "ip_ranges", 100 }, { "directory_names", 100 },
+    { "items", KV_TAGS_MAX }, { "roles", 8 },       { "tags", KV_TAGS_MAX },
+    { "upns", 100 },          { "uris", 100 },      { "lifetime_actions", 2 },
 };
 
 typedef struct frame {

@@ -48,6 +48,8 @@ kv_status kv_x509_authority_check(const kv_x509_authority *authority, bool ca, k
     KV_TRY(check_url(authority->ocsp_url, "authority.ocsp_url", err));
     KV_TRY(check_url(authority->issuer_url, "authority.issuer_url", err));
     KV_TRY(check_policies(&authority->policies, err));
+    if (authority->constraints && !ca && !kv_x509_constraints_empty(authority->constraints))
+        return kv_fail_field(err, "name_constraints", "must be for a CA");
     if (authority->path_limited && (!ca || authority->path_length > KV_X509_PATH_LENGTH_MAX))
         return kv_fail_field(err, "authority.path_length", "must be for a CA, at most %d",
                              KV_X509_PATH_LENGTH_MAX);

@@ -10,6 +10,7 @@
 
 #include "server/base/error.h"
 #include "server/base/slice.h"
+#include "server/x509/constraints.h"
 #include "server/x509/policy.h"
 
 enum { KV_X509_PATH_LENGTH_MAX = 15, KV_X509_CERTIFICATE_POLICIES_MAX = 16 };
@@ -18,10 +19,11 @@ enum { KV_X509_PATH_LENGTH_MAX = 15, KV_X509_CERTIFICATE_POLICIES_MAX = 16 };
 typedef struct kv_x509_authority {
     kv_slice crl_url;
     kv_slice ocsp_url;
-    kv_slice issuer_url;   /* the issuer's certificate, DER */
-    kv_x509_list policies; /* dotted object identifiers, each once */
-    bool path_limited;     /* write path_length; only for a CA */
-    unsigned path_length;  /* 0: it issues to no CA */
+    kv_slice issuer_url;                    /* the issuer's certificate, DER */
+    kv_x509_list policies;                  /* dotted object identifiers, each once */
+    bool path_limited;                      /* write path_length; only for a CA */
+    unsigned path_length;                   /* 0: it issues to no CA */
+    const kv_x509_constraints *constraints; /* checked; only for a CA; NULL: none */
 } kv_x509_authority;
 
 /* KV_BAD_REQUEST naming the member ("authority.crl_url") that breaks a rule above; `ca` says

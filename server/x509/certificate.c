@@ -172,8 +172,8 @@ static kv_status add_key_identifiers(X509 *certificate, const issuer *by, kv_err
     return KV_OK;
 }
 
-static kv_status add_extensions(X509 *certificate, const kv_x509_build *in, const issuer *by,
-                                kv_error *err)
+static kv_status add_extensions(kv_arena *arena, X509 *certificate, const kv_x509_build *in,
+                                const issuer *by, kv_error *err)
 {
     KV_AUTO(kv_ossl_extensions) all = NULL;
 
@@ -183,6 +183,8 @@ static kv_status add_extensions(X509 *certificate, const kv_x509_build *in, cons
             return failed(err);
     if (in->authority)
         KV_TRY(kv_x509_authority_write(certificate, in->authority, err));
+    if (in->authority && in->authority->constraints)
+        KV_TRY(kv_x509_constraints_write(arena, certificate, in->authority->constraints, err));
     return add_key_identifiers(certificate, by, err);
 }
 
@@ -208,7 +210,7 @@ static kv_status fill(kv_arena *arena, X509 *certificate, const kv_x509_build *i
     KV_TRY(set_validity(certificate, in, by, err));
     KV_TRY(set_names(arena, certificate, in, by, err));
     KV_TRY(set_key(certificate, in, err));
-    KV_TRY(add_extensions(certificate, in, by, err));
+    KV_TRY(add_extensions(arena, certificate, in, by, err));
     return set_algorithm(certificate, by->alg, err);
 }
 
@@ -223,15 +225,18 @@ static kv_status encode(kv_arena *arena, X509 *certificate, kv_slice *out, kv_er
 }
 
 /* Still without a signature: a rule that is broken must cost no signature. */
-static kv_status lint(kv_arena *arena, X509 *certificate, kv_x509_lint_scope scope,
+static kv_status lint(kv_arena *arena, X509 *certificate, const kv_x509_build *in,
                       kv_x509_findings *out, kv_error *err)
 {
+    kv_x509_list above = { .items = &in->issuer, .count = in->issuer.len > 0 };
     kv_x509_facts facts = { 0 };
     kv_slice der = KV_SLICE_NONE;
 
     KV_TRY(encode(arena, certificate, &der, err));
     KV_TRY(kv_x509_inspect(arena, der, &facts, err));
-    kv_x509_lint(&facts, scope, out);
+    KV_TRY(kv_x509_constraints_allow(&above, der, err));
+    KV_TRY(kv_x509_constraints_allow(&in->above, der, err));
+    kv_x509_lint(&facts, in->scope, out);
     for (size_t i = 0; i < out->count; i++)
         if (out->items[i]->severity == KV_X509_LINT_ERROR)
             return kv_fail_field(err, "policy", "breaks the rule %s: %s", out->items[i]->id,
@@ -285,7 +290,7 @@ kv_status kv_x509_certificate_build(kv_arena *arena, const kv_x509_build *in, kv
     KV_TRY(read_issuer(arena, in, &above, &by, err));
     KV_TRY(check_path(in, above, err));
     KV_TRY(fill(arena, certificate, in, &by, err));
-    KV_TRY(lint(arena, certificate, in->scope, &built.findings, err));
+    KV_TRY(lint(arena, certificate, in, &built.findings, err));
     KV_TRY(sign(arena, certificate, in, &by, err));
     KV_TRY(encode(arena, certificate, &built.der, err));
     KV_TRY(check(arena, in, &by, &built, err));

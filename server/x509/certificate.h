@@ -4,7 +4,8 @@
  * policy's calendar months from now; basic constraints and key usage critical; extended key usage;
  * subject alternative names, critical when the subject is empty; subject and authority key
  * identifiers. RSA keys sign sha256WithRSAEncryption, P-256, P-384 and P-521 ECDSA with SHA-256,
- * SHA-384 and SHA-512. Before signing the lint runs; after it the signature is verified in
+ * SHA-384 and SHA-512. Before signing the lint runs and the name constraints of the issuer and of
+ * those above it are asked; after it the signature is verified in
  * software and the DER is parsed again.
  *
  * Threads: any, as far as the signer allows.
@@ -24,6 +25,7 @@ typedef struct kv_x509_build {
     kv_slice spki;                      /* the subject's public key, DER, of the policy's kind */
     kv_x509_signer signer;              /* the issuer's key; self-signed: the subject's */
     kv_slice issuer;                    /* the issuer's certificate, DER; empty: self-signed */
+    kv_x509_list above;                 /* the CAs above the issuer, for their name constraints */
     const kv_x509_authority *authority; /* what the issuer writes into it; NULL: nothing */
     kv_slice serial; /* empty: random; else 1 to 20 bytes, big-endian, positive */
     int64_t now_ms;
@@ -38,7 +40,7 @@ typedef struct kv_x509_built {
 
 /* KV_BAD_REQUEST when the policy cannot be a certificate or breaks a lint rule that is an error
  * (the message names the rule) or the authority one of its own, KV_PRECONDITION when the issuer's
- * certificate is not a CA's, has a path length that allows no such CA below it, or has
+ * certificate is not a CA's, has a path length or name constraints that do not allow it, or has
  * expired (a certificate never outlives its issuer's: not-after is cut to it), KV_INTERNAL when the
  * public key has another kind or the signature does not verify, and whatever the signer says. */
 kv_status kv_x509_certificate_build(kv_arena *arena, const kv_x509_build *in, kv_x509_built *out,

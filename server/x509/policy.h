@@ -38,6 +38,7 @@ enum {
 #define KV_X509_CONTENT_PEM    "application/x-pem-file"
 #define KV_X509_ISSUER_SELF    "Self"
 #define KV_X509_ISSUER_UNKNOWN "Unknown"
+#define KV_X509_ISSUER_LOCAL_CA "LocalCA"
 
 /* Texts, or DER certificates leaf first. */
 typedef struct kv_x509_list {

@@ -163,7 +163,7 @@ static void a_completed_policy_comes_back(void **state)
         kv_x509_policy back;
         kv_slice stored;
 
-        assert_kv_ok(kv_policy_complete(&work, &vault, &policy, &err));
+        assert_kv_ok(kv_policy_complete(NULL, &work, &vault, &policy, &err));
         assert_round_trip(&policy);
         assert_kv_ok(kv_policy_store(&work, &policy, &stored, &err));
         assert_kv_ok(kv_policy_load(&work, stored, &back, &err));

@@ -2,7 +2,7 @@
 // or is denied exactly as table.mjs says. Nobody's answer but that of GetSecret, to those who may,
 // holds a byte of a private key or a secret, in any spelling.
 import assert from 'node:assert';
-import { createPrivateKey, randomBytes } from 'node:crypto';
+import { X509Certificate, createPrivateKey, randomBytes } from 'node:crypto';
 import test, { after, before } from 'node:test';
 import path from 'node:path';
 import { Authority } from '../support/authority.mjs';
@@ -86,6 +86,32 @@ const exportableCertificate = async () => {
     { ...it, policy: policy('Self', true) });
   return it;
 };
+const root = async (enabled = true) => {
+  const it = { vault: VAULT, name: fresh('ca') };
+  await help.issuers.call('CertificateAuthorityService/CreateCertificateAuthority',
+    { ...it, type: 'ROOT', subject: `CN=${it.name}` });
+  if (!enabled) {
+    await help.issuers.call('CertificateAuthorityService/UpdateCertificateAuthority',
+      { ...it, enabled });
+  }
+  return it;
+};
+const waiting = async () => {
+  const it = { vault: VAULT, name: fresh('ca') };
+  const { csr } = await help.issuers.call('CertificateAuthorityService/CreateCertificateAuthority',
+    { ...it, type: 'SUBORDINATE', subject: `CN=${it.name}` });
+  const pem = authority.sign(csr, { signer: 'root', extensions:
+    'basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\n' +
+    'subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n' });
+  return { ...it, x5c: [Buffer.concat([pem, authority.root])] };
+};
+const issued = async () => {
+  const it = { vault: VAULT, name: fresh('c') };
+  await help.certificates.call('CertificateService/CreateCertificate',
+    { ...it, policy: policy('house') });
+  const { cer } = await help.certificates.call('CertificateService/GetCertificate', it);
+  return { ...house, serial: new X509Certificate(cer).serialNumber };
+};
 /* What has been backed up and purged since. */
 const restored = async (noun, make, officer) => {
   const it = await make();
@@ -99,6 +125,7 @@ const ENDS = { 'KeyService/RestoreKey': 'FAILED_PRECONDITION' };
 const principal = async (kind = 'USER') =>
   (await admin.call('AccessService/CreatePrincipal', { display_name: fresh('someone'), kind })).id;
 
+const house = { vault: VAULT, name: 'house' };
 const web = { vault: VAULT, name: 'web' };
 const own = { vault: VAULT, name: 'own' };
 const cipher = { vault: VAULT, name: 'cipher' };
@@ -180,6 +207,15 @@ const ASK = {
   'CertificateService/BackupCertificate': web,
   'CertificateService/RestoreCertificate':
     () => restored('Certificate', exportableCertificate, 'certificates'),
+  'CertificateAuthorityService/CreateCertificateAuthority':
+    () => ({ vault: VAULT, name: fresh('ca'), type: 'ROOT', subject: 'CN=Matrix' }),
+  'CertificateAuthorityService/GetCertificateAuthority': house,
+  'CertificateAuthorityService/ListCertificateAuthorities': inVault,
+  'CertificateAuthorityService/ImportCertificateAuthorityCertificate': waiting,
+  'CertificateAuthorityService/UpdateCertificateAuthority': { ...house, enabled: true },
+  'CertificateAuthorityService/DeleteCertificateAuthority': () => root(false),
+  'CertificateAuthorityService/RevokeCertificate': issued,
+  'CertificateAuthorityService/GetCertificateRevocationList': house,
   'AccessService/WhoAmI': {},
   'AccessService/IssueRoleToken': (role) => ({ roles: [role], scope: '/' }),
   'AccessService/ListRoles': {},
@@ -294,6 +330,7 @@ before(async () => {
   admin = await server.administrator();
   help.operator = await server.officer('helper-operator', ['VAULT_OPERATOR'], '/');
   help.keys = await server.officer('helper-keys', ['CRYPTO_OFFICER'], '/');
+  help.issuers = await server.officer('helper-issuers', ['ISSUER_OFFICER'], '/');
   help.secrets = await server.officer('helper-secrets', ['SECRETS_OFFICER'], '/');
   help.certificates = await server.officer('helper-certificates', ['CERTIFICATE_OFFICER'], '/');
   help.backups = await server.officer('helper-backups', ['BACKUP_OPERATOR'], '/');
@@ -301,6 +338,8 @@ before(async () => {
   help.user = await server.officer('helper-user', ['CERTIFICATE_USER', 'SECRETS_USER'], '/');
   await help.operator.call('VaultService/CreateVault', { vault: VAULT });
   await help.operator.call('VaultService/CreateVault', { vault: 'other' });
+  await help.issuers.call('CertificateAuthorityService/CreateCertificateAuthority',
+    { ...house, type: 'ROOT', subject: 'CN=House' });
   await help.keys.call('KeyService/CreateKey', { ...own, kty: 'EC' });
   await help.keys.call('KeyService/CreateKey', { ...gone, kty: 'EC' });
   await help.keys.call('KeyService/CreateKey', { ...cipher, kty: 'OCT' });
@@ -344,7 +383,7 @@ after(async () => {
 });
 
 test('the table has a row for every method', () => {
-  assert.strictEqual(methods.size, 84);
+  assert.strictEqual(methods.size, 92);
   assert.deepStrictEqual([...new Set(rows.map(methodOf))].sort(), [...methods.keys()].sort());
   assert.deepStrictEqual(Object.keys(ASK).sort(), [...rows].sort());
 });

@@ -9,6 +9,7 @@ export const ROLES = ['ACCESS_ADMINISTRATOR', 'VAULT_OPERATOR', 'ISSUER_OFFICER'
 
 const AA = 'ACCESS_ADMINISTRATOR';
 const VO = 'VAULT_OPERATOR';
+const IO = 'ISSUER_OFFICER';
 const CO = 'CERTIFICATE_OFFICER';
 const CI = 'CERTIFICATE_IMPORTER';
 const CR = 'CERTIFICATE_READER';
@@ -98,6 +99,15 @@ export const MAY = {
   'CertificateService/PurgeDeletedCertificate': [PO, AD],
   'CertificateService/BackupCertificate': [BO, AD],
   'CertificateService/RestoreCertificate': [BO, AD],
+
+  'CertificateAuthorityService/CreateCertificateAuthority': [IO, AD],
+  'CertificateAuthorityService/GetCertificateAuthority': [IO, RD, AD],
+  'CertificateAuthorityService/ListCertificateAuthorities': [IO, RD, AD],
+  'CertificateAuthorityService/ImportCertificateAuthorityCertificate': [IO, AD],
+  'CertificateAuthorityService/UpdateCertificateAuthority': [IO, AD],
+  'CertificateAuthorityService/DeleteCertificateAuthority': [IO, AD],
+  'CertificateAuthorityService/RevokeCertificate': [IO, AD],
+  'CertificateAuthorityService/GetCertificateRevocationList': [IO, RD, AD],
 
   'AccessService/WhoAmI': ROLES,
   'AccessService/IssueRoleToken': ROLES,

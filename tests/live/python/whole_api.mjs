@@ -2,6 +2,7 @@
 // taken by its path: it is the one that has Debian's packages.
 import assert from 'node:assert';
 import { spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
@@ -10,7 +11,7 @@ import { Authority } from '../support/authority.mjs';
 import { Keyvault, run, selfSigned } from '../support/keyvault.mjs';
 
 const PROTO = fileURLToPath(new URL('../../../proto', import.meta.url));
-const SERVICES = ['vaults', 'keys', 'secrets', 'certificates', 'access', 'audit'];
+const SERVICES = ['vaults', 'keys', 'secrets', 'certificates', 'authorities', 'access', 'audit'];
 const ROLES = ['ADMINISTRATOR', 'VAULT_OPERATOR', 'PURGE_OFFICER', 'AUDITOR'];
 let server;
 let everybody;
@@ -37,6 +38,10 @@ const MAKE = {
     const { key, pem } = selfSigned('brought');
     return Buffer.concat([key, pem]);
   },
+  serial: (cer) => Buffer.from(new X509Certificate(Buffer.from(cer, 'base64')).serialNumber),
+  authority: (csr) => Buffer.concat([authority.sign(Buffer.from(csr, 'base64'), { signer: 'root',
+    extensions: 'basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\n' +
+      'subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n' }), authority.root]),
   sign: (csr) => authority.sign(Buffer.from(csr, 'base64')),
 };
 

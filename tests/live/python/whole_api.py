@@ -175,6 +175,29 @@ def certificates(call):
     deletion(call, "Certificate", it)
 
 
+def authorities(call):
+    service = "CertificateAuthorityService/"
+    it = {"vault": VAULT, "name": "root"}
+    made = call(service + "CreateCertificateAuthority", subject="CN=Root",
+                type="CERTIFICATE_AUTHORITY_TYPE_ROOT", **it)
+    assert made.state == "ACTIVE" and made.certificate
+    call("CertificateService/CreateCertificate", vault=VAULT, name="issued", policy=policy("root"))
+    cer = text(call("CertificateService/GetCertificate", vault=VAULT, name="issued").cer)
+    revoked = call(service + "RevokeCertificate", reason="REVOCATION_REASON_SUPERSEDED",
+                   serial=base64.b64decode(ask("serial", cer)).decode(), **it)
+    assert revoked.on_crl
+    assert call(service + "GetCertificateRevocationList", **it).number == revoked.crl_number
+    below = {"vault": VAULT, "name": "below"}
+    csr = call(service + "CreateCertificateAuthority", subject="CN=Below",
+               type="CERTIFICATE_AUTHORITY_TYPE_SUBORDINATE", **below).csr
+    call(service + "ImportCertificateAuthorityCertificate", x5c=[ask("authority", text(csr))],
+         **below)
+    assert call(service + "GetCertificateAuthority", **below).state == "ACTIVE"
+    assert len(call(service + "ListCertificateAuthorities", vault=VAULT).items) == 2
+    call(service + "UpdateCertificateAuthority", enabled=False, **below)
+    call(service + "DeleteCertificateAuthority", **below)
+
+
 def access(call, everybody):
     service = "AccessService/"
     assert everybody(service + "WhoAmI").principal.id
@@ -220,6 +243,7 @@ def main():
     keys(call)
     secrets(call)
     certificates(call)
+    authorities(call)
     access(admin, call)
     audit(call)
     missing = sorted(set(api.methods) - api.called)

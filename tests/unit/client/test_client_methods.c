@@ -5,6 +5,7 @@
 
 #include <keyvault/v1/access.pb-c.h>
 #include <keyvault/v1/audit.pb-c.h>
+#include <keyvault/v1/authorities.pb-c.h>
 #include <keyvault/v1/certificates.pb-c.h>
 #include <keyvault/v1/keys.pb-c.h>
 #include <keyvault/v1/secrets.pb-c.h>
@@ -14,10 +15,14 @@
 #include "tests/support/kv_cmocka.h"
 
 static const ProtobufCServiceDescriptor *const services[] = {
-    &keyvault__v1__vault_service__descriptor,  &keyvault__v1__key_service__descriptor,
-    &keyvault__v1__secret_service__descriptor, &keyvault__v1__certificate_service__descriptor,
-    &keyvault__v1__access_service__descriptor, &keyvault__v1__audit_service__descriptor,
+    &keyvault__v1__vault_service__descriptor,
+    &keyvault__v1__key_service__descriptor,
+    &keyvault__v1__secret_service__descriptor,
+    &keyvault__v1__certificate_service__descriptor,
+    &keyvault__v1__access_service__descriptor,
+    &keyvault__v1__audit_service__descriptor,
     &keyvault__v1__server_service__descriptor,
+    &keyvault__v1__certificate_authority_service__descriptor,
 };
 
 static void finds_every_method_of_the_proto_files(void **state)

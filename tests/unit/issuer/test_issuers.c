@@ -7,7 +7,7 @@
 static void every_row_is_complete_and_found(void **state)
 {
     (void)state;
-    assert_int_equal(kv_issuers_count, 2);
+    assert_int_equal(kv_issuers_count, 3);
     for (size_t i = 0; i < kv_issuers_count; i++) {
         const kv_issuer *issuer = kv_issuers[i];
 

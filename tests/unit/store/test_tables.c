@@ -83,6 +83,8 @@ static const struct {
     { &kv_table_assignments, 1, false, { "scope" } },
     { &kv_table_revocations, 1, false, { "until" } },
     { &kv_table_idempotency, 1, false, { "created" } },
+    { &kv_table_issued, 1, true, { "operation" } },
+    { &kv_table_issued, 2, false, { "authority_uid", "state", "serial" } },
 };
 
 /* What schema.h says beside each descriptor, and nothing more. */

@@ -5,6 +5,7 @@
 
 #include "keyvault/v1/access.pb-c.h"
 #include "keyvault/v1/audit.pb-c.h"
+#include "keyvault/v1/authorities.pb-c.h"
 #include "keyvault/v1/certificates.pb-c.h"
 #include "keyvault/v1/common.pb-c.h"
 #include "keyvault/v1/keys.pb-c.h"
@@ -16,10 +17,14 @@
 #include "tests/unit/wire/samples.h"
 
 static const ProtobufCServiceDescriptor *const services[] = {
-    &keyvault__v1__server_service__descriptor,      &keyvault__v1__vault_service__descriptor,
-    &keyvault__v1__key_service__descriptor,         &keyvault__v1__secret_service__descriptor,
-    &keyvault__v1__certificate_service__descriptor, &keyvault__v1__access_service__descriptor,
+    &keyvault__v1__server_service__descriptor,
+    &keyvault__v1__vault_service__descriptor,
+    &keyvault__v1__key_service__descriptor,
+    &keyvault__v1__secret_service__descriptor,
+    &keyvault__v1__certificate_service__descriptor,
+    &keyvault__v1__access_service__descriptor,
     &keyvault__v1__audit_service__descriptor,
+    &keyvault__v1__certificate_authority_service__descriptor,
 };
 
 enum { ROOM = 64 * 1024 * 1024 };

@@ -340,3 +340,68 @@ CREATE TABLE "segments" (
     PRIMARY KEY ("id")
 ) STRICT;
 
+CREATE TABLE "authorities" (
+    "vault_uid" BLOB NOT NULL,
+    "name" TEXT NOT NULL,
+    "display_name" TEXT NOT NULL,
+    "uid" BLOB NOT NULL,
+    "kind" INTEGER NOT NULL,
+    "enabled" INTEGER NOT NULL,
+    "key_id" BLOB NOT NULL,
+    "key_kind" TEXT NOT NULL,
+    "spki" BLOB NOT NULL,
+    "attested" INTEGER NOT NULL,
+    "token" TEXT NOT NULL,
+    "csr" BLOB NOT NULL,
+    "certificate" BLOB NOT NULL,
+    "chain" BLOB NOT NULL,
+    "crl_url" TEXT NOT NULL,
+    "ocsp_url" TEXT NOT NULL,
+    "issuer_url" TEXT NOT NULL,
+    "crl_hours" INTEGER NOT NULL,
+    "max_months" INTEGER NOT NULL,
+    "created" INTEGER NOT NULL,
+    "updated" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("vault_uid", "name")
+) STRICT;
+
+CREATE TABLE "crls" (
+    "authority_uid" BLOB NOT NULL,
+    "vault_uid" BLOB NOT NULL,
+    "authority" TEXT NOT NULL,
+    "number" INTEGER NOT NULL,
+    "owed" INTEGER NOT NULL,
+    "this_update" INTEGER NOT NULL,
+    "next_update" INTEGER NOT NULL,
+    "der" BLOB NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("authority_uid")
+) STRICT;
+
+CREATE TABLE "issued" (
+    "authority_uid" BLOB NOT NULL,
+    "serial" BLOB NOT NULL,
+    "operation" TEXT NOT NULL,
+    "state" TEXT NOT NULL,
+    "sha256" BLOB NOT NULL,
+    "object_uid" BLOB NOT NULL,
+    "version" TEXT NOT NULL,
+    "subject" TEXT NOT NULL,
+    "not_before" INTEGER NOT NULL,
+    "not_after" INTEGER NOT NULL,
+    "revoked" INTEGER NOT NULL,
+    "reason" INTEGER NOT NULL,
+    "invalid_since" INTEGER NOT NULL,
+    "created" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("authority_uid", "serial")
+) STRICT;
+CREATE UNIQUE INDEX "issued_by_operation" ON "issued" ("operation");
+CREATE INDEX "issued_by_state" ON "issued" ("authority_uid", "state", "serial");

@@ -1,0 +1,170 @@
+/* local_ca.c - issuer LocalCA: an authority of this server signs on its token, at once.
+ *
+ * What a certificate may be used for is chosen from a table by the policy's certificate type, so
+ * that the people who order certificates choose among what is known. Without one the usages of the
+ * policy count, apart from those that would make an authority of its holder.
+ */
+#include "server/base/text.h"
+#include "server/issuer/builtin.h"
+
+#define SERVER_AUTH      "1.3.6.1.5.5.7.3.1"
+#define CLIENT_AUTH      "1.3.6.1.5.5.7.3.2"
+#define CODE_SIGNING     "1.3.6.1.5.5.7.3.3"
+#define EMAIL_PROTECTION "1.3.6.1.5.5.7.3.4"
+#define OCSP_SIGNING     "1.3.6.1.5.5.7.3.9"
+#define ANY_USAGE        "2.5.29.37.0"
+#define TEXT(literal)                                   \
+    {                                                   \
+        (const uint8_t *)(literal), sizeof(literal) - 1 \
+    }
+
+enum { USAGES_MAX = 2 };
+
+typedef struct profile {
+    const char *name; /* issuer.cty */
+    uint32_t usage;
+    bool rsa_enciphers; /* keyEncipherment with RSA keys */
+    kv_slice ekus[USAGES_MAX];
+    size_t eku_count;
+    uint32_t max_months;
+} profile;
+
+/* shape: table */
+static const profile profiles[] = {
+    { "tls-server", KV_X509_DIGITAL_SIGNATURE, true, { TEXT(SERVER_AUTH) }, 1, 12 },
+    { "tls-client", KV_X509_DIGITAL_SIGNATURE, false, { TEXT(CLIENT_AUTH) }, 1, 36 },
+    { "tls-peer",
+      KV_X509_DIGITAL_SIGNATURE,
+      true,
+      { TEXT(SERVER_AUTH), TEXT(CLIENT_AUTH) },
+      2,
+      12 },
+    { "code-signing", KV_X509_DIGITAL_SIGNATURE, false, { TEXT(CODE_SIGNING) }, 1, 36 },
+    { "email",
+      KV_X509_DIGITAL_SIGNATURE | KV_X509_NON_REPUDIATION,
+      true,
+      { TEXT(EMAIL_PROTECTION) },
+      1,
+      36 },
+};
+
+static kv_status refuse(const kv_issuer_order *order, const char *code, kv_issuer_answer *out,
+                        kv_error *err, const char *why)
+{
+    *out = (kv_issuer_answer){ .state = KV_ISSUER_REFUSED, .code = kv_slice_text(code) };
+    return kv_arena_print(order->arena, &out->details, err, "%s", why);
+}
+
+static const profile *find_profile(kv_slice cty)
+{
+    for (size_t i = 0; i < KV_COUNT(profiles); i++)
+        if (kv_text_equal_nocase(cty, kv_slice_text(profiles[i].name)))
+            return &profiles[i];
+    return NULL;
+}
+
+static void apply(const profile *with, kv_x509_policy *policy)
+{
+    kv_x509_props *props = &policy->x509_props;
+    bool rsa = kv_key_kind_of(kv_x509_policy_key_kind(policy))->family == KV_FAMILY_RSA;
+
+    props->key_usage = with->usage;
+    if (with->rsa_enciphers && rsa)
+        props->key_usage |= KV_X509_KEY_ENCIPHERMENT;
+    props->ekus = (kv_x509_list){ .items = with->ekus, .count = with->eku_count };
+    if (props->validity_months > with->max_months)
+        props->validity_months = with->max_months;
+}
+
+/* What only an authority may do, or what allows everything. */
+static bool oversteps(const kv_x509_props *props)
+{
+    static const kv_slice never[] = { TEXT(OCSP_SIGNING), TEXT(ANY_USAGE) };
+
+    if (props->ca || (props->key_usage & (KV_X509_KEY_CERT_SIGN | KV_X509_CRL_SIGN)))
+        return true;
+    for (size_t i = 0; i < props->ekus.count; i++)
+        for (size_t k = 0; k < KV_COUNT(never); k++)
+            if (kv_slice_equal(props->ekus.items[i], never[k]))
+                return true;
+    return false;
+}
+
+static kv_status issue(const kv_issuer_order *order, const kv_x509_policy *policy,
+                       kv_issuer_answer *out, kv_error *err)
+{
+    const kv_issuer_local *local = order->local;
+    size_t above = local->chain.count - 1;
+    kv_slice *chain = kv_arena_array(order->arena, local->chain.count + 1, sizeof(kv_slice));
+    kv_x509_build in = { .policy = policy,
+                         .spki = order->spki,
+                         .signer = local->signer,
+                         .issuer = local->chain.items[0],
+                         .above = { .items = local->chain.items + 1, .count = above },
+                         .authority = &local->authority,
+                         .now_ms = order->now_ms,
+                         .scope = KV_X509_LINT_PRIVATE };
+    kv_issuer_answer answer = { .state = KV_ISSUER_ISSUED };
+    kv_x509_built built;
+
+    if (!chain)
+        return kv_arena_full(err);
+    KV_TRY(local->reserve(local->context, &in.serial, err));
+    KV_TRY(kv_x509_certificate_build(order->arena, &in, &built, err));
+    KV_TRY(kv_issuer_tell_findings(order->arena, &built.findings, &answer.warnings, err));
+    chain[0] = built.der;
+    memcpy(chain + 1, local->chain.items, local->chain.count * sizeof(*chain));
+    answer.chain = (kv_x509_list){ .items = chain, .count = local->chain.count + 1 };
+    *out = answer;
+    return KV_OK;
+}
+
+static kv_status submit(const kv_issuer_order *order, kv_issuer_answer *out, kv_error *err)
+{
+    kv_x509_policy policy = *order->policy;
+    const profile *with = NULL;
+
+    if (!order->local)
+        return kv_fail(err, KV_INTERNAL, "issuer LocalCA needs an authority");
+    if (policy.issuer.cty.len) {
+        with = find_profile(policy.issuer.cty);
+        if (!with)
+            return refuse(order, "unknownProfile", out, err,
+                          "This authority has no such certificate type: tls-server, tls-client, "
+                          "tls-peer, code-signing, email.");
+        apply(with, &policy);
+    }
+    if (oversteps(&policy.x509_props))
+        return refuse(order, "notAllowed", out, err,
+                      "A certificate may not have the usages of an authority.");
+    if (policy.x509_props.validity_months > order->local->max_months)
+        policy.x509_props.validity_months = order->local->max_months;
+    return issue(order, &policy, out, err);
+}
+
+/* Nothing is ever pending: an order that was interrupted is submitted again. */
+static kv_status poll(const kv_issuer_order *order, kv_issuer_answer *out, kv_error *err)
+{
+    (void)order;
+    (void)err;
+    *out = (kv_issuer_answer){ .state = KV_ISSUER_RETRYABLE,
+                               .details = KV_SLICE("The certificate was not signed.") };
+    return KV_OK;
+}
+
+static kv_status cancel(const kv_issuer_order *order, kv_issuer_answer *out, kv_error *err)
+{
+    (void)order;
+    (void)err;
+    *out = (kv_issuer_answer){ .state = KV_ISSUER_CANCELLED };
+    return KV_OK;
+}
+
+const kv_issuer kv_issuer_local_ca = {
+    .provider = KV_X509_ISSUER_LOCAL_CA,
+    .auto_renew = true,
+    .needs_account = true,
+    .submit = submit,
+    .poll = poll,
+    .cancel = cancel,
+};

@@ -1,0 +1,94 @@
+/* authority_rules.h - what the files about certificate authorities share. Inner to vault. */
+#pragma once
+
+#include "server/vault/certificate_rules.h"
+#include "server/vault/messages_authorities.h"
+#include "server/vault/vault_impl.h"
+
+#define KV_ISSUED_RESERVED KV_SLICE("reserved")
+#define KV_ISSUED_ISSUED   KV_SLICE("issued")
+#define KV_ISSUED_REVOKED  KV_SLICE("revoked")
+
+enum {
+    KV_AUTHORITY_MONTHS_MAX = 360,
+    KV_AUTHORITY_MONTHS_DEFAULT = 120,
+    KV_AUTHORITY_ISSUED_MONTHS_MAX = 120,
+    KV_AUTHORITY_ISSUED_MONTHS_DEFAULT = 12,
+    KV_CRL_HOURS_MAX = 8784,
+    KV_CRL_HOURS_DEFAULT = 168
+};
+
+/* A key on the `ca` token as a signer. Lives as long as the call. */
+typedef struct kv_authority_key {
+    kv_token *token;
+    kv_key_ref ref;
+} kv_authority_key;
+
+/* --- authority_find.c --- */
+
+/* The authority of the target, noted in work->entry; `vault_row` may be NULL. KV_NOT_FOUND. */
+kv_status kv_authority_find(kv_vault *vault, kv_work *work, const kv_target *target,
+                            kv_vault_row *vault_row, kv_authority_row *out,
+                            kv_error *err) KV_MUST_USE;
+/* By vault and name in any case; `*exists`. */
+kv_status kv_authority_look_up(kv_vault *vault, kv_work *work, kv_slice vault_uid, kv_slice name,
+                               kv_authority_row *out, bool *exists, kv_error *err) KV_MUST_USE;
+kv_status kv_authority_bundle_of(kv_work *work, const kv_vault_row *vault_row,
+                                 const kv_authority_row *row, kv_authority_bundle *out,
+                                 kv_error *err) KV_MUST_USE;
+/* `key` is filled and becomes the context of `*out`. KV_UNSUPPORTED without a `ca` token. */
+kv_status kv_authority_signer(kv_vault *vault, const kv_authority_row *row, kv_authority_key *key,
+                              kv_x509_signer *out, kv_error *err) KV_MUST_USE;
+/* Its own certificate, then those above it. */
+kv_status kv_authority_chain(kv_work *work, const kv_authority_row *row, kv_x509_list *out,
+                             kv_error *err) KV_MUST_USE;
+/* KV_PRECONDITION unless it has a certificate and is enabled. */
+kv_status kv_authority_may_issue(const kv_authority_row *row, kv_error *err) KV_MUST_USE;
+/* KV_PRECONDITION when a certificate is one of those that vouch for callers. */
+kv_status kv_authority_not_for_callers(kv_vault *vault, const kv_x509_list *chain,
+                                       const char *field, kv_error *err) KV_MUST_USE;
+
+/* --- authority_create.c --- */
+
+/* Takes what was given over what is there. KV_BAD_REQUEST. */
+kv_status kv_authority_settings(const kv_revocation_config *revocation, uint32_t max_months,
+                                kv_authority_row *row, kv_error *err) KV_MUST_USE;
+
+/* --- authority_issue.c --- */
+
+/* Stores a fresh random serial number for an operation that has none, or takes the place of one
+ * that was never used. KV_EXISTS when the operation has its certificate. */
+kv_status kv_serial_reserve(kv_vault *vault, kv_work *work, const kv_authority_row *authority,
+                            kv_slice operation, kv_issued_row *out, kv_error *err) KV_MUST_USE;
+/* Completes the row with the certificate; the change that stores it updates the row too. */
+kv_status kv_serial_used(kv_work *work, kv_slice der, kv_slice object_uid, kv_slice version,
+                         kv_issued_row *row, kv_error *err) KV_MUST_USE;
+
+/* An authority at the service of one operation; must not move. */
+typedef struct kv_authority_use {
+    kv_vault *vault;
+    kv_work *work;
+    kv_slice operation;
+    kv_authority_row row;
+    kv_authority_key key;
+    kv_issuer_local local; /* its functions take this struct */
+    kv_issued_row *issued; /* where the reserved serial number goes */
+} kv_authority_use;
+
+/* KV_BAD_REQUEST when the policy names no authority; KV_PRECONDITION when that may not issue. */
+kv_status kv_authority_use_for(kv_vault *vault, kv_work *work, kv_issuance *at,
+                               kv_authority_use *use, kv_error *err) KV_MUST_USE;
+
+/* --- authority_crl.c --- */
+
+/* Makes a new list with all that is revoked. */
+kv_status kv_crl_publish(kv_vault *vault, kv_work *work, const kv_authority_row *authority,
+                         kv_error *err) KV_MUST_USE;
+/* The same where nobody can be told: what fails is logged, and the keeper does it later. */
+void kv_crl_try(kv_vault *vault, kv_work *work, const kv_authority_row *authority);
+
+/* --- authority_change.c --- */
+
+/* KV_PRECONDITION while a vault has authorities. */
+kv_status kv_refuse_authorities(kv_vault *vault, kv_work *work, kv_slice vault_uid,
+                                kv_error *err) KV_MUST_USE;

@@ -1,0 +1,258 @@
+/* pb_authorities.c - CertificateAuthorityService. */
+#include "keyvault/v1/authorities.pb-c.h"
+#include "server/vault/messages_authorities.h"
+#include "server/vault/messages_certificates.h"
+#include "server/wire/pb_impl.h"
+#include "server/wire/pb_policy.h"
+
+_Static_assert(
+    (int)KV_AUTHORITY_ROOT ==
+            KEYVAULT__V1__CERTIFICATE_AUTHORITY_TYPE__CERTIFICATE_AUTHORITY_TYPE_ROOT &&
+        (int)KV_AUTHORITY_SUBORDINATE ==
+            KEYVAULT__V1__CERTIFICATE_AUTHORITY_TYPE__CERTIFICATE_AUTHORITY_TYPE_SUBORDINATE,
+    "the numbers of the .proto");
+
+/* --- reading --- */
+
+static kv_status texts_in(size_t count, char *const *from, kv_arena *arena, kv_x509_list *out,
+                          kv_error *err)
+{
+    kv_slice *items = kv_arena_array(arena, count, sizeof(*items));
+
+    if (!items)
+        return kv_arena_full(err);
+    for (size_t i = 0; i < count; i++)
+        items[i] = kv_slice_text(from[i]);
+    *out = (kv_x509_list){ .items = items, .count = count };
+    return KV_OK;
+}
+
+static kv_status subtrees_in(const Keyvault__V1__GeneralSubtrees *from, kv_arena *arena,
+                             kv_x509_subtrees *out, kv_error *err)
+{
+    if (!from)
+        return KV_OK;
+    KV_TRY(texts_in(from->n_dns_names, from->dns_names, arena, &out->dns_names, err));
+    KV_TRY(texts_in(from->n_ip_ranges, from->ip_ranges, arena, &out->ip_ranges, err));
+    KV_TRY(texts_in(from->n_emails, from->emails, arena, &out->emails, err));
+    return texts_in(from->n_directory_names, from->directory_names, arena, &out->directory_names,
+                    err);
+}
+
+static void revocation_in(const Keyvault__V1__RevocationConfiguration *from,
+                          kv_revocation_config *out)
+{
+    if (!from)
+        return;
+    *out = (kv_revocation_config){ .given = true,
+                                   .crl_url = kv_slice_text(from->crl_url),
+                                   .ocsp_url = kv_slice_text(from->ocsp_url),
+                                   .issuer_url = kv_slice_text(from->issuer_url),
+                                   .crl_hours = from->crl_hours };
+}
+
+kv_status kv_pb_read_authority_create(kv_slice body, kv_arena *arena, void *in, kv_error *err)
+{
+    kv_authority_create_in *read = in;
+    const ProtobufCMessage *message;
+    const Keyvault__V1__CreateCertificateAuthorityRequest *m;
+
+    KV_TRY(kv_pb_open(&keyvault__v1__create_certificate_authority_request__descriptor, body,
+                      KV_COLLECTION_NONE, arena, &read->target, &message, err));
+    m = (const void *)message;
+    read->kind = (kv_authority_kind)m->type;
+    read->subject = kv_slice_text(m->subject);
+    read->kty = kv_pb_key_type_name(m->kty);
+    read->key_size = m->key_size;
+    read->crv = kv_pb_curve_name(m->crv);
+    read->validity_months = m->validity_months;
+    read->path_limited = m->has_path_length_case != 0;
+    read->path_length = m->path_length;
+    if (m->name_constraints) {
+        KV_TRY(
+            subtrees_in(m->name_constraints->permitted, arena, &read->constraints.permitted, err));
+        KV_TRY(subtrees_in(m->name_constraints->excluded, arena, &read->constraints.excluded, err));
+    }
+    read->parent = kv_slice_text(m->parent);
+    revocation_in(m->revocation, &read->revocation);
+    read->max_months = m->max_validity_months;
+    return KV_OK;
+}
+
+kv_status kv_pb_read_authority_get(kv_slice body, kv_arena *arena, void *in, kv_error *err)
+{
+    return kv_pb_read_target(&keyvault__v1__get_certificate_authority_request__descriptor, body,
+                             KV_COLLECTION_NONE, arena, in, err);
+}
+
+kv_status kv_pb_read_authority_list(kv_slice body, kv_arena *arena, void *in, kv_error *err)
+{
+    return kv_pb_read_list(&keyvault__v1__list_certificate_authorities_request__descriptor, body,
+                           KV_COLLECTION_NONE, arena, in, err);
+}
+
+kv_status kv_pb_read_authority_delete(kv_slice body, kv_arena *arena, void *in, kv_error *err)
+{
+    return kv_pb_read_target(&keyvault__v1__delete_certificate_authority_request__descriptor, body,
+                             KV_COLLECTION_NONE, arena, in, err);
+}
+
+kv_status kv_pb_read_authority_crl(kv_slice body, kv_arena *arena, void *in, kv_error *err)
+{
+    return kv_pb_read_target(&keyvault__v1__get_certificate_revocation_list_request__descriptor,
+                             body, KV_COLLECTION_NONE, arena, in, err);
+}
+
+kv_status kv_pb_read_authority_import(kv_slice body, kv_arena *arena, void *in, kv_error *err)
+{
+    kv_authority_import_in *read = in;
+    const ProtobufCMessage *message;
+    const Keyvault__V1__ImportCertificateAuthorityCertificateRequest *m;
+    kv_slice *items;
+
+    KV_TRY(kv_pb_open(&keyvault__v1__import_certificate_authority_certificate_request__descriptor,
+                      body, KV_COLLECTION_NONE, arena, &read->target, &message, err));
+    m = (const void *)message;
+    if (!m->n_x5c)
+        return kv_fail_field(err, "x5c", "is required");
+    if (m->n_x5c > KV_X5C_MAX)
+        return kv_fail_field(err, "x5c", "has at most %d elements", KV_X5C_MAX);
+    items = kv_arena_array(arena, m->n_x5c, sizeof(*items));
+    if (!items)
+        return kv_arena_full(err);
+    for (size_t i = 0; i < m->n_x5c; i++)
+        items[i] = kv_pb_slice(m->x5c[i]);
+    read->x5c = (kv_x509_list){ .items = items, .count = m->n_x5c };
+    return KV_OK;
+}
+
+kv_status kv_pb_read_authority_update(kv_slice body, kv_arena *arena, void *in, kv_error *err)
+{
+    kv_authority_update_in *read = in;
+    const ProtobufCMessage *message;
+    const Keyvault__V1__UpdateCertificateAuthorityRequest *m;
+
+    KV_TRY(kv_pb_open(&keyvault__v1__update_certificate_authority_request__descriptor, body,
+                      KV_COLLECTION_NONE, arena, &read->target, &message, err));
+    m = (const void *)message;
+    read->has_enabled = m->has_enabled_case != 0;
+    read->enabled = m->enabled;
+    revocation_in(m->revocation, &read->revocation);
+    read->max_months = m->max_validity_months;
+    return KV_OK;
+}
+
+kv_status kv_pb_read_authority_revoke(kv_slice body, kv_arena *arena, void *in, kv_error *err)
+{
+    kv_authority_revoke_in *read = in;
+    const ProtobufCMessage *message;
+    const Keyvault__V1__RevokeCertificateRequest *m;
+
+    KV_TRY(kv_pb_open(&keyvault__v1__revoke_certificate_request__descriptor, body,
+                      KV_COLLECTION_NONE, arena, &read->target, &message, err));
+    m = (const void *)message;
+    if (!m->serial[0])
+        return kv_fail_field(err, "serial", "is required");
+    read->serial = kv_slice_text(m->serial);
+    read->reason = (int)m->reason;
+    return kv_pb_time(m->invalidity_date, "invalidity_date", &read->invalid_since, err);
+}
+
+/* --- writing --- */
+
+static Keyvault__V1__RevocationConfiguration *revocation(kv_pb_writer *writer,
+                                                         const kv_revocation_config *from)
+{
+    Keyvault__V1__RevocationConfiguration *to =
+        kv_pb_new(writer, &keyvault__v1__revocation_configuration__descriptor);
+
+    if (!to)
+        return NULL;
+    to->crl_url = kv_pb_text(writer, from->crl_url);
+    to->ocsp_url = kv_pb_text(writer, from->ocsp_url);
+    to->issuer_url = kv_pb_text(writer, from->issuer_url);
+    to->crl_hours = from->crl_hours;
+    return to;
+}
+
+static Keyvault__V1__CertificateAuthority *authority(kv_pb_writer *writer,
+                                                     const kv_authority_bundle *from)
+{
+    Keyvault__V1__CertificateAuthority *to =
+        kv_pb_new(writer, &keyvault__v1__certificate_authority__descriptor);
+
+    if (!to)
+        return NULL;
+    to->vault = kv_pb_text(writer, from->vault);
+    to->name = kv_pb_text(writer, from->name);
+    to->type = (Keyvault__V1__CertificateAuthorityType)from->kind;
+    to->state = kv_pb_text(writer, from->state);
+    to->enabled = from->enabled;
+    to->subject = kv_pb_text(writer, from->subject);
+    to->issuer = kv_pb_text(writer, from->issuer);
+    to->serial = kv_pb_text(writer, from->serial);
+    to->not_before = kv_pb_seconds(from->not_before);
+    to->not_after = kv_pb_seconds(from->not_after);
+    to->certificate = kv_pb_bytes(from->certificate);
+    to->chain = kv_pb_blobs(writer, from->chain.items, from->chain.count, &to->n_chain);
+    to->csr = kv_pb_bytes(from->csr);
+    to->key_kind = kv_pb_text(writer, from->key_kind);
+    to->revocation = revocation(writer, &from->revocation);
+    to->max_validity_months = from->max_months;
+    to->created = kv_pb_seconds(from->created);
+    to->updated = kv_pb_seconds(from->updated);
+    return to;
+}
+
+kv_status kv_pb_write_authority_bundle(const void *out, kv_arena *arena, kv_slice *body,
+                                       kv_error *err)
+{
+    kv_pb_writer writer = { .arena = arena };
+    Keyvault__V1__CertificateAuthority *to = authority(&writer, out);
+
+    if (!to)
+        return kv_arena_full(err);
+    return kv_pb_pack(&writer, &to->base, body, err);
+}
+
+kv_status kv_pb_write_authority_list(const void *out, kv_arena *arena, kv_slice *body,
+                                     kv_error *err)
+{
+    const kv_authority_list *from = out;
+    kv_pb_writer writer = { .arena = arena };
+    Keyvault__V1__ListCertificateAuthoritiesResponse to =
+        KEYVAULT__V1__LIST_CERTIFICATE_AUTHORITIES_RESPONSE__INIT;
+
+    to.items = kv_pb_array(&writer, from->count, sizeof(*to.items), &to.n_items);
+    for (size_t i = 0; i < to.n_items; i++)
+        to.items[i] = authority(&writer, &from->items[i]);
+    to.next_page_token = kv_pb_bytes(from->next_page_token);
+    return kv_pb_pack(&writer, &to.base, body, err);
+}
+
+kv_status kv_pb_write_revoked(const void *out, kv_arena *arena, kv_slice *body, kv_error *err)
+{
+    const kv_revoked_bundle *from = out;
+    kv_pb_writer writer = { .arena = arena };
+    Keyvault__V1__RevokedCertificate to = KEYVAULT__V1__REVOKED_CERTIFICATE__INIT;
+
+    to.serial = kv_pb_text(&writer, from->serial);
+    to.revoked = kv_pb_seconds(from->revoked);
+    to.reason = (Keyvault__V1__RevocationReason)from->reason;
+    to.crl_number = from->crl_number;
+    to.on_crl = from->on_crl;
+    return kv_pb_pack(&writer, &to.base, body, err);
+}
+
+kv_status kv_pb_write_crl(const void *out, kv_arena *arena, kv_slice *body, kv_error *err)
+{
+    const kv_crl_bundle *from = out;
+    kv_pb_writer writer = { .arena = arena };
+    Keyvault__V1__CertificateRevocationList to = KEYVAULT__V1__CERTIFICATE_REVOCATION_LIST__INIT;
+
+    to.crl = kv_pb_bytes(from->crl);
+    to.number = from->number;
+    to.this_update = kv_pb_seconds(from->this_update);
+    to.next_update = kv_pb_seconds(from->next_update);
+    return kv_pb_pack(&writer, &to.base, body, err);
+}
