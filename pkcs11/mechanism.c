@@ -122,6 +122,17 @@ kv_status kv_ecdsa_to_der(kv_slice raw, uint8_t *out, size_t *len, kv_error *err
     return status;
 }
 
+/* DER has one spelling; OpenSSL reads longer lengths too. */
+static bool is_its_der(const ECDSA_SIG *pair, kv_slice der)
+{
+    uint8_t again[KV_EC_DER_MAX];
+    unsigned char *out = again;
+    int len = i2d_ECDSA_SIG(pair, NULL);
+
+    return len > 0 && (size_t)len == der.len && i2d_ECDSA_SIG(pair, &out) == len &&
+           kv_slice_equal(kv_slice_of(again, (size_t)len), der);
+}
+
 kv_status kv_ecdsa_from_der(kv_slice der, size_t coordinate_len, uint8_t *out, size_t *len,
                             kv_error *err)
 {
@@ -132,7 +143,7 @@ kv_status kv_ecdsa_from_der(kv_slice der, size_t coordinate_len, uint8_t *out, s
 
     if (*len < 2 * coordinate_len)
         status = kv_fail(err, KV_INTERNAL, "no room for a signature");
-    else if (!pair || at != der.data + der.len ||
+    else if (!pair || !is_its_der(pair, der) ||
              BN_bn2binpad(ECDSA_SIG_get0_r(pair), out, size) != size ||
              BN_bn2binpad(ECDSA_SIG_get0_s(pair), out + coordinate_len, size) != size)
         status = kv_fail(err, KV_BAD_REQUEST, "not the DER of an ECDSA signature of this curve");
