@@ -147,7 +147,7 @@ static kv_status public_half(kv_cli *cli, kv_slice file, kv_slice *out, kv_error
     return status;
 }
 
-static kv_status fill_wrapped(kv_cli *cli, ProtobufCMessage *request, kv_slice file,
+kv_status kv_cli_fill_wrapped(kv_cli *cli, ProtobufCMessage *request, kv_slice file,
                               kv_slice public_file, kv_error *err)
 {
     json_t *blob = is_json(file) ? json_loadb((const char *)file.data, file.len, 0, NULL) : NULL;
@@ -169,7 +169,7 @@ static kv_status fill_wrapped(kv_cli *cli, ProtobufCMessage *request, kv_slice f
 
 /* --- the verb --- */
 
-static kv_status fill_import(kv_cli *cli, ProtobufCMessage *request, kv_slice file, kv_error *err)
+kv_status kv_cli_fill_import(kv_cli *cli, ProtobufCMessage *request, kv_slice file, kv_error *err)
 {
     KV_AUTO(kv_secret_buf) pkcs8 = KV_SECRET_NONE;
     json_t *jwk;
@@ -209,8 +209,8 @@ static kv_exit fill(kv_cli *cli, ProtobufCMessage *request)
         told = kv_cli_read(cli, public_file, KEY_FILE_MAX, &public_bytes);
     if (told != KV_EXIT_OK)
         return told;
-    if ((wrapped ? fill_wrapped(cli, request, bytes, public_bytes, &err)
-                 : fill_import(cli, request, bytes, &err)) != KV_OK)
+    if ((wrapped ? kv_cli_fill_wrapped(cli, request, bytes, public_bytes, &err)
+                 : kv_cli_fill_import(cli, request, bytes, &err)) != KV_OK)
         return kv_cli_fail_local(cli, &err);
     return KV_EXIT_OK;
 }

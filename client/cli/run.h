@@ -48,6 +48,15 @@ kv_exit kv_cli_write(kv_cli *cli, const char *path, kv_slice bytes);
 /* Mode 0600, in place of what is there. */
 kv_exit kv_cli_replace(const kv_cli *cli, const char *path, kv_slice bytes);
 
+/* --- key_import.c: ImportKeyRequest from files that somebody else may have made --- */
+
+/* PEM, PKCS #8 or JWK. */
+kv_status kv_cli_fill_import(kv_cli *cli, ProtobufCMessage *request, kv_slice file,
+                             kv_error *err) KV_MUST_USE;
+/* A .byok file or the wrapped bytes, and the public half in PEM or DER. */
+kv_status kv_cli_fill_wrapped(kv_cli *cli, ProtobufCMessage *request, kv_slice file,
+                              kv_slice public_file, kv_error *err) KV_MUST_USE;
+
 /* --- convert.c --- */
 
 /* "2030-01-31T12:00:00Z", "2030-01-31", seconds, "none" (0). */

@@ -174,8 +174,9 @@ static void free_headers(struct curl_slist *list)
 static kv_status add_line(hop *at, kv_slice name, const char *between, kv_slice value,
                           kv_error *err)
 {
+    const char *rest = value.len ? (const char *)value.data : "";
     char *text = NULL;
-    int len = asprintf(&text, "%.*s%s%.*s", KV_SLICE_ARG(name), between, KV_SLICE_ARG(value));
+    int len = asprintf(&text, "%.*s%s%.*s", KV_SLICE_ARG(name), between, (int)value.len, rest);
     struct curl_slist *longer = len < 0 ? NULL : curl_slist_append(at->headers, text);
 
     if (len >= 0) {
