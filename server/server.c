@@ -20,6 +20,7 @@
 #include "server/gates.h"
 #include "server/init_again.h"
 #include "server/keeper.h"
+#include "server/ordering.h"
 #include "server/self_check.h"
 #include "server/server_parts.h"
 #include "server/store/schema.h"
@@ -403,6 +404,8 @@ static void take_down(kv_server *server)
     kv_vault_stop(server->vault);
     kv_keeper_stop(server->keeper);
     server->keeper = NULL;
+    kv_ordering_stop(server->ordering);
+    server->ordering = NULL;
     kv_lanes_stop(server->lanes);
     /* Every call comes home through the audit thread: after this none is on its way. */
     kv_audit_stop(server->audit);
@@ -422,6 +425,7 @@ static kv_status serve(kv_server *server, kv_error *err)
     KV_TRY(start_lanes(server, err));
     KV_TRY(start_front(server, err));
     KV_TRY(kv_keeper_start(server, &server->keeper, err));
+    KV_TRY(kv_ordering_start(server, &server->ordering, err));
     kv_front_set_serving(server->front, true);
     say_listening(server);
     kv_keeper_wait_for_stop(server);

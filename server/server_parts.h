@@ -14,6 +14,7 @@
 #include "server/vault/vault.h"
 
 typedef struct kv_keeper kv_keeper;
+typedef struct kv_ordering kv_ordering;
 
 /* In the order they are made. */
 struct kv_server {
@@ -37,4 +38,5 @@ struct kv_server {
     kv_lanes *lanes;
     kv_front *front;
     kv_keeper *keeper;
+    kv_ordering *ordering;
 };

@@ -5,6 +5,10 @@
  * may ask as often as they like. An issuer that needs time or the network answers `submit` with
  * KV_ISSUER_PENDING and an external id; one that needs neither answers with the certificate.
  *
+ * An `outside` issuer is asked by the vault's worker, each answer stored before the next question.
+ * `submit` is repeated with the same `operation` and `attempt` when its answer was lost: where an
+ * order costs money it looks for that order first.
+ *
  * Threads: workers of the slow lane.
  */
 #pragma once
@@ -46,7 +50,8 @@ typedef struct kv_issuer_local {
 
 /* What an operation wants. All of it lives as long as the call of the function. */
 typedef struct kv_issuer_order {
-    kv_slice operation; /* unique for ever: the caller's id for idempotent orders */
+    kv_slice operation; /* unique for ever: with `attempt` the caller's id for idempotent orders */
+    unsigned attempt;   /* from 1; grows when the issuer answered RETRYABLE, never for silence */
     const kv_issuer_account *account;
     const kv_x509_policy *policy; /* checked */
     kv_slice csr;                 /* PKCS#10, DER */
@@ -93,6 +98,7 @@ typedef struct kv_issuer {
     const char *provider; /* Self, Unknown, and later the providers of issuer objects */
     bool auto_renew;      /* can renew without a human */
     bool needs_account;   /* works for an issuer object, not by its own name */
+    bool outside;         /* reaches somebody: the order is stored first, a worker carries it out */
     kv_issuer_step *submit;
     kv_issuer_step *poll;
     kv_issuer_step *fetch;

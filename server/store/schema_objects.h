@@ -136,4 +136,10 @@ typedef struct kv_operation_row {
     int64_t attested;       /* of a new key: see kv_key_version_row */
     kv_slice secret_key_id; /* while it waits, the private key of an exportable certificate: as */
     kv_slice secret_ciphertext; /* in the secret version that it becomes */
+    kv_slice external_id;       /* the issuer's name of the order; empty: not known yet */
+    int64_t next_at;            /* when a worker is to take the next step; 0: none is due */
+    int64_t attempts;           /* orders that the issuer did not carry out */
+    int64_t failures;           /* steps in a row that got no answer */
+    kv_slice worker;            /* the node that has claimed it until next_at; empty: none */
+    kv_slice chain;             /* what the issuer sent, until it is a version: DER, leaf first */
 } kv_operation_row;

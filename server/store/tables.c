@@ -190,7 +190,7 @@ const kv_table kv_table_operations = {
     .row_size = sizeof(kv_operation_row),
     .sealed = true,
     .key_count = 1,
-    .column_count = 22,
+    .column_count = 28,
     .columns = {
         BLOB(kv_operation_row, object_uid),
         BLOB(kv_operation_row, vault_uid),
@@ -214,10 +214,18 @@ const kv_table kv_table_operations = {
         INTEGER(kv_operation_row, attested),
         BLOB(kv_operation_row, secret_key_id),
         BLOB(kv_operation_row, secret_ciphertext),
+        TEXT(kv_operation_row, external_id),
+        INTEGER(kv_operation_row, next_at),
+        INTEGER(kv_operation_row, attempts),
+        INTEGER(kv_operation_row, failures),
+        BLOB(kv_operation_row, worker),
+        BLOB(kv_operation_row, chain),
     },
-    .index_count = 1,
+    .index_count = 3,
     .indexes = {
         { "operations_by_state", false, 2, { 3, 0 } }, /* state, object_uid */
+        { "operations_by_next", false, 2, { 23, 0 } }, /* next_at, object_uid */
+        { "operations_by_worker", false, 2, { 26, 0 } }, /* worker, object_uid */
     },
 };
 

@@ -7,6 +7,7 @@
 #include "server/vault/authority_rules.h"
 #include "server/vault/key_rules.h"
 #include "server/vault/objects.h"
+#include "server/vault/operation_rules.h"
 #include "server/vault/secret_rules.h"
 #include "server/x509/inspect.h"
 
@@ -256,8 +257,9 @@ static kv_status store_around(kv_work *work, kv_issuance *at, const versions *ma
         return KV_OK;
     at->operation->state = KV_STATE_COMPLETED;
     at->operation->status_details = KV_SLICE_NONE;
-    at->operation->secret_key_id = KV_SLICE_NONE;
-    at->operation->secret_ciphertext = KV_SLICE_NONE;
+    at->operation->error_code = KV_SLICE_NONE;
+    at->operation->error_message = KV_SLICE_NONE;
+    kv_operation_clear(at->operation);
     at->operation->updated = work->now_ms;
     return kv_change_update(change, &kv_table_operations, at->operation, err);
 }

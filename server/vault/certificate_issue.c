@@ -5,10 +5,13 @@
  */
 #include "pkcs11/public_key.h"
 #include "pkcs11/token_sign.h"
+#include "server/base/text.h"
+#include "server/issuer/issuer.h"
 #include "server/vault/authority_rules.h"
 #include "server/vault/certificate_rules.h"
 #include "server/vault/key_rules.h"
 #include "server/vault/objects.h"
+#include "server/vault/operation_rules.h"
 #include "server/x509/request.h"
 
 /* The signer's context: which key, on which token. */
@@ -28,6 +31,30 @@ static kv_status sign(void *context, const kv_mechanism *alg, kv_slice digest, k
         return kv_arena_full(err);
     KV_TRY(kv_token_sign(with->token, with->key, alg, digest, bytes, &len, err));
     *signature = kv_slice_of(bytes, len);
+    return KV_OK;
+}
+
+static const kv_issuer *find_issuer(const kv_vault *vault, kv_slice name)
+{
+    for (size_t i = 0; i < vault->config.issuer_count; i++)
+        if (kv_text_equal_nocase(name, kv_slice_text(vault->config.issuers[i]->provider)))
+            return vault->config.issuers[i];
+    return kv_issuer_find(name);
+}
+
+kv_status kv_choose_issuer(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                           kv_slice name, kv_chosen_issuer *out, kv_error *err)
+{
+    kv_authority_row authority;
+
+    *out = (kv_chosen_issuer){ .issuer = find_issuer(vault, name), .account = { .name = name } };
+    if (out->issuer && !out->issuer->needs_account)
+        return KV_OK;
+    KV_TRY(kv_authority_look_up(vault, work, vault_row->uid, name, &authority, &out->local, err));
+    out->issuer = out->local ? kv_issuer_find(KV_SLICE(KV_X509_ISSUER_LOCAL_CA)) : NULL;
+    if (!out->issuer)
+        return kv_fail_field(err, "policy.issuer.name", "this vault has no issuer '%.*s'",
+                             KV_SLICE_ARG(name));
     return KV_OK;
 }
 
@@ -155,14 +182,18 @@ static kv_status find_key(kv_vault *vault, kv_work *work, kv_issuance *at, kv_er
     return KV_OK;
 }
 
+/* The request is signed; an issuer that reaches nobody is asked at once, for another the order
+ * is to be stored first. */
 static kv_status ask_issuer(kv_vault *vault, kv_work *work, kv_issuance *at,
                             kv_issuer_answer *answer, kv_error *err)
 {
-    const kv_issuer *issuer = kv_issuer_find(at->policy.issuer.name);
+    kv_chosen_issuer chosen;
     signing_key with = { .token = kv_tokens_get(vault->config.tokens, KV_DUTY_KEYS),
                          .key = &at->key };
     kv_x509_signer signer = { .sign = sign, .context = &with };
     kv_issuer_order order = { .operation = at->operation->request_id,
+                              .attempt = 1,
+                              .account = &chosen.account,
                               .policy = &at->policy,
                               .spki = at->key.spki,
                               .signer = &signer,
@@ -171,30 +202,39 @@ static kv_status ask_issuer(kv_vault *vault, kv_work *work, kv_issuance *at,
                               .arena = work->arena };
     kv_authority_use use;
 
-    if (!issuer || issuer->needs_account) {
+    KV_TRY(kv_choose_issuer(vault, work, at->vault_row, at->policy.issuer.name, &chosen, err));
+    if (chosen.local) {
         KV_TRY(kv_authority_use_for(vault, work, at, &use, err));
-        issuer = kv_issuer_find(KV_SLICE(KV_X509_ISSUER_LOCAL_CA));
         order.local = &use.local;
     }
     KV_TRY(kv_x509_request_build(work->arena, &at->policy, at->key.spki, &signer,
                                  &at->operation->csr, err));
     order.csr = at->operation->csr;
-    return kv_issuer_submit(issuer, &order, answer, err);
+    if (!chosen.issuer->outside)
+        return kv_issuer_submit(chosen.issuer, &order, answer, err);
+    at->outside = true;
+    *answer = (kv_issuer_answer){ .state = KV_ISSUER_PENDING,
+                                  .details = KV_SLICE("The certificate is being ordered.") };
+    return KV_OK;
 }
 
-/* Waits for somebody: the key stays. */
+/* Waits for somebody, or for the worker: the key stays. */
 static kv_status park(kv_vault *vault, kv_work *work, kv_issuance *at, kv_error *err)
 {
     kv_change change = { 0 };
 
     if (at->own && at->policy.key_props.exportable)
         KV_TRY(kv_issuance_keep_secret(vault, work, at, err));
-    at->operation->state = KV_STATE_PENDING;
+    at->operation->state = at->outside ? KV_STATE_ORDERING : KV_STATE_PENDING;
+    at->operation->next_at = at->outside ? work->now_ms : 0;
     at->operation->updated = work->now_ms;
     if (at->born)
         KV_TRY(kv_change_update(&change, &kv_table_token_objects, &at->token_object, err));
     KV_TRY(kv_change_update(&change, &kv_table_operations, at->operation, err));
-    return kv_issuance_commit(vault, work, at, &change, err);
+    KV_TRY(kv_issuance_commit(vault, work, at, &change, err));
+    if (at->outside)
+        kv_wake_steps(vault);
+    return KV_OK;
 }
 
 static kv_status issue(kv_vault *vault, kv_work *work, kv_issuance *at, bool *refused,
@@ -248,7 +288,7 @@ static void fail(kv_vault *vault, kv_work *work, kv_issuance *at, const kv_error
     row.error_message = kv_slice_text(why->message);
     row.status_details = KV_SLICE_NONE;
     row.key_id = KV_SLICE_NONE;
-    row.secret_ciphertext = KV_SLICE_NONE;
+    kv_operation_clear(&row);
     if (kv_change_update(&change, &kv_table_operations, &row, &ignored) == KV_OK &&
         kv_commit_step(vault, work, "CertificateCreateFailed", &change, &ignored) == KV_OK) {
         *at->operation = row;

@@ -13,7 +13,7 @@ static kv_status check_state(const kv_operation_row *operation, kv_error *err)
         kv_fail(err, KV_PRECONDITION, "this server is still working on the operation");
         return kv_because(err, KV_REASON_OPERATION_IN_PROGRESS);
     }
-    if (!kv_slice_equal(operation->state, KV_STATE_PENDING) &&
+    if (!kv_state_in_progress(operation->state) &&
         !kv_slice_equal(operation->state, KV_STATE_COMPLETED))
         return kv_fail(err, KV_PRECONDITION,
                        "the operation was %.*s and its key is gone; create the certificate again",

@@ -2,14 +2,14 @@
 #include "server/base/text.h"
 #include "server/vault/certificate_rules.h"
 #include "server/vault/objects.h"
+#include "server/vault/operation_rules.h"
 #include "server/vault/operations.h"
 
 enum { ARENA_BYTES = 4 << 20, VAULTS_PER_STEP = 50 };
 
 bool kv_operation_in_progress(const kv_operation_row *row)
 {
-    return kv_slice_equal(row->state, KV_STATE_WORKING) ||
-           kv_slice_equal(row->state, KV_STATE_PENDING);
+    return kv_state_in_progress(row->state);
 }
 
 kv_status kv_operation_out(kv_work *work, const kv_vault_row *vault_row,
@@ -143,6 +143,36 @@ kv_status kv_certificate_pending_get(kv_vault *vault, kv_work *work,
     return kv_operation_out(work, &vault_row, &object, &operation, out, err);
 }
 
+void kv_operation_clear(kv_operation_row *row)
+{
+    row->secret_key_id = KV_SLICE_NONE;
+    row->secret_ciphertext = KV_SLICE_NONE;
+    row->worker = KV_SLICE_NONE;
+    row->chain = KV_SLICE_NONE;
+    row->next_at = 0;
+}
+
+/* Is somebody outside to hear of a cancellation first? */
+static bool at_issuer(const kv_operation_row *row)
+{
+    return kv_slice_equal(row->state, KV_STATE_ORDERING) ||
+           kv_slice_equal(row->state, KV_STATE_ISSUED) || row->external_id.len || row->next_at;
+}
+
+/* The worker tells the issuer. A claim stays: what it is about to store meets our generation and
+ * is thrown away, and then it comes here again. */
+static kv_status ask_to_cancel(kv_vault *vault, kv_work *work, kv_operation_row *row, kv_error *err)
+{
+    kv_change change = { 0 };
+
+    if (!row->worker.len)
+        row->next_at = work->now_ms;
+    KV_TRY(kv_change_update(&change, &kv_table_operations, row, err));
+    KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
+    kv_wake_steps(vault);
+    return KV_OK;
+}
+
 kv_status kv_certificate_pending_update(kv_vault *vault, kv_work *work,
                                         const kv_certificate_pending_update_in *in,
                                         kv_certificate_operation *out, kv_error *err)
@@ -157,11 +187,14 @@ kv_status kv_certificate_pending_update(kv_vault *vault, kv_work *work,
         return kv_fail(err, KV_PRECONDITION, "the operation is not in progress any more");
     operation.cancellation_requested = 1;
     operation.updated = work->now_ms;
+    if (at_issuer(&operation)) {
+        KV_TRY(ask_to_cancel(vault, work, &operation, err));
+        return kv_operation_out(work, &vault_row, &object, &operation, out, err);
+    }
     /* Nobody but us works on it, so the wish is granted at once. */
     operation.state = KV_STATE_CANCELLED;
     operation.status_details = KV_SLICE_NONE;
-    operation.secret_key_id = KV_SLICE_NONE;
-    operation.secret_ciphertext = KV_SLICE_NONE;
+    kv_operation_clear(&operation);
     KV_TRY(kv_change_update(&change, &kv_table_operations, &operation, err));
     KV_TRY(end_operation(vault, work, &operation, &change, err));
     return kv_operation_out(work, &vault_row, &object, &operation, out, err);
@@ -184,8 +217,8 @@ kv_status kv_certificate_pending_delete(kv_vault *vault, kv_work *work,
 
 /* --- after a crash --- */
 
-static kv_status vault_by_uid(kv_vault *vault, kv_work *work, kv_slice uid, kv_vault_row *out,
-                              kv_error *err)
+kv_status kv_vault_by_uid(kv_vault *vault, kv_work *work, kv_slice uid, kv_vault_row *out,
+                          kv_error *err)
 {
     kv_vault_row from = { 0 };
     kv_scan scan = { .table = &kv_table_vaults, .from = &from, .limit = VAULTS_PER_STEP };
@@ -208,8 +241,8 @@ static kv_status vault_by_uid(kv_vault *vault, kv_work *work, kv_slice uid, kv_v
     return kv_fail(err, KV_NOT_FOUND, "an operation's vault is gone");
 }
 
-static kv_status object_by_uid(kv_vault *vault, kv_work *work, kv_slice uid, kv_object_row *out,
-                               kv_error *err)
+kv_status kv_object_by_uid(kv_vault *vault, kv_work *work, kv_slice uid, kv_object_row *out,
+                           kv_error *err)
 {
     kv_object_row from = { .uid = uid };
     kv_scan scan = {
@@ -225,7 +258,8 @@ static kv_status object_by_uid(kv_vault *vault, kv_work *work, kv_slice uid, kv_
 }
 
 /* Nobody can ask for this operation any more. */
-static kv_status abandon(kv_vault *vault, kv_work *work, kv_operation_row *operation, kv_error *err)
+kv_status kv_operation_abandon(kv_vault *vault, kv_work *work, kv_operation_row *operation,
+                               kv_error *err)
 {
     kv_change change = { 0 };
 
@@ -238,12 +272,12 @@ static kv_status resume(kv_vault *vault, kv_work *work, kv_operation_row *operat
 {
     kv_vault_row vault_row;
     kv_object_row object;
-    kv_status status = object_by_uid(vault, work, operation->object_uid, &object, err);
+    kv_status status = kv_object_by_uid(vault, work, operation->object_uid, &object, err);
 
     if (status == KV_NOT_FOUND)
-        return abandon(vault, work, operation, err);
+        return kv_operation_abandon(vault, work, operation, err);
     KV_TRY(status);
-    status = vault_by_uid(vault, work, operation->vault_uid, &vault_row, err);
+    status = kv_vault_by_uid(vault, work, operation->vault_uid, &vault_row, err);
     if (status == KV_NOT_FOUND) {
         *err = (kv_error){ 0 };
         return kv_finish_purge(vault, work, &object, err);

@@ -2,6 +2,7 @@
 #include "server/vault/authority_rules.h"
 #include "server/vault/certificate_rules.h"
 #include "server/vault/objects.h"
+#include "server/vault/operation_rules.h"
 #include "server/vault/operations.h"
 
 static void merge_text(kv_slice *to, kv_slice from)
@@ -71,18 +72,10 @@ void kv_policy_merge(kv_x509_policy *policy, const kv_x509_policy *changes)
 static kv_status check_issuer(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
                               const kv_x509_policy *policy, kv_error *err)
 {
-    kv_authority_row authority;
-    bool exists = false;
+    kv_chosen_issuer chosen;
 
-    if (kv_x509_policy_issuer_is(policy, KV_X509_ISSUER_SELF) ||
-        kv_x509_policy_issuer_is(policy, KV_X509_ISSUER_UNKNOWN))
-        return KV_OK;
-    KV_TRY(kv_authority_look_up(vault, work, vault_row->uid, policy->issuer.name, &authority,
-                                &exists, err));
-    if (!exists)
-        return kv_fail_field(err, "policy.issuer.name", "this vault has no issuer '%.*s'",
-                             KV_SLICE_ARG(policy->issuer.name));
-    if (policy->x509_props.ca)
+    KV_TRY(kv_choose_issuer(vault, work, vault_row, policy->issuer.name, &chosen, err));
+    if (chosen.local && policy->x509_props.ca)
         return kv_fail_field(err, "policy.x509_props.basic_constraints.ca",
                              "must be false: an authority below it is made as one");
     return KV_OK;

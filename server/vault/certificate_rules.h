@@ -2,15 +2,9 @@
 #pragma once
 
 #include "server/issuer/issuer.h"
+#include "server/lifecycle/operation.h"
 #include "server/vault/messages_certificates.h"
 #include "server/vault/vault_impl.h"
-
-/* Inner states of an operation, as stored; Azure's words are made from them. */
-#define KV_STATE_WORKING   KV_SLICE("working") /* this server is at it */
-#define KV_STATE_PENDING   KV_SLICE("pending") /* waits for the issuer or a merge */
-#define KV_STATE_COMPLETED KV_SLICE("completed")
-#define KV_STATE_FAILED    KV_SLICE("failed")
-#define KV_STATE_CANCELLED KV_SLICE("cancelled")
 
 /* --- policy_json.c: the stored form, Azure's member names --- */
 
@@ -47,6 +41,7 @@ typedef struct kv_issuance {
     kv_operation_row *operation; /* NULL: imported */
     kv_operation_row *stale;     /* of an earlier version, to be forgotten; NULL: none */
     bool resumed;
+    bool outside; /* the issuer is asked by the worker */
     kv_slice version;
     bool enabled;
     kv_slice tags; /* as stored */

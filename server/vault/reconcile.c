@@ -6,6 +6,7 @@
  */
 #include "server/vault/certificate_rules.h"
 #include "server/vault/objects.h"
+#include "server/vault/operation_rules.h"
 #include "server/vault/own_step.h"
 #include "server/vault/scan.h"
 #include "server/vault/vault_rules.h"
@@ -159,6 +160,7 @@ kv_status kv_vault_reconcile(kv_vault *vault, kv_reconciled *out, kv_error *err)
     kv_status status;
 
     *out = (kv_reconciled){ 0 };
+    KV_TRY(kv_release_claims(vault, err));
     KV_TRY(kv_resume_operations(vault, &out->operations_resumed, err));
     KV_TRY(finish_keys(vault, KV_SLICE("creating"), &out->births_rolled_back, err));
     KV_TRY(finish_keys(vault, KV_SLICE("destroying"), &out->destroyed, err));

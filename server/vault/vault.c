@@ -3,7 +3,9 @@
 
 #include <stdlib.h>
 
+#include "server/vault/certificate_rules.h"
 #include "server/vault/key_cache.h"
+#include "server/vault/operation_rules.h"
 #include "server/vault/vault_impl.h"
 
 enum { KEYS_CACHED = 100000 };
@@ -28,6 +30,17 @@ static kv_status fill(const kv_vault_config *config, kv_vault *vault, kv_error *
     return kv_records_watch(config->records, kv_key_cache_changed, vault->keys, err);
 }
 
+static void make_wake(kv_vault *vault)
+{
+    pthread_condattr_t monotonic;
+
+    (void)pthread_mutex_init(&vault->wake_mutex, NULL);
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&vault->wake, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+}
+
 kv_status kv_vault_open(const kv_vault_config *config, kv_vault **out, kv_error *err)
 {
     kv_vault *vault = calloc(1, sizeof(*vault));
@@ -35,6 +48,7 @@ kv_status kv_vault_open(const kv_vault_config *config, kv_vault **out, kv_error 
 
     if (!vault)
         return kv_fail(err, KV_BUSY, "out of memory");
+    make_wake(vault);
     status = fill(config, vault, err);
     if (status != KV_OK) {
         kv_vault_close(vault);
@@ -47,6 +61,7 @@ kv_status kv_vault_open(const kv_vault_config *config, kv_vault **out, kv_error 
 void kv_vault_stop(kv_vault *vault)
 {
     atomic_store(&vault->stopping, true);
+    kv_wake_steps(vault);
 }
 
 bool kv_vault_owes_purge(const kv_vault *vault)
@@ -60,5 +75,7 @@ void kv_vault_close(kv_vault *vault)
         return;
     kv_key_uses_free(vault->uses);
     kv_key_cache_free(vault->keys);
+    (void)pthread_cond_destroy(&vault->wake);
+    (void)pthread_mutex_destroy(&vault->wake_mutex);
     free(vault);
 }

@@ -13,6 +13,7 @@
 
 #include "pkcs11/tokens.h"
 #include "server/auth/auth.h"
+#include "server/issuer/issuer.h"
 #include "server/store/records.h"
 #include "server/vault/work.h"
 
@@ -35,9 +36,11 @@ typedef struct kv_vault_config {
     const char *tls_token;    /* URI of the token with the TLS key; NULL: the key is in a file */
     /* What the doctor looks at beside the vaults themselves; NULL: nothing. Any worker. */
     kv_status (*check)(void *context, struct kv_checks *checks, kv_error *err);
-    void *check_context; /* borrowed */
-    kv_slice audit_kid;  /* of the audit signer; borrowed */
-    kv_slice audit_spki; /* its public key, DER; borrowed */
+    void *check_context;             /* borrowed */
+    kv_slice audit_kid;              /* of the audit signer; borrowed */
+    kv_slice audit_spki;             /* its public key, DER; borrowed */
+    const kv_issuer *const *issuers; /* beside those of kv_issuers, for tests; borrowed */
+    size_t issuer_count;
 } kv_vault_config;
 
 kv_status kv_vault_open(const kv_vault_config *config, kv_vault **out, kv_error *err) KV_MUST_USE;
@@ -69,5 +72,12 @@ bool kv_vault_owes_purge(const kv_vault *vault);
 /* Looks at every key on the tokens, and logs what is wrong (token.key.*). Seconds with many keys.
  * KV_CANCELLED after kv_vault_stop(). */
 kv_status kv_vault_scan_all(kv_vault *vault, kv_error *err) KV_MUST_USE;
+/* Takes one step of one operation that is due at an issuer: claims it, asks, stores the answer.
+ * `*next_at`: wall time when to call again, now or in the past for at once; 0: nothing is due.
+ * What the issuer says or does not say is stored in the operation; a status is trouble here. */
+kv_status kv_vault_step_operation(kv_vault *vault, int64_t *next_at, kv_error *err) KV_MUST_USE;
+/* Waits until that time (0: for no time in particular), until something becomes due earlier, or at
+ * most a minute, since another server may have added work. False: the vault stops. */
+bool kv_vault_wait_for_steps(kv_vault *vault, int64_t next_at);
 /* The server stops: purges break off after the step at hand; the next start goes on. Any thread. */
 void kv_vault_stop(kv_vault *vault);

@@ -14,12 +14,14 @@ typedef struct kv_key_uses kv_key_uses;
 
 struct kv_vault {
     kv_vault_config config;
-    uint8_t node[16];
-    uint8_t instance[16];
+    uint8_t node[16], instance[16];
     int64_t started_ms;
     kv_key_cache *keys;
     kv_key_uses *uses;
     atomic_bool stopping, purge_owed; /* see vault.h */
+    atomic_bool woken;                /* an operation may have become due; set under the mutex */
+    pthread_mutex_t wake_mutex;
+    pthread_cond_t wake; /* CLOCK_MONOTONIC */
 };
 
 enum {
@@ -36,8 +38,7 @@ enum {
     KV_DAY_MS = 24 * 60 * 60 * 1000
 };
 
-/* --- names (names.c); a version is 32 lower-case hex digits --- */
-/* 1 to 127 of [0-9A-Za-z-]. */
+/* --- names (names.c): 1 to 127 of [0-9A-Za-z-]; a version is 32 lower-case hex digits --- */
 kv_status kv_check_name(kv_slice name, const char *field, kv_error *err) KV_MUST_USE;
 /* 3 to 24 of [0-9A-Za-z-], starts with a letter, no double or final hyphen. */
 kv_status kv_check_vault_name(kv_slice name, kv_error *err) KV_MUST_USE;
@@ -78,7 +79,6 @@ kv_status kv_find_object(kv_vault *vault, kv_work *work, const kv_target *target
 kv_status kv_find_deleted_object(kv_vault *vault, kv_work *work, const kv_target *target,
                                  kv_vault_row *vault_row, kv_object_row *out,
                                  kv_error *err) KV_MUST_USE;
-/* In any state: `*exists`. */
 kv_status kv_look_up_object(kv_vault *vault, kv_work *work, kv_slice vault_uid,
                             kv_collection collection, kv_slice name, kv_object_row *out,
                             bool *exists, kv_error *err) KV_MUST_USE;

@@ -172,6 +172,8 @@ static kv_status open_vault(house *h, kv_error *err)
         .node = kv_slice_of(h->identity.node, sizeof(h->identity.node)),
         .instance = kv_slice_of(h->identity.instance, sizeof(h->identity.instance)),
         .secret_key_uses = h->secret_key_uses,
+        .issuers = h->issuers,
+        .issuer_count = h->issuer_count,
         .version = "test",
         .checkpoint_ms = INT64_C(3600000),
         .audit_kid = kv_slice_text(h->audit_key.kid),

@@ -53,6 +53,8 @@ typedef struct house {
     kv_clock clock;
     _Atomic int64_t now_ms;
     uint64_t secret_key_uses;
+    const kv_issuer *const *issuers; /* of the test's own; from the next opening on */
+    size_t issuer_count;
     made_certificate *admin; /* of the first access administrator, "root" */
     kv_principal admin_principal;
     made_certificate *reader; /* of the principal that reads secrets; NULL before the first */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "tests/contract/vault/acts.h"
+#include "tests/contract/vault/scripted_issuer.h"
 
 enum { CALLS_MAX = 400, CHANGES_MAX = 40 };
 
@@ -99,6 +100,18 @@ static kv_status cancel(house *h, kv_error *err)
     return status;
 }
 
+/* Once there is an operation, time and a worker bring it to its end. */
+static kv_status order(house *h, kv_error *err)
+{
+    kv_status status = act_make_certificate(h, "c", "Scripted", true, NULL, err);
+
+    if (status != KV_OK && status != KV_PRECONDITION)
+        return status;
+    *err = (kv_error){ 0 };
+    KV_TRY(scripted_drive(h, err));
+    return act_get_secret(h, "c", KV_SLICE_NONE, NULL, err);
+}
+
 static kv_status reset_certificate(house *h, kv_error *err)
 {
     KV_TRY(act_delete(h, KV_COLLECTION_CERTIFICATES, "c", err));
@@ -171,6 +184,7 @@ static const family families[] = {
     { "import", NULL, import, reset_certificate, KV_OK },
     { "backup", make_exportable, back_up, reset_certificate, KV_OK },
     { "restore", make_backup, restore, reset_certificate, KV_EXISTS },
+    { "order", NULL, order, reset_certificate, KV_OK },
     { "cancel", make_waiting, cancel, reset_certificate, KV_PRECONDITION },
     { "purge of a key", make_deleted_key, purge_key, NULL, KV_NOT_FOUND },
     { "purge of a certificate", make_deleted_certificate, purge_certificate, NULL, KV_NOT_FOUND },
@@ -272,6 +286,7 @@ static house *start(void)
     house *h = house_new(false);
     kv_error err = { 0 };
 
+    scripted_join(h);
     assert_kv_ok(act_make_vault(h, &err));
     /* The principals that read are there before the faults begin. */
     assert_kv_fails(KV_NOT_FOUND, act_get_secret(h, "none", KV_SLICE_NONE, NULL, &err));

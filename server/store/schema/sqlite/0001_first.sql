@@ -182,12 +182,20 @@ CREATE TABLE "operations" (
     "attested" INTEGER NOT NULL,
     "secret_key_id" BLOB NOT NULL,
     "secret_ciphertext" BLOB NOT NULL,
+    "external_id" TEXT NOT NULL,
+    "next_at" INTEGER NOT NULL,
+    "attempts" INTEGER NOT NULL,
+    "failures" INTEGER NOT NULL,
+    "worker" BLOB NOT NULL,
+    "chain" BLOB NOT NULL,
     "generation" INTEGER NOT NULL,
     "seal" BLOB NOT NULL,
     "seal_key" BLOB NOT NULL,
     PRIMARY KEY ("object_uid")
 ) STRICT;
 CREATE INDEX "operations_by_state" ON "operations" ("state", "object_uid");
+CREATE INDEX "operations_by_next" ON "operations" ("next_at", "object_uid");
+CREATE INDEX "operations_by_worker" ON "operations" ("worker", "object_uid");
 
 CREATE TABLE "token_objects" (
     "key_id" BLOB NOT NULL,

@@ -1,0 +1,41 @@
+/* scripted_issuer.h - an issuer outside that does what the test says, and counts what it was asked.
+ *
+ * It knows its orders by (operation, attempt) for as long as the program runs, as an authority does
+ * through our crashes.
+ */
+#pragma once
+
+#include "tests/contract/vault/acts.h"
+
+typedef enum script_deed {
+    SCRIPT_ISSUE,
+    SCRIPT_REFUSE,      /* at the last poll */
+    SCRIPT_WRONG_KEY,   /* the certificate of another request */
+    SCRIPT_GARBAGE,     /* bytes that are no certificate */
+    SCRIPT_AT_ONCE,     /* submit answers with the certificate */
+    SCRIPT_WAIT_FOREVER /* pending, nothing to ask */
+} script_deed;
+
+typedef struct script {
+    script_deed deed;
+    unsigned pending;                 /* polls that are answered with PENDING */
+    unsigned retry_ms;                /* with them */
+    unsigned failures;                /* orders that end with RETRYABLE first */
+    unsigned silences;                /* submits that are carried out, and their answer lost */
+    void (*meanwhile)(void *context); /* called while submit is under way, once */
+    void *context;
+
+    /* counted */
+    unsigned orders; /* different ones */
+    unsigned submits, polls, fetches, cancels;
+    char cancelled[64]; /* the order that was cancelled last */
+} script;
+
+extern script scripted; /* one issuer, one script */
+
+/* The house knows issuer "Scripted" from now on; the script begins anew, with one poll that is
+ * answered with PENDING. */
+void scripted_join(house *h);
+void scripted_begin(void);
+/* Takes steps and lets time pass until nothing is due. */
+kv_status scripted_drive(house *h, kv_error *err) KV_MUST_USE;
