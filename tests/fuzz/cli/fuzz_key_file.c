@@ -32,8 +32,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     Keyvault__V1__ImportKeyRequest *request = calloc(1, sizeof(*request));
     kv_error err = { 0 };
 
-    if (request && size) {
+    if (request)
         keyvault__v1__import_key_request__init(request);
+    if (request && size) {
         if (fill(&cli, &request->base, data[0] & 1, kv_slice_of(data + 1, size - 1), &err) !=
                 KV_OK &&
             !err.message[0])
