@@ -21,6 +21,7 @@
 #include "server/init_again.h"
 #include "server/keeper.h"
 #include "server/ordering.h"
+#include "server/pki_door.h"
 #include "server/self_check.h"
 #include "server/server_parts.h"
 #include "server/store/schema.h"
@@ -80,11 +81,16 @@ static kv_status open_store(kv_server *server, kv_error *err)
 static kv_status verify_grants(kv_server *server, kv_error *err)
 {
     static const kv_table *const first[] = {
-        &kv_table_instance,    &kv_table_signers,
-        &kv_table_principals,  &kv_table_credentials,
-        &kv_table_revocations, &kv_table_slots,
-        &kv_table_vaults,      &kv_table_policies,
-        &kv_table_operations,  &kv_table_authorities,
+        &kv_table_instance,
+        &kv_table_signers,
+        &kv_table_principals,
+        &kv_table_credentials,
+        &kv_table_revocations,
+        &kv_table_slots,
+        &kv_table_vaults,
+        &kv_table_policies,
+        &kv_table_operations,
+        &kv_table_authorities,
         NULL,
     };
 
@@ -375,18 +381,17 @@ static kv_status start_front(kv_server *server, kv_error *err)
                           &server->front, err);
 }
 
-static void say_listening(kv_server *server)
+/* For who started it with port 0. */
+static void tell_port(kv_server *server, const char *file, const char *address, uint16_t number)
 {
     char port[8];
     char path[PATH_MAX];
     int fd;
-    int len = snprintf(port, sizeof(port), "%u\n", kv_front_port(server->front));
+    int len = snprintf(port, sizeof(port), "%u\n", number);
 
     kv_log_write(server->log, KV_LOG_INFO, "server.listening",
-                 (kv_log_field[]){ { "address", server->settings->listen, 0 },
-                                   { "port", NULL, kv_front_port(server->front) },
-                                   { 0 } });
-    if ((size_t)snprintf(path, sizeof(path), "%s/port", server->settings->home) >= sizeof(path))
+                 (kv_log_field[]){ { "address", address, 0 }, { "port", NULL, number }, { 0 } });
+    if ((size_t)snprintf(path, sizeof(path), "%s/%s", server->settings->home, file) >= sizeof(path))
         return;
     fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -400,6 +405,8 @@ static void take_down(kv_server *server)
 {
     if (server->front)
         (void)kv_front_drain(server->front);
+    kv_plain_stop(server->plain);
+    server->plain = NULL;
     kv_http_stop(server->http);
     kv_vault_stop(server->vault);
     kv_keeper_stop(server->keeper);
@@ -424,10 +431,13 @@ static kv_status serve(kv_server *server, kv_error *err)
         KV_TRY(kv_oidc_start(server->oidc, err));
     KV_TRY(start_lanes(server, err));
     KV_TRY(start_front(server, err));
+    KV_TRY(kv_pki_door_open(server, err));
     KV_TRY(kv_keeper_start(server, &server->keeper, err));
     KV_TRY(kv_ordering_start(server, &server->ordering, err));
     kv_front_set_serving(server->front, true);
-    say_listening(server);
+    if (server->plain)
+        tell_port(server, "pki-port", server->settings->pki_listen, kv_plain_port(server->plain));
+    tell_port(server, "port", server->settings->listen, kv_front_port(server->front));
     kv_keeper_wait_for_stop(server);
     kv_log_write(server->log, KV_LOG_INFO, "server.stopping", NULL);
     return KV_OK;

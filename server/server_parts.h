@@ -6,12 +6,15 @@
 #include "server/core/lanes.h"
 #include "server/core/services.h"
 #include "server/front/front.h"
+#include "server/front/plain.h"
 #include "server/net/http.h"
 #include "server/pending_mac.h"
 #include "server/server.h"
 #include "server/system_keys.h"
 #include "server/tls_identity.h"
 #include "server/vault/vault.h"
+
+enum { KV_PLAIN_ROUTES = 4 };
 
 typedef struct kv_keeper kv_keeper;
 typedef struct kv_ordering kv_ordering;
@@ -37,6 +40,8 @@ struct kv_server {
     kv_services services;
     kv_lanes *lanes;
     kv_front *front;
+    kv_plain_route plain_routes[KV_PLAIN_ROUTES];
+    kv_plain *plain;
     kv_keeper *keeper;
     kv_ordering *ordering;
 };

@@ -101,6 +101,10 @@ static const setting settings_table[] = {
     { { "outgoing", "networks", "",
         "networks that are not public and may be connected to, such as 10.0.0.0/8, fd00::/8" },
       TEXT(outgoing_networks) },
+    { { "pki", "listen", "",
+        "host and port for revocation lists and OCSP, plain HTTP; empty: none" },
+      TEXT(pki_listen) },
+    { { "pki", "threads", "8", "requests to it at once" }, NUMBER(pki_threads, 1, 64) },
     { { "access", "separation_of_duty", "strict", "strict, warn, or off for development" },
       SETTING_CHOICE,
       AT(separation),
@@ -386,7 +390,7 @@ static kv_status resolve_store(kv_settings *settings, kv_error *err)
 }
 
 /* An IPv6 address stands in brackets, so that its last part is not taken for the port. */
-static kv_status check_listen(const char *listen, kv_error *err)
+static kv_status check_listen(const char *section, const char *listen, kv_error *err)
 {
     const char *colon = strrchr(listen, ':');
     size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
@@ -396,8 +400,8 @@ static kv_status check_listen(const char *listen, kv_error *err)
     if (good && memchr(listen, ':', (size_t)(colon - listen)))
         good = listen[0] == '[' && colon[-1] == ']';
     if (!good)
-        return kv_fail_field(err, "listen",
-                             "[server] listen must be host:port or [IPv6 address]:port");
+        return kv_fail_field(err, "listen", "[%s] listen must be host:port or [IPv6 address]:port",
+                             section);
     return KV_OK;
 }
 
@@ -426,7 +430,9 @@ static kv_status check_whole(kv_settings *settings, kv_error *err)
     KV_TRY(check_providers(settings, err));
     if (settings->locked_memory & (settings->locked_memory - 1))
         return kv_fail_field(err, "locked_memory", "[server] locked_memory must be a power of two");
-    KV_TRY(check_listen(settings->listen, err));
+    KV_TRY(check_listen("server", settings->listen, err));
+    if (settings->pki_listen[0])
+        KV_TRY(check_listen("pki", settings->pki_listen, err));
     for (int i = 0; i < KV_SETTING_TOKEN_TLS; i++) {
         const kv_token_settings *token = &settings->tokens[i];
 

@@ -71,6 +71,9 @@ typedef struct kv_settings {
     char *outgoing_ca_file;  /* PEM file instead of the system's store, "" for that */
     char *outgoing_networks; /* besides public addresses; see server/net/address.h */
 
+    char *pki_listen; /* "host:port" of the plain HTTP listener, "" for none */
+    int64_t pki_threads;
+
     char *separation; /* [access] separation_of_duty: "strict", "warn" or "off" */
 
     kv_oidc_settings oidc[KV_SETTING_PROVIDERS]; /* in the order of the file */

@@ -45,6 +45,17 @@ typedef struct kv_crl_row {
     kv_slice der; /* empty before the first */
 } kv_crl_row;
 
+/* Who signs the OCSP answers of an authority. */
+typedef struct kv_responder_row {
+    kv_row_head head;
+    kv_slice authority_uid; /* key */
+    kv_slice key_id;        /* on the `ca` token */
+    kv_slice spki;
+    kv_slice certificate; /* DER */
+    int64_t not_after;
+    int64_t created;
+} kv_responder_row;
+
 /* A serial number, from before the certificate is signed until it has expired. */
 typedef struct kv_issued_row {
     kv_row_head head;

@@ -434,13 +434,17 @@ const kv_table kv_table_segments = {
 /* clang-format on */
 
 const kv_table *const kv_tables[] = {
-    &kv_table_instance,     &kv_table_vaults,          &kv_table_objects,
-    &kv_table_key_versions, &kv_table_secret_versions, &kv_table_certificate_versions,
-    &kv_table_policies,     &kv_table_operations,      &kv_table_token_objects,
-    &kv_table_key_uses,     &kv_table_principals,      &kv_table_credentials,
-    &kv_table_slots,        &kv_table_assignments,     &kv_table_revocations,
-    &kv_table_idempotency,  &kv_table_signers,         &kv_table_segments,
-    &kv_table_authorities,  &kv_table_crls,            &kv_table_issued,
+    &kv_table_instance,        &kv_table_vaults,
+    &kv_table_objects,         &kv_table_key_versions,
+    &kv_table_secret_versions, &kv_table_certificate_versions,
+    &kv_table_policies,        &kv_table_operations,
+    &kv_table_token_objects,   &kv_table_key_uses,
+    &kv_table_principals,      &kv_table_credentials,
+    &kv_table_slots,           &kv_table_assignments,
+    &kv_table_revocations,     &kv_table_idempotency,
+    &kv_table_signers,         &kv_table_segments,
+    &kv_table_authorities,     &kv_table_crls,
+    &kv_table_issued,          &kv_table_responders,
 };
 
 const size_t kv_tables_count = KV_COUNT(kv_tables);

@@ -95,4 +95,20 @@ const kv_table kv_table_issued = {
     },
 };
 
+const kv_table kv_table_responders = {
+    .name = "responders",
+    .row_size = sizeof(kv_responder_row),
+    .sealed = true,
+    .key_count = 1,
+    .column_count = 6,
+    .columns = {
+        BLOB(kv_responder_row, authority_uid),
+        BLOB(kv_responder_row, key_id),
+        BLOB(kv_responder_row, spki),
+        BLOB(kv_responder_row, certificate),
+        INTEGER(kv_responder_row, not_after),
+        INTEGER(kv_responder_row, created),
+    },
+};
+
 /* clang-format on */

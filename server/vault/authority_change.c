@@ -86,12 +86,19 @@ kv_status kv_authority_update(kv_vault *vault, kv_work *work, const kv_authority
     row.updated = work->now_ms;
     KV_TRY(kv_change_update(&change, &kv_table_authorities, &row, err));
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
+    kv_responder_try(vault, work, &row);
     return kv_authority_bundle_of(work, &vault_row, &row, out, err);
 }
 
 /* --- the end --- */
 
 enum { PER_SCAN = 500, PER_CHANGE = 8 };
+
+/* Its responder's certificate goes with it. */
+static bool counts(const kv_authority_row *row, const kv_issued_row *issued, int64_t now_ms)
+{
+    return issued->not_after > now_ms && !kv_slice_equal(issued->object_uid, row->uid);
+}
 
 /* Somebody may still ask whether it was revoked. */
 static kv_status refuse_in_use(kv_vault *vault, kv_work *work, const kv_authority_row *row,
@@ -109,7 +116,7 @@ static kv_status refuse_in_use(kv_vault *vault, kv_work *work, const kv_authorit
         KV_TRY(kv_records_scan(vault->config.records, &scan, &page, &rows, err));
         found = rows.rows;
         for (unsigned i = 0; i < rows.count; i++)
-            if (found[i].not_after > work->now_ms)
+            if (counts(row, &found[i], work->now_ms))
                 return kv_fail(err, KV_PRECONDITION,
                                "a certificate of this authority has not expired");
         more = rows.more && rows.count;
@@ -138,7 +145,7 @@ static kv_status forget_issued(kv_vault *vault, kv_work *work, const kv_authorit
         for (unsigned i = 0; i < rows.count; i++) {
             kv_issued_row *issued = (kv_issued_row *)rows.rows + i;
 
-            if (issued->not_after > work->now_ms)
+            if (counts(row, issued, work->now_ms))
                 return kv_lost_race(KV_CONFLICT, err);
             KV_TRY(kv_change_delete(&change, &kv_table_issued, issued, err));
         }
@@ -154,6 +161,8 @@ kv_status kv_authority_delete(kv_vault *vault, kv_work *work, const kv_authority
 {
     kv_crl_row list = { 0 };
     kv_token_object_row key;
+    kv_token_object_row responder_key;
+    kv_responder_row responder;
     kv_change change = { 0 };
     kv_authority_row row;
 
@@ -166,11 +175,14 @@ kv_status kv_authority_delete(kv_vault *vault, kv_work *work, const kv_authority
     list.authority_uid = row.uid;
     KV_TRY(kv_records_get(vault->config.records, &kv_table_crls, &list, work->arena, err));
     KV_TRY(kv_change_doom(vault, work, row.key_id, &key, &change, err));
+    KV_TRY(kv_responder_doom(vault, work, &row, &responder, &responder_key, &change, err));
     KV_TRY(kv_change_delete(&change, &kv_table_crls, &list, err));
     KV_TRY(kv_change_delete(&change, &kv_table_authorities, &row, err));
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
     work->entry->has_key = true;
     memcpy(work->entry->key_id, row.key_id.data, KV_KEY_ID_BYTES);
+    if (responder.key_id.len)
+        KV_TRY(kv_destroy_key(vault, work, responder.key_id, err));
     return kv_destroy_key(vault, work, row.key_id, err);
 }
 

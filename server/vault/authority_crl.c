@@ -125,6 +125,16 @@ void kv_crl_try(kv_vault *vault, kv_work *work, const kv_authority_row *authorit
     if (authority->certificate.len && kv_crl_publish(vault, work, authority, &why) != KV_OK)
         kv_log_write(vault->config.log, KV_LOG_WARNING, "crl.later",
                      (kv_log_field[]){ { "why", why.message, 0 }, { 0 } });
+    kv_responder_try(vault, work, authority);
+}
+
+void kv_responder_try(kv_vault *vault, kv_work *work, const kv_authority_row *authority)
+{
+    kv_error why = { 0 };
+
+    if (kv_responder_ensure(vault, work, authority, &why) != KV_OK)
+        kv_log_write(vault->config.log, KV_LOG_WARNING, "ocsp.responder_later",
+                     (kv_log_field[]){ { "why", why.message, 0 }, { 0 } });
 }
 
 /* --- revocation --- */
@@ -239,19 +249,21 @@ static kv_status publish_if_due(kv_vault *vault, kv_own_step *at, void *row, voi
                                 kv_error *err)
 {
     const kv_crl_row *list = row;
+    bool due = list->owed || at->work.now_ms >= (list->this_update + list->next_update) / 2;
     unsigned *made = context;
     kv_authority_row authority;
     kv_x509_facts facts;
     bool exists = false;
 
-    if (!list->owed && at->work.now_ms < (list->this_update + list->next_update) / 2)
-        return KV_OK;
     KV_TRY(kv_authority_look_up(vault, &at->work, list->vault_uid, list->authority, &authority,
                                 &exists, err));
     if (!exists || !authority.certificate.len)
         return KV_OK;
     KV_TRY(kv_x509_inspect(&at->arena, authority.certificate, &facts, err));
     if (facts.not_after_ms <= at->work.now_ms)
+        return KV_OK;
+    KV_TRY(kv_responder_ensure(vault, &at->work, &authority, err));
+    if (!due)
         return KV_OK;
     KV_TRY(kv_crl_publish(vault, &at->work, &authority, err));
     (*made)++;

@@ -84,8 +84,20 @@ kv_status kv_authority_use_for(kv_vault *vault, kv_work *work, kv_issuance *at,
 /* Makes a new list with all that is revoked. */
 kv_status kv_crl_publish(kv_vault *vault, kv_work *work, const kv_authority_row *authority,
                          kv_error *err) KV_MUST_USE;
-/* The same where nobody can be told: what fails is logged, and the keeper does it later. */
+/* The same, and the responder, where nobody can be told: what fails is logged, and the keeper does
+ * it later. */
 void kv_crl_try(kv_vault *vault, kv_work *work, const kv_authority_row *authority);
+void kv_responder_try(kv_vault *vault, kv_work *work, const kv_authority_row *authority);
+
+/* --- authority_ocsp.c --- */
+
+/* An authority with an OCSP URL has a responder whose certificate is good for a while. */
+kv_status kv_responder_ensure(kv_vault *vault, kv_work *work, const kv_authority_row *authority,
+                              kv_error *err) KV_MUST_USE;
+/* Adds the end of the responder to a change; row->key_id is empty when there is none. */
+kv_status kv_responder_doom(kv_vault *vault, kv_work *work, const kv_authority_row *authority,
+                            kv_responder_row *row, kv_token_object_row *key, kv_change *change,
+                            kv_error *err) KV_MUST_USE;
 
 /* --- authority_change.c --- */
 

@@ -158,6 +158,15 @@ static kv_status set_path_length(X509 *certificate, unsigned length, kv_error *e
     return KV_OK;
 }
 
+static kv_status add_no_check(X509 *certificate, kv_error *err)
+{
+    ASN1_NULL *value = ASN1_NULL_new();
+    bool good = value && add(certificate, NID_id_pkix_OCSP_noCheck, value, false);
+
+    ASN1_NULL_free(value);
+    return good ? KV_OK : failed(err);
+}
+
 kv_status kv_x509_authority_write(X509 *certificate, const kv_x509_authority *authority,
                                   kv_error *err)
 {
@@ -167,6 +176,8 @@ kv_status kv_x509_authority_write(X509 *certificate, const kv_x509_authority *au
         KV_TRY(add_crl_url(certificate, authority->crl_url, err));
     if (authority->ocsp_url.len || authority->issuer_url.len)
         KV_TRY(add_access(certificate, authority, err));
+    if (authority->ocsp_no_check)
+        KV_TRY(add_no_check(certificate, err));
     if (authority->policies.count)
         KV_TRY(add_policies(certificate, &authority->policies, err));
     return KV_OK;

@@ -21,6 +21,7 @@ typedef struct kv_x509_authority {
     kv_slice ocsp_url;
     kv_slice issuer_url;                    /* the issuer's certificate, DER */
     kv_x509_list policies;                  /* dotted object identifiers, each once */
+    bool ocsp_no_check;                     /* of a responder: nobody asks whether it is revoked */
     bool path_limited;                      /* write path_length; only for a CA */
     unsigned path_length;                   /* 0: it issues to no CA */
     const kv_x509_constraints *constraints; /* checked; only for a CA; NULL: none */

@@ -419,6 +419,11 @@ export class Keyvault {
     throw this.failed('keyvaultd did not come up');
   }
 
+  /** Of the listener for revocation lists and OCSP. */
+  get pkiPort() {
+    return Number(fs.readFileSync(path.join(this.home, 'pki-port'), 'utf8'));
+  }
+
   get pid() {
     return this.child.pid;
   }

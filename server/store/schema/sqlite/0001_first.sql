@@ -413,3 +413,16 @@ CREATE TABLE "issued" (
 ) STRICT;
 CREATE UNIQUE INDEX "issued_by_operation" ON "issued" ("operation");
 CREATE INDEX "issued_by_state" ON "issued" ("authority_uid", "state", "serial");
+
+CREATE TABLE "responders" (
+    "authority_uid" BLOB NOT NULL,
+    "key_id" BLOB NOT NULL,
+    "spki" BLOB NOT NULL,
+    "certificate" BLOB NOT NULL,
+    "not_after" INTEGER NOT NULL,
+    "created" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("authority_uid")
+) STRICT;
