@@ -105,10 +105,15 @@ static kv_status sign(void *context, const kv_mechanism *alg, kv_slice digest, k
     const kv_authority_key *with = context;
     uint8_t *bytes = kv_arena_alloc(arena, KV_SIGNATURE_MAX);
     size_t len = KV_SIGNATURE_MAX;
+    kv_status status;
 
     if (!bytes)
         return kv_arena_full(err);
-    KV_TRY(kv_token_sign(with->token, &with->ref, alg, digest, bytes, &len, err));
+    status = kv_token_sign(with->token, &with->ref, alg, digest, bytes, &len, err);
+    if (status == KV_NOT_FOUND)
+        return kv_fail(err, KV_PRECONDITION,
+                       "the key of the certificate authority is not on its token");
+    KV_TRY(status);
     *signature = kv_slice_of(bytes, len);
     return KV_OK;
 }

@@ -182,3 +182,41 @@ test('it is all there after a restart; the responder goes with its authority', a
   await server.restart();
   assert.doesNotMatch(server.log, /"(unknown|missing)_objects":[1-9]/);
 });
+
+test('an authority whose key is gone: what was issued can be revoked, the rest says why', async () => {
+  const one = await issue('other');
+  await server.terminate();
+  run('pkcs11-tool', ['--module', server.settings['token.ca.module'], '--token-label', 'kv-ca',
+    '--login', '--pin', server.pin('ca'), '--delete-object', '--type', 'privkey', '--label',
+    'other'], { env: { ...process.env, ...server.env } });
+  await server.restart();
+  url = `http://127.0.0.1:${server.pkiPort}`;
+  const refused = await officer.refused('CertificateService/CreateCertificate',
+    { ...named('never'), policy: { key_props: { kty: 'EC' }, issuer: { name: 'other' },
+      x509_props: { subject: 'CN=never' } } });
+  assert.strictEqual(refused.code, 'FAILED_PRECONDITION');
+  assert.match(refused.text, /not on its token/);
+  const before_ = Buffer.from(await (await fetch(`${url}/crl/shop/other.crl`)).arrayBuffer());
+  const revoked = await issuers.call(`${CA}RevokeCertificate`,
+    { ...named('other'), serial: one.serial, reason: 'KEY_COMPROMISE' });
+  assert.strictEqual(revoked.on_crl, false);
+  const after_ = Buffer.from(await (await fetch(`${url}/crl/shop/other.crl`)).arrayBuffer());
+  assert.deepStrictEqual(after_, before_);
+  /* The responder has a key of its own. */
+  assert.match(run('openssl', ['ocsp', '-issuer', at('other.pem'), '-cert', one.file, '-CAfile',
+    at('other.pem'), '-url', `${url}/ocsp/shop/other`]), /: revoked[^]*Reason: keyCompromise/);
+  const two = await issue('root');
+  assert.match(ask(two.file), /: good/);
+});
+
+test('NSS takes the certificates too', async () => {
+  const one = await issue('root');
+  fs.mkdirSync(at('nss'));
+  run('certutil', ['-N', '-d', `sql:${at('nss')}`, '--empty-password']);
+  run('certutil', ['-A', '-d', `sql:${at('nss')}`, '-n', 'root', '-t', 'CT,,', '-a', '-i',
+    at('root.pem')]);
+  const verify = (file) => run('vfychain',
+    ['-d', `sql:${at('nss')}`, '-pp', '-u', '1', '-a', file]);
+  verify(one.file);
+  assert.throws(() => verify(at('other.pem')), /status 1/);
+});
