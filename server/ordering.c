@@ -1,4 +1,4 @@
-/* ordering.c - one thread asks issuers, one step after the other; in between it sleeps. */
+/* ordering.c - one thread begins renewals and asks issuers, a step at a time; else it sleeps. */
 #include "server/ordering.h"
 
 #include <pthread.h>
@@ -20,17 +20,29 @@ static int64_t after_trouble(kv_server *server, const kv_error *err)
     return kv_clock_now_ms(NULL) + TROUBLE_WAIT_MS;
 }
 
+/* 0: never. */
+static int64_t earlier(int64_t a, int64_t b)
+{
+    if (!a || !b)
+        return a ? a : b;
+    return a < b ? a : b;
+}
+
 static void *work(void *argument)
 {
     kv_server *server = argument;
-    int64_t next_at = 0;
+    int64_t order_at = 0;
+    int64_t renewal_at = 0;
 
     do {
         kv_error err = { 0 };
 
-        if (kv_vault_step_operation(server->vault, &next_at, &err) != KV_OK)
-            next_at = after_trouble(server, &err);
-    } while (kv_vault_wait_for_steps(server->vault, next_at));
+        if (kv_vault_step_renewal(server->vault, &renewal_at, &err) != KV_OK)
+            renewal_at = after_trouble(server, &err);
+        err = (kv_error){ 0 };
+        if (kv_vault_step_operation(server->vault, &order_at, &err) != KV_OK)
+            order_at = after_trouble(server, &err);
+    } while (kv_vault_wait_for_steps(server->vault, earlier(renewal_at, order_at)));
     return NULL;
 }
 

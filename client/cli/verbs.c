@@ -155,6 +155,9 @@ static const kv_cli_option certificate_create[] = {
     ENABLED, TAGS("tags"), SWITCH("no-wait", "do not wait until the certificate is there"),
     END,
 };
+static const kv_cli_option certificate_renew[] = {
+    VAULT, NAME, SWITCH("no-wait", "do not wait until the certificate is there"), END
+};
 #define CHAIN_OPTIONS                                                                     \
     YES("preserve-cert-order", "preserve_cert_order",                                     \
         "its secret has the certificates as they stand in the file; default leaf first"), \
@@ -662,6 +665,9 @@ static const kv_cli_verb verbs[] = {
 
     { "certificate", "create", "make a key, a certificate and a secret of one name",
       API "CertificateService/CreateCertificate", certificate_create, kv_cli_certificate_create,
+      OPERATION_COLUMNS },
+    { "certificate", "renew", "make the next version now, by the stored policy",
+      API "CertificateService/CreateCertificate", certificate_renew, kv_cli_certificate_create,
       OPERATION_COLUMNS },
     { "certificate", "import", "bring a certificate and its private key, made elsewhere",
       API "CertificateService/ImportCertificate", certificate_import, kv_cli_certificate_import,

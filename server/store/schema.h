@@ -10,6 +10,7 @@
 #include "server/store/schema_access.h"
 #include "server/store/schema_authorities.h"
 #include "server/store/schema_objects.h"
+#include "server/store/schema_renewals.h"
 #include "server/store/table.h"
 
 /* This server's identity. One row. */

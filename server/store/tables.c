@@ -229,6 +229,25 @@ const kv_table kv_table_operations = {
     },
 };
 
+const kv_table kv_table_renewals = {
+    .name = "renewals",
+    .row_size = sizeof(kv_renewal_row),
+    .sealed = true,
+    .key_count = 1,
+    .column_count = 5,
+    .columns = {
+        BLOB(kv_renewal_row, object_uid),
+        BLOB(kv_renewal_row, vault_uid),
+        TEXT(kv_renewal_row, version),
+        INTEGER(kv_renewal_row, due_at),
+        INTEGER(kv_renewal_row, attempts),
+    },
+    .index_count = 1,
+    .indexes = {
+        { "renewals_by_due", false, 2, { 3, 0 } }, /* due_at, object_uid */
+    },
+};
+
 const kv_table kv_table_token_objects = {
     .name = "token_objects",
     .row_size = sizeof(kv_token_object_row),
@@ -445,6 +464,7 @@ const kv_table *const kv_tables[] = {
     &kv_table_signers,         &kv_table_segments,
     &kv_table_authorities,     &kv_table_crls,
     &kv_table_issued,          &kv_table_responders,
+    &kv_table_renewals,
 };
 
 const size_t kv_tables_count = KV_COUNT(kv_tables);

@@ -6,6 +6,7 @@
 #include "server/vault/certificate_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
+#include "server/vault/renewal_rules.h"
 #include "server/vault/values.h"
 
 typedef struct request {
@@ -165,8 +166,9 @@ static kv_status store(kv_vault *vault, kv_work *work, request *new, kv_error *e
                         err);
 }
 
-kv_status kv_certificate_create(kv_vault *vault, kv_work *work, const kv_certificate_create_in *in,
-                                kv_certificate_operation *out, kv_error *err)
+/* `own`: the server's own work, which no caller waits for. */
+static kv_status create(kv_vault *vault, kv_work *work, const kv_certificate_create_in *in,
+                        bool own, kv_certificate_operation *out, kv_error *err)
 {
     request new = { 0 };
 
@@ -180,6 +182,26 @@ kv_status kv_certificate_create(kv_vault *vault, kv_work *work, const kv_certifi
     KV_TRY(store(vault, work, &new, err));
     if (!new.exists)
         KV_TRY(kv_object_keep(vault, work, &new.vault_row, &new.object, err));
-    KV_TRY(kv_operation_run(vault, work, &new.vault_row, &new.object, &new.operation, false, err));
+    KV_TRY(kv_operation_run(vault, work, &new.vault_row, &new.object, &new.operation, own, err));
     return kv_operation_out(work, &new.vault_row, &new.object, &new.operation, out, err);
+}
+
+kv_status kv_certificate_create(kv_vault *vault, kv_work *work, const kv_certificate_create_in *in,
+                                kv_certificate_operation *out, kv_error *err)
+{
+    return create(vault, work, in, false, out, err);
+}
+
+kv_status kv_certificate_renew(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                               const kv_object_row *object, kv_error *err)
+{
+    kv_certificate_create_in in = { .target = { .vault = vault_row->display_name,
+                                                .collection = KV_COLLECTION_CERTIFICATES,
+                                                .name = object->display_name } };
+    kv_certificate_operation out;
+
+    KV_TRY(create(vault, work, &in, true, &out, err));
+    if (!kv_slice_equal(out.status, KV_STATE_FAILED))
+        return KV_OK;
+    return kv_fail(err, KV_PRECONDITION, "%.*s", KV_SLICE_ARG(out.error_message));
 }

@@ -8,6 +8,7 @@
 #include "server/vault/key_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
+#include "server/vault/renewal_rules.h"
 #include "server/vault/secret_rules.h"
 #include "server/x509/inspect.h"
 
@@ -19,6 +20,7 @@ typedef struct versions {
     kv_certificate_version_row certificate;
     kv_key_version_row key;
     kv_secret_version_row secret;
+    kv_renewal_row renewal;
 } versions;
 
 static kv_status find_companion(kv_vault *vault, kv_work *work, const kv_object_row *object,
@@ -275,6 +277,8 @@ static kv_status store(kv_vault *vault, kv_work *work, kv_issuance *at, versions
     KV_TRY(kv_change_insert(&change, &kv_table_certificate_versions, &made->certificate, err));
     KV_TRY(kv_change_insert(&change, &kv_table_key_versions, &made->key, err));
     KV_TRY(kv_change_insert(&change, &kv_table_secret_versions, &made->secret, err));
+    KV_TRY(kv_renewal_keep(vault, work, at->vault_row, &at->policy, &made->certificate,
+                           &made->renewal, &change, err));
     KV_TRY(kv_change_object(&change, at->object, exists, at->version, err));
     KV_TRY(kv_change_object(&change, &made->key_object, exists, at->version, err));
     KV_TRY(kv_change_object(&change, &made->secret_object, exists, at->version, err));

@@ -36,10 +36,14 @@ static kv_status sign(void *context, const kv_mechanism *alg, kv_slice digest, k
 
 static const kv_issuer *find_issuer(const kv_vault *vault, kv_slice name)
 {
+    const kv_issuer *built_in = kv_issuer_find(name);
+
+    if (built_in)
+        return built_in;
     for (size_t i = 0; i < vault->config.issuer_count; i++)
         if (kv_text_equal_nocase(name, kv_slice_text(vault->config.issuers[i]->provider)))
             return vault->config.issuers[i];
-    return kv_issuer_find(name);
+    return NULL;
 }
 
 kv_status kv_choose_issuer(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,

@@ -4,6 +4,7 @@
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
 #include "server/vault/operations.h"
+#include "server/vault/renewal_rules.h"
 
 static void merge_text(kv_slice *to, kv_slice from)
 {
@@ -123,11 +124,25 @@ kv_status kv_certificate_policy_get(kv_vault *vault, kv_work *work,
     return KV_OK;
 }
 
+/* Another trigger, or none. */
+static kv_status plan_renewal(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                              const kv_object_row *object, const kv_x509_policy *policy,
+                              kv_renewal_row *row, kv_change *change, kv_error *err)
+{
+    kv_certificate_version_row version;
+
+    if (!object->current.len)
+        return KV_OK;
+    KV_TRY(kv_find_certificate_version(vault, work, object->uid, object->current, &version, err));
+    return kv_renewal_keep(vault, work, vault_row, policy, &version, row, change, err);
+}
+
 kv_status kv_certificate_policy_update(kv_vault *vault, kv_work *work,
                                        const kv_certificate_policy_update_in *in,
                                        kv_certificate_policy_bundle *out, kv_error *err)
 {
     kv_change change = { 0 };
+    kv_renewal_row renewal;
     kv_vault_row vault_row;
     kv_object_row object;
     kv_x509_policy policy;
@@ -140,7 +155,9 @@ kv_status kv_certificate_policy_update(kv_vault *vault, kv_work *work,
     KV_TRY(kv_policy_store(work, &policy, &row.policy, err));
     row.updated = work->now_ms;
     KV_TRY(kv_change_update(&change, &kv_table_policies, &row, err));
+    KV_TRY(plan_renewal(vault, work, &vault_row, &object, &policy, &renewal, &change, err));
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
+    kv_wake_steps(vault);
     *out = bundle_of(&row, &policy);
     return KV_OK;
 }

@@ -165,6 +165,7 @@ static kv_status purge_versions(kv_vault *vault, kv_work *work, const kv_object_
     case KV_COLLECTION_CERTIFICATES:
         KV_TRY(drop_operation_key(vault, work, object, err));
         KV_TRY(remove_rows(vault, work, &kv_table_operations, object->uid, err));
+        KV_TRY(remove_rows(vault, work, &kv_table_renewals, object->uid, err));
         KV_TRY(remove_rows(vault, work, &kv_table_policies, object->uid, err));
         return remove_rows(vault, work, &kv_table_certificate_versions, object->uid, err);
     case KV_COLLECTION_NONE:

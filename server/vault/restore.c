@@ -10,6 +10,7 @@
 #include "server/vault/key_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
+#include "server/vault/renewal_rules.h"
 #include "server/vault/secret_rules.h"
 
 /* Who may restore into another vault than the one a backup is of could have taken it there. */
@@ -170,13 +171,30 @@ static kv_status insert_all(kv_change *change, const kv_table *table, const kv_r
     return KV_OK;
 }
 
+/* When the newest version is to be renewed, by the policy that came with it. */
+static kv_status plan_renewal(kv_vault *vault, kv_work *work, const kv_restoration *at,
+                              kv_renewal_row *row, kv_change *change, kv_error *err)
+{
+    kv_x509_policy policy;
+
+    KV_TRY(kv_policy_load(work, at->policy->policy, &policy, err));
+    for (unsigned i = 0; i < at->certificates.count; i++) {
+        const kv_certificate_version_row *version = at->certificates.rows[i];
+
+        if (kv_slice_equal(version->version, at->before.current))
+            return kv_renewal_keep(vault, work, &at->vault_row, &policy, version, row, change, err);
+    }
+    return KV_OK;
+}
+
 static kv_status store(kv_vault *vault, kv_work *work, kv_restoration *at, kv_error *err)
 {
+    kv_renewal_row renewal;
     unsigned rows = at->certificates.count + at->keys.count + at->secrets.count + at->place_count;
     kv_change change = { 0 };
     kv_slice current = at->before.current;
 
-    KV_TRY(kv_change_room(&change, work->arena, rows + 4, err)); /* objects, policy */
+    KV_TRY(kv_change_room(&change, work->arena, rows + 5, err)); /* and objects, policy, renewal */
     KV_TRY(kv_change_object(&change, &at->object, false, current, err));
     if (at->object.collection == KV_COLLECTION_CERTIFICATES) {
         if (!at->policy)
@@ -184,6 +202,7 @@ static kv_status store(kv_vault *vault, kv_work *work, kv_restoration *at, kv_er
         KV_TRY(kv_change_object(&change, &at->key_object, false, current, err));
         KV_TRY(kv_change_object(&change, &at->secret_object, false, current, err));
         KV_TRY(kv_change_insert(&change, &kv_table_policies, at->policy, err));
+        KV_TRY(plan_renewal(vault, work, at, &renewal, &change, err));
     }
     for (unsigned i = 0; i < at->place_count; i++)
         KV_TRY((at->places[i].born ? kv_change_update : kv_change_insert)(

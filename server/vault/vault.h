@@ -76,6 +76,9 @@ kv_status kv_vault_scan_all(kv_vault *vault, kv_error *err) KV_MUST_USE;
  * `*next_at`: wall time when to call again, now or in the past for at once; 0: nothing is due.
  * What the issuer says or does not say is stored in the operation; a status is trouble here. */
 kv_status kv_vault_step_operation(kv_vault *vault, int64_t *next_at, kv_error *err) KV_MUST_USE;
+/* Begins one renewal that is due: the next version by the stored policy. `*next_at` as above. What
+ * an issuer refuses is no status: it is logged, and tried again. */
+kv_status kv_vault_step_renewal(kv_vault *vault, int64_t *next_at, kv_error *err) KV_MUST_USE;
 /* Waits until that time (0: for no time in particular), until something becomes due earlier, or at
  * most a minute, since another server may have added work. False: the vault stops. */
 bool kv_vault_wait_for_steps(kv_vault *vault, int64_t next_at);

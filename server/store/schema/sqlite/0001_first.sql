@@ -197,6 +197,19 @@ CREATE INDEX "operations_by_state" ON "operations" ("state", "object_uid");
 CREATE INDEX "operations_by_next" ON "operations" ("next_at", "object_uid");
 CREATE INDEX "operations_by_worker" ON "operations" ("worker", "object_uid");
 
+CREATE TABLE "renewals" (
+    "object_uid" BLOB NOT NULL,
+    "vault_uid" BLOB NOT NULL,
+    "version" TEXT NOT NULL,
+    "due_at" INTEGER NOT NULL,
+    "attempts" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("object_uid")
+) STRICT;
+CREATE INDEX "renewals_by_due" ON "renewals" ("due_at", "object_uid");
+
 CREATE TABLE "token_objects" (
     "key_id" BLOB NOT NULL,
     "state" TEXT NOT NULL,

@@ -1,0 +1,79 @@
+/* renewal.c - when a certificate is renewed. */
+#include "server/lifecycle/renewal.h"
+
+enum {
+    LATE_MS = 60 * 60 * 1000,
+    MARGIN_MS = 2 * 60 * 60 * 1000,
+    LIFE_PER_MARGIN = 10,
+    LIFE_PER_JITTER = 20,
+    JITTER_STEPS = 10000
+};
+
+static const int64_t day_ms = INT64_C(86400000);
+
+bool kv_renewal_asked(const kv_x509_policy *policy, kv_x509_lifetime_action *trigger)
+{
+    for (size_t i = 0; i < policy->lifetime_action_count; i++)
+        if (policy->lifetime_actions[i].action == KV_X509_AUTO_RENEW) {
+            *trigger = policy->lifetime_actions[i];
+            return true;
+        }
+    return false;
+}
+
+static int64_t life_of(int64_t not_before, int64_t not_after)
+{
+    return not_after > not_before ? not_after - not_before : 0;
+}
+
+int64_t kv_renewal_floor(int64_t not_before, int64_t not_after)
+{
+    int64_t life = life_of(not_before, not_after);
+    int64_t margin = life / LIFE_PER_MARGIN;
+
+    if (margin < MARGIN_MS)
+        margin = MARGIN_MS;
+    if (margin > life / 3)
+        margin = life / 3;
+    return not_after - margin;
+}
+
+/* Parts first: a life in milliseconds times a percentage fits, whatever a certificate says. */
+static int64_t percent_of(int64_t life, uint32_t percentage)
+{
+    return life / 100 * percentage;
+}
+
+static int64_t late(const kv_renewal_facts *facts)
+{
+    int64_t left = life_of(facts->got, facts->not_after);
+
+    return facts->got + (left / 3 > LATE_MS ? left / 3 : LATE_MS);
+}
+
+int64_t kv_renewal_due(const kv_renewal_facts *facts)
+{
+    int64_t life = life_of(facts->not_before, facts->not_after);
+    int64_t floor = kv_renewal_floor(facts->not_before, facts->not_after);
+    int64_t due;
+
+    if (facts->trigger.days_before_expiry) {
+        due = facts->not_after - (int64_t)facts->trigger.days_before_expiry * day_ms;
+        if (due < facts->not_before + life / 2)
+            due = facts->not_before + life / 2;
+    } else {
+        uint32_t percentage = facts->trigger.lifetime_percentage;
+
+        due = facts->not_before +
+              percent_of(life, percentage ? percentage : KV_X509_LIFETIME_PERCENTAGE_DEFAULT);
+    }
+    if (due <= facts->got)
+        return late(facts);
+    due += life / LIFE_PER_JITTER / JITTER_STEPS * (int64_t)(facts->seed % JITTER_STEPS);
+    return due > floor ? floor : due;
+}
+
+int64_t kv_renewal_again(int64_t now_ms, int64_t attempts, int64_t not_after, uint64_t seed)
+{
+    return now_ms + kv_backoff_ms(attempts, not_after > now_ms ? not_after - now_ms : 0, seed);
+}

@@ -1,0 +1,215 @@
+/* renewal_due.c - certificates are renewed when their time comes, without anybody asking.
+ *
+ * A row says when the current version of a certificate is to be followed. It is made and moved by
+ * the change that makes a version, and read through an index by time: nothing scans tables. At its
+ * time it is moved first (to when the next attempt would be), then an operation begins: a crash in
+ * between costs a minute, and nothing is begun twice.
+ */
+#include "server/lifecycle/renewal.h"
+#include "server/vault/certificate_rules.h"
+#include "server/vault/objects.h"
+#include "server/vault/operation_rules.h"
+#include "server/vault/own_step.h"
+#include "server/vault/renewal_rules.h"
+
+enum { DELETED_WAIT_MS = 60 * 60 * 1000, DISABLED_WAIT_MS = 24 * 60 * 60 * 1000 };
+
+typedef struct renewal {
+    kv_renewal_row row;
+    kv_vault_row vault_row;
+    kv_object_row object;
+    kv_policy_row policy_row;
+    kv_x509_policy policy;
+    kv_certificate_version_row version;
+} renewal;
+
+/* False: nobody asked for renewal, or the issuer cannot do it alone. */
+static bool planned(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                    const kv_x509_policy *policy, const kv_certificate_version_row *version,
+                    int64_t *due)
+{
+    kv_renewal_facts facts = { .not_before = version->not_before,
+                               .not_after = version->expires,
+                               .got = version->created,
+                               .seed = kv_seed_of(version->version) };
+    kv_chosen_issuer chosen;
+    kv_error gone = { 0 };
+
+    if (!kv_renewal_asked(policy, &facts.trigger) ||
+        kv_choose_issuer(vault, work, vault_row, policy->issuer.name, &chosen, &gone) != KV_OK ||
+        !chosen.issuer->auto_renew)
+        return false;
+    *due = kv_renewal_due(&facts);
+    return true;
+}
+
+static kv_status find_row(kv_vault *vault, kv_work *work, kv_slice object_uid, kv_renewal_row *row,
+                          bool *exists, kv_error *err)
+{
+    kv_status status;
+
+    *row = (kv_renewal_row){ .object_uid = object_uid };
+    status = kv_records_get(vault->config.records, &kv_table_renewals, row, work->arena, err);
+    *exists = status == KV_OK;
+    if (status != KV_NOT_FOUND)
+        return status;
+    *err = (kv_error){ 0 };
+    *row = (kv_renewal_row){ .object_uid = object_uid };
+    return KV_OK;
+}
+
+kv_status kv_renewal_keep(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                          const kv_x509_policy *policy, const kv_certificate_version_row *version,
+                          kv_renewal_row *row, kv_change *change, kv_error *err)
+{
+    bool exists = false;
+    int64_t due = 0;
+
+    KV_TRY(find_row(vault, work, version->object_uid, row, &exists, err));
+    if (!planned(vault, work, vault_row, policy, version, &due))
+        return exists ? kv_change_delete(change, &kv_table_renewals, row, err) : KV_OK;
+    row->vault_uid = vault_row->uid;
+    row->version = version->version;
+    row->due_at = due;
+    row->attempts = 0;
+    return exists ? kv_change_update(change, &kv_table_renewals, row, err)
+                  : kv_change_insert(change, &kv_table_renewals, row, err);
+}
+
+/* --- when it is time --- */
+
+static kv_status earliest(kv_vault *vault, kv_work *work, kv_renewal_row *out, bool *found,
+                          kv_error *err)
+{
+    kv_renewal_row from = { 0 };
+    kv_scan scan = { .table = &kv_table_renewals, .index = 1, .from = &from, .limit = 1 };
+    kv_rows rows;
+
+    KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
+    *found = rows.count > 0;
+    if (*found)
+        *out = *(const kv_renewal_row *)rows.rows;
+    return KV_OK;
+}
+
+static kv_status move(kv_vault *vault, kv_work *work, renewal *at, int64_t due_at, kv_error *err)
+{
+    kv_change change = { 0 };
+
+    at->row.due_at = due_at;
+    KV_TRY(kv_change_update(&change, &kv_table_renewals, &at->row, err));
+    return kv_commit_step(vault, work, "CertificateRenewLater", &change, err);
+}
+
+static kv_status forget(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
+{
+    kv_change change = { 0 };
+
+    *err = (kv_error){ 0 };
+    KV_TRY(kv_change_delete(&change, &kv_table_renewals, &at->row, err));
+    return kv_commit_step(vault, work, "CertificateRenewNever", &change, err);
+}
+
+static kv_status look(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
+{
+    KV_TRY(kv_object_by_uid(vault, work, at->row.object_uid, &at->object, err));
+    KV_TRY(kv_vault_by_uid(vault, work, at->row.vault_uid, &at->vault_row, err));
+    KV_TRY(kv_policy_find(vault, work, at->row.object_uid, &at->policy_row, &at->policy, err));
+    KV_TRY(kv_find_certificate_version(vault, work, at->row.object_uid, at->object.current,
+                                       &at->version, err));
+    work->entry->vault = at->vault_row.display_name;
+    work->entry->collection = KV_SLICE("certificates");
+    work->entry->name = at->object.display_name;
+    return KV_OK;
+}
+
+static void report(kv_vault *vault, kv_work *work, const renewal *at, const kv_error *why)
+{
+    kv_slice name = KV_SLICE_NONE;
+    kv_error ignored = { 0 };
+
+    if (kv_arena_print(work->arena, &name, &ignored, "%.*s/%.*s%c",
+                       KV_SLICE_ARG(at->vault_row.display_name),
+                       KV_SLICE_ARG(at->object.display_name), 0) != KV_OK)
+        return;
+    kv_log_write(vault->config.log, KV_LOG_WARNING, "certificate.renewal.failed",
+                 (kv_log_field[]){ { "certificate", (const char *)name.data, 0 },
+                                   { "why", why->message, 0 },
+                                   { "attempt", NULL, at->row.attempts },
+                                   { 0 } });
+}
+
+/* The attempt is counted and the next one has its time before this one begins. */
+static kv_status begin(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
+{
+    kv_change change = { 0 };
+    kv_operation_row operation;
+    bool exists = false;
+    kv_error why = { 0 };
+
+    KV_TRY(kv_operation_find(vault, work, at->object.uid, &operation, &exists, err));
+    at->row.attempts++;
+    at->row.due_at = kv_renewal_again(work->now_ms, at->row.attempts, at->version.expires,
+                                      kv_seed_of(at->version.version));
+    KV_TRY(kv_change_update(&change, &kv_table_renewals, &at->row, err));
+    KV_TRY(kv_commit_step(vault, work, "CertificateRenewBegin", &change, err));
+    if (exists && kv_operation_in_progress(&operation))
+        return KV_OK;
+    if (kv_certificate_renew(vault, work, &at->vault_row, &at->object, &why) != KV_OK)
+        report(vault, work, at, &why);
+    return KV_OK;
+}
+
+static kv_status renew_or_wait(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
+{
+    kv_status status = look(vault, work, at, err);
+    int64_t due = 0;
+
+    if (status == KV_NOT_FOUND)
+        return forget(vault, work, at, err);
+    KV_TRY(status);
+    if (at->object.deleted || at->vault_row.deleted)
+        return move(vault, work, at, work->now_ms + DELETED_WAIT_MS, err);
+    if (!planned(vault, work, &at->vault_row, &at->policy, &at->version, &due))
+        return forget(vault, work, at, err);
+    if (!at->version.enabled)
+        return move(vault, work, at, work->now_ms + DISABLED_WAIT_MS, err);
+    if (!at->row.attempts && due > work->now_ms)
+        return move(vault, work, at, due, err);
+    return begin(vault, work, at, err);
+}
+
+static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_error *err)
+{
+    renewal at = { 0 };
+    bool found = false;
+    kv_status status;
+
+    *next_at = 0;
+    KV_TRY(earliest(vault, work, &at.row, &found, err));
+    if (!found)
+        return KV_OK;
+    *next_at = at.row.due_at;
+    if (at.row.due_at > work->now_ms)
+        return KV_OK;
+    status = renew_or_wait(vault, work, &at, err);
+    if (status != KV_CONFLICT)
+        return status;
+    /* Another server, or a new version meanwhile. */
+    *err = (kv_error){ 0 };
+    return KV_OK;
+}
+
+kv_status kv_vault_step_renewal(kv_vault *vault, int64_t *next_at, kv_error *err)
+{
+    kv_own_step at;
+    kv_status status = kv_own_step_begin(vault, &at, err);
+
+    if (status == KV_OK) {
+        at.entry.operation = "CertificateRenew";
+        at.work.deadline = kv_deadline_in_ms(KV_OPERATION_STEP_MS);
+        status = take_turn(vault, &at.work, next_at, err);
+    }
+    kv_own_step_end(&at);
+    return status;
+}

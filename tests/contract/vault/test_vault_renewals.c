@@ -1,0 +1,238 @@
+/* test_vault_renewals.c - certificates are followed by the next version when it is time, once, by
+ * whoever is alive then, and never by surprise.
+ */
+#include "tests/contract/vault/scripted_issuer.h"
+
+#define DAY INT64_C(86400000)
+
+enum { STEPS_MAX = 2000, CHANGES_MAX = 40 };
+
+static house *start(void)
+{
+    house *h = house_new(false);
+    kv_error err = { 0 };
+
+    scripted_join(h);
+    assert_kv_ok(act_make_vault(h, &err));
+    return h;
+}
+
+static unsigned versions(house *h)
+{
+    return house_count(h, "SELECT count(*) FROM certificate_versions");
+}
+
+static unsigned due_rows(house *h)
+{
+    return house_count(h, "SELECT count(*) FROM renewals");
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    if (!a || !b)
+        return a ? a : b;
+    return a < b ? a : b;
+}
+
+/* As the server's thread does, until that moment. */
+static kv_status live_until(house *h, int64_t until, kv_error *err)
+{
+    for (unsigned i = 0; i < STEPS_MAX; i++) {
+        int64_t renewal_at = 0;
+        int64_t order_at = 0;
+        int64_t next;
+
+        KV_TRY(kv_vault_step_renewal(h->vault, &renewal_at, err));
+        KV_TRY(kv_vault_step_operation(h->vault, &order_at, err));
+        next = earlier(renewal_at, order_at);
+        if (!next || next > until) {
+            atomic_store(&h->now_ms, until);
+            return KV_OK;
+        }
+        if (next > atomic_load(&h->now_ms))
+            atomic_store(&h->now_ms, next);
+    }
+    return kv_fail(err, KV_INTERNAL, "there is no end of steps");
+}
+
+static void after_four_fifths_of_its_life(void **state)
+{
+    house *h = start();
+    kv_error err = { 0 };
+
+    (void)state;
+    assert_kv_ok(act_make_certificate(h, "c", "Self", true, NULL, &err));
+    assert_int_equal(due_rows(h), 1);
+    /* A year: 80 % are 292 days, and the twentieth is 18 more. */
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 291 * DAY, &err));
+    assert_int_equal(versions(h), 1);
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 311 * DAY, &err));
+    assert_int_equal(versions(h), 2);
+    assert_int_equal(due_rows(h), 1);
+    assert_kv_ok(house_restart(h, &err));
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 400 * DAY, &err));
+    assert_int_equal(versions(h), 2);
+    /* And so on, as long as it lives. */
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 5 * 365 * DAY, &err));
+    assert_in_range(versions(h), 6, 7);
+    assert_kv_ok(act_sign(h, "c", KV_SLICE_NONE, &err));
+    house_assert_tidy(h);
+    house_free(h);
+}
+
+static void nothing_is_renewed_by_surprise(void **state)
+{
+    house *h = start();
+    kv_error err = { 0 };
+
+    (void)state;
+    assert_kv_ok(act_make_certificate(h, "waits", "Unknown", false, NULL, &err));
+    assert_kv_ok(act_merge(h, "waits", &err));
+    assert_kv_ok(act_import_certificate(h, "brought", &err));
+    assert_int_equal(due_rows(h), 0);
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 400 * DAY, &err));
+    assert_int_equal(versions(h), 2);
+    house_free(h);
+}
+
+static void set_trigger(house *h, kv_x509_action action, uint32_t percentage)
+{
+    kv_x509_lifetime_action trigger = { action, percentage, 0 };
+    kv_certificate_policy_update_in in = {
+        .target = act_target(KV_COLLECTION_CERTIFICATES, "c"),
+        .policy = { .lifetime_actions = &trigger, .lifetime_action_count = 1 },
+    };
+    kv_certificate_policy_bundle out;
+    kv_error err;
+
+    assert_kv_ok(HOUSE_DO(h, kv_certificate_policy_update, &in, &out));
+}
+
+static void a_new_trigger_counts_at_once(void **state)
+{
+    house *h = start();
+    kv_error err = { 0 };
+
+    (void)state;
+    assert_kv_ok(act_make_certificate(h, "c", "Self", false, NULL, &err));
+    set_trigger(h, KV_X509_EMAIL_CONTACTS, 80);
+    assert_int_equal(due_rows(h), 0);
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 360 * DAY, &err));
+    assert_int_equal(versions(h), 1);
+    /* Late: as soon as it may. */
+    set_trigger(h, KV_X509_AUTO_RENEW, 20);
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 361 * DAY, &err));
+    assert_int_equal(versions(h), 2);
+    house_free(h);
+}
+
+static void a_refusal_is_not_the_end(void **state)
+{
+    house *h = start();
+    kv_error err = { 0 };
+
+    (void)state;
+    assert_kv_ok(act_make_certificate(h, "c", "Scripted", false, NULL, &err));
+    /* For 2026: it came when its time had passed, and ends in 41 days. */
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 13 * DAY, &err));
+    assert_int_equal(versions(h), 1);
+    scripted_begin();
+    scripted.deed = SCRIPT_REFUSE;
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 21 * DAY, &err));
+    assert_int_equal(versions(h), 1);
+    /* Not once and never again, and no storm: about four a day. */
+    assert_in_range(scripted.orders, 20, 60);
+    scripted.deed = SCRIPT_ISSUE;
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 22 * DAY, &err));
+    assert_int_equal(versions(h), 2);
+    house_assert_tidy(h);
+    house_free(h);
+}
+
+static void a_deleted_certificate_rests(void **state)
+{
+    house *h = start();
+    kv_error err = { 0 };
+
+    (void)state;
+    assert_kv_ok(act_make_certificate(h, "c", "Self", false, NULL, &err));
+    assert_kv_ok(act_delete(h, KV_COLLECTION_CERTIFICATES, "c", &err));
+    atomic_store(&h->now_ms, HOUSE_NOW_MS + 320 * DAY);
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 321 * DAY, &err));
+    assert_int_equal(versions(h), 1);
+    assert_kv_ok(act_recover(h, KV_COLLECTION_CERTIFICATES, "c", &err));
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 322 * DAY, &err));
+    assert_int_equal(versions(h), 2);
+    assert_kv_ok(act_delete(h, KV_COLLECTION_CERTIFICATES, "c", &err));
+    assert_kv_ok(act_purge(h, KV_COLLECTION_CERTIFICATES, "c", &err));
+    assert_int_equal(due_rows(h), 0);
+    house_free(h);
+}
+
+static void a_restored_certificate_is_renewed_too(void **state)
+{
+    house *h = start();
+    kv_backup backup;
+    kv_error err = { 0 };
+
+    (void)state;
+    assert_kv_ok(act_make_certificate(h, "c", "Self", true, NULL, &err));
+    assert_kv_ok(act_backup(h, KV_COLLECTION_CERTIFICATES, "c", &backup, &err));
+    assert_kv_ok(kv_arena_copy(&h->kept_arena, backup.value, &h->kept, &err));
+    assert_kv_ok(act_delete(h, KV_COLLECTION_CERTIFICATES, "c", &err));
+    assert_kv_ok(act_purge(h, KV_COLLECTION_CERTIFICATES, "c", &err));
+    assert_kv_ok(act_restore(h, KV_COLLECTION_CERTIFICATES, h->kept, &err));
+    assert_int_equal(due_rows(h), 1);
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 312 * DAY, &err));
+    assert_int_equal(versions(h), 2);
+    house_free(h);
+}
+
+/* Killed after each change: two versions, not one, not three. */
+static bool die_and_rise(house *h, unsigned n)
+{
+    int64_t from = atomic_load(&h->now_ms);
+    kv_error err = { 0 };
+    bool died;
+
+    assert_kv_ok(act_make_certificate(h, "c", "Self", true, NULL, &err));
+    house_die_after(h, n, HOUSE_KEYS_STAY);
+    (void)live_until(h, from + 315 * DAY, &err);
+    died = atomic_load(&h->dead);
+    atomic_store(&h->dies_in, 0);
+    assert_kv_ok(house_restart(h, &err));
+    assert_kv_ok(live_until(h, from + 330 * DAY, &err));
+    assert_int_equal(versions(h), 2);
+    assert_int_equal(due_rows(h), 1);
+    house_assert_tidy(h);
+    assert_kv_ok(act_delete(h, KV_COLLECTION_CERTIFICATES, "c", &err));
+    assert_kv_ok(act_purge(h, KV_COLLECTION_CERTIFICATES, "c", &err));
+    return died;
+}
+
+static void death_at_any_moment(void **state)
+{
+    house *h = start();
+    unsigned n = 0;
+
+    (void)state;
+    while (die_and_rise(h, ++n))
+        assert_true(n < CHANGES_MAX);
+    assert_true(n > 4);
+    house_free(h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(after_four_fifths_of_its_life),
+        cmocka_unit_test(nothing_is_renewed_by_surprise),
+        cmocka_unit_test(a_new_trigger_counts_at_once),
+        cmocka_unit_test(a_refusal_is_not_the_end),
+        cmocka_unit_test(a_deleted_certificate_rests),
+        cmocka_unit_test(a_restored_certificate_is_renewed_too),
+        cmocka_unit_test(death_at_any_moment),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
