@@ -13,7 +13,7 @@ enum {
     PURGE_AGAIN_TICKS = 60, /* when one that was asked for could not be finished at once */
     FORGET_TICKS = 600,
     SCAN_TICKS = 24 * 3600, /* the start has its own */
-    CRL_TICKS = 10,
+    CRL_TICKS = 30,
     EXPIRY_TICKS = 24 * 3600,
     EXPIRY_DAYS = 30
 };
@@ -102,7 +102,7 @@ static void publish(kv_server *server)
 
     report(server, "crl.failed", kv_vault_crls_due(server->vault, &made, &err), &err);
     if (made)
-        kv_log_write(server->log, KV_LOG_INFO, "crl.made",
+        kv_log_write(server->log, KV_LOG_INFO, "crl.due",
                      (kv_log_field[]){ { "lists", NULL, made }, { 0 } });
 }
 

@@ -86,6 +86,7 @@ static kv_status publish(kv_vault *vault, kv_work *work, const kv_authority_row 
     kv_authority_key key;
     kv_crl_row list;
 
+    KV_TRY(kv_authority_can_sign(vault, authority, err));
     KV_TRY(get_list(vault, work, authority, &list, err));
     list.number++;
     list.owed = 1;
@@ -262,10 +263,12 @@ static kv_status publish_if_due(kv_vault *vault, kv_own_step *at, void *row, voi
     KV_TRY(kv_x509_inspect(&at->arena, authority.certificate, &facts, err));
     if (facts.not_after_ms <= at->work.now_ms)
         return KV_OK;
-    KV_TRY(kv_responder_ensure(vault, &at->work, &authority, err));
-    if (!due)
+    /* One that cannot must not stop the others. */
+    if (!due) {
+        kv_responder_try(vault, &at->work, &authority);
         return KV_OK;
-    KV_TRY(kv_crl_publish(vault, &at->work, &authority, err));
+    }
+    kv_crl_try(vault, &at->work, &authority);
     (*made)++;
     return KV_OK;
 }

@@ -132,6 +132,20 @@ kv_status kv_authority_signer(kv_vault *vault, const kv_authority_row *row, kv_a
     return KV_OK;
 }
 
+kv_status kv_authority_can_sign(kv_vault *vault, const kv_authority_row *row, kv_error *err)
+{
+    kv_authority_key key;
+    kv_x509_signer signer;
+    kv_status status;
+
+    KV_TRY(kv_authority_signer(vault, row, &key, &signer, err));
+    status = kv_token_key_check(key.token, &key.ref, err);
+    if (status == KV_NOT_FOUND)
+        return kv_fail(err, KV_PRECONDITION,
+                       "the key of the certificate authority is not on its token");
+    return status;
+}
+
 kv_status kv_authority_may_issue(const kv_authority_row *row, kv_error *err)
 {
     if (!row->certificate.len)

@@ -124,6 +124,7 @@ kv_status kv_responder_ensure(kv_vault *vault, kv_work *work, const kv_authority
     KV_TRY(get_responder(vault, work, authority, &before, &exists, err));
     if (exists && before.not_after - renew_ms > work->now_ms)
         return KV_OK;
+    KV_TRY(kv_authority_can_sign(vault, authority, err));
     return make(vault, work, authority, &before, exists, err);
 }
 

@@ -39,6 +39,9 @@ kv_status kv_authority_bundle_of(kv_work *work, const kv_vault_row *vault_row,
 /* `key` is filled and becomes the context of `*out`. KV_UNSUPPORTED without a `ca` token. */
 kv_status kv_authority_signer(kv_vault *vault, const kv_authority_row *row, kv_authority_key *key,
                               kv_x509_signer *out, kv_error *err) KV_MUST_USE;
+/* Before rows are written for something to be signed. KV_PRECONDITION when the key is gone. */
+kv_status kv_authority_can_sign(kv_vault *vault, const kv_authority_row *row,
+                                kv_error *err) KV_MUST_USE;
 /* Its own certificate, then those above it. */
 kv_status kv_authority_chain(kv_work *work, const kv_authority_row *row, kv_x509_list *out,
                              kv_error *err) KV_MUST_USE;

@@ -65,7 +65,8 @@ kv_status kv_vault_purge_due(kv_vault *vault, unsigned *purged, kv_error *err) K
 /* KV_PRECONDITION when an authority that vouches for callers is one that issues here, or stands
  * above one. Before serving. */
 kv_status kv_vault_check_authorities(kv_vault *vault, kv_error *err) KV_MUST_USE;
-/* Makes the revocation lists that are due; called by the server's timer. `*made` counts. */
+/* Makes the revocation lists and responders that are due; called by the server's timer. `*made`
+ * counts those that were. One authority that cannot stops no other: that is in the log. */
 kv_status kv_vault_crls_due(kv_vault *vault, unsigned *made, kv_error *err) KV_MUST_USE;
 /* Could a purge that a caller asked for not be finished in its time? */
 bool kv_vault_owes_purge(const kv_vault *vault);
