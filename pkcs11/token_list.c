@@ -40,8 +40,7 @@ static kv_status describe(void *context, CK_OBJECT_HANDLE object, kv_error *err)
     size_t id_len = sizeof(key.id), label_len = sizeof(key.label) - 1;
 
     KV_TRY(make_room(list, err));
-    key.has_id = kv_object_has(visit, object, CKA_ID, key.id, &id_len) &&
-                 id_len == sizeof(key.id);
+    key.has_id = kv_object_has(visit, object, CKA_ID, key.id, &id_len) && id_len == sizeof(key.id);
     if (kv_object_has(visit, object, CKA_LABEL, key.label, &label_len))
         key.label[label_len] = '\0';
     key.class = kv_template_class_of(visit, object);

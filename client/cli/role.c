@@ -4,16 +4,17 @@
 #include "client/cli/render.h"
 #include "client/cli/run.h"
 
-static const char *role_name(Keyvault__V1__Role role, char out[64])
+enum { ROLE_NAME_BYTES = 64 };
+
+static const char *role_name(Keyvault__V1__Role role, char out[ROLE_NAME_BYTES])
 {
     const ProtobufCEnumValue *value =
         protobuf_c_enum_descriptor_get_value(&keyvault__v1__role__descriptor, (int)role);
     const char *from = value ? value->name + sizeof("ROLE_") - 1 : "?";
-    size_t i;
 
-    for (i = 0; from[i] && i < 63; i++)
-        out[i] = (char)(from[i] == '_' ? '-' : from[i] | 0x20);
-    out[i] = '\0';
+    (void)snprintf(out, ROLE_NAME_BYTES, "%s", from);
+    for (char *at = out; *at; at++)
+        *at = (char)(*at == '_' ? '-' : *at | 0x20);
     return out;
 }
 
@@ -35,8 +36,8 @@ static const char *const bars[] = {
 
 static void tell_reason(const kv_cli *cli, const Keyvault__V1__AccessReason *reason)
 {
-    char role[64];
-    char other[64];
+    char role[ROLE_NAME_BYTES];
+    char other[ROLE_NAME_BYTES];
     unsigned verdict = (unsigned)reason->verdict;
 
     (void)fprintf(cli->out, "  %s on %s %s", role_name(reason->assignment->role, role),
@@ -53,7 +54,7 @@ static void tell_reason(const kv_cli *cli, const Keyvault__V1__AccessReason *rea
 static void tell(const kv_cli *cli, const Keyvault__V1__AccessExplanation *answer)
 {
     unsigned bar = (unsigned)answer->bar;
-    char role[64];
+    char role[ROLE_NAME_BYTES];
 
     (void)fprintf(cli->out, "%s: %s, %s on %s%s\n", answer->allowed ? "yes" : "no",
                   answer->principal->display_name, kv_cli_given(cli, "permission"), answer->scope,

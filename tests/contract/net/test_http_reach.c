@@ -242,8 +242,7 @@ static void malformed_urls_are_refused(void **state)
         "https://localhost/a b",
         "https://localhost/\r\nX-A: b",
         "https://local\x7fhost/",
-        "https://b\xc3\xbc"
-        "cher.test/",
+        "https://m\xc3\xbcsli.test/",
         "https://[::1/",
         "javascript:alert(1)",
     };
