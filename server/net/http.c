@@ -435,16 +435,16 @@ static kv_status follow(const hop *at, const kv_http_answer *answer, kv_http_tar
                    at->target->host);
 }
 
-static kv_status send_from(hop *at, const kv_http_target *first, kv_http_answer *out, kv_error *err)
+static kv_status send_hops(hop *at, const kv_http_target *first, kv_http_target *here,
+                           kv_http_answer *out, kv_error *err)
 {
-    KV_AUTO(kv_http_target) here = KV_HTTP_NO_TARGET;
     long status = 0;
 
     for (unsigned hops = 0;; hops++) {
         kv_http_target next = KV_HTTP_NO_TARGET;
         kv_http_answer answer;
 
-        at->target = hops ? &here : first;
+        at->target = hops ? here : first;
         at->with_headers = kv_http_target_same_origin(first, at->target);
         KV_TRY(check_literal(at->http, at, err));
         KV_TRY(one_hop(at, &status, err));
@@ -457,9 +457,18 @@ static kv_status send_from(hop *at, const kv_http_target *first, kv_http_answer 
             return kv_fail(err, KV_UNAVAILABLE, "%.100s redirects more than %u times",
                            at->target->host, hops);
         KV_TRY(follow(at, &answer, &next, err));
-        kv_http_target_cleanup(&here);
-        here = next;
+        kv_http_target_cleanup(here);
+        *here = next;
     }
+}
+
+static kv_status send_from(hop *at, const kv_http_target *first, kv_http_answer *out, kv_error *err)
+{
+    KV_AUTO(kv_http_target) here = KV_HTTP_NO_TARGET;
+    kv_status status = send_hops(at, first, &here, out, err);
+
+    at->target = NULL;
+    return status;
 }
 
 kv_status kv_http_send(kv_http *http, const kv_http_request *request, kv_arena *arena,

@@ -128,7 +128,7 @@ static kv_status add_record(kv_vault *vault, kv_work *work, kv_backup_writer *wr
     KV_AUTO(kv_arena) arena = KV_ARENA(2 * KV_BACKUP_MAX);
     kv_token *token = kv_tokens_get(vault->config.tokens, KV_DUTY_SYSTEM);
     uint8_t bound[BOUND_BYTES];
-    kv_slice sealed;
+    kv_slice sealed = KV_SLICE_NONE;
     bool full = false;
 
     if (writer->index) /* the first use was counted with the key */
@@ -229,7 +229,7 @@ kv_status kv_backup_next(kv_vault *vault, kv_work *work, kv_backup_reader *reade
     kv_token *token = kv_tokens_get(vault->config.tokens, KV_DUTY_SYSTEM);
     uint8_t bound[BOUND_BYTES];
     kv_status status;
-    kv_slice sealed;
+    kv_slice sealed = KV_SLICE_NONE;
     bool last = false;
 
     *table = NULL;

@@ -42,7 +42,7 @@ static const char *dns_problem(kv_slice text)
 
 static const char *email_problem(kv_slice text)
 {
-    if (memchr(text.data ? (const char *)text.data : "", '@', text.len))
+    if (text.len && memchr(text.data, '@', text.len))
         return kv_x509_email_problem(text);
     return dns_problem(begins_with_dot(text) ? after(text, 1) : text);
 }

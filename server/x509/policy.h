@@ -34,10 +34,10 @@ enum {
     KV_X509_LIFETIME_PERCENTAGE_DEFAULT = 80
 };
 
-#define KV_X509_CONTENT_PKCS12 "application/x-pkcs12"
-#define KV_X509_CONTENT_PEM    "application/x-pem-file"
-#define KV_X509_ISSUER_SELF    "Self"
-#define KV_X509_ISSUER_UNKNOWN "Unknown"
+#define KV_X509_CONTENT_PKCS12  "application/x-pkcs12"
+#define KV_X509_CONTENT_PEM     "application/x-pem-file"
+#define KV_X509_ISSUER_SELF     "Self"
+#define KV_X509_ISSUER_UNKNOWN  "Unknown"
 #define KV_X509_ISSUER_LOCAL_CA "LocalCA"
 
 /* Texts, or DER certificates leaf first. */
