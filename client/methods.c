@@ -11,6 +11,7 @@
 #include <keyvault/v1/authorities.pb-c.h>
 #include <keyvault/v1/certificates.pb-c.h>
 #include <keyvault/v1/common.pb-c.h>
+#include <keyvault/v1/issuers.pb-c.h>
 #include <keyvault/v1/keys.pb-c.h>
 #include <keyvault/v1/secrets.pb-c.h>
 #include <keyvault/v1/vaults.pb-c.h>
@@ -30,6 +31,7 @@ static const service services[] = {
     { &keyvault__v1__vault_service__descriptor, NULL, false, false },
     { &keyvault__v1__certificate_service__descriptor, "certificates", false, false },
     { &keyvault__v1__certificate_authority_service__descriptor, NULL, false, false },
+    { &keyvault__v1__issuer_service__descriptor, "certificates", false, false },
     { &keyvault__v1__key_service__descriptor, "keys", false, false },
     { &keyvault__v1__secret_service__descriptor, "secrets", false, false },
     { &keyvault__v1__access_service__descriptor, NULL, true, false },

@@ -54,6 +54,10 @@ static void note_target(kv_call *call, const kv_target *target)
     call->entry.vault = target->vault;
     call->entry.collection = kv_slice_text(collections[target->collection]);
     call->entry.name = target->name;
+    if (target->issuer.len) {
+        call->entry.collection = KV_SLICE("issuers");
+        call->entry.name = target->issuer;
+    }
     call->entry.version = target->version;
 }
 

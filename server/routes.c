@@ -111,6 +111,12 @@ RUN(kv_authority_update, kv_authority_update_in, kv_authority_bundle)
 RUN(kv_authority_delete, kv_authority_delete_in, kv_nothing_out)
 RUN(kv_authority_revoke, kv_authority_revoke_in, kv_revoked_bundle)
 RUN(kv_authority_crl_get, kv_authority_crl_in, kv_crl_bundle)
+RUN(kv_vault_issuer_set, kv_issuer_set_in, kv_issuer_bundle)
+RUN(kv_vault_issuer_get, kv_issuer_get_in, kv_issuer_bundle)
+RUN(kv_vault_issuer_list, kv_issuer_list_in, kv_issuer_list)
+RUN(kv_vault_issuer_update, kv_issuer_update_in, kv_issuer_bundle)
+RUN(kv_vault_issuer_delete, kv_issuer_delete_in, kv_issuer_bundle)
+RUN(kv_vault_issuer_check, kv_issuer_check_in, kv_issuer_checked)
 RUN(kv_who_am_i, kv_who_am_i_in, kv_caller_bundle)
 RUN(kv_role_token_issue, kv_role_token_issue_in, kv_role_token_bundle)
 RUN(kv_role_token_revoke, kv_role_token_revoke_in, kv_nothing_out)
@@ -484,6 +490,44 @@ const kv_route kv_routes[] = {
       .in_size = sizeof(kv_authority_crl_in), .out_size = sizeof(kv_crl_bundle),
       .at = GRPC("CertificateAuthorityService", "GetCertificateRevocationList",
                  kv_pb_read_authority_crl, kv_pb_write_crl) },
+
+    /* IssuerService */
+    { .name = "CertificateIssuerSet", .needs = KV_MAY_CERTIFICATECAS_WRITE,
+      .lane = KV_LANE_SLOW,
+      .run = run_kv_vault_issuer_set, .mutates = true, .secret = true,
+      .in_size = sizeof(kv_issuer_set_in), .out_size = sizeof(kv_issuer_bundle),
+      .at = GRPC("IssuerService", "SetIssuer",
+                 kv_pb_read_issuer_set, kv_pb_write_issuer_bundle) },
+    { .name = "CertificateIssuerGet", .needs = KV_MAY_CERTIFICATECAS_READ,
+      .lane = KV_LANE_STORE,
+      .run = run_kv_vault_issuer_get,
+      .in_size = sizeof(kv_issuer_get_in), .out_size = sizeof(kv_issuer_bundle),
+      .at = GRPC("IssuerService", "GetIssuer",
+                 kv_pb_read_issuer_get, kv_pb_write_issuer_bundle) },
+    { .name = "CertificateIssuersList", .needs = KV_MAY_CERTIFICATECAS_READ,
+      .lane = KV_LANE_STORE,
+      .run = run_kv_vault_issuer_list,
+      .in_size = sizeof(kv_issuer_list_in), .out_size = sizeof(kv_issuer_list),
+      .at = GRPC("IssuerService", "ListIssuers",
+                 kv_pb_read_issuer_list, kv_pb_write_issuer_list) },
+    { .name = "CertificateIssuerUpdate", .needs = KV_MAY_CERTIFICATECAS_WRITE,
+      .lane = KV_LANE_SLOW,
+      .run = run_kv_vault_issuer_update, .mutates = true, .secret = true,
+      .in_size = sizeof(kv_issuer_update_in), .out_size = sizeof(kv_issuer_bundle),
+      .at = GRPC("IssuerService", "UpdateIssuer",
+                 kv_pb_read_issuer_update, kv_pb_write_issuer_bundle) },
+    { .name = "CertificateIssuerDelete", .needs = KV_MAY_CERTIFICATECAS_DELETE,
+      .lane = KV_LANE_SLOW,
+      .run = run_kv_vault_issuer_delete, .mutates = true,
+      .in_size = sizeof(kv_issuer_delete_in), .out_size = sizeof(kv_issuer_bundle),
+      .at = GRPC("IssuerService", "DeleteIssuer",
+                 kv_pb_read_issuer_delete, kv_pb_write_issuer_bundle) },
+    { .name = "CertificateIssuerCheck", .needs = KV_MAY_CERTIFICATECAS_WRITE,
+      .lane = KV_LANE_SLOW,
+      .run = run_kv_vault_issuer_check,
+      .in_size = sizeof(kv_issuer_check_in), .out_size = sizeof(kv_issuer_checked),
+      .at = GRPC("IssuerService", "CheckIssuer",
+                 kv_pb_read_issuer_check, kv_pb_write_issuer_checked) },
 
     /* AccessService */
     { .name = "WhoAmI", .needs = KV_MAY_BE_KNOWN, .lane = KV_LANE_STORE, .run = run_kv_who_am_i,

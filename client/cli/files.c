@@ -148,7 +148,13 @@ kv_exit kv_cli_write(kv_cli *cli, const char *path, kv_slice bytes)
 
 kv_exit kv_cli_password(kv_cli *cli, ProtobufCMessage *request, const char *field)
 {
-    const char *path = kv_cli_given(cli, "password-file");
+    return kv_cli_secret_option(cli, "password-file", PASSWORD_MAX, request, field);
+}
+
+kv_exit kv_cli_secret_option(kv_cli *cli, const char *option, size_t max, ProtobufCMessage *request,
+                             const char *field)
+{
+    const char *path = kv_cli_given(cli, option);
     KV_AUTO(kv_secret_buf) password = KV_SECRET_NONE;
     kv_slice bytes = KV_SLICE_NONE;
     kv_error err = { 0 };
@@ -157,13 +163,13 @@ kv_exit kv_cli_password(kv_cli *cli, ProtobufCMessage *request, const char *fiel
     if (!path)
         return KV_EXIT_OK;
     if (!strcmp(path, "-")) {
-        told = kv_cli_read(cli, path, PASSWORD_MAX + 1, &bytes);
+        told = kv_cli_read(cli, path, max + 1, &bytes);
         if (told != KV_EXIT_OK)
             return told;
         if (bytes.len && bytes.data[bytes.len - 1] == '\n')
             bytes.len--;
     } else {
-        if (kv_secret_buf_read_file(path, PASSWORD_MAX, &password, &err) != KV_OK)
+        if (kv_secret_buf_read_file(path, max, &password, &err) != KV_OK)
             return kv_cli_fail_local(cli, &err);
         bytes = kv_secret_buf_slice(&password);
     }

@@ -41,6 +41,9 @@ kv_exit kv_cli_read(kv_cli *cli, const char *path, size_t max, kv_slice *out);
 /* The password that --password-file names (a file that only the owner can read, or "-") goes into
  * the field; nothing without the option. */
 kv_exit kv_cli_password(kv_cli *cli, ProtobufCMessage *request, const char *field);
+/* The same for the file that another option names, of at most `max` bytes. */
+kv_exit kv_cli_secret_option(kv_cli *cli, const char *option, size_t max, ProtobufCMessage *request,
+                             const char *field);
 /* Before the server is asked for what would be written: does the file stand in the way? */
 kv_exit kv_cli_may_write(const kv_cli *cli, const char *path);
 /* Mode 0600; refuses to overwrite, unless --overwrite is given. "-" is standard output. */
@@ -84,6 +87,7 @@ kv_exit kv_cli_device_login(kv_cli *cli, const char *issuer, const char *client_
 
 kv_cli_run kv_cli_certificate_create, kv_cli_certificate_show, kv_cli_certificate_download;
 kv_cli_run kv_cli_certificate_import, kv_cli_certificate_merge;
+kv_cli_run kv_cli_issuer_set, kv_cli_issuer_check;
 kv_cli_run kv_cli_key_sign, kv_cli_key_verify, kv_cli_key_download;
 kv_cli_run kv_cli_key_encrypt, kv_cli_key_decrypt, kv_cli_key_import;
 kv_cli_run kv_cli_secret_set, kv_cli_secret_show, kv_cli_secret_download;

@@ -275,6 +275,38 @@ static const kv_cli_option ca_revoke[] = {
     "NAME=name TYPE=type:CERTIFICATE_AUTHORITY_TYPE_ STATE=state SUBJECT=subject" \
     " KEY=keyKind EXPIRES=notAfter:time"
 
+/* --- issuer --- */
+
+#define ISSUER NEED("name", "NAME", "issuer", "the issuer, as policies name it")
+#define ISSUER_OPTIONS                                                                            \
+    TEXT("account-id", "ID", "credentials.account_id", "account at the authority"),               \
+        { "credential-file", "FILE", "with the password or key of the account; - is stdin", NULL, \
+          KV_OPTION_PATH,    0 },                                                                 \
+        WHEN("credential-expires", "credentials.expires", "when that ends; none: never"),         \
+        TEXT("organization-id", "ID", "org_details.id", "organisation at the authority"),         \
+        { "org-details", "JSON|@FILE",   "organisation with its administrators",                  \
+          "org_details", KV_OPTION_JSON, 0 },                                                     \
+        TEXT("settings", "JSON", "settings", "of the provider: one JSON object"),                 \
+        TEXT("trust", "private|public", "trust", "who is to trust its certificates"),             \
+        MANY("allow-domain", "RULE", "allowed_domains.rules",                                     \
+             "example.com, *.example.com, .example.com, 192.0.2.0/24, @example.com; * is all"),   \
+        MANY("allow-requester", "NAME|ID", "allowed_requesters.principals",                       \
+             "who may use it; default: all who may create certificates"),                         \
+        YES("enabled", "enabled", "whether it can be used"), END
+/* shape: table */
+static const kv_cli_option of_issuer[] = { VAULT, ISSUER, END };
+/* shape: table */
+static const kv_cli_option issuer_set[] = {
+    VAULT, ISSUER,
+    NEED("provider", "PROVIDER", "provider", "Self, Unknown, ...: who speaks with the authority"),
+    ISSUER_OPTIONS
+};
+/* shape: table */
+static const kv_cli_option issuer_update[] = {
+    VAULT, ISSUER, TEXT("provider", "PROVIDER", "provider", "who speaks with the authority"),
+    ISSUER_OPTIONS
+};
+
 /* --- key --- */
 
 /* shape: table */
@@ -567,6 +599,10 @@ static const kv_cli_option audit_status[] = {
     " EXPIRES=attributes.expires:time THUMBPRINT=x5t:hex"
 #define OPERATION_COLUMNS \
     "NAME=id.name VERSION=id.version STATUS=status ISSUER=issuer.name ERROR=error.message"
+#define ISSUER_COLUMNS                                                                \
+    "NAME=issuer PROVIDER=provider ACCOUNT=accountId CREDENTIAL=hasCredential"        \
+    " EXPIRES=credentialExpires:time DOMAINS=allowedDomains TRUST=trust:TRUST_SCOPE_" \
+    " ENABLED=enabled"
 #define KEY_COLUMNS                                                       \
     "NAME=id.name VERSION=id.version TYPE=key.kty:KEY_TYPE_ SIZE=keySize" \
     " ENABLED=attributes.enabled MANAGED=managed EXPORTABLE=exportable"   \
@@ -735,6 +771,20 @@ static const kv_cli_verb verbs[] = {
     { "ca", "crl", "its newest revocation list, to a file",
       API "CertificateAuthorityService/GetCertificateRevocationList", ca_crl, kv_cli_ca_crl,
       NULL },
+
+    { "issuer", "set", "make an issuer, or replace all of it", API "IssuerService/SetIssuer",
+      issuer_set, kv_cli_issuer_set, ISSUER_COLUMNS },
+    { "issuer", "show", "one issuer, without its credential", API "IssuerService/GetIssuer",
+      of_issuer, kv_cli_run_call, ISSUER_COLUMNS },
+    { "issuer", "list", "all issuers of a vault", API "IssuerService/ListIssuers", of_vault,
+      kv_cli_run_list, ISSUER_COLUMNS },
+    { "issuer", "update", "change what is given, leave the rest",
+      API "IssuerService/UpdateIssuer", issuer_update, kv_cli_issuer_set, ISSUER_COLUMNS },
+    { "issuer", "delete", "with its credential; what waits for it fails",
+      API "IssuerService/DeleteIssuer", of_issuer, kv_cli_run_call, ISSUER_COLUMNS },
+    { "issuer", "check", "does the authority take the credential? orders nothing",
+      API "IssuerService/CheckIssuer", of_issuer, kv_cli_issuer_check,
+      "ACCEPTED=accepted EXPIRES=credentialExpires:time DETAILS=details" },
 
     { "key", "create", "make a key on the token", API "KeyService/CreateKey", key_create,
       kv_cli_run_call, KEY_COLUMNS },

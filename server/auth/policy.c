@@ -95,9 +95,9 @@ static const kv_role_row roles[KV_ROLE_COUNT] = {
                                                        P(SERVER_READ) },
     [KV_ROLE_ISSUER_OFFICER] = { "issuer-officer", CERTIFICATECAS },
     [KV_ROLE_CERTIFICATE_OFFICER] = { "certificate-officer",
-                                      P(CERTIFICATES_READ) | P(CERTIFICATES_CREATE) |
-                                          P(CERTIFICATES_UPDATE) | P(CERTIFICATES_DELETE) |
-                                          P(CERTIFICATES_RECOVER) },
+                                      P(CERTIFICATECAS_READ) | P(CERTIFICATES_READ) |
+                                          P(CERTIFICATES_CREATE) | P(CERTIFICATES_UPDATE) |
+                                          P(CERTIFICATES_DELETE) | P(CERTIFICATES_RECOVER) },
     [KV_ROLE_CERTIFICATE_IMPORTER] = { "certificate-importer",
                                        P(CERTIFICATES_READ) | P(CERTIFICATES_IMPORT) },
     [KV_ROLE_CERTIFICATE_READER] = { "certificate-reader", P(CERTIFICATES_READ) | P(KEYS_READ) },

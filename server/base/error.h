@@ -51,6 +51,7 @@ typedef enum kv_reason {
     KV_REASON_LIMIT_REACHED,
     KV_REASON_NOT_SUPPORTED_BY_TOKEN,
     KV_REASON_TOKEN_UNAVAILABLE, /* a PKCS#11 token is out of reach */
+    KV_REASON_ISSUER_RULES,      /* the issuer may not be used for that name, or by that caller */
     KV_REASON_INTEGRITY,         /* a sealed row does not verify */
     KV_REASON_COUNT
 } kv_reason;

@@ -107,6 +107,10 @@ typedef struct kv_issuer {
     kv_status (*renewal_hint)(const kv_issuer_order *order, kv_issuer_window *out, kv_error *err);
     kv_status (*check_credentials)(const kv_issuer_account *account, kv_deadline deadline,
                                    kv_error *err);
+    /* Judges account id, settings and whether there is a credential (it is not opened) when an
+     * issuer is stored; touches nothing outside. KV_BAD_REQUEST names "settings", "provider",
+     * "credentials.account_id" or "credentials.pwd". NULL: any JSON object will do. */
+    kv_status (*check_account)(const kv_issuer_account *account, kv_arena *arena, kv_error *err);
 } kv_issuer;
 
 extern const kv_issuer *const kv_issuers[];

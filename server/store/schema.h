@@ -9,6 +9,7 @@
 
 #include "server/store/schema_access.h"
 #include "server/store/schema_authorities.h"
+#include "server/store/schema_issuers.h"
 #include "server/store/schema_objects.h"
 #include "server/store/schema_renewals.h"
 #include "server/store/table.h"
@@ -76,6 +77,7 @@ extern const kv_table kv_table_secret_versions;
 extern const kv_table
     kv_table_certificate_versions; /* 1: vault_uid, sha1; 2: vault_uid, sha256; 3: serial */
 extern const kv_table kv_table_policies;
+extern const kv_table kv_table_issuers;       /* index 1: credential_expires */
 extern const kv_table kv_table_operations;    /* index 1: state, object_uid */
 extern const kv_table kv_table_token_objects; /* index 1: state, key_id; 2: owner_uid */
 extern const kv_table kv_table_key_uses;

@@ -185,6 +185,39 @@ const kv_table kv_table_policies = {
     },
 };
 
+/* shape: table */
+const kv_table kv_table_issuers = {
+    .name = "issuers",
+    .row_size = sizeof(kv_issuer_row),
+    .sealed = true,
+    .key_count = 2,
+    .column_count = 18,
+    .columns = {
+        BLOB(kv_issuer_row, vault_uid),
+        TEXT(kv_issuer_row, name),
+        TEXT(kv_issuer_row, display_name),
+        BLOB(kv_issuer_row, uid),
+        TEXT(kv_issuer_row, provider),
+        TEXT(kv_issuer_row, account_id),
+        BLOB(kv_issuer_row, credential_key_id),
+        BLOB(kv_issuer_row, credential),
+        INTEGER(kv_issuer_row, credential_expires),
+        TEXT(kv_issuer_row, settings),
+        INTEGER(kv_issuer_row, trust),
+        TEXT(kv_issuer_row, organization_id),
+        TEXT(kv_issuer_row, admins),
+        TEXT(kv_issuer_row, domains),
+        TEXT(kv_issuer_row, requesters),
+        INTEGER(kv_issuer_row, enabled),
+        INTEGER(kv_issuer_row, created),
+        INTEGER(kv_issuer_row, updated),
+    },
+    .index_count = 1,
+    .indexes = {
+        { "issuers_by_credential_expires", false, 1, { 8 } }, /* credential_expires */
+    },
+};
+
 const kv_table kv_table_operations = {
     .name = "operations",
     .row_size = sizeof(kv_operation_row),
@@ -464,7 +497,7 @@ const kv_table *const kv_tables[] = {
     &kv_table_signers,         &kv_table_segments,
     &kv_table_authorities,     &kv_table_crls,
     &kv_table_issued,          &kv_table_responders,
-    &kv_table_renewals,
+    &kv_table_renewals,        &kv_table_issuers,
 };
 
 const size_t kv_tables_count = KV_COUNT(kv_tables);

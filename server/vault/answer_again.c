@@ -145,6 +145,25 @@ static kv_status revoked_again(kv_vault *vault, kv_work *work, const kv_idempote
     return kv_authority_revoke(vault, work, &in, out, err);
 }
 
+static kv_status issuer_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
+                              void *out, kv_error *err)
+{
+    kv_issuer_get_in in = { .target = { .vault = row->vault, .issuer = row->name } };
+
+    return kv_vault_issuer_get(vault, work, &in, out, err);
+}
+
+/* The issuer went with the first call. */
+static kv_status removed_issuer_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
+                                      void *out, kv_error *err)
+{
+    (void)vault;
+    (void)work;
+    (void)err;
+    *(kv_issuer_bundle *)out = (kv_issuer_bundle){ .name = row->name };
+    return KV_OK;
+}
+
 static kv_status nothing_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
                                void *out, kv_error *err)
 {
@@ -237,6 +256,9 @@ static const struct {
     { "CertificateAuthorityUpdate", authority_again },
     { "CertificateAuthorityDelete", nothing_again },
     { "CertificateAuthorityRevoke", revoked_again },
+    { "CertificateIssuerSet", issuer_again },
+    { "CertificateIssuerUpdate", issuer_again },
+    { "CertificateIssuerDelete", removed_issuer_again },
     { "RoleTokenRevoke", nothing_again },
     { "RoleTokenRevokePrincipal", principal_again },
     { "PrincipalCreate", principal_again },

@@ -5,6 +5,7 @@
 #include "server/base/text.h"
 #include "server/vault/authority_rules.h"
 #include "server/vault/certificate_rules.h"
+#include "server/vault/issuer_rules.h"
 #include "server/vault/key_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
@@ -142,6 +143,7 @@ static kv_status refuse_taken(kv_vault *vault, kv_work *work, creation *new, kv_
 {
     kv_slice name = new->in->target.name;
     kv_authority_row found;
+    kv_issuer_row issuer;
     bool exists = false;
 
     KV_TRY(kv_find_vault(vault, work, new->in->target.vault, &new->vault_row, err));
@@ -153,6 +155,9 @@ static kv_status refuse_taken(kv_vault *vault, kv_work *work, creation *new, kv_
     if (exists)
         return kv_fail(err, KV_EXISTS, "there is a certificate authority '%.*s' already",
                        KV_SLICE_ARG(name));
+    KV_TRY(kv_issuer_look_up(vault, work, new->vault_row.uid, name, &issuer, &exists, err));
+    if (exists && !kv_text_equal_nocase(issuer.provider, KV_SLICE(KV_X509_ISSUER_LOCAL_CA)))
+        return kv_fail(err, KV_EXISTS, "there is an issuer '%.*s' already", KV_SLICE_ARG(name));
     return KV_OK;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "server/base/text.h"
 #include "server/vault/certificate_rules.h"
+#include "server/vault/issuer_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
 #include "server/vault/renewal_rules.h"
@@ -39,6 +40,7 @@ static kv_status take_policy(kv_vault *vault, kv_work *work, const kv_certificat
     else
         return kv_fail_field(err, "policy", "the first version of a certificate needs a policy");
     KV_TRY(kv_policy_complete(vault, work, &new->vault_row, &new->policy, err));
+    KV_TRY(kv_issuer_permit(vault, work, &new->vault_row, &new->policy, kv_asker(work), err));
     if (!new->policy_exists)
         new->policy_row = (kv_policy_row){ .object_uid = new->object.uid, .created = work->now_ms };
     new->policy_row.updated = work->now_ms;
@@ -91,7 +93,7 @@ static kv_status fill_operation(kv_vault *vault, kv_work *work, const kv_certifi
         .issuer = new->policy.issuer.name,
         .policy = new->policy_row.policy,
         .warnings = KV_SLICE("[]"),
-        .requested_by = kv_slice_of(work->caller->principal_id, sizeof(work->caller->principal_id)),
+        .requested_by = kv_asker(work),
         .created = work->now_ms,
         .updated = work->now_ms,
     };

@@ -9,6 +9,7 @@
 #include "server/issuer/issuer.h"
 #include "server/vault/authority_rules.h"
 #include "server/vault/certificate_rules.h"
+#include "server/vault/issuer_rules.h"
 #include "server/vault/key_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
@@ -31,34 +32,6 @@ static kv_status sign(void *context, const kv_mechanism *alg, kv_slice digest, k
         return kv_arena_full(err);
     KV_TRY(kv_token_sign(with->token, with->key, alg, digest, bytes, &len, err));
     *signature = kv_slice_of(bytes, len);
-    return KV_OK;
-}
-
-static const kv_issuer *find_issuer(const kv_vault *vault, kv_slice name)
-{
-    const kv_issuer *built_in = kv_issuer_find(name);
-
-    if (built_in)
-        return built_in;
-    for (size_t i = 0; i < vault->config.issuer_count; i++)
-        if (kv_text_equal_nocase(name, kv_slice_text(vault->config.issuers[i]->provider)))
-            return vault->config.issuers[i];
-    return NULL;
-}
-
-kv_status kv_choose_issuer(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
-                           kv_slice name, kv_chosen_issuer *out, kv_error *err)
-{
-    kv_authority_row authority;
-
-    *out = (kv_chosen_issuer){ .issuer = find_issuer(vault, name), .account = { .name = name } };
-    if (out->issuer && !out->issuer->needs_account)
-        return KV_OK;
-    KV_TRY(kv_authority_look_up(vault, work, vault_row->uid, name, &authority, &out->local, err));
-    out->issuer = out->local ? kv_issuer_find(KV_SLICE(KV_X509_ISSUER_LOCAL_CA)) : NULL;
-    if (!out->issuer)
-        return kv_fail_field(err, "policy.issuer.name", "this vault has no issuer '%.*s'",
-                             KV_SLICE_ARG(name));
     return KV_OK;
 }
 
@@ -189,15 +162,14 @@ static kv_status find_key(kv_vault *vault, kv_work *work, kv_issuance *at, kv_er
 /* The request is signed; an issuer that reaches nobody is asked at once, for another the order
  * is to be stored first. */
 static kv_status ask_issuer(kv_vault *vault, kv_work *work, kv_issuance *at,
-                            kv_issuer_answer *answer, kv_error *err)
+                            const kv_chosen_issuer *chosen, kv_issuer_answer *answer, kv_error *err)
 {
-    kv_chosen_issuer chosen;
     signing_key with = { .token = kv_tokens_get(vault->config.tokens, KV_DUTY_KEYS),
                          .key = &at->key };
     kv_x509_signer signer = { .sign = sign, .context = &with };
     kv_issuer_order order = { .operation = at->operation->request_id,
                               .attempt = 1,
-                              .account = &chosen.account,
+                              .account = &chosen->account,
                               .policy = &at->policy,
                               .spki = at->key.spki,
                               .signer = &signer,
@@ -206,16 +178,15 @@ static kv_status ask_issuer(kv_vault *vault, kv_work *work, kv_issuance *at,
                               .arena = work->arena };
     kv_authority_use use;
 
-    KV_TRY(kv_choose_issuer(vault, work, at->vault_row, at->policy.issuer.name, &chosen, err));
-    if (chosen.local) {
+    if (kv_issuer_is_local(chosen->issuer)) {
         KV_TRY(kv_authority_use_for(vault, work, at, &use, err));
         order.local = &use.local;
     }
     KV_TRY(kv_x509_request_build(work->arena, &at->policy, at->key.spki, &signer,
                                  &at->operation->csr, err));
     order.csr = at->operation->csr;
-    if (!chosen.issuer->outside)
-        return kv_issuer_submit(chosen.issuer, &order, answer, err);
+    if (!chosen->issuer->outside)
+        return kv_issuer_submit(chosen->issuer, &order, answer, err);
     at->outside = true;
     *answer = (kv_issuer_answer){ .state = KV_ISSUER_PENDING,
                                   .details = KV_SLICE("The certificate is being ordered.") };
@@ -244,13 +215,17 @@ static kv_status park(kv_vault *vault, kv_work *work, kv_issuance *at, kv_error 
 static kv_status issue(kv_vault *vault, kv_work *work, kv_issuance *at, bool *refused,
                        kv_error *err)
 {
+    KV_AUTO(kv_chosen_issuer) chosen = { 0 };
     kv_issuer_answer answer = { 0 };
 
     KV_TRY(kv_policy_load(work, at->operation->policy, &at->policy, err));
     KV_TRY(kv_start_load(work, at->operation->attributes, &at->enabled, &at->tags, err));
     at->usage = at->policy.x509_props.key_usage;
+    /* Again: since the creation was permitted the rules may have changed. */
+    KV_TRY(kv_issuer_choose(vault, work, at->vault_row, &at->policy, at->operation->requested_by,
+                            &chosen, err));
     KV_TRY(find_key(vault, work, at, err));
-    KV_TRY(ask_issuer(vault, work, at, &answer, err));
+    KV_TRY(ask_issuer(vault, work, at, &chosen, &answer, err));
     at->operation->status_details = answer.details;
     KV_TRY(kv_texts_store(work, &answer.warnings, &at->operation->warnings, err));
     switch (answer.state) {

@@ -69,8 +69,9 @@ kv_status kv_texts_store(kv_work *work, const kv_x509_list *texts, kv_slice *out
 
     for (size_t i = 0; i < texts->count; i++) {
         const kv_slice *text = &texts->items[i];
+        const char *data = text->len ? (const char *)text->data : "";
 
-        if (json_array_append_new(array, json_stringn((const char *)text->data, text->len)) != 0) {
+        if (json_array_append_new(array, json_stringn(data, text->len)) != 0) {
             json_decref(array);
             return kv_fail(err, KV_BUSY, "out of memory");
         }

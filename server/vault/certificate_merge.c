@@ -2,6 +2,7 @@
 #include "server/base/text.h"
 #include "server/vault/certificate_rules.h"
 #include "server/vault/certificate_show.h"
+#include "server/vault/issuer_rules.h"
 #include "server/vault/operations.h"
 #include "server/vault/values.h"
 #include "server/x509/merge.h"
@@ -89,6 +90,7 @@ kv_status kv_certificate_pending_merge(kv_vault *vault, kv_work *work,
     KV_TRY(check_state(&operation, err));
     at.version = operation.version;
     KV_TRY(kv_policy_load(work, operation.policy, &at.policy, err));
+    KV_TRY(kv_issuer_permit(vault, work, &vault_row, &at.policy, kv_asker(work), err));
     KV_TRY(take_start(work, in, &at, err));
     KV_TRY(check_certificates(vault, work, in, &at, &merged, err));
     if (!merged.repeated) {

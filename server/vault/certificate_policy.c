@@ -1,6 +1,6 @@
 /* certificate_policy.c - policies are completed, shown and changed; the next version sees it. */
-#include "server/vault/authority_rules.h"
 #include "server/vault/certificate_rules.h"
+#include "server/vault/issuer_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
 #include "server/vault/operations.h"
@@ -69,14 +69,14 @@ void kv_policy_merge(kv_x509_policy *policy, const kv_x509_policy *changes)
         policy->issuer.cert_transparency = changes->issuer.cert_transparency;
 }
 
-/* Built in, or an authority of the vault. */
+/* Built in, an issuer object, or an authority of the vault. */
 static kv_status check_issuer(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
                               const kv_x509_policy *policy, kv_error *err)
 {
-    kv_chosen_issuer chosen;
+    const kv_issuer *issuer = NULL;
 
-    KV_TRY(kv_choose_issuer(vault, work, vault_row, policy->issuer.name, &chosen, err));
-    if (chosen.local && policy->x509_props.ca)
+    KV_TRY(kv_issuer_known(vault, work, vault_row, policy->issuer.name, &issuer, err));
+    if (kv_issuer_is_local(issuer) && policy->x509_props.ca)
         return kv_fail_field(err, "policy.x509_props.basic_constraints.ca",
                              "must be false: an authority below it is made as one");
     return KV_OK;

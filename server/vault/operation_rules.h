@@ -25,16 +25,3 @@ kv_status kv_release_claims(kv_vault *vault, kv_error *err) KV_MUST_USE;
 /* The next step of an operation that this server has claimed; ends the claim. */
 kv_status kv_operation_step(kv_vault *vault, kv_work *work, kv_operation_row *operation,
                             kv_error *err) KV_MUST_USE;
-
-/* --- certificate_issue.c --- */
-
-/* Whom a policy names: the row of functions, and the vault's issuer object where there is one. */
-typedef struct kv_chosen_issuer {
-    const kv_issuer *issuer;
-    kv_issuer_account account;
-    bool local; /* an authority of this server */
-} kv_chosen_issuer;
-
-/* KV_BAD_REQUEST naming policy.issuer.name when the vault has no such issuer. */
-kv_status kv_choose_issuer(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
-                           kv_slice name, kv_chosen_issuer *out, kv_error *err) KV_MUST_USE;

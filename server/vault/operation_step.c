@@ -6,6 +6,7 @@
  */
 #include "server/base/text.h"
 #include "server/vault/certificate_rules.h"
+#include "server/vault/issuer_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
 #include "server/x509/merge.h"
@@ -196,12 +197,32 @@ static kv_status accept(kv_vault *vault, kv_work *work, step *on, kv_error *err)
     return store_turn(vault, work, on, err);
 }
 
+/* The rules may have changed since the order was asked for; what has been ordered goes on. */
+static kv_status choose(kv_vault *vault, kv_work *work, step *on, kv_error *err)
+{
+    if (on->heard.act != KV_OPERATION_SUBMIT)
+        return kv_issuer_open(vault, work, &on->vault_row, on->row->issuer, &on->chosen, err);
+    return kv_issuer_choose(vault, work, &on->vault_row, &on->at.policy, on->row->requested_by,
+                            &on->chosen, err);
+}
+
+static kv_status refuse(kv_vault *vault, kv_work *work, step *on, const kv_error *why,
+                        kv_error *err)
+{
+    KV_TRY(note_trouble(work, on, why, err));
+    on->heard.answered = true;
+    on->heard.answer = KV_ISSUER_REFUSED;
+    return store_turn(vault, work, on, err);
+}
+
 static kv_status ask_and_store(kv_vault *vault, kv_work *work, step *on, kv_error *err)
 {
     kv_operation_row before = *on->row;
     kv_error why = { 0 };
-    kv_status status =
-        kv_choose_issuer(vault, work, &on->vault_row, on->row->issuer, &on->chosen, &why);
+    kv_status status = choose(vault, work, on, &why);
+
+    if (status == KV_DENIED)
+        return refuse(vault, work, on, &why, err);
 
     if (status == KV_OK && on->heard.act == KV_OPERATION_ACCEPT)
         return accept(vault, work, on, err);
@@ -264,5 +285,7 @@ kv_status kv_operation_step(kv_vault *vault, kv_work *work, kv_operation_row *op
     };
     if (on.heard.act == KV_OPERATION_NOTHING)
         return kv_fail(err, KV_INTERNAL, "an operation is due that is over");
-    return ask_and_store(vault, work, &on, err);
+    status = ask_and_store(vault, work, &on, err);
+    kv_chosen_issuer_cleanup(&on.chosen);
+    return status;
 }

@@ -11,6 +11,7 @@
 #include "server/vault/messages_authorities.h"
 #include "server/vault/messages_backup.h"
 #include "server/vault/messages_certificates.h"
+#include "server/vault/messages_issuers.h"
 #include "server/vault/messages_keys.h"
 #include "server/vault/messages_secrets.h"
 #include "server/vault/messages_vaults.h"
@@ -100,3 +101,11 @@ KV_OPERATION(kv_certificate_recover, kv_certificate_recover_in, kv_certificate_b
 KV_OPERATION(kv_certificate_purge, kv_certificate_purge_in, kv_nothing_out);
 KV_OPERATION(kv_certificate_backup, kv_certificate_backup_in, kv_backup);
 KV_OPERATION(kv_certificate_restore, kv_certificate_restore_in, kv_certificate_bundle);
+
+/* issuer_*.c */
+KV_OPERATION(kv_vault_issuer_set, kv_issuer_set_in, kv_issuer_bundle);
+KV_OPERATION(kv_vault_issuer_get, kv_issuer_get_in, kv_issuer_bundle);
+KV_OPERATION(kv_vault_issuer_list, kv_issuer_list_in, kv_issuer_list);
+KV_OPERATION(kv_vault_issuer_update, kv_issuer_update_in, kv_issuer_bundle);
+KV_OPERATION(kv_vault_issuer_delete, kv_issuer_delete_in, kv_issuer_bundle);
+KV_OPERATION(kv_vault_issuer_check, kv_issuer_check_in, kv_issuer_checked);

@@ -7,6 +7,7 @@
  */
 #include "server/lifecycle/renewal.h"
 #include "server/vault/certificate_rules.h"
+#include "server/vault/issuer_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
 #include "server/vault/own_step.h"
@@ -32,12 +33,12 @@ static bool planned(kv_vault *vault, kv_work *work, const kv_vault_row *vault_ro
                                .not_after = version->expires,
                                .got = version->created,
                                .seed = kv_seed_of(version->version) };
-    kv_chosen_issuer chosen;
+    const kv_issuer *issuer = NULL;
     kv_error gone = { 0 };
 
     if (!kv_renewal_asked(policy, &facts.trigger) ||
-        kv_choose_issuer(vault, work, vault_row, policy->issuer.name, &chosen, &gone) != KV_OK ||
-        !chosen.issuer->auto_renew)
+        kv_issuer_known(vault, work, vault_row, policy->issuer.name, &issuer, &gone) != KV_OK ||
+        !issuer->auto_renew)
         return false;
     *due = kv_renewal_due(&facts);
     return true;

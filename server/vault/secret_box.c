@@ -161,7 +161,7 @@ static kv_status bind(kv_vault *vault, kv_work *work, const kv_box *box, kv_slic
                       kv_slice *out, kv_error *err)
 {
     const kv_slice parts[] = {
-        KV_SLICE("keyvault secret 1"),
+        box->kind.len ? box->kind : KV_SLICE("keyvault secret 1"),
         kv_slice_of(vault->instance, sizeof(vault->instance)),
         box->vault_uid,
         box->object_uid,

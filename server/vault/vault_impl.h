@@ -93,7 +93,6 @@ kv_status kv_find_secret_version(kv_vault *vault, kv_work *work, kv_slice object
 kv_status kv_find_certificate_version(kv_vault *vault, kv_work *work, kv_slice object_uid,
                                       kv_slice version, kv_certificate_version_row *out,
                                       kv_error *err) KV_MUST_USE;
-
 /* pkcs11's kind by the name in a row. KV_INTERNAL when there is none. */
 kv_status kv_kind_of_name(kv_slice name, kv_key_kind *out, kv_error *err) KV_MUST_USE;
 /* --- births and deaths of token keys (births.c) --- */
@@ -133,6 +132,7 @@ typedef struct kv_box {
     kv_slice object_uid;
     kv_slice name; /* lower case */
     kv_slice version;
+    kv_slice kind; /* empty: a secret */
 } kv_box;
 
 /* Encrypts with the vault's current key, or the next. Fills key_id and ciphertext of the row. */

@@ -18,6 +18,7 @@ typedef struct kv_target {
     kv_collection collection;
     kv_slice name;
     kv_slice version; /* empty: the current one */
+    kv_slice issuer; /* an issuer of the vault: permitted as the collection, recorded as the name */
 } kv_target;
 
 struct kv_idempotency; /* idempotency.h */

@@ -93,6 +93,7 @@ kv_status kv_pb_open(const ProtobufCMessageDescriptor *type, kv_slice body,
     target->collection = collection;
     target->name = text_field(*out, "name");
     target->version = text_field(*out, "version");
+    target->issuer = text_field(*out, "issuer");
     return KV_OK;
 }
 

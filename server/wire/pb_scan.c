@@ -28,6 +28,7 @@ static const struct {
     { "ip_addresses", 100 },  { "ip_ranges", 100 }, { "directory_names", 100 },
     { "items", KV_TAGS_MAX }, { "roles", 8 },       { "tags", KV_TAGS_MAX },
     { "upns", 100 },          { "uris", 100 },      { "lifetime_actions", 2 },
+    { "rules", 100 },         { "principals", 64 }, { "admin_details", 8 },
 };
 
 typedef struct frame {

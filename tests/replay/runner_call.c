@@ -4,6 +4,7 @@
 #include "keyvault/v1/access.pb-c.h"
 #include "keyvault/v1/certificates.pb-c.h"
 #include "keyvault/v1/common.pb-c.h"
+#include "keyvault/v1/issuers.pb-c.h"
 #include "keyvault/v1/keys.pb-c.h"
 #include "keyvault/v1/secrets.pb-c.h"
 #include "keyvault/v1/vaults.pb-c.h"
@@ -13,7 +14,8 @@
 static const ProtobufCServiceDescriptor *const services[] = {
     &keyvault__v1__server_service__descriptor,      &keyvault__v1__vault_service__descriptor,
     &keyvault__v1__key_service__descriptor,         &keyvault__v1__secret_service__descriptor,
-    &keyvault__v1__certificate_service__descriptor, &keyvault__v1__access_service__descriptor,
+    &keyvault__v1__certificate_service__descriptor, &keyvault__v1__issuer_service__descriptor,
+    &keyvault__v1__access_service__descriptor,
 };
 
 static const ProtobufCMethodDescriptor *find_method(runner *r, const char *name, char path[128])

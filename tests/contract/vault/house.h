@@ -25,6 +25,11 @@
 
 enum { HOUSE_MEMORY = 16 << 20, HOUSE_JOBS = 16 };
 
+/* The provider of issuers that tests can use; its orders wait for ever. (house_issuer.c) */
+#define HOUSE_PROVIDER "HouseCA"
+extern const kv_issuer house_provider;
+extern const kv_issuer *const house_issuers[1];
+
 /* What has to fail, beside the seal, once a house is dead. */
 typedef enum house_death {
     HOUSE_KEYS_STAY,  /* nothing can be destroyed any more: made keys are left behind */

@@ -146,12 +146,12 @@ void scripted_begin(void)
 
 void scripted_join(house *h)
 {
-    static const kv_issuer *const issuers[] = { &issuer };
+    static const kv_issuer *const issuers[] = { &issuer, &house_provider };
     kv_error err = { 0 };
 
     scripted_begin();
     h->issuers = issuers;
-    h->issuer_count = 1;
+    h->issuer_count = 2;
     assert_kv_ok(house_restart(h, &err));
 }
 

@@ -171,6 +171,54 @@ static kv_status purge_certificate(house *h, kv_error *err)
     return act_purge(h, KV_COLLECTION_CERTIFICATES, "c", err);
 }
 
+static kv_target corp(void)
+{
+    return (kv_target){ .vault = KV_SLICE(ACT_VAULT),
+                        .collection = KV_COLLECTION_CERTIFICATES,
+                        .issuer = KV_SLICE("corp") };
+}
+
+static kv_status set_issuer(house *h, kv_error *err)
+{
+    kv_issuer_set_in in = { .target = corp(),
+                            .provider = KV_SLICE(HOUSE_PROVIDER),
+                            .credential = KV_SLICE("password"),
+                            .has_domains = true,
+                            .domains = { .items = &KV_SLICE("*"), .count = 1 } };
+    kv_issuer_bundle out;
+    house_job job;
+    kv_status status;
+
+    house_begin(h, &job);
+    status = kv_vault_issuer_set(h->vault, &job.work, &in, &out, err);
+    house_end(h, &job, status);
+    return status;
+}
+
+static kv_status order_there(house *h, kv_error *err)
+{
+    return act_make_certificate(h, "c", "corp", false, NULL, err);
+}
+
+static kv_status reset_issuer(house *h, kv_error *err)
+{
+    kv_issuer_delete_in in = { .target = corp() };
+    kv_issuer_bundle out;
+    house_job job;
+    kv_status status;
+
+    house_begin(h, &job);
+    status = kv_vault_issuer_delete(h->vault, &job.work, &in, &out, err);
+    house_end(h, &job, status);
+    return status;
+}
+
+static kv_status reset_order(house *h, kv_error *err)
+{
+    KV_TRY(reset_certificate(h, err));
+    return reset_issuer(h, err);
+}
+
 static const family families[] = {
     { "key", NULL, make_key, reset_key, KV_OK },
     { "sign", make_key, sign, reset_key, KV_OK },
@@ -185,6 +233,8 @@ static const family families[] = {
     { "backup", make_exportable, back_up, reset_certificate, KV_OK },
     { "restore", make_backup, restore, reset_certificate, KV_EXISTS },
     { "order", NULL, order, reset_certificate, KV_OK },
+    { "issuer", NULL, set_issuer, reset_issuer, KV_OK },
+    { "order with an account", set_issuer, order_there, reset_order, KV_PRECONDITION },
     { "cancel", make_waiting, cancel, reset_certificate, KV_PRECONDITION },
     { "purge of a key", make_deleted_key, purge_key, NULL, KV_NOT_FOUND },
     { "purge of a certificate", make_deleted_certificate, purge_certificate, NULL, KV_NOT_FOUND },

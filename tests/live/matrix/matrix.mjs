@@ -133,6 +133,8 @@ const wrapper = { vault: VAULT, name: 'wrapper' };
 const word = { vault: VAULT, name: 'word' };
 const gone = { vault: VAULT, name: 'gone' };
 const inVault = { vault: VAULT };
+const rules = { vault: VAULT, issuer: 'Unknown' };
+const everyName = { provider: 'Unknown', allowed_domains: { rules: ['*'] } };
 const hello = Buffer.from('hello');
 let sealed;
 let wrapped;
@@ -216,6 +218,16 @@ const ASK = {
   'CertificateAuthorityService/DeleteCertificateAuthority': () => root(false),
   'CertificateAuthorityService/RevokeCertificate': issued,
   'CertificateAuthorityService/GetCertificateRevocationList': house,
+  'IssuerService/SetIssuer': { ...inVault, issuer: 'Unknown', ...everyName },
+  'IssuerService/GetIssuer': rules,
+  'IssuerService/ListIssuers': inVault,
+  'IssuerService/UpdateIssuer': { ...rules, trust: 'TRUST_SCOPE_PUBLIC' },
+  'IssuerService/DeleteIssuer': async () => {
+    const it = await vault();
+    await help.issuers.call('IssuerService/SetIssuer', { ...it, issuer: 'Unknown', ...everyName });
+    return { ...it, issuer: 'unknown' };
+  },
+  'IssuerService/CheckIssuer': rules,
   'AccessService/WhoAmI': {},
   'AccessService/IssueRoleToken': (role) => ({ roles: [role], scope: '/' }),
   'AccessService/ListRoles': {},
@@ -287,6 +299,10 @@ async function callTwice(caller, method, request) {
     assert.deepStrictEqual(again.id, answer.id);
     return;
   }
+  if (method.endsWith('/DeleteIssuer')) { /* but for its name */
+    assert.strictEqual(again.issuer.toLowerCase(), answer.issuer.toLowerCase());
+    return;
+  }
   delete answer.warnings;
   delete again.warnings;
   assert.deepStrictEqual(again, answer);
@@ -330,9 +346,9 @@ before(async () => {
   admin = await server.administrator();
   help.operator = await server.officer('helper-operator', ['VAULT_OPERATOR'], '/');
   help.keys = await server.officer('helper-keys', ['CRYPTO_OFFICER'], '/');
-  help.issuers = await server.officer('helper-issuers', ['ISSUER_OFFICER'], '/');
   help.secrets = await server.officer('helper-secrets', ['SECRETS_OFFICER'], '/');
   help.certificates = await server.officer('helper-certificates', ['CERTIFICATE_OFFICER'], '/');
+  help.issuers = await server.officer('helper-issuers', ['ISSUER_OFFICER'], '/');
   help.backups = await server.officer('helper-backups', ['BACKUP_OPERATOR'], '/');
   help.purger = await server.officer('helper-purger', ['PURGE_OFFICER'], '/');
   help.user = await server.officer('helper-user', ['CERTIFICATE_USER', 'SECRETS_USER'], '/');
@@ -340,6 +356,7 @@ before(async () => {
   await help.operator.call('VaultService/CreateVault', { vault: 'other' });
   await help.issuers.call('CertificateAuthorityService/CreateCertificateAuthority',
     { ...house, type: 'ROOT', subject: 'CN=House' });
+  await help.issuers.call('IssuerService/SetIssuer', { ...rules, ...everyName });
   await help.keys.call('KeyService/CreateKey', { ...own, kty: 'EC' });
   await help.keys.call('KeyService/CreateKey', { ...gone, kty: 'EC' });
   await help.keys.call('KeyService/CreateKey', { ...cipher, kty: 'OCT' });
@@ -383,7 +400,7 @@ after(async () => {
 });
 
 test('the table has a row for every method', () => {
-  assert.strictEqual(methods.size, 92);
+  assert.strictEqual(methods.size, 98);
   assert.deepStrictEqual([...new Set(rows.map(methodOf))].sort(), [...methods.keys()].sort());
   assert.deepStrictEqual(Object.keys(ASK).sort(), [...rows].sort());
 });

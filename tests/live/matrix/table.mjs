@@ -101,13 +101,20 @@ export const MAY = {
   'CertificateService/RestoreCertificate': [BO, AD],
 
   'CertificateAuthorityService/CreateCertificateAuthority': [IO, AD],
-  'CertificateAuthorityService/GetCertificateAuthority': [IO, RD, AD],
-  'CertificateAuthorityService/ListCertificateAuthorities': [IO, RD, AD],
+  'CertificateAuthorityService/GetCertificateAuthority': [IO, CO, RD, AD],
+  'CertificateAuthorityService/ListCertificateAuthorities': [IO, CO, RD, AD],
   'CertificateAuthorityService/ImportCertificateAuthorityCertificate': [IO, AD],
   'CertificateAuthorityService/UpdateCertificateAuthority': [IO, AD],
   'CertificateAuthorityService/DeleteCertificateAuthority': [IO, AD],
   'CertificateAuthorityService/RevokeCertificate': [IO, AD],
-  'CertificateAuthorityService/GetCertificateRevocationList': [IO, RD, AD],
+  'CertificateAuthorityService/GetCertificateRevocationList': [IO, CO, RD, AD],
+
+  'IssuerService/SetIssuer': [IO, AD],
+  'IssuerService/GetIssuer': [IO, CO, RD, AD],
+  'IssuerService/ListIssuers': [IO, CO, RD, AD],
+  'IssuerService/UpdateIssuer': [IO, AD],
+  'IssuerService/DeleteIssuer': [IO, AD],
+  'IssuerService/CheckIssuer': [IO, AD],
 
   'AccessService/WhoAmI': ROLES,
   'AccessService/IssueRoleToken': ROLES,

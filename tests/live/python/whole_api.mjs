@@ -11,7 +11,8 @@ import { Authority } from '../support/authority.mjs';
 import { Keyvault, run, selfSigned } from '../support/keyvault.mjs';
 
 const PROTO = fileURLToPath(new URL('../../../proto', import.meta.url));
-const SERVICES = ['vaults', 'keys', 'secrets', 'certificates', 'authorities', 'access', 'audit'];
+const SERVICES = ['vaults', 'keys', 'secrets', 'certificates', 'authorities', 'issuers', 'access',
+  'audit'];
 const ROLES = ['ADMINISTRATOR', 'VAULT_OPERATOR', 'PURGE_OFFICER', 'AUDITOR'];
 let server;
 let everybody;

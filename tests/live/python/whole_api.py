@@ -198,6 +198,20 @@ def authorities(call):
     call(service + "DeleteCertificateAuthority", **below)
 
 
+def issuers(call):
+    service = "IssuerService/"
+    it = {"vault": VAULT, "issuer": "Self"}
+    rules = {"rules": ["*.example.org", "192.0.2.0/24"]}
+    made = call(service + "SetIssuer", provider="self", allowed_domains=rules, **it)
+    assert made.provider == "Self" and made.enabled and not made.has_credential
+    assert list(call(service + "GetIssuer", **it).allowed_domains) == rules["rules"]
+    assert len(call(service + "ListIssuers", vault=VAULT).issuers) == 1
+    changed = call(service + "UpdateIssuer", trust="TRUST_SCOPE_PUBLIC", **it)
+    assert list(changed.allowed_domains) == rules["rules"] and changed.trust == 2
+    assert call(service + "CheckIssuer", **it).accepted
+    assert call(service + "DeleteIssuer", **it).issuer == "Self"
+
+
 def access(call, everybody):
     service = "AccessService/"
     assert everybody(service + "WhoAmI").principal.id
@@ -244,6 +258,7 @@ def main():
     secrets(call)
     certificates(call)
     authorities(call)
+    issuers(call)
     access(admin, call)
     audit(call)
     missing = sorted(set(api.methods) - api.called)

@@ -14,8 +14,9 @@ static const expectation expected[] = {
     { "access-administrator", " access/read access/write tokens/revoke " },
     { "vault-operator", " vaults/read vaults/write certificatecontacts/write server/read " },
     { "issuer-officer", " certificatecas/read certificatecas/write certificatecas/delete " },
-    { "certificate-officer", " certificates/create certificates/update certificates/delete"
-                             " certificates/recover certificates/read " },
+    { "certificate-officer",
+      " certificatecas/read certificates/create certificates/update certificates/delete"
+      " certificates/recover certificates/read " },
     { "certificate-importer", " certificates/import certificates/read " },
     { "certificate-reader", " certificates/read keys/read " },
     { "certificate-user", " certificates/read keys/read secrets/getManaged " },

@@ -9,6 +9,7 @@
 #include "keyvault/v1/authorities.pb-c.h"
 #include "keyvault/v1/certificates.pb-c.h"
 #include "keyvault/v1/common.pb-c.h"
+#include "keyvault/v1/issuers.pb-c.h"
 #include "keyvault/v1/keys.pb-c.h"
 #include "keyvault/v1/secrets.pb-c.h"
 #include "keyvault/v1/vaults.pb-c.h"
@@ -24,6 +25,7 @@ static const ProtobufCServiceDescriptor *const services[] = {
     &keyvault__v1__key_service__descriptor,
     &keyvault__v1__secret_service__descriptor,
     &keyvault__v1__certificate_service__descriptor,
+    &keyvault__v1__issuer_service__descriptor,
     &keyvault__v1__access_service__descriptor,
     &keyvault__v1__audit_service__descriptor,
     &keyvault__v1__certificate_authority_service__descriptor,
@@ -139,10 +141,18 @@ static void every_row_can_be_reached_by_some_role(void **state)
 /* What takes private bytes through a call has its memory on the locked heap. */
 static void private_bytes_travel_on_the_locked_heap(void **state)
 {
-    static const char *const secret[] = { "SecretSet",        "SecretGet",  "RoleTokenIssue",
-                                          "KeyEncrypt",       "KeyDecrypt", "KeyWrap",
-                                          "KeyUnwrap",        "KeyImport",  "RandomBytesGet",
-                                          "CertificateImport" };
+    static const char *const secret[] = { "SecretSet",
+                                          "SecretGet",
+                                          "RoleTokenIssue",
+                                          "KeyEncrypt",
+                                          "KeyDecrypt",
+                                          "KeyWrap",
+                                          "KeyUnwrap",
+                                          "KeyImport",
+                                          "RandomBytesGet",
+                                          "CertificateImport",
+                                          "CertificateIssuerSet",
+                                          "CertificateIssuerUpdate" };
 
     (void)state;
     for (size_t i = 0; i < kv_routes_count; i++) {

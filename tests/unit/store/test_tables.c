@@ -72,6 +72,7 @@ static const struct {
     { &kv_table_certificate_versions, 1, false, { "vault_uid", "sha1" } },
     { &kv_table_certificate_versions, 2, false, { "vault_uid", "sha256" } },
     { &kv_table_certificate_versions, 3, false, { "serial" } },
+    { &kv_table_issuers, 1, false, { "credential_expires" } },
     { &kv_table_operations, 1, false, { "state", "object_uid" } },
     { &kv_table_operations, 2, false, { "next_at", "object_uid" } },
     { &kv_table_operations, 3, false, { "worker", "object_uid" } },

@@ -159,6 +159,32 @@ CREATE TABLE "policies" (
     PRIMARY KEY ("object_uid")
 ) STRICT;
 
+CREATE TABLE "issuers" (
+    "vault_uid" BLOB NOT NULL,
+    "name" TEXT NOT NULL,
+    "display_name" TEXT NOT NULL,
+    "uid" BLOB NOT NULL,
+    "provider" TEXT NOT NULL,
+    "account_id" TEXT NOT NULL,
+    "credential_key_id" BLOB NOT NULL,
+    "credential" BLOB NOT NULL,
+    "credential_expires" INTEGER NOT NULL,
+    "settings" TEXT NOT NULL,
+    "trust" INTEGER NOT NULL,
+    "organization_id" TEXT NOT NULL,
+    "admins" TEXT NOT NULL,
+    "domains" TEXT NOT NULL,
+    "requesters" TEXT NOT NULL,
+    "enabled" INTEGER NOT NULL,
+    "created" INTEGER NOT NULL,
+    "updated" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("vault_uid", "name")
+) STRICT;
+CREATE INDEX "issuers_by_credential_expires" ON "issuers" ("credential_expires", "vault_uid", "name");
+
 CREATE TABLE "operations" (
     "object_uid" BLOB NOT NULL,
     "vault_uid" BLOB NOT NULL,

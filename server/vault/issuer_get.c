@@ -1,0 +1,145 @@
+/* issuer_get.c - issuers are shown, listed, checked and forgotten. */
+#include "server/vault/issuer_rules.h"
+#include "server/vault/objects.h"
+#include "server/vault/operations.h"
+#include "server/vault/values.h"
+
+kv_status kv_vault_issuer_get(kv_vault *vault, kv_work *work, const kv_issuer_get_in *in,
+                              kv_issuer_bundle *out, kv_error *err)
+{
+    kv_vault_row vault_row;
+    kv_issuer_row row;
+
+    KV_TRY(kv_issuer_find_row(vault, work, &in->target, &vault_row, &row, err));
+    return kv_issuer_bundle_of(work, &vault_row, &row, out, err);
+}
+
+kv_status kv_vault_issuer_list(kv_vault *vault, kv_work *work, const kv_issuer_list_in *in,
+                               kv_issuer_list *out, kv_error *err)
+{
+    kv_issuer_row from = { .name = in->page.token };
+    kv_scan scan = { .table = &kv_table_issuers, .prefix = 1, .from = &from };
+    kv_issuer_bundle *items;
+    const kv_issuer_row *found;
+    kv_vault_row vault_row;
+    kv_rows rows;
+
+    work->entry->collection = KV_SLICE("issuers");
+    KV_TRY(kv_find_vault(vault, work, in->target.vault, &vault_row, err));
+    KV_TRY(kv_page_check(&in->page, &scan.limit, err));
+    scan.after = from.name.len > 0;
+    if (scan.after && kv_check_name(from.name, "page_token", err) != KV_OK)
+        return kv_fail_field(err, "page_token", "this is not a page token of this list");
+    from.vault_uid = vault_row.uid;
+    KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
+    found = rows.rows;
+    items = kv_arena_array(work->arena, rows.count, sizeof(*items));
+    if (!items)
+        return kv_arena_full(err);
+    for (unsigned i = 0; i < rows.count; i++)
+        KV_TRY(kv_issuer_bundle_of(work, &vault_row, &found[i], &items[i], err));
+    *out = (kv_issuer_list){ .items = items,
+                             .count = rows.count,
+                             .next_page_token =
+                                 rows.more ? found[rows.count - 1].name : KV_SLICE_NONE };
+    return KV_OK;
+}
+
+static kv_status ask(const kv_chosen_issuer *chosen, kv_work *work, kv_issuer_checked *out,
+                     kv_error *err)
+{
+    kv_status status;
+
+    if (!chosen->issuer->check_credentials &&
+        (!chosen->issuer->needs_account || kv_issuer_is_local(chosen->issuer))) {
+        *out =
+            (kv_issuer_checked){ .accepted = true, .details = KV_SLICE("it needs no credential") };
+        return KV_OK;
+    }
+    status = kv_issuer_check_credentials(chosen->issuer, &chosen->account, work->deadline, err);
+    *out = (kv_issuer_checked){ .accepted = status == KV_OK };
+    /* What the authority refused is the answer to the question. */
+    if (status != KV_DENIED && status != KV_PRECONDITION)
+        return status;
+    KV_TRY(kv_arena_copy(work->arena, kv_slice_text(err->message), &out->details, err));
+    *err = (kv_error){ 0 };
+    work->entry->note = KV_SLICE("accepted=false");
+    return KV_OK;
+}
+
+kv_status kv_vault_issuer_check(kv_vault *vault, kv_work *work, const kv_issuer_check_in *in,
+                                kv_issuer_checked *out, kv_error *err)
+{
+    KV_AUTO(kv_chosen_issuer) chosen = { 0 };
+    kv_vault_row vault_row;
+    kv_issuer_row row = { 0 };
+    bool exists = false;
+
+    work->entry->collection = KV_SLICE("issuers");
+    KV_TRY(kv_find_vault(vault, work, in->target.vault, &vault_row, err));
+    KV_TRY(kv_check_name(in->target.issuer, "issuer", err));
+    work->entry->name = in->target.issuer;
+    KV_TRY(kv_issuer_look_up(vault, work, vault_row.uid, in->target.issuer, &row, &exists, err));
+    KV_TRY(kv_issuer_open(vault, work, &vault_row, in->target.issuer, &chosen, err));
+    KV_TRY(ask(&chosen, work, out, err));
+    out->credential_expires = row.credential_expires;
+    return KV_OK;
+}
+
+kv_status kv_issuers_expiring(kv_vault *vault, kv_work *work, int64_t until_ms, kv_rows *out,
+                              kv_error *err)
+{
+    kv_issuer_row from = { .credential_expires = 1 };
+    kv_scan scan = {
+        .table = &kv_table_issuers, .index = 1, .from = &from, .after = true, .limit = KV_SCAN_LIMIT
+    };
+    const kv_issuer_row *found;
+    kv_rows rows;
+    unsigned count = 0;
+
+    KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
+    found = rows.rows;
+    while (count < rows.count && found[count].credential_expires < until_ms)
+        count++;
+    rows.more = rows.more && count == rows.count;
+    rows.count = count;
+    *out = rows;
+    return KV_OK;
+}
+
+enum { ROWS_PER_STEP = 100 };
+
+static kv_status forget_some(kv_vault *vault, kv_work *step, kv_slice vault_uid, bool *more,
+                             kv_error *err)
+{
+    kv_issuer_row from = { .vault_uid = vault_uid };
+    kv_scan scan = {
+        .table = &kv_table_issuers, .prefix = 1, .from = &from, .limit = ROWS_PER_STEP
+    };
+    kv_change change = { 0 };
+    kv_issuer_row *issuers;
+    kv_rows rows;
+
+    KV_TRY(kv_records_scan(vault->config.records, &scan, step->arena, &rows, err));
+    *more = rows.more;
+    if (!rows.count)
+        return KV_OK;
+    issuers = rows.rows;
+    KV_TRY(kv_change_room(&change, step->arena, rows.count, err));
+    for (unsigned i = 0; i < rows.count; i++)
+        KV_TRY(kv_change_delete(&change, &kv_table_issuers, &issuers[i], err));
+    return kv_commit_step(vault, step, "VaultPurgeIssuers", &change, err);
+}
+
+kv_status kv_issuers_forget(kv_vault *vault, kv_work *work, kv_slice vault_uid, kv_error *err)
+{
+    bool more = true;
+
+    while (more) {
+        KV_AUTO(kv_arena) arena = KV_ARENA(KV_STEP_ARENA_BYTES);
+        kv_work step = kv_step_of(work, &arena);
+
+        KV_TRY(forget_some(vault, &step, vault_uid, &more, err));
+    }
+    return KV_OK;
+}
