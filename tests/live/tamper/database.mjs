@@ -14,7 +14,7 @@ const ROLES = ['CERTIFICATE_OFFICER', 'CERTIFICATE_USER', 'CRYPTO_OFFICER', 'CRY
   'SECRETS_OFFICER', 'SECRETS_USER'];
 // Who may what, and under which rules: wrong here, nobody is served.
 const DECIDING = ['instance', 'signers', 'principals', 'credentials', 'slots', 'revocations',
-  'vaults', 'policies', 'operations'];
+  'vaults', 'policies', 'operations', 'authorities', 'issuers'];
 // What no seal of its own covers: the columns of a seal that assignments never get, because the
 // principal's digest is over them; and the notes of full segments, which decide nothing (each is
 // signed, and a missing one is written again).
@@ -39,6 +39,16 @@ async function fill(server) {
     await user.call('CertificateService/CreateCertificate',
       { vault: 'shop', name, policy: policy(issuer, exportable) });
   }
+  const issuers = await server.officer('issuers', ['ISSUER_OFFICER'], '/');
+  await issuers.call('CertificateAuthorityService/CreateCertificateAuthority', { vault: 'shop',
+    name: 'root', type: 'ROOT', subject: 'CN=root',
+    revocation: { ocsp_url: 'http://pki.example.org/root' } });
+  await issuers.call('IssuerService/SetIssuer', { vault: 'shop', issuer: 'Self', provider: 'Self',
+    allowed_domains: { rules: ['*'] } });
+  await user.call('CertificateService/CreateCertificate',
+    { vault: 'shop', name: 'signed', policy: policy('root', false) });
+  await user.call('SecretService/SetSecret', { vault: 'shop', name: 'once',
+    value: Buffer.from('value') }, { metadata: { 'idempotency-key': 'once' } });
   const admin = await server.administrator();
   const robot = await server.principal('robot', [], { kind: 'MANAGEMENT', vault: 'shop' });
   const leaver = await server.officer('leaver', ['READER'], '/');
