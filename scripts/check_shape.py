@@ -150,7 +150,7 @@ def names_under(root):
         folders[:] = sorted(f for f in folders if not SKIPPED.fullmatch(f))
         for file in sorted(files):
             path = pathlib.Path(folder, file)
-            if path.suffix in TEXT and file not in ("LICENSE", "package-lock.json"):
+            if path.suffix in TEXT and file not in (".git", "LICENSE", "package-lock.json"):
                 yield path.relative_to(root).as_posix()
 
 

@@ -16,7 +16,7 @@
 #           release    optimised and hardened: the tests labelled release, against its programs
 #           libfuzzer  clang: every fuzz target for KV_FUZZ_SECONDS
 #
-# Environment   KV_FUZZ_SECONDS=5      how long each fuzz target runs
+# Environment   KV_FUZZ_SECONDS=3      how long each fuzz target runs
 #               KV_JOBS=2              compilers and tests at a time
 #               KV_SKIP_PACKAGES=1     install nothing
 #
@@ -26,7 +26,7 @@ self=$(realpath "$0")
 cd "$(dirname "$self")/.."
 
 jobs=${KV_JOBS:-2}
-fuzz_seconds=${KV_FUZZ_SECONDS:-5}
+fuzz_seconds=${KV_FUZZ_SECONDS:-3}
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1
 export LSAN_OPTIONS=print_suppressions=0
