@@ -32,22 +32,6 @@ static bool text_of(const json_t *object, const char *name, kv_slice *out)
 
 /* --- form --- */
 
-static bool split(kv_slice text, kv_slice parts[3])
-{
-    unsigned part = 0;
-    size_t start = 0;
-
-    for (size_t i = 0; i <= text.len; i++) {
-        if (i < text.len && text.data[i] != '.')
-            continue;
-        if (part == 3)
-            return false;
-        parts[part++] = kv_slice_of(text.data + start, i - start);
-        start = i + 1;
-    }
-    return part == 3;
-}
-
 static json_t *object_of(kv_slice part, kv_arena *arena)
 {
     kv_error ignored = { 0 };
@@ -110,7 +94,7 @@ kv_status kv_id_token_open(kv_slice text, kv_arena *arena, kv_id_token_form *out
 
     if (text.len == 0 || text.len > KV_ID_TOKEN_BYTES)
         return refuse(err, "it is longer than 16384 bytes, or empty");
-    if (!split(text, parts))
+    if (!kv_jws_split(text, parts))
         return refuse(err, "it is no signed JWT of three parts");
     form.header = object_of(parts[0], arena);
     form.payload = object_of(parts[1], arena);

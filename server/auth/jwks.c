@@ -1,4 +1,4 @@
-/* jwks.c - JWK sets to public keys of OpenSSL, and the signatures that they verify. */
+/* jwks.c - JWK sets to public keys of OpenSSL. */
 #include "server/auth/jwks.h"
 
 #include <stdlib.h>
@@ -6,7 +6,6 @@
 #include <jansson.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
-#include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/param_build.h>
 #include <openssl/rsa.h>
@@ -18,7 +17,6 @@ enum {
     RSA_LEAST_BITS = 2048,
     RSA_MOST_BITS = 8192, /* a larger one costs the server more than it proves */
     COORDINATE_MOST = 66,
-    DER_BYTES = 160,
     SCRATCH_BYTES = 64 * 1024
 };
 
@@ -35,20 +33,6 @@ struct kv_jwks {
     provider_key keys[KV_JWKS_KEYS];
 };
 
-/* shape: table */
-static const kv_jws_algorithm algorithms[] = {
-    { "RS256", "RSA", NULL, "SHA256", false, 0 },
-    { "RS384", "RSA", NULL, "SHA384", false, 0 },
-    { "RS512", "RSA", NULL, "SHA512", false, 0 },
-    { "PS256", "RSA", NULL, "SHA256", true, 0 },
-    { "PS384", "RSA", NULL, "SHA384", true, 0 },
-    { "PS512", "RSA", NULL, "SHA512", true, 0 },
-    { "ES256", "EC", "P-256", "SHA256", false, 32 },
-    { "ES384", "EC", "P-384", "SHA384", false, 48 },
-    { "ES512", "EC", "P-521", "SHA512", false, 66 },
-    { "EdDSA", "OKP", "Ed25519", NULL, false, 0 },
-};
-
 static void json_cleanup(json_t **json)
 {
     json_decref(*json);
@@ -57,19 +41,6 @@ static void json_cleanup(json_t **json)
 static void pkey_ctx_cleanup(EVP_PKEY_CTX **context)
 {
     EVP_PKEY_CTX_free(*context);
-}
-
-static void md_ctx_cleanup(EVP_MD_CTX **context)
-{
-    EVP_MD_CTX_free(*context);
-}
-
-const kv_jws_algorithm *kv_jws_algorithm_find(kv_slice name)
-{
-    for (unsigned i = 0; i < KV_COUNT(algorithms); i++)
-        if (kv_slice_equal(name, kv_slice_text(algorithms[i].name)))
-            return &algorithms[i];
-    return NULL;
 }
 
 /* --- one key --- */
@@ -190,21 +161,6 @@ static bool is_for_signatures(const json_t *jwk)
     return !ops || lists(ops, "verify");
 }
 
-/* The first algorithm that such a key fits: it says family and curve. */
-static const kv_jws_algorithm *kind_of(const json_t *jwk)
-{
-    kv_slice family = text_of(jwk, "kty"), curve = text_of(jwk, "crv");
-
-    for (unsigned i = 0; i < KV_COUNT(algorithms); i++) {
-        const kv_jws_algorithm *row = &algorithms[i];
-
-        if (kv_slice_equal(family, kv_slice_text(row->family)) &&
-            (!row->curve || kv_slice_equal(curve, kv_slice_text(row->curve))))
-            return row;
-    }
-    return NULL;
-}
-
 static EVP_PKEY *make_key(const json_t *jwk, const kv_jws_algorithm *row, kv_arena *scratch)
 {
     if (!strcmp(row->family, "RSA"))
@@ -225,7 +181,9 @@ static void take_key(kv_jwks *jwks, const json_t *jwk)
 {
     KV_AUTO(kv_arena) scratch = KV_ARENA(SCRATCH_BYTES);
     provider_key *place = &jwks->keys[jwks->count];
-    const kv_jws_algorithm *row = json_is_object(jwk) ? kind_of(jwk) : NULL;
+    const kv_jws_algorithm *row =
+        json_is_object(jwk) ? kv_jws_algorithm_of_key(text_of(jwk, "kty"), text_of(jwk, "crv"))
+                            : NULL;
     kv_slice kid = text_of(jwk, "kid"), algorithm = text_of(jwk, "alg");
     EVP_PKEY *key;
 
@@ -305,60 +263,4 @@ EVP_PKEY *kv_jwks_find(const kv_jwks *jwks, kv_slice kid, const kv_jws_algorithm
             fits(&jwks->keys[i], algorithm))
             return jwks->keys[i].key;
     return NULL;
-}
-
-/* --- signatures --- */
-
-/* r || s to the DER that OpenSSL verifies; the length, or 0. */
-static int der_of(kv_slice raw, unsigned coordinate, uint8_t out[DER_BYTES])
-{
-    ECDSA_SIG *signature = ECDSA_SIG_new();
-    BIGNUM *r = BN_bin2bn(raw.data, (int)coordinate, NULL);
-    BIGNUM *s = BN_bin2bn(raw.data + coordinate, (int)coordinate, NULL);
-    uint8_t *at = out;
-    int len = 0;
-
-    if (!signature || !r || !s || ECDSA_SIG_set0(signature, r, s) != 1) {
-        BN_free(r);
-        BN_free(s);
-    } else if (!BN_is_zero(r) && !BN_is_zero(s)) {
-        len = i2d_ECDSA_SIG(signature, &at);
-    }
-    ECDSA_SIG_free(signature);
-    return len > 0 ? len : 0;
-}
-
-static bool set_padding(EVP_PKEY_CTX *context, const kv_jws_algorithm *algorithm)
-{
-    if (strcmp(algorithm->family, "RSA") != 0)
-        return true;
-    if (!algorithm->pss)
-        return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1;
-    return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1 &&
-           EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) == 1;
-}
-
-bool kv_jws_verify(EVP_PKEY *key, const kv_jws_algorithm *algorithm, kv_slice signed_part,
-                   kv_slice signature)
-{
-    __attribute__((cleanup(md_ctx_cleanup))) EVP_MD_CTX *context = EVP_MD_CTX_new();
-    EVP_PKEY_CTX *inner = NULL; /* belongs to the other */
-    uint8_t der[DER_BYTES];
-    bool holds;
-
-    if (!context || !signature.len)
-        return false;
-    if (algorithm->coordinate) {
-        if (signature.len != 2 * (size_t)algorithm->coordinate)
-            return false;
-        signature = kv_slice_of(der, (size_t)der_of(signature, algorithm->coordinate, der));
-    }
-    holds =
-        signature.len > 0 &&
-        EVP_DigestVerifyInit_ex(context, &inner, algorithm->digest, NULL, NULL, key, NULL) == 1 &&
-        set_padding(inner, algorithm) &&
-        EVP_DigestVerify(context, signature.data, signature.len, signed_part.data,
-                         signed_part.len) == 1;
-    ERR_clear_error();
-    return holds;
 }

@@ -12,8 +12,8 @@
 
 #include <openssl/evp.h>
 
+#include "server/auth/jws.h"
 #include "server/base/error.h"
-#include "server/base/slice.h"
 
 typedef struct kv_jwks kv_jwks;
 
@@ -23,19 +23,6 @@ enum {
     KV_KID_BYTES = 256
 };
 
-/* Signature algorithms of RFC 7518 and RFC 8037 that a provider may be trusted with. */
-typedef struct kv_jws_algorithm {
-    const char *name;   /* "RS256" */
-    const char *family; /* kty: "RSA", "EC", "OKP" */
-    const char *curve;  /* of the key; NULL for RSA */
-    const char *digest; /* NULL: the scheme's own */
-    bool pss;
-    unsigned coordinate; /* bytes of r and of s; 0 for others than ECDSA */
-} kv_jws_algorithm;
-
-/* NULL for what is not one of the table: "none", HS256 and the like are no rows. */
-const kv_jws_algorithm *kv_jws_algorithm_find(kv_slice name);
-
 /* KV_UNAVAILABLE with the reason in the message, since the fault is the provider's. */
 kv_status kv_jwks_parse(kv_slice json, kv_jwks **out, kv_error *err) KV_MUST_USE;
 void kv_jwks_free(kv_jwks *jwks);
@@ -43,7 +30,3 @@ unsigned kv_jwks_count(const kv_jwks *jwks);
 
 /* The key of that kid that fits the algorithm, borrowed; NULL when there is none. */
 EVP_PKEY *kv_jwks_find(const kv_jwks *jwks, kv_slice kid, const kv_jws_algorithm *algorithm);
-
-/* The signature of a JWS: raw bytes as in its third part. */
-bool kv_jws_verify(EVP_PKEY *key, const kv_jws_algorithm *algorithm, kv_slice signed_part,
-                   kv_slice signature);

@@ -1,12 +1,10 @@
 /* role_token_verify.c - the signature of a role token, and nothing that is not one. */
 #include <stdlib.h>
 
-#include <openssl/ec.h>
-#include <openssl/ecdsa.h>
-#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
+#include "server/auth/jws.h"
 #include "server/auth/role_token_claims.h"
 #include "server/base/text.h"
 
@@ -24,11 +22,6 @@ struct kv_role_token_verifier {
     unsigned count;
     kv_verifying_key keys[KV_VERIFYING_KEYS];
 };
-
-static void evp_md_ctx_cleanup(EVP_MD_CTX **context)
-{
-    EVP_MD_CTX_free(*context);
-}
 
 static bool is_p256(const EVP_PKEY *key)
 {
@@ -103,63 +96,11 @@ void kv_role_token_verifier_free(kv_role_token_verifier *verifier)
     free(verifier);
 }
 
-/* r || s to the DER that OpenSSL verifies; the length, or 0. */
-static int der_of(kv_slice raw, uint8_t out[80])
-{
-    ECDSA_SIG *signature = ECDSA_SIG_new();
-    BIGNUM *r = BN_bin2bn(raw.data, 32, NULL);
-    BIGNUM *s = BN_bin2bn(raw.data + 32, 32, NULL);
-    uint8_t *at = out;
-    int len = 0;
-
-    if (!signature || !r || !s || ECDSA_SIG_set0(signature, r, s) != 1) {
-        BN_free(r);
-        BN_free(s);
-    } else if (!BN_is_zero(r) && !BN_is_zero(s)) {
-        len = i2d_ECDSA_SIG(signature, &at);
-    }
-    ECDSA_SIG_free(signature);
-    return len > 0 ? len : 0;
-}
-
-static bool signature_holds(EVP_PKEY *key, kv_slice signed_part, kv_slice raw)
-{
-    __attribute__((cleanup(evp_md_ctx_cleanup))) EVP_MD_CTX *context = EVP_MD_CTX_new();
-    uint8_t der[80];
-    bool holds;
-    int len;
-
-    if (!context || raw.len != 64)
-        return false;
-    len = der_of(raw, der);
-    holds = len > 0 && EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
-            EVP_DigestVerify(context, der, (size_t)len, signed_part.data, signed_part.len) == 1;
-    ERR_clear_error();
-    return holds;
-}
-
 static kv_status refuse(kv_error *err, const char *why)
 {
     kv_fail(err, KV_UNAUTHENTICATED, "the role token is not valid");
     kv_because(err, KV_REASON_TOKEN_INVALID);
     return kv_note(err, "%s", why);
-}
-
-/* The three parts between exactly two dots. */
-static bool split(kv_slice text, kv_slice parts[3])
-{
-    unsigned part = 0;
-    size_t start = 0;
-
-    for (size_t i = 0; i <= text.len; i++) {
-        if (i < text.len && text.data[i] != '.')
-            continue;
-        if (part == 3)
-            return false;
-        parts[part++] = kv_slice_of(text.data + start, i - start);
-        start = i + 1;
-    }
-    return part == 3;
 }
 
 kv_status kv_role_token_verify(const kv_role_token_verifier *verifier, kv_slice text,
@@ -174,7 +115,7 @@ kv_status kv_role_token_verify(const kv_role_token_verifier *verifier, kv_slice 
 
     if (text.len > KV_ROLE_TOKEN_MAX)
         return refuse(err, "longer than 4096 bytes");
-    if (!split(text, parts))
+    if (!kv_jws_split(text, parts))
         return refuse(err, "not three parts");
     if (kv_unbase64url(&scratch, parts[0], &header, err) != KV_OK ||
         kv_unbase64url(&scratch, parts[1], &payload, err) != KV_OK ||
@@ -187,8 +128,8 @@ kv_status kv_role_token_verify(const kv_role_token_verifier *verifier, kv_slice 
     if (!key)
         return refuse(err, "unknown kid");
     /* The payload is parsed only once it is known to be ours. */
-    if (!signature_holds(key->key, kv_slice_of(text.data, parts[0].len + 1 + parts[1].len),
-                         signature))
+    if (!kv_jws_verify(key->key, kv_jws_algorithm_find(KV_SLICE("ES256")),
+                       kv_slice_of(text.data, parts[0].len + 1 + parts[1].len), signature))
         return refuse(err, "the signature does not hold");
     wrong = kv_role_token_read_claims(payload, kv_slice_of(verifier->issuer, verifier->issuer_len),
                                       &token);

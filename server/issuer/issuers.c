@@ -80,3 +80,22 @@ kv_status kv_issuer_check_credentials(const kv_issuer *issuer, const kv_issuer_a
         return kv_fail(err, KV_UNSUPPORTED, "issuer %s has no credentials", issuer->provider);
     return issuer->check_credentials(account, deadline, err);
 }
+
+kv_status kv_issuer_never_pending(const kv_issuer_order *order, kv_issuer_answer *out,
+                                  kv_error *err)
+{
+    (void)order;
+    (void)err;
+    *out = (kv_issuer_answer){ .state = KV_ISSUER_RETRYABLE,
+                               .details = KV_SLICE("The certificate was not signed.") };
+    return KV_OK;
+}
+
+kv_status kv_issuer_nothing_to_cancel(const kv_issuer_order *order, kv_issuer_answer *out,
+                                      kv_error *err)
+{
+    (void)order;
+    (void)err;
+    *out = (kv_issuer_answer){ .state = KV_ISSUER_CANCELLED };
+    return KV_OK;
+}

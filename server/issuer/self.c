@@ -38,28 +38,10 @@ static kv_status submit(const kv_issuer_order *order, kv_issuer_answer *out, kv_
     return KV_OK;
 }
 
-/* Nothing is ever pending: an order that was interrupted is simply submitted again. */
-static kv_status poll(const kv_issuer_order *order, kv_issuer_answer *out, kv_error *err)
-{
-    (void)order;
-    (void)err;
-    *out = (kv_issuer_answer){ .state = KV_ISSUER_RETRYABLE,
-                               .details = KV_SLICE("The certificate was not signed.") };
-    return KV_OK;
-}
-
-static kv_status cancel(const kv_issuer_order *order, kv_issuer_answer *out, kv_error *err)
-{
-    (void)order;
-    (void)err;
-    *out = (kv_issuer_answer){ .state = KV_ISSUER_CANCELLED };
-    return KV_OK;
-}
-
 const kv_issuer kv_issuer_self = {
     .provider = KV_X509_ISSUER_SELF,
     .auto_renew = true,
     .submit = submit,
-    .poll = poll,
-    .cancel = cancel,
+    .poll = kv_issuer_never_pending,
+    .cancel = kv_issuer_nothing_to_cancel,
 };

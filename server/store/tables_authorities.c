@@ -1,19 +1,6 @@
 /* tables_authorities.c - the tables of certificate authorities as data. */
 /* shape: table */
-#include "server/store/schema.h"
-
-#define INTEGER(row, member)                              \
-    {                                                     \
-#member, KV_COLUMN_INTEGER, offsetof(row, member) \
-    }
-#define TEXT(row, member)                              \
-    {                                                  \
-#member, KV_COLUMN_TEXT, offsetof(row, member) \
-    }
-#define BLOB(row, member)                              \
-    {                                                  \
-#member, KV_COLUMN_BLOB, offsetof(row, member) \
-    }
+#include "server/store/columns.h"
 
 /* clang-format off */
 

@@ -14,29 +14,16 @@ _Static_assert(
 
 /* --- reading --- */
 
-static kv_status texts_in(size_t count, char *const *from, kv_arena *arena, kv_x509_list *out,
-                          kv_error *err)
-{
-    kv_slice *items = kv_arena_array(arena, count, sizeof(*items));
-
-    if (!items)
-        return kv_arena_full(err);
-    for (size_t i = 0; i < count; i++)
-        items[i] = kv_slice_text(from[i]);
-    *out = (kv_x509_list){ .items = items, .count = count };
-    return KV_OK;
-}
-
 static kv_status subtrees_in(const Keyvault__V1__GeneralSubtrees *from, kv_arena *arena,
                              kv_x509_subtrees *out, kv_error *err)
 {
     if (!from)
         return KV_OK;
-    KV_TRY(texts_in(from->n_dns_names, from->dns_names, arena, &out->dns_names, err));
-    KV_TRY(texts_in(from->n_ip_ranges, from->ip_ranges, arena, &out->ip_ranges, err));
-    KV_TRY(texts_in(from->n_emails, from->emails, arena, &out->emails, err));
-    return texts_in(from->n_directory_names, from->directory_names, arena, &out->directory_names,
-                    err);
+    KV_TRY(kv_pb_texts_in(from->n_dns_names, from->dns_names, arena, &out->dns_names, err));
+    KV_TRY(kv_pb_texts_in(from->n_ip_ranges, from->ip_ranges, arena, &out->ip_ranges, err));
+    KV_TRY(kv_pb_texts_in(from->n_emails, from->emails, arena, &out->emails, err));
+    return kv_pb_texts_in(from->n_directory_names, from->directory_names, arena,
+                          &out->directory_names, err);
 }
 
 static void revocation_in(const Keyvault__V1__RevocationConfiguration *from,
@@ -108,22 +95,11 @@ kv_status kv_pb_read_authority_import(kv_slice body, kv_arena *arena, void *in, 
     kv_authority_import_in *read = in;
     const ProtobufCMessage *message;
     const Keyvault__V1__ImportCertificateAuthorityCertificateRequest *m;
-    kv_slice *items;
 
     KV_TRY(kv_pb_open(&keyvault__v1__import_certificate_authority_certificate_request__descriptor,
                       body, KV_COLLECTION_NONE, arena, &read->target, &message, err));
     m = (const void *)message;
-    if (!m->n_x5c)
-        return kv_fail_field(err, "x5c", "is required");
-    if (m->n_x5c > KV_X5C_MAX)
-        return kv_fail_field(err, "x5c", "has at most %d elements", KV_X5C_MAX);
-    items = kv_arena_array(arena, m->n_x5c, sizeof(*items));
-    if (!items)
-        return kv_arena_full(err);
-    for (size_t i = 0; i < m->n_x5c; i++)
-        items[i] = kv_pb_slice(m->x5c[i]);
-    read->x5c = (kv_x509_list){ .items = items, .count = m->n_x5c };
-    return KV_OK;
+    return kv_pb_x5c_in(m->n_x5c, m->x5c, arena, &read->x5c, err);
 }
 
 kv_status kv_pb_read_authority_update(kv_slice body, kv_arena *arena, void *in, kv_error *err)

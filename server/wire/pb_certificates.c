@@ -28,21 +28,11 @@ kv_status kv_pb_read_certificate_merge(kv_slice body, kv_arena *arena, void *in,
     kv_certificate_merge_in *read = in;
     const ProtobufCMessage *message;
     const Keyvault__V1__MergeCertificateRequest *m;
-    kv_slice *items;
 
     KV_TRY(kv_pb_open(&keyvault__v1__merge_certificate_request__descriptor, body,
                       KV_COLLECTION_CERTIFICATES, arena, &read->target, &message, err));
     m = (const void *)message;
-    if (!m->n_x5c)
-        return kv_fail_field(err, "x5c", "is required");
-    if (m->n_x5c > KV_X5C_MAX)
-        return kv_fail_field(err, "x5c", "has at most %d elements", KV_X5C_MAX);
-    items = kv_arena_array(arena, m->n_x5c, sizeof(*items));
-    if (!items)
-        return kv_arena_full(err);
-    for (size_t i = 0; i < m->n_x5c; i++)
-        items[i] = kv_pb_slice(m->x5c[i]);
-    read->x5c = (kv_x509_list){ .items = items, .count = m->n_x5c };
+    KV_TRY(kv_pb_x5c_in(m->n_x5c, m->x5c, arena, &read->x5c, err));
     read->preserve_cert_order = m->preserve_cert_order;
     read->require_complete_chain = m->require_complete_chain;
     KV_TRY(kv_pb_attributes_in(m->attributes, &read->attributes, err));

@@ -5,6 +5,7 @@
 
 #include "keyvault/v1/common.pb-c.h"
 #include "server/core/route.h"
+#include "server/vault/messages_certificates.h"
 #include "server/vault/messages_common.h"
 #include "server/wire/pb.h"
 
@@ -53,6 +54,11 @@ kv_status kv_pb_attributes_in(const Keyvault__V1__AttributesInput *from, kv_attr
                               kv_error *err) KV_MUST_USE;
 kv_status kv_pb_tags_in(size_t count, Keyvault__V1__Tag *const *from, kv_arena *arena, kv_tags *out,
                         kv_error *err) KV_MUST_USE;
+kv_status kv_pb_texts_in(size_t count, char *const *from, kv_arena *arena, kv_x509_list *out,
+                         kv_error *err) KV_MUST_USE;
+/* 1 to KV_X5C_MAX certificates, DER. */
+kv_status kv_pb_x5c_in(size_t count, const ProtobufCBinaryData *from, kv_arena *arena,
+                       kv_x509_list *out, kv_error *err) KV_MUST_USE;
 /* NULL: not given. */
 kv_status kv_pb_tag_list_in(const Keyvault__V1__TagList *from, kv_arena *arena, kv_tags *out,
                             kv_error *err) KV_MUST_USE;

@@ -7,19 +7,6 @@ _Static_assert((int)KV_X509_LINT_PRIVATE == KEYVAULT__V1__TRUST_SCOPE__TRUST_SCO
                    (int)KV_X509_LINT_PUBLIC == KEYVAULT__V1__TRUST_SCOPE__TRUST_SCOPE_PUBLIC,
                "the numbers of the .proto");
 
-static kv_status texts_in(size_t count, char *const *from, kv_arena *arena, kv_x509_list *out,
-                          kv_error *err)
-{
-    kv_slice *items = kv_arena_array(arena, count, sizeof(*items));
-
-    if (!items)
-        return kv_arena_full(err);
-    for (size_t i = 0; i < count; i++)
-        items[i] = kv_slice_text(from[i]);
-    *out = (kv_x509_list){ .items = items, .count = count };
-    return KV_OK;
-}
-
 static kv_status organization_in(const Keyvault__V1__OrganizationDetails *from, kv_arena *arena,
                                  kv_issuer_settings_in *out, kv_error *err)
 {
@@ -77,13 +64,14 @@ static kv_status credentials_in(const Keyvault__V1__IssuerCredentials *from,
         KV_TRY(organization_in(m->org_details, arena, read, err));                               \
         read->has_requesters = m->allowed_requesters != NULL;                                    \
         if (m->allowed_requesters)                                                               \
-            KV_TRY(texts_in(m->allowed_requesters->n_principals,                                 \
-                            m->allowed_requesters->principals, arena, &read->requesters, err));  \
+            KV_TRY(kv_pb_texts_in(m->allowed_requesters->n_principals,                           \
+                                  m->allowed_requesters->principals, arena, &read->requesters,   \
+                                  err));                                                         \
         read->has_domains = m->allowed_domains != NULL;                                          \
         if (!m->allowed_domains)                                                                 \
             return KV_OK;                                                                        \
-        return texts_in(m->allowed_domains->n_rules, m->allowed_domains->rules, arena,           \
-                        &read->domains, err);                                                    \
+        return kv_pb_texts_in(m->allowed_domains->n_rules, m->allowed_domains->rules, arena,     \
+                              &read->domains, err);                                              \
     }
 
 READ_SETTINGS(kv_pb_read_issuer_set, Keyvault__V1__SetIssuerRequest,

@@ -18,27 +18,14 @@ static int number_of(const char *const *names, size_t count, kv_slice name)
     return 0;
 }
 
-static kv_status list_in(size_t count, char *const *from, kv_arena *arena, kv_x509_list *out,
-                         kv_error *err)
-{
-    kv_slice *items = kv_arena_array(arena, count, sizeof(*items));
-
-    if (!items)
-        return kv_arena_full(err);
-    for (size_t i = 0; i < count; i++)
-        items[i] = kv_slice_text(from[i]);
-    *out = (kv_x509_list){ .items = items, .count = count };
-    return KV_OK;
-}
-
 static kv_status sans_in(const Keyvault__V1__SubjectAlternativeNames *from, kv_arena *arena,
                          kv_x509_sans *out, kv_error *err)
 {
-    KV_TRY(list_in(from->n_emails, from->emails, arena, &out->emails, err));
-    KV_TRY(list_in(from->n_dns_names, from->dns_names, arena, &out->dns_names, err));
-    KV_TRY(list_in(from->n_upns, from->upns, arena, &out->upns, err));
-    KV_TRY(list_in(from->n_uris, from->uris, arena, &out->uris, err));
-    return list_in(from->n_ip_addresses, from->ip_addresses, arena, &out->ip_addresses, err);
+    KV_TRY(kv_pb_texts_in(from->n_emails, from->emails, arena, &out->emails, err));
+    KV_TRY(kv_pb_texts_in(from->n_dns_names, from->dns_names, arena, &out->dns_names, err));
+    KV_TRY(kv_pb_texts_in(from->n_upns, from->upns, arena, &out->upns, err));
+    KV_TRY(kv_pb_texts_in(from->n_uris, from->uris, arena, &out->uris, err));
+    return kv_pb_texts_in(from->n_ip_addresses, from->ip_addresses, arena, &out->ip_addresses, err);
 }
 
 static kv_status x509_in(const Keyvault__V1__X509Properties *from, kv_arena *arena,
@@ -47,7 +34,7 @@ static kv_status x509_in(const Keyvault__V1__X509Properties *from, kv_arena *are
     out->subject = kv_slice_text(from->subject);
     if (from->sans)
         KV_TRY(sans_in(from->sans, arena, &out->sans, err));
-    KV_TRY(list_in(from->n_ekus, from->ekus, arena, &out->ekus, err));
+    KV_TRY(kv_pb_texts_in(from->n_ekus, from->ekus, arena, &out->ekus, err));
     /* Number 1 is bit 0 of the extension. */
     out->key_usage = kv_pb_mask(from->n_key_usage, (const int *)from->key_usage) >> 1;
     out->validity_months_given = from->has_validity_months_case != 0;

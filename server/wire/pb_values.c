@@ -108,3 +108,34 @@ uint32_t kv_pb_mask(size_t count, const int *numbers)
             mask |= UINT32_C(1) << numbers[i];
     return mask;
 }
+
+kv_status kv_pb_texts_in(size_t count, char *const *from, kv_arena *arena, kv_x509_list *out,
+                         kv_error *err)
+{
+    kv_slice *items = kv_arena_array(arena, count, sizeof(*items));
+
+    if (!items)
+        return kv_arena_full(err);
+    for (size_t i = 0; i < count; i++)
+        items[i] = kv_slice_text(from[i]);
+    *out = (kv_x509_list){ .items = items, .count = count };
+    return KV_OK;
+}
+
+kv_status kv_pb_x5c_in(size_t count, const ProtobufCBinaryData *from, kv_arena *arena,
+                       kv_x509_list *out, kv_error *err)
+{
+    kv_slice *items;
+
+    if (!count)
+        return kv_fail_field(err, "x5c", "is required");
+    if (count > KV_X5C_MAX)
+        return kv_fail_field(err, "x5c", "has at most %d elements", KV_X5C_MAX);
+    items = kv_arena_array(arena, count, sizeof(*items));
+    if (!items)
+        return kv_arena_full(err);
+    for (size_t i = 0; i < count; i++)
+        items[i] = kv_pb_slice(from[i]);
+    *out = (kv_x509_list){ .items = items, .count = count };
+    return KV_OK;
+}
