@@ -62,36 +62,33 @@ static const char *or_help(const guess *best, const char *otherwise)
 
 static bool is_noun(const char *word)
 {
-    size_t count;
-    const kv_cli_verb *verbs = kv_cli_verbs(&count);
+    size_t count = kv_cli_verb_count();
 
     for (size_t i = 0; i < count; i++)
-        if (!strcmp(verbs[i].noun, word))
+        if (!strcmp(kv_cli_verb_at(i)->noun, word))
             return true;
     return false;
 }
 
 static kv_status fail_noun(const char *word, kv_error *err)
 {
-    size_t count;
-    const kv_cli_verb *verbs = kv_cli_verbs(&count);
+    size_t count = kv_cli_verb_count();
     guess best = { 0 };
 
     for (size_t i = 0; i < count; i++)
-        consider(&best, word, verbs[i].noun);
+        consider(&best, word, kv_cli_verb_at(i)->noun);
     return kv_fail(err, KV_BAD_REQUEST, "there is no noun '%.40s'; %s%s", word,
                    best.text ? "did you mean " : "see ", or_help(&best, "kvctl --help"));
 }
 
 static kv_status fail_verb(const char *noun, const char *typed, kv_error *err)
 {
-    size_t count;
-    const kv_cli_verb *verbs = kv_cli_verbs(&count);
+    size_t count = kv_cli_verb_count();
     guess best = { 0 };
 
     for (size_t i = 0; i < count; i++)
-        if (!strcmp(verbs[i].noun, noun))
-            consider(&best, typed, verbs[i].verb);
+        if (!strcmp(kv_cli_verb_at(i)->noun, noun))
+            consider(&best, typed, kv_cli_verb_at(i)->verb);
     if (best.text)
         return kv_fail(err, KV_BAD_REQUEST, "'%s' has no verb '%.40s'; did you mean '%s %s'?", noun,
                        typed, noun, best.text);
@@ -232,8 +229,7 @@ static int leading_words(int argc, char **argv, const char *words[WORDS_MAX])
 static kv_status find_verb(const char *const *words, int count, kv_cli_args *out, int *used,
                            kv_error *err)
 {
-    size_t rows;
-    const kv_cli_verb *verbs = kv_cli_verbs(&rows);
+    size_t rows = kv_cli_verb_count();
 
     *used = count;
     if (!count)
@@ -242,11 +238,13 @@ static kv_status find_verb(const char *const *words, int count, kv_cli_args *out
         return fail_noun(words[0], err);
     out->noun = words[0];
     for (size_t i = 0; i < rows; i++) {
-        int taken = strcmp(verbs[i].noun, words[0]) ? 0 : matches(&verbs[i], words + 1, count - 1);
+        int taken = strcmp(kv_cli_verb_at(i)->noun, words[0])
+                        ? 0
+                        : matches(kv_cli_verb_at(i), words + 1, count - 1);
 
         if (!taken)
             continue;
-        out->verb = &verbs[i];
+        out->verb = kv_cli_verb_at(i);
         *used = 1 + taken;
         return KV_OK;
     }

@@ -64,7 +64,9 @@ typedef struct kv_cli_verb {
     const char *columns; /* of tables: "NAME=id.name EXPIRES=attributes.expires:time" */
 } kv_cli_verb;
 
-const kv_cli_verb *kv_cli_verbs(size_t *count);
+/* In the order of the help, verbs of one noun together; NULL past the last. */
+const kv_cli_verb *kv_cli_verb_at(size_t index);
+size_t kv_cli_verb_count(void);
 /* The options that every verb takes. */
 const kv_cli_option *kv_cli_global_options(void);
 

@@ -29,13 +29,10 @@ static bool begins(const place *verb, const char *text, size_t len)
 /* Whether a verb before row `before` begins with these words too. */
 static bool was_before(size_t before, const char *text, size_t len)
 {
-    size_t count;
-    const kv_cli_verb *verbs = kv_cli_verbs(&count);
-
     for (size_t i = 0; i < before; i++) {
         place at;
 
-        spell(&verbs[i], &at);
+        spell(kv_cli_verb_at(i), &at);
         if (begins(&at, text, len))
             return true;
     }
@@ -47,19 +44,18 @@ typedef void each_word(const kv_cli_verb *verb, const char *word, size_t len, bo
 /* The words that may follow, each once. */
 static void next_words(const char *text, size_t len, each_word *show, FILE *out)
 {
-    size_t count;
-    const kv_cli_verb *verbs = kv_cli_verbs(&count);
+    size_t count = kv_cli_verb_count();
 
     for (size_t i = 0; i < count; i++) {
         size_t start = len ? len + 1 : 0, word;
         place at;
 
-        spell(&verbs[i], &at);
+        spell(kv_cli_verb_at(i), &at);
         if (!begins(&at, text, len) || at.len == len)
             continue;
         word = strcspn(at.text + start, " ");
         if (!was_before(i, at.text, start + word))
-            show(&verbs[i], at.text + start, word, start + word == at.len, out);
+            show(kv_cli_verb_at(i), at.text + start, word, start + word == at.len, out);
     }
 }
 
@@ -68,17 +64,16 @@ typedef void each_place(const char *text, size_t len, const kv_cli_verb *verb, F
 
 static void all_places(each_place *show, FILE *out)
 {
-    size_t count;
-    const kv_cli_verb *verbs = kv_cli_verbs(&count);
+    size_t count = kv_cli_verb_count();
 
     show("", 0, NULL, out);
     for (size_t i = 0; i < count; i++) {
         place at;
 
-        spell(&verbs[i], &at);
+        spell(kv_cli_verb_at(i), &at);
         for (size_t end = strcspn(at.text, " ");; end += 1 + strcspn(at.text + end + 1, " ")) {
             if (!was_before(i, at.text, end))
-                show(at.text, end, end == at.len ? &verbs[i] : NULL, out);
+                show(at.text, end, end == at.len ? kv_cli_verb_at(i) : NULL, out);
             if (end == at.len)
                 break;
         }
@@ -154,8 +149,7 @@ static void bash_values(const char *where, const kv_cli_option *rows, FILE *out)
 
 static void bash(FILE *out)
 {
-    size_t count;
-    const kv_cli_verb *verbs = kv_cli_verbs(&count);
+    size_t count = kv_cli_verb_count();
 
     (void)fputs("# kvctl completion for bash, written by kvctl from its table of verbs.\n"
                 "_kvctl_words() { mapfile -t COMPREPLY < <(compgen -W \"$1\" -- \"$current\"); }\n"
@@ -167,9 +161,9 @@ static void bash(FILE *out)
         char quoted[PATH_BYTES + 2];
         place at;
 
-        spell(&verbs[i], &at);
+        spell(kv_cli_verb_at(i), &at);
         (void)snprintf(quoted, sizeof(quoted), "'%s'", at.text);
-        bash_values(quoted, verbs[i].options, out);
+        bash_values(quoted, kv_cli_verb_at(i)->options, out);
     }
     bash_values("*", kv_cli_global_options(), out);
     (void)fputs("    *) return 1 ;;\n"

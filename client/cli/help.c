@@ -48,27 +48,27 @@ static void help_verb(const kv_cli_verb *verb, FILE *out)
 
 static void help_noun(const char *noun, FILE *out)
 {
-    size_t count;
-    const kv_cli_verb *verbs = kv_cli_verbs(&count);
+    size_t count = kv_cli_verb_count();
 
     (void)fprintf(out, "kvctl %s VERB [options]\n\nVerbs:\n", noun);
     for (size_t i = 0; i < count; i++)
-        if (!strcmp(verbs[i].noun, noun))
-            (void)fprintf(out, "  %-*s %s\n", VERB_COLUMN, verbs[i].verb, verbs[i].summary);
+        if (!strcmp(kv_cli_verb_at(i)->noun, noun))
+            (void)fprintf(out, "  %-*s %s\n", VERB_COLUMN, kv_cli_verb_at(i)->verb,
+                          kv_cli_verb_at(i)->summary);
     (void)fprintf(out, "\nkvctl %s VERB --help tells the options.\n", noun);
 }
 
 static void help_all(FILE *out)
 {
-    size_t count;
-    const kv_cli_verb *verbs = kv_cli_verbs(&count);
+    size_t count = kv_cli_verb_count();
 
     (void)fprintf(out, "kvctl NOUN VERB [options]: the command line of the key vault server\n\n");
     for (size_t i = 0; i < count; i++) {
-        if (!i || strcmp(verbs[i].noun, verbs[i - 1].noun) != 0)
-            (void)fprintf(out, "%s  %s:", i ? "\n" : "", verbs[i].noun);
-        (void)fprintf(out, "%s %s", i && !strcmp(verbs[i].noun, verbs[i - 1].noun) ? "," : "",
-                      verbs[i].verb);
+        if (!i || strcmp(kv_cli_verb_at(i)->noun, kv_cli_verb_at(i - 1)->noun) != 0)
+            (void)fprintf(out, "%s  %s:", i ? "\n" : "", kv_cli_verb_at(i)->noun);
+        (void)fprintf(out, "%s %s",
+                      i && !strcmp(kv_cli_verb_at(i)->noun, kv_cli_verb_at(i - 1)->noun) ? "," : "",
+                      kv_cli_verb_at(i)->verb);
     }
     (void)fprintf(out, "\n\nOptions of every verb, KVCTL_... variables and kvctl.conf:\n");
     print_options(kv_cli_global_options(), out);

@@ -98,14 +98,13 @@ static void print_frame(const char *version, const char *date, FILE *out)
 
 void kv_cli_manual(const char *version, const char *date, FILE *out)
 {
-    size_t count;
-    const kv_cli_verb *verbs = kv_cli_verbs(&count);
+    size_t count = kv_cli_verb_count();
 
     print_frame(version, date, out);
     print_options(kv_cli_global_options(), out);
     (void)fputs(".SH VERBS\n", out);
     for (size_t i = 0; i < count; i++)
-        print_verb(&verbs[i], out);
+        print_verb(kv_cli_verb_at(i), out);
     (void)fputs(".SH EXIT STATUS\n", out);
     for (int i = 0; i < KV_EXIT_COUNT; i++) {
         (void)fprintf(out, ".TP\n.B %d\n", i);

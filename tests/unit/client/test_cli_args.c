@@ -173,20 +173,21 @@ static void asks_for_help_in_every_way(void **state)
 
 static void has_help_for_every_verb(void **state)
 {
-    size_t count;
-    const kv_cli_verb *verbs = kv_cli_verbs(&count);
+    size_t count = kv_cli_verb_count();
 
     (void)state;
     for (size_t i = 0; i < count; i++) {
-        kv_cli_args args = { .verb = &verbs[i], .noun = verbs[i].noun, .help = true };
+        kv_cli_args args = { .verb = kv_cli_verb_at(i),
+                             .noun = kv_cli_verb_at(i)->noun,
+                             .help = true };
         char *text = NULL;
         size_t len;
         FILE *out = open_memstream(&text, &len);
 
         kv_cli_help(&args, out);
         (void)fclose(out);
-        assert_non_null(strstr(text, verbs[i].summary));
-        for (const kv_cli_option *row = verbs[i].options; row->name; row++)
+        assert_non_null(strstr(text, kv_cli_verb_at(i)->summary));
+        for (const kv_cli_option *row = kv_cli_verb_at(i)->options; row->name; row++)
             assert_non_null(strstr(text, row->help));
         free(text);
     }
@@ -195,25 +196,24 @@ static void has_help_for_every_verb(void **state)
 /* Options that name a field must name one that there is. */
 static void names_only_fields_that_exist(void **state)
 {
-    size_t count;
-    const kv_cli_verb *verbs = kv_cli_verbs(&count);
+    size_t count = kv_cli_verb_count();
 
     (void)state;
     for (size_t i = 0; i < count; i++) {
         kv_method method;
         kv_error err = { 0 };
 
-        if (!verbs[i].path)
+        if (!kv_cli_verb_at(i)->path)
             continue;
-        assert_true(kv_method_find(verbs[i].path, &method));
-        for (const kv_cli_option *row = verbs[i].options; row->name; row++) {
+        assert_true(kv_method_find(kv_cli_verb_at(i)->path, &method));
+        for (const kv_cli_option *row = kv_cli_verb_at(i)->options; row->name; row++) {
             ProtobufCMessage *message = kv_message_new(method.input);
 
             if (row->field && row->kind != KV_OPTION_JSON)
                 (void)!kv_message_set(message, row->field, "a=b", &err);
             if (strstr(err.message, "no such field") || strstr(err.message, "of its own"))
-                fail_msg("%s %s --%s: %s: %s", verbs[i].noun, verbs[i].verb, row->name, err.field,
-                         err.message);
+                fail_msg("%s %s --%s: %s: %s", kv_cli_verb_at(i)->noun, kv_cli_verb_at(i)->verb,
+                         row->name, err.field, err.message);
             keyvault_message_free(message);
         }
     }
@@ -221,16 +221,15 @@ static void names_only_fields_that_exist(void **state)
 
 static void has_no_verb_and_no_option_twice(void **state)
 {
-    size_t count;
-    const kv_cli_verb *verbs = kv_cli_verbs(&count);
+    size_t count = kv_cli_verb_count();
 
     (void)state;
     for (size_t i = 0; i < count; i++) {
-        assert_non_null(verbs[i].run);
+        assert_non_null(kv_cli_verb_at(i)->run);
         for (size_t j = 0; j < i; j++)
-            assert_false(!strcmp(verbs[i].noun, verbs[j].noun) &&
-                         !strcmp(verbs[i].verb, verbs[j].verb));
-        for (const kv_cli_option *a = verbs[i].options; a->name; a++)
+            assert_false(!strcmp(kv_cli_verb_at(i)->noun, kv_cli_verb_at(j)->noun) &&
+                         !strcmp(kv_cli_verb_at(i)->verb, kv_cli_verb_at(j)->verb));
+        for (const kv_cli_option *a = kv_cli_verb_at(i)->options; a->name; a++)
             for (const kv_cli_option *b = a + 1; b->name; b++)
                 assert_string_not_equal(a->name, b->name);
     }
@@ -245,11 +244,10 @@ static bool has_path(const char *path)
         "/keyvault.v1.AccessService/RevokeRoleToken",
         "/keyvault.v1.AccessService/RevokePrincipalTokens",
     };
-    size_t count;
-    const kv_cli_verb *verbs = kv_cli_verbs(&count);
+    size_t count = kv_cli_verb_count();
 
     for (size_t i = 0; i < count; i++)
-        if (verbs[i].path && !strcmp(verbs[i].path, path))
+        if (kv_cli_verb_at(i)->path && !strcmp(kv_cli_verb_at(i)->path, path))
             return true;
     for (size_t i = 0; i < KV_COUNT(others); i++)
         if (!strcmp(others[i], path))

@@ -1,0 +1,57 @@
+/* verbs_issuer.c - what kvctl can do with issuers. */
+#include "client/cli/verbs.h"
+
+#define ISSUER NEED("name", "NAME", "issuer", "the issuer, as policies name it")
+#define ISSUER_OPTIONS                                                                            \
+    TEXT("account-id", "ID", "credentials.account_id", "account at the authority"),               \
+        { "credential-file", "FILE", "with the password or key of the account; - is stdin", NULL, \
+          KV_OPTION_PATH,    0 },                                                                 \
+        WHEN("credential-expires", "credentials.expires", "when that ends; none: never"),         \
+        TEXT("organization-id", "ID", "org_details.id", "organisation at the authority"),         \
+        { "org-details", "JSON|@FILE",   "organisation with its administrators",                  \
+          "org_details", KV_OPTION_JSON, 0 },                                                     \
+        TEXT("settings", "JSON", "settings", "of the provider: one JSON object"),                 \
+        TEXT("trust", "private|public", "trust", "who is to trust its certificates"),             \
+        MANY("allow-domain", "RULE", "allowed_domains.rules",                                     \
+             "example.com, *.example.com, .example.com, 192.0.2.0/24, @example.com; * is all"),   \
+        MANY("allow-requester", "NAME|ID", "allowed_requesters.principals",                       \
+             "who may use it; default: all who may create certificates"),                         \
+        YES("enabled", "enabled", "whether it can be used"), END
+/* shape: table */
+static const kv_cli_option of_issuer[] = { VAULT, ISSUER, END };
+/* shape: table */
+static const kv_cli_option issuer_set[] = {
+    VAULT, ISSUER,
+    NEED("provider", "PROVIDER", "provider", "Self, Unknown, ...: who speaks with the authority"),
+    ISSUER_OPTIONS
+};
+/* shape: table */
+static const kv_cli_option issuer_update[] = {
+    VAULT, ISSUER, TEXT("provider", "PROVIDER", "provider", "who speaks with the authority"),
+    ISSUER_OPTIONS
+};
+
+#define ISSUER_COLUMNS                                                                \
+    "NAME=issuer PROVIDER=provider ACCOUNT=accountId CREDENTIAL=hasCredential"        \
+    " EXPIRES=credentialExpires:time DOMAINS=allowedDomains TRUST=trust:TRUST_SCOPE_" \
+    " ENABLED=enabled"
+
+/* clang-format off */
+/* shape: table */
+const kv_cli_verb kv_cli_verbs_issuer[] = {
+    { "issuer", "set", "make an issuer, or replace all of it", API "IssuerService/SetIssuer",
+      issuer_set, kv_cli_issuer_set, ISSUER_COLUMNS },
+    { "issuer", "show", "one issuer, without its credential", API "IssuerService/GetIssuer",
+      of_issuer, kv_cli_run_call, ISSUER_COLUMNS },
+    { "issuer", "list", "all issuers of a vault", API "IssuerService/ListIssuers", kv_cli_of_vault,
+      kv_cli_run_list, ISSUER_COLUMNS },
+    { "issuer", "update", "change what is given, leave the rest",
+      API "IssuerService/UpdateIssuer", issuer_update, kv_cli_issuer_set, ISSUER_COLUMNS },
+    { "issuer", "delete", "with its credential; what waits for it fails",
+      API "IssuerService/DeleteIssuer", of_issuer, kv_cli_run_call, ISSUER_COLUMNS },
+    { "issuer", "check", "does the authority take the credential? orders nothing",
+      API "IssuerService/CheckIssuer", of_issuer, kv_cli_issuer_check,
+      "ACCEPTED=accepted EXPIRES=credentialExpires:time DETAILS=details" },
+    { .noun = NULL },
+};
+/* clang-format on */
