@@ -8,7 +8,12 @@
 #include "server/store/schema.h"
 #include "server/store/seal.h"
 
-enum { INSTANCE_BYTES = 16, SWEEP_ROWS = 64, SWEEP_ARENA_BYTES = 64 << 20 };
+enum {
+    INSTANCE_BYTES = 16,
+    SWEEP_ROWS = 64,
+    SWEEP_ARENA_BYTES = 64 << 20,
+    ALARM_EVERY_US = 10000000
+};
 
 typedef struct watch {
     kv_records_watcher *watcher;
@@ -20,6 +25,7 @@ struct kv_records {
     uint8_t instance[INSTANCE_BYTES];
     kv_seal_checker *checker;
     atomic_bool stopping;
+    _Atomic int64_t quiet_until_us;  /* of rows that are passed over */
     _Atomic int64_t last_generation; /* the largest given out by this process */
     kv_pending_mac pending_mac;
     unsigned watch_count;
@@ -117,19 +123,23 @@ kv_status kv_records_get(kv_records *records, const kv_table *table, void *row, 
     return alarm_of(records, get_checked(records, table, row, arena, err), err);
 }
 
+static kv_status check_found(kv_records *records, const kv_scan *scan, const void *row,
+                             kv_error *err)
+{
+    unsigned order[KV_TABLE_COLUMNS];
+
+    (void)kv_table_order(scan->table, scan->index, order);
+    KV_TRY(check_place(scan->table, order, scan->prefix, scan->from, row, err));
+    return scan->table->sealed ? kv_seal_check(records->checker, scan->table, row, err) : KV_OK;
+}
+
 static kv_status check_rows(kv_records *records, const kv_scan *scan, const kv_rows *rows,
                             kv_error *err)
 {
-    const kv_table *table = scan->table;
-    unsigned order[KV_TABLE_COLUMNS];
     const char *row = rows->rows;
 
-    (void)kv_table_order(table, scan->index, order);
-    for (unsigned i = 0; i < rows->count; i++, row += table->row_size) {
-        KV_TRY(check_place(table, order, scan->prefix, scan->from, row, err));
-        if (table->sealed)
-            KV_TRY(kv_seal_check(records->checker, table, row, err));
-    }
+    for (unsigned i = 0; i < rows->count; i++, row += scan->table->row_size)
+        KV_TRY(check_found(records, scan, row, err));
     return KV_OK;
 }
 
@@ -142,6 +152,60 @@ kv_status kv_records_scan(kv_records *records, const kv_scan *scan, kv_arena *ar
     KV_TRY(alarm_of(records, store->ops->scan(store, scan, arena, &rows, err), err));
     KV_TRY(alarm_of(records, check_rows(records, scan, &rows, err), err));
     *out = rows;
+    return KV_OK;
+}
+
+/* A row that stays broken is met at every step: one alarm tells as much as a thousand. */
+static void alarm_seldom(kv_records *records, const kv_error *err)
+{
+    int64_t now = kv_monotonic_us();
+    int64_t quiet = atomic_load(&records->quiet_until_us);
+
+    if (now >= quiet &&
+        atomic_compare_exchange_strong(&records->quiet_until_us, &quiet, now + ALARM_EVERY_US))
+        (void)alarm_of(records, err->status, err);
+}
+
+/* Moves the sound rows of a page behind the `*count` that are there, up to `limit`. */
+static kv_status take_sound(kv_records *records, const kv_scan *scan, const kv_rows *page,
+                            char *rows, unsigned *count, kv_error *err)
+{
+    const char *row = page->rows;
+
+    for (unsigned i = 0; i < page->count; i++, row += scan->table->row_size) {
+        kv_status status = check_found(records, scan, row, err);
+
+        if (status == KV_OK)
+            memcpy(rows + (*count)++ * scan->table->row_size, row, scan->table->row_size);
+        else if (err->reason != KV_REASON_INTEGRITY)
+            return status;
+        else
+            alarm_seldom(records, err);
+        *err = (kv_error){ 0 };
+    }
+    return KV_OK;
+}
+
+kv_status kv_records_scan_sound(kv_records *records, const kv_scan *scan, kv_arena *arena,
+                                kv_rows *out, kv_error *err)
+{
+    kv_store *store = records->config.store;
+    kv_scan rest = *scan;
+    kv_rows page = { 0 };
+    unsigned count = 0;
+    char *rows = kv_arena_array(arena, scan->limit, scan->table->row_size);
+
+    if (!rows)
+        return kv_arena_full(err);
+    do {
+        rest.limit = scan->limit - count;
+        KV_TRY(alarm_of(records, store->ops->scan(store, &rest, arena, &page, err), err));
+        KV_TRY(take_sound(records, scan, &page, rows, &count, err));
+        if (page.count)
+            rest.from = (const char *)page.rows + (page.count - 1) * (size_t)scan->table->row_size;
+        rest.after = true;
+    } while (page.more && count < scan->limit);
+    *out = (kv_rows){ .rows = rows, .count = count, .more = page.more };
     return KV_OK;
 }
 

@@ -53,6 +53,11 @@ kv_status kv_records_get(kv_records *records, const kv_table *table, void *row, 
                          kv_error *err) KV_MUST_USE;
 kv_status kv_records_scan(kv_records *records, const kv_scan *scan, kv_arena *arena, kv_rows *out,
                           kv_error *err) KV_MUST_USE;
+/* For work that is to go on for everybody else: rows that cannot be trusted are passed over, with
+ * an alarm in the log (at most one in ten seconds), and as many more are read. `more` as in the
+ * scan; of at most `limit` rows all are sound. Not for questions of who may do what. */
+kv_status kv_records_scan_sound(kv_records *records, const kv_scan *scan, kv_arena *arena,
+                                kv_rows *out, kv_error *err) KV_MUST_USE;
 
 /* Before the first row of a change that may have more than KV_CHANGE_OPS of them. KV_BUSY when the
  * arena is full. */

@@ -73,7 +73,8 @@ static kv_status check_certificates(kv_vault *vault, kv_work *work,
             kv_find_certificate_version(vault, work, at->object->uid, at->version, &before, err));
         merge.merged = before.der;
     }
-    return kv_x509_merge(work->arena, &merge, out, err);
+    KV_TRY(kv_x509_merge(work->arena, &merge, out, err));
+    return kv_issuer_permit_leaf(vault, work, at->vault_row, &at->policy, &out->leaf, err);
 }
 
 kv_status kv_certificate_pending_merge(kv_vault *vault, kv_work *work,

@@ -203,7 +203,7 @@ kv_status kv_idempotency_sweep(kv_vault *vault, bool *more, kv_error *err)
     kv_rows rows;
 
     *more = false;
-    KV_TRY(kv_records_scan(vault->config.records, &scan, &arena, &rows, err));
+    KV_TRY(kv_records_scan_sound(vault->config.records, &scan, &arena, &rows, err));
     KV_TRY(kv_change_room(&change, &arena, rows.count, err));
     found = rows.rows;
     for (unsigned i = 0; i < rows.count; i++)

@@ -81,15 +81,14 @@ static bool any_name(const kv_x509_list *rules)
     return false;
 }
 
-static kv_status permit_names(kv_work *work, const kv_issuer_bundle *issuer,
-                              const kv_x509_policy *policy, kv_error *err)
+static kv_status permit_names(kv_work *work, const kv_issuer_bundle *issuer, kv_slice subject,
+                              const kv_x509_sans *sans, kv_error *err)
 {
     kv_status status;
 
     if (any_name(&issuer->domains))
         return KV_OK;
-    status = kv_issuer_domains_check(work->arena, &issuer->domains, policy->x509_props.subject,
-                                     &policy->x509_props.sans, err);
+    status = kv_issuer_domains_check(work->arena, &issuer->domains, subject, sans, err);
     return status == KV_DENIED ? kv_because(err, KV_REASON_ISSUER_RULES) : status;
 }
 
@@ -117,7 +116,7 @@ static kv_status judge(kv_work *work, const kv_vault_row *vault_row, const kv_is
     }
     KV_TRY(kv_issuer_bundle_of(work, vault_row, row, &issuer, err));
     KV_TRY(permit_requester(&issuer, requester, err));
-    return permit_names(work, &issuer, policy, err);
+    return permit_names(work, &issuer, policy->x509_props.subject, &policy->x509_props.sans, err);
 }
 
 /* `*exists` is false for a builtin, or an authority of the vault, that nobody gave rules. */
@@ -139,6 +138,33 @@ kv_status kv_issuer_permit(kv_vault *vault, kv_work *work, const kv_vault_row *v
     bool exists = false;
 
     return permit(vault, work, vault_row, policy, requester, &row, &exists, err);
+}
+
+static kv_status judge_leaf(kv_work *work, const kv_vault_row *vault_row, const kv_issuer_row *row,
+                            const kv_x509_facts *leaf, kv_error *err)
+{
+    kv_issuer_bundle issuer;
+
+    KV_TRY(kv_issuer_bundle_of(work, vault_row, row, &issuer, err));
+    KV_TRY(permit_names(work, &issuer, leaf->subject, &leaf->sans, err));
+    if (!leaf->other_sans || any_name(&issuer.domains))
+        return KV_OK;
+    kv_fail(err, KV_DENIED,
+            "the certificate has a name of a kind that the issuer's rules cannot allow");
+    return kv_because(err, KV_REASON_ISSUER_RULES);
+}
+
+kv_status kv_issuer_permit_leaf(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                                const kv_x509_policy *policy, const kv_x509_facts *leaf,
+                                kv_error *err)
+{
+    kv_issuer_row row;
+    bool exists = false;
+
+    KV_TRY(kv_issuer_look_up(vault, work, vault_row->uid, policy->issuer.name, &row, &exists, err));
+    if (!exists)
+        return KV_OK;
+    return note(work, row.display_name, judge_leaf(work, vault_row, &row, leaf, err), err);
 }
 
 /* --- the account --- */

@@ -35,7 +35,12 @@ kv_status kv_issuer_known(kv_vault *vault, kv_work *work, const kv_vault_row *va
 kv_status kv_issuer_permit(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
                            const kv_x509_policy *policy, kv_slice requester,
                            kv_error *err) KV_MUST_USE;
-/* The same, and opens the credential. `*out` must not move until its cleanup. */
+/* Are all names of what came back within the rules, those that nobody asked for too? Errors as
+ * above. */
+kv_status kv_issuer_permit_leaf(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                                const kv_x509_policy *policy, const kv_x509_facts *leaf,
+                                kv_error *err) KV_MUST_USE;
+/* As kv_issuer_permit, and opens the credential. `*out` must not move until its cleanup. */
 kv_status kv_issuer_choose(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
                            const kv_x509_policy *policy, kv_slice requester, kv_chosen_issuer *out,
                            kv_error *err) KV_MUST_USE;

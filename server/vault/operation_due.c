@@ -36,7 +36,7 @@ static void end(turn *at)
     kv_arena_cleanup(&at->arena);
 }
 
-/* The earliest row with a time; NULL when there is none. */
+/* The earliest row with a time that can be trusted; NULL when there is none. */
 static kv_status earliest(kv_vault *vault, kv_work *work, kv_operation_row **out, kv_error *err)
 {
     kv_operation_row from = { .next_at = 1 };
@@ -45,7 +45,7 @@ static kv_status earliest(kv_vault *vault, kv_work *work, kv_operation_row **out
     };
     kv_rows rows;
 
-    KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
+    KV_TRY(kv_records_scan_sound(vault->config.records, &scan, work->arena, &rows, err));
     *out = rows.count ? rows.rows : NULL;
     return KV_OK;
 }

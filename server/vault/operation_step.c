@@ -66,7 +66,8 @@ static kv_status check(kv_vault *vault, kv_work *work, step *on, kv_x509_merged 
         return kv_fail(err, KV_BAD_REQUEST, "what the issuer sent is not a certificate");
     in.given = (kv_x509_list){ .items = sent.items + 1, .count = sent.count - 1 };
     KV_TRY(kv_known_issuers(vault, work, &on->object, &in.anchors, err));
-    return kv_x509_merge(work->arena, &in, out, err);
+    KV_TRY(kv_x509_merge(work->arena, &in, out, err));
+    return kv_issuer_permit_leaf(vault, work, &on->vault_row, &on->at.policy, &out->leaf, err);
 }
 
 static kv_status finish(kv_vault *vault, kv_work *work, step *on, kv_error *err)
@@ -86,7 +87,8 @@ static kv_status finish(kv_vault *vault, kv_work *work, step *on, kv_error *err)
 /* Would the same certificate be refused again? */
 static bool for_good(kv_status status)
 {
-    return status == KV_BAD_REQUEST || status == KV_EXISTS || status == KV_PRECONDITION;
+    return status == KV_BAD_REQUEST || status == KV_EXISTS || status == KV_PRECONDITION ||
+           status == KV_DENIED;
 }
 
 /* --- what was heard is stored --- */

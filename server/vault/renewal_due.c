@@ -13,7 +13,11 @@
 #include "server/vault/own_step.h"
 #include "server/vault/renewal_rules.h"
 
-enum { DELETED_WAIT_MS = 60 * 60 * 1000, DISABLED_WAIT_MS = 24 * 60 * 60 * 1000 };
+enum {
+    DELETED_WAIT_MS = 60 * 60 * 1000,
+    BROKEN_WAIT_MS = 60 * 60 * 1000,
+    DISABLED_WAIT_MS = 24 * 60 * 60 * 1000
+};
 
 typedef struct renewal {
     kv_renewal_row row;
@@ -86,7 +90,7 @@ static kv_status earliest(kv_vault *vault, kv_work *work, kv_renewal_row *out, b
     kv_scan scan = { .table = &kv_table_renewals, .index = 1, .from = &from, .limit = 1 };
     kv_rows rows;
 
-    KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
+    KV_TRY(kv_records_scan_sound(vault->config.records, &scan, work->arena, &rows, err));
     *found = rows.count > 0;
     if (*found)
         *out = *(const kv_renewal_row *)rows.rows;
@@ -168,6 +172,12 @@ static kv_status renew_or_wait(kv_vault *vault, kv_work *work, renewal *at, kv_e
 
     if (status == KV_NOT_FOUND)
         return forget(vault, work, at, err);
+    if (status == KV_INTERNAL) {
+        /* Something it belongs to cannot be trusted: those behind it do not wait for that. */
+        report(vault, work, at, err);
+        *err = (kv_error){ 0 };
+        return move(vault, work, at, work->now_ms + BROKEN_WAIT_MS, err);
+    }
     KV_TRY(status);
     if (at->object.deleted || at->vault_row.deleted)
         return move(vault, work, at, work->now_ms + DELETED_WAIT_MS, err);

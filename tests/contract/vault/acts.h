@@ -25,10 +25,13 @@ kv_status act_make_certificate(house *h, const char *name, const char *issuer, b
                                kv_certificate_operation *out, kv_error *err) KV_MUST_USE;
 /* P-256, exportable, with its key in one PEM file. */
 kv_status act_import_certificate(house *h, const char *name, kv_error *err) KV_MUST_USE;
-/* Signs a request under an authority that lives for this call. DER, for OPENSSL_free(). */
-uint8_t *act_certify(kv_slice csr, int *len) KV_MUST_USE;
+/* Signs a request under an authority that lives for this call, with alternative names ("DNS:a") or
+ * NULL. DER, for OPENSSL_free(). */
+uint8_t *act_certify(kv_slice csr, const char *alternative, int *len) KV_MUST_USE;
 /* What an authority makes of the waiting request; a new certificate each time. */
 kv_status act_merge(house *h, const char *name, kv_error *err) KV_MUST_USE;
+kv_status act_merge_named(house *h, const char *name, const char *alternative,
+                          kv_error *err) KV_MUST_USE;
 /* The next version, by the stored policy. */
 kv_status act_renew(house *h, const char *name, kv_certificate_operation *out,
                     kv_error *err) KV_MUST_USE;

@@ -43,14 +43,17 @@ kv_status act_import_certificate(house *h, const char *name, kv_error *err)
     return status;
 }
 
-uint8_t *act_certify(kv_slice csr, int *len)
+uint8_t *act_certify(kv_slice csr, const char *alternative, int *len)
 {
     const unsigned char *at = csr.data;
     X509_REQ *request = d2i_X509_REQ(NULL, &at, (long)csr.len);
     made_certificate *ca = make_certificate(
         &(certificate_shape){ .name = "CA", .ca = true, .from_s = FROM_S, .until_s = UNTIL_S });
-    made_certificate *leaf = make_certificate(
-        &(certificate_shape){ .name = "c", .from_s = FROM_S, .until_s = UNTIL_S, .issuer = ca });
+    made_certificate *leaf = make_certificate(&(certificate_shape){ .name = "c",
+                                                                    .alternative = alternative,
+                                                                    .from_s = FROM_S,
+                                                                    .until_s = UNTIL_S,
+                                                                    .issuer = ca });
     uint8_t *der = NULL;
 
     assert_non_null(request);
@@ -63,7 +66,8 @@ uint8_t *act_certify(kv_slice csr, int *len)
     return der;
 }
 
-static kv_status merge(house *h, house_job *job, const char *name, kv_error *err)
+static kv_status merge(house *h, house_job *job, const char *name, const char *alternative,
+                       kv_error *err)
 {
     kv_certificate_pending_get_in ask = { .target = act_target(KV_COLLECTION_CERTIFICATES, name) };
     kv_certificate_merge_in in = { .target = ask.target };
@@ -75,7 +79,7 @@ static kv_status merge(house *h, house_job *job, const char *name, kv_error *err
     int len;
 
     KV_TRY(kv_certificate_pending_get(h->vault, &job->work, &ask, &operation, err));
-    der = act_certify(operation.csr, &len);
+    der = act_certify(operation.csr, alternative, &len);
     one = kv_slice_of(der, (size_t)len);
     in.x5c = (kv_x509_list){ .items = &one, .count = 1 };
     status = kv_certificate_pending_merge(h->vault, &job->work, &in, &out, err);
@@ -85,11 +89,16 @@ static kv_status merge(house *h, house_job *job, const char *name, kv_error *err
 
 kv_status act_merge(house *h, const char *name, kv_error *err)
 {
+    return act_merge_named(h, name, NULL, err);
+}
+
+kv_status act_merge_named(house *h, const char *name, const char *alternative, kv_error *err)
+{
     house_job job;
     kv_status status;
 
     house_begin(h, &job);
-    status = merge(h, &job, name, err);
+    status = merge(h, &job, name, alternative, err);
     house_end(h, &job, status);
     return status;
 }

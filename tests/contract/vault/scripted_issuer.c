@@ -57,7 +57,7 @@ static kv_status issue(const kv_issuer_order *order, kv_issuer_answer *out, kv_e
         free_certificate(other);
     } else {
         if (scripted.deed != SCRIPT_GARBAGE) {
-            der = act_certify(order->csr, &len);
+            der = act_certify(order->csr, scripted.names, &len);
             made = kv_slice_of(der, (size_t)len);
         }
         status = kv_arena_copy(order->arena, made, chain, err);

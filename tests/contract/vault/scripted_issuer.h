@@ -22,6 +22,7 @@ typedef struct script {
     unsigned retry_ms;                /* with them */
     unsigned failures;                /* orders that end with RETRYABLE first */
     unsigned silences;                /* submits that are carried out, and their answer lost */
+    const char *names;                /* of the certificate, "DNS:a"; NULL: none */
     void (*meanwhile)(void *context); /* called while submit is under way, once */
     void *context;
 

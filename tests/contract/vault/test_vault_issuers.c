@@ -304,6 +304,24 @@ static void rules_bind_what_is_brought(void **state)
     assert_string_equal(err.field, "x5c");
 }
 
+static void names_that_nobody_asked_for_are_bound_too(void **state)
+{
+    kv_issuer_set_in in = asked("Unknown", "Unknown", &KV_SLICE("c.example"), 1);
+
+    (void)state;
+    assert_kv_ok(set(&in, NULL));
+    assert_kv_ok(act_make_certificate(h, "c", "Unknown", false, NULL, &err));
+    assert_kv_fails(KV_DENIED, act_merge_named(h, "c", "DNS:c.example,DNS:bank.example", &err));
+    assert_int_equal(err.reason, KV_REASON_ISSUER_RULES);
+    assert_non_null(strstr(err.message, "bank.example"));
+    /* A name of a kind that no rule speaks of. */
+    assert_kv_fails(KV_DENIED, act_merge_named(h, "c", "RID:1.2.3.4", &err));
+    assert_int_equal(err.reason, KV_REASON_ISSUER_RULES);
+    assert_int_equal(house_count(h, "SELECT count(*) FROM certificate_versions"), 0);
+    assert_kv_ok(act_merge_named(h, "c", "DNS:c.example", &err));
+    house_assert_tidy(h);
+}
+
 static void only_those_who_are_named_may_request(void **state)
 {
     kv_issuer_set_in in = asked("Self", "Self", &KV_SLICE("*"), 1);
@@ -447,6 +465,7 @@ int main(void)
         TEST(a_vault_has_so_many_and_lists_them_page_by_page),
         TEST(rules_bind_the_issuers_that_are_always_there),
         TEST(rules_bind_what_is_brought),
+        TEST(names_that_nobody_asked_for_are_bound_too),
         TEST(only_those_who_are_named_may_request),
         TEST(a_disabled_or_missing_issuer_is_said_so),
         TEST(an_issuer_that_waits_gets_its_account),

@@ -315,6 +315,63 @@ static void nobody_is_asked_for_a_deleted_certificate(void **state)
     house_free(h);
 }
 
+/* An authority adds a name that its rules do not allow: nothing comes of it. */
+static void a_name_nobody_asked_for(void **state)
+{
+    kv_issuer_set_in rules = { .target = { .vault = KV_SLICE(ACT_VAULT),
+                                           .collection = KV_COLLECTION_CERTIFICATES,
+                                           .issuer = KV_SLICE("Scripted") },
+                               .provider = KV_SLICE("Scripted"),
+                               .has_domains = true,
+                               .domains = { .items = &KV_SLICE("c.example"), .count = 1 } };
+    house *h = start();
+    kv_issuer_bundle set;
+    kv_error err = { 0 };
+
+    (void)state;
+    assert_kv_ok(HOUSE_DO(h, kv_vault_issuer_set, &rules, &set));
+    scripted.names = "DNS:c.example,DNS:bank.example";
+    assert_kv_ok(create(h, NULL, &err));
+    assert_kv_ok(scripted_drive(h, &err));
+    assert_slice_equal(KV_SLICE("failed"), look(h).status);
+    assert_int_equal(scripted.orders, 1);
+    assert_versions(h, 0);
+    scripted.names = "DNS:c.example";
+    assert_kv_ok(create(h, NULL, &err));
+    assert_kv_ok(scripted_drive(h, &err));
+    assert_slice_equal(KV_SLICE("completed"), look(h).status);
+    assert_versions(h, 1);
+    house_free(h);
+}
+
+/* Somebody edited a row in the database: it is not carried out, and those behind it are. */
+static void a_row_that_cannot_be_trusted_stops_nobody(void **state)
+{
+    static const char *const edits[] = {
+        "UPDATE operations SET attempts = attempts + 1 WHERE rowid = 1",
+        "UPDATE operations SET next_at = 1 WHERE rowid = 1",
+        "UPDATE operations SET seal = x'00' WHERE rowid = 1",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(edits); i++) {
+        house *h = start();
+        kv_certificate_pending_get_in in = { .target =
+                                                 act_target(KV_COLLECTION_CERTIFICATES, "first") };
+        kv_certificate_operation broken;
+        kv_error err = { 0 };
+
+        assert_kv_ok(act_make_certificate(h, "first", "Scripted", false, NULL, &err));
+        assert_kv_ok(create(h, NULL, &err));
+        assert_int_equal(house_attack(h, edits[i]), 1);
+        assert_kv_ok(scripted_drive(h, &err));
+        assert_slice_equal(KV_SLICE("completed"), look(h).status);
+        assert_int_equal(scripted.orders, 1);
+        assert_kv_fails(KV_INTERNAL, HOUSE_DO(h, kv_certificate_pending_get, &in, &broken));
+        house_free(h);
+    }
+}
+
 /* Killed after each change of the store, whoever makes it: one certificate, from one order. */
 static bool die_and_rise(house *h, unsigned n, bool exportable)
 {
@@ -373,6 +430,8 @@ int main(void)
         cmocka_unit_test(a_cancellation_while_the_order_is_placed),
         cmocka_unit_test(a_deletion_while_the_order_is_placed),
         cmocka_unit_test(a_worker_that_comes_back_late_changes_nothing),
+        cmocka_unit_test(a_name_nobody_asked_for),
+        cmocka_unit_test(a_row_that_cannot_be_trusted_stops_nobody),
         cmocka_unit_test(nobody_is_asked_for_a_deleted_certificate),
         cmocka_unit_test(death_in_every_state),
     };

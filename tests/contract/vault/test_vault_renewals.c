@@ -80,6 +80,31 @@ static void after_four_fifths_of_its_life(void **state)
     house_free(h);
 }
 
+/* What a certificate belongs to was edited in the database: the others are renewed all the same. */
+static void a_row_that_cannot_be_trusted_stops_nobody(void **state)
+{
+    static const char *const edits[] = {
+        "UPDATE renewals SET attempts = 1 WHERE rowid = 1",
+        "UPDATE renewals SET due_at = 1 WHERE rowid = 1",
+        "UPDATE policies SET created = created + 1 WHERE rowid = 1",
+        "UPDATE certificate_versions SET expires = expires + 1 WHERE rowid = 1",
+        "UPDATE objects SET created = created + 1 WHERE collection = 2 AND name = 'first'",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(edits); i++) {
+        house *h = start();
+        kv_error err = { 0 };
+
+        assert_kv_ok(act_make_certificate(h, "first", "Self", true, NULL, &err));
+        assert_kv_ok(act_make_certificate(h, "second", "Self", true, NULL, &err));
+        assert_int_equal(house_attack(h, edits[i]), 1);
+        assert_kv_ok(live_until(h, HOUSE_NOW_MS + 311 * DAY, &err));
+        assert_int_equal(versions(h), 3);
+        house_free(h);
+    }
+}
+
 static void nothing_is_renewed_by_surprise(void **state)
 {
     house *h = start();
@@ -226,6 +251,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(after_four_fifths_of_its_life),
+        cmocka_unit_test(a_row_that_cannot_be_trusted_stops_nobody),
         cmocka_unit_test(nothing_is_renewed_by_surprise),
         cmocka_unit_test(a_new_trigger_counts_at_once),
         cmocka_unit_test(a_refusal_is_not_the_end),
