@@ -30,6 +30,7 @@ export DEMO_LISTEN
 scripts/install_packages.sh build
 began=$SECONDS
 build=build/release
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 [ -f "$build/build.ninja" ] || cmake --preset release >/dev/null
 cmake --build "$build" --target keyvaultd kvctl
 

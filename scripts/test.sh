@@ -26,7 +26,10 @@ self=$(realpath "$0")
 cd "$(dirname "$self")/.."
 
 jobs=${KV_JOBS:-2}
+test_jobs=$((jobs + 1)) # many tests wait for something most of their time
 fuzz_seconds=${KV_FUZZ_SECONDS:-3}
+# What one clone has compiled, the next one need not.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1
 export LSAN_OPTIONS=print_suppressions=0
@@ -71,7 +74,7 @@ build() {
 ctest_in() {
     local directory=$1
     shift
-    ctest --test-dir "$directory" --output-on-failure -j "$jobs" --timeout 300 "$@"
+    ctest --test-dir "$directory" --output-on-failure -j "$test_jobs" --timeout 300 "$@"
 }
 
 # gcc's ThreadSanitizer cannot place its shadow where the kernel randomises too widely.
@@ -169,7 +172,7 @@ step_tsan() {
     long+='|live_matrix|live_tamper_.*|live_init|live_extraction|live_canary|live_management'
     long+='|live_bad_input|live_token_moved|clone_and_readme'
     build tsan
-    run "tsan: ctest" without_aslr ctest --test-dir build/tsan --output-on-failure -j "$jobs" \
+    run "tsan: ctest" without_aslr ctest --test-dir build/tsan --output-on-failure -j "$test_jobs" \
         --timeout 300 -L '^(unit|contract|replay|live)$' -LE '^no-tsan$' -E "^($long)\$" \
         --no-tests=error
 }
@@ -184,22 +187,31 @@ step_release() {
 
 # Seeds are in tests/fuzz/<folder>/corpus/<target>; what is found on top stays under build/fuzz.
 fuzz_one() {
-    local target=$1 name seeds
+    local target=${1:?there are no fuzz targets} name seeds log
     name=$(basename "$target")
     seeds=$(find tests/fuzz -type d -path "*/corpus/$name" | head -n 1)
     mkdir -p "build/fuzz/found/$name"
-    "$target" "build/fuzz/found/$name" ${seeds:+"$seeds"} -max_total_time="$fuzz_seconds" \
-        -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="build/fuzz/$name-"
+    log=build/log/libfuzzer-$name.log
+    if ! "$target" "build/fuzz/found/$name" ${seeds:+"$seeds"} -max_total_time="$fuzz_seconds" \
+        -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+        -artifact_prefix="build/fuzz/$name-" >"$log" 2>&1; then
+        printf '%s\n' "$name"
+        tail -n 200 "$log"
+        return 1
+    fi
+}
+
+fuzz_all() {
+    export -f fuzz_one
+    export fuzz_seconds
+    # shellcheck disable=SC2016 # expanded by the inner shell
+    find build/fuzz/tests/fuzz -type f -name 'fuzz_*' -perm -u+x -print0 | sort -z |
+        xargs -0 -n 1 -P "$jobs" bash -c 'fuzz_one "$1"' _
 }
 
 step_libfuzzer() {
-    local target
     build fuzz fuzz_targets
-    find build/fuzz/tests/fuzz -type f -name 'fuzz_*' -perm -u+x 2>/dev/null | sort \
-        >build/log/fuzz-targets
-    while read -r target; do
-        run "libfuzzer: $(basename "$target")" fuzz_one "$target"
-    done <build/log/fuzz-targets
+    run "libfuzzer: every target" fuzz_all
 }
 
 everything() {
