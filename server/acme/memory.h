@@ -1,0 +1,30 @@
+/* memory.h - what is remembered between visits to authorities: nonces, and who wants to be left
+ * alone until when. It is lost with the process, which costs a request.
+ *
+ * Threads: any.
+ */
+#pragma once
+
+#include "server/base/error.h"
+#include "server/base/slice.h"
+
+enum { KV_ACME_NONCE_MOST = 255, KV_ACME_NONCE_ROOM = KV_ACME_NONCE_MOST + 1 };
+
+typedef struct kv_acme_memory kv_acme_memory;
+
+/* KV_BUSY out of memory. */
+kv_status kv_acme_memory_new(kv_acme_memory **out, kv_error *err) KV_MUST_USE;
+void kv_acme_memory_free(kv_acme_memory *memory);
+
+/* Functions below do nothing without a memory (NULL). */
+
+/* The newest nonce of the server with that newNonce URL; it is given once. False: there is none. */
+bool kv_acme_nonce_take(kv_acme_memory *memory, kv_slice server, char nonce[KV_ACME_NONCE_ROOM]);
+/* What is no base64url of 1 to KV_ACME_NONCE_MOST bytes is not kept. */
+void kv_acme_nonce_put(kv_acme_memory *memory, kv_slice server, kv_slice nonce);
+bool kv_acme_nonce_good(kv_slice nonce);
+
+/* Nothing of the account `spki` at the server before then (wall time). */
+void kv_acme_pause(kv_acme_memory *memory, kv_slice server, kv_slice spki, int64_t until_ms);
+/* Milliseconds from now on; 0: it may be asked. */
+int64_t kv_acme_paused(kv_acme_memory *memory, kv_slice server, kv_slice spki, int64_t now_ms);
