@@ -7,7 +7,8 @@
         TEXT("issuer-url", "URL", "revocation.issuer_url", "where its own certificate will be"), \
         TEXT("crl-hours", "HOURS", "revocation.crl_hours",                                       \
              "how long a list is valid; default 168"),                                           \
-        TEXT("max-validity-months", "MONTHS", "max_validity_months", "of what it issues")
+        TEXT("max-validity-months", "MONTHS", "max_validity_months", "of what it issues"),       \
+        MANY("allow-vault", "NAME", "allow_vaults", "another vault whose issuers may name it")
 
 /* shape: table */
 static const kv_cli_option ca_create[] = {
@@ -33,9 +34,13 @@ static const kv_cli_option ca_create[] = {
     END,
 };
 /* shape: table */
-static const kv_cli_option ca_update[] = { VAULT, NAME,
+static const kv_cli_option ca_update[] = { VAULT,
+                                           NAME,
                                            YES("enabled", "enabled", "whether it issues"),
-                                           REVOCATION, END };
+                                           REVOCATION,
+                                           MANY("disallow-vault", "NAME", "disallow_vaults",
+                                                "a vault whose issuers may not any more"),
+                                           END };
 /* shape: table */
 static const kv_cli_option ca_file[] = { VAULT, NAME, FILE_OUT, OVERWRITE, END };
 /* shape: table */

@@ -43,6 +43,7 @@ typedef struct kv_issuer_local {
     kv_x509_signer signer;
     kv_x509_authority authority; /* what it writes into certificates */
     uint32_t max_months;         /* of a certificate */
+    kv_slice profile;            /* the one certificate type it is for; empty: all */
     /* Stores a serial number that is this order's alone, before anything is signed. */
     kv_status (*reserve)(void *context, kv_slice *serial, kv_error *err);
     void *context; /* borrowed */

@@ -4,6 +4,10 @@
  * that the people who order certificates choose among what is known. Without one the usages of the
  * policy count, apart from those that would make an authority of its holder.
  */
+#include "server/issuer/local_ca.h"
+
+#include <jansson.h>
+
 #include "server/base/text.h"
 #include "server/issuer/builtin.h"
 
@@ -90,6 +94,11 @@ static bool oversteps(const kv_x509_props *props)
     return false;
 }
 
+static kv_x509_lint_scope scope_of(const kv_issuer_order *order)
+{
+    return order->account && order->account->trust ? order->account->trust : KV_X509_LINT_PRIVATE;
+}
+
 static kv_status issue(const kv_issuer_order *order, const kv_x509_policy *policy,
                        kv_issuer_answer *out, kv_error *err)
 {
@@ -103,7 +112,7 @@ static kv_status issue(const kv_issuer_order *order, const kv_x509_policy *polic
                          .above = { .items = local->chain.items + 1, .count = above },
                          .authority = &local->authority,
                          .now_ms = order->now_ms,
-                         .scope = KV_X509_LINT_PRIVATE };
+                         .scope = scope_of(order) };
     kv_issuer_answer answer = { .state = KV_ISSUER_ISSUED };
     kv_x509_built built;
 
@@ -119,6 +128,19 @@ static kv_status issue(const kv_issuer_order *order, const kv_x509_policy *polic
     return KV_OK;
 }
 
+/* What the issuer is for, unless the policy asks for something else. */
+static bool take_profile(const kv_issuer_order *order, kv_x509_policy *policy)
+{
+    kv_slice only = order->local->profile;
+
+    if (!only.len)
+        return true;
+    if (policy->issuer.cty.len && !kv_text_equal_nocase(policy->issuer.cty, only))
+        return false;
+    policy->issuer.cty = only;
+    return true;
+}
+
 static kv_status submit(const kv_issuer_order *order, kv_issuer_answer *out, kv_error *err)
 {
     kv_x509_policy policy = *order->policy;
@@ -126,6 +148,9 @@ static kv_status submit(const kv_issuer_order *order, kv_issuer_answer *out, kv_
 
     if (!order->local)
         return kv_fail(err, KV_INTERNAL, "issuer LocalCA needs an authority");
+    if (!take_profile(order, &policy))
+        return refuse(order, "notAllowed", out, err,
+                      "This issuer is for another certificate type.");
     if (policy.issuer.cty.len) {
         with = find_profile(policy.issuer.cty);
         if (!with)
@@ -142,6 +167,73 @@ static kv_status submit(const kv_issuer_order *order, kv_issuer_answer *out, kv_
     return issue(order, &policy, out, err);
 }
 
+/* --- the issuer object --- */
+
+static kv_status not_settings(const char *why, kv_error *err)
+{
+    return kv_fail_field(err, "settings", "%s", why);
+}
+
+static kv_status take_member(const char *key, const json_t *value, kv_arena *arena,
+                             kv_local_ca_settings *out, kv_error *err)
+{
+    kv_slice *to = !strcmp(key, "vault")       ? &out->vault
+                   : !strcmp(key, "authority") ? &out->authority
+                   : !strcmp(key, "profile")   ? &out->profile
+                                               : NULL;
+
+    if (!to)
+        return not_settings("LocalCA takes vault, authority and profile", err);
+    if (!json_is_string(value) || !json_string_length(value))
+        return not_settings("vault, authority and profile are texts", err);
+    return kv_arena_copy(arena, kv_slice_of(json_string_value(value), json_string_length(value)),
+                         to, err);
+}
+
+static kv_status take_members(json_t *root, kv_arena *arena, kv_local_ca_settings *out,
+                              kv_error *err)
+{
+    const char *key;
+    json_t *value;
+
+    if (!json_is_object(root))
+        return not_settings("must be one JSON object that names nothing twice", err);
+    json_object_foreach(root, key, value) KV_TRY(take_member(key, value, arena, out, err));
+    if (out->profile.len && !find_profile(out->profile))
+        return not_settings("profile is tls-server, tls-client, tls-peer, code-signing or email",
+                            err);
+    return KV_OK;
+}
+
+kv_status kv_local_ca_settings_read(kv_slice settings, kv_arena *arena, kv_local_ca_settings *out,
+                                    kv_error *err)
+{
+    kv_local_ca_settings read = { 0 };
+    json_t *root;
+    kv_status status;
+
+    *out = read;
+    if (!settings.len)
+        return KV_OK;
+    root = json_loadb((const char *)settings.data, settings.len, JSON_REJECT_DUPLICATES, NULL);
+    status = take_members(root, arena, &read, err);
+    json_decref(root);
+    if (status == KV_OK)
+        *out = read;
+    return status;
+}
+
+static kv_status check_account(const kv_issuer_account *account, kv_arena *arena, kv_error *err)
+{
+    kv_local_ca_settings settings;
+
+    if (account->account_id.len)
+        return kv_fail_field(err, "credentials.account_id", "issuer LocalCA has no account");
+    if (account->credential)
+        return kv_fail_field(err, "credentials.pwd", "issuer LocalCA has no account");
+    return kv_local_ca_settings_read(account->settings, arena, &settings, err);
+}
+
 const kv_issuer kv_issuer_local_ca = {
     .provider = KV_X509_ISSUER_LOCAL_CA,
     .auto_renew = true,
@@ -149,4 +241,5 @@ const kv_issuer kv_issuer_local_ca = {
     .submit = submit,
     .poll = kv_issuer_never_pending,
     .cancel = kv_issuer_nothing_to_cancel,
+    .check_account = check_account,
 };

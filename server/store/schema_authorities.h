@@ -28,6 +28,7 @@ typedef struct kv_authority_row {
     kv_slice issuer_url;
     int64_t crl_hours; /* from one list to the end of its validity */
     int64_t max_months;
+    kv_slice vaults; /* JSON array of "UID NAME": others that it serves */
     int64_t created;
     int64_t updated;
 } kv_authority_row;

@@ -9,7 +9,7 @@ const kv_table kv_table_authorities = {
     .row_size = sizeof(kv_authority_row),
     .sealed = true,
     .key_count = 2,
-    .column_count = 21,
+    .column_count = 22,
     .columns = {
         BLOB(kv_authority_row, vault_uid),
         TEXT(kv_authority_row, name),
@@ -30,6 +30,7 @@ const kv_table kv_table_authorities = {
         TEXT(kv_authority_row, issuer_url),
         INTEGER(kv_authority_row, crl_hours),
         INTEGER(kv_authority_row, max_months),
+        TEXT(kv_authority_row, vaults),
         INTEGER(kv_authority_row, created),
         INTEGER(kv_authority_row, updated),
     },

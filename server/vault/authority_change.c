@@ -81,6 +81,7 @@ kv_status kv_authority_update(kv_vault *vault, kv_work *work, const kv_authority
 
     KV_TRY(kv_authority_find(vault, work, &in->target, &vault_row, &row, err));
     KV_TRY(kv_authority_settings(&in->revocation, in->max_months, &row, err));
+    KV_TRY(kv_authority_allow(vault, work, &in->allow_vaults, &in->disallow_vaults, &row, err));
     if (in->has_enabled)
         row.enabled = in->enabled;
     row.updated = work->now_ms;

@@ -156,7 +156,9 @@ static kv_status refuse_taken(kv_vault *vault, kv_work *work, creation *new, kv_
         return kv_fail(err, KV_EXISTS, "there is a certificate authority '%.*s' already",
                        KV_SLICE_ARG(name));
     KV_TRY(kv_issuer_look_up(vault, work, new->vault_row.uid, name, &issuer, &exists, err));
-    if (exists && !kv_text_equal_nocase(issuer.provider, KV_SLICE(KV_X509_ISSUER_LOCAL_CA)))
+    /* Rules that wait for the authority of their name are no other issuer. */
+    if (exists && (issuer.settings.len ||
+                   !kv_text_equal_nocase(issuer.provider, KV_SLICE(KV_X509_ISSUER_LOCAL_CA))))
         return kv_fail(err, KV_EXISTS, "there is an issuer '%.*s' already", KV_SLICE_ARG(name));
     return KV_OK;
 }
@@ -176,6 +178,8 @@ static kv_status prepare(kv_vault *vault, kv_work *work, creation *new, kv_error
                                    .updated = work->now_ms };
     KV_TRY(kv_text_lower(work->arena, new->in->target.name, &new->row.name, err));
     KV_TRY(kv_authority_settings(&new->in->revocation, new->in->max_months, &new->row, err));
+    KV_TRY(kv_authority_allow(vault, work, &new->in->allow_vaults, &(kv_x509_list){ 0 }, &new->row,
+                              err));
     return kv_new_uid(work, &new->row.uid, err);
 }
 

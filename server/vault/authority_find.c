@@ -64,7 +64,9 @@ kv_status kv_authority_bundle_of(kv_work *work, const kv_vault_row *vault_row,
 {
     kv_x509_facts facts = { 0 };
     kv_x509_list chain = { 0 };
+    kv_x509_list vaults;
 
+    KV_TRY(kv_authority_vaults(work, row, &vaults, err));
     if (row->certificate.len) {
         KV_TRY(kv_x509_inspect(work->arena, row->certificate, &facts, err));
         KV_TRY(kv_authority_chain(work, row, &chain, err));
@@ -91,6 +93,7 @@ kv_status kv_authority_bundle_of(kv_work *work, const kv_vault_row *vault_row,
                         .issuer_url = row->issuer_url,
                         .crl_hours = (uint32_t)row->crl_hours },
         .max_months = (uint32_t)row->max_months,
+        .allowed_vaults = vaults,
         .created = row->created,
         .updated = row->updated,
     };

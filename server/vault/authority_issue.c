@@ -93,18 +93,17 @@ static kv_status reserve(void *context, kv_slice *serial, kv_error *err)
 }
 
 kv_status kv_authority_use_for(kv_vault *vault, kv_work *work, kv_issuance *at,
-                               kv_authority_use *use, kv_error *err)
+                               const kv_issuer_account *account, kv_authority_use *use,
+                               kv_error *err)
 {
-    bool exists = false;
+    kv_slice name = account->name.len ? account->name : at->policy.issuer.name;
+    kv_named_authority named;
 
     *use = (kv_authority_use){
         .vault = vault, .work = work, .operation = at->operation->request_id, .issued = &at->issued
     };
-    KV_TRY(kv_authority_look_up(vault, work, at->vault_row->uid, at->policy.issuer.name, &use->row,
-                                &exists, err));
-    if (!exists)
-        return kv_fail_field(err, "policy.issuer.name", "this vault has no issuer '%.*s'",
-                             KV_SLICE_ARG(at->policy.issuer.name));
+    KV_TRY(kv_authority_named(vault, work, at->vault_row, name, account->settings, &named, err));
+    use->row = named.row;
     KV_TRY(kv_authority_may_issue(&use->row, err));
     KV_TRY(kv_authority_chain(work, &use->row, &use->local.chain, err));
     KV_TRY(kv_authority_signer(vault, &use->row, &use->key, &use->local.signer, err));
@@ -112,6 +111,7 @@ kv_status kv_authority_use_for(kv_vault *vault, kv_work *work, kv_issuance *at,
                                                 .ocsp_url = use->row.ocsp_url,
                                                 .issuer_url = use->row.issuer_url };
     use->local.max_months = (uint32_t)use->row.max_months;
+    use->local.profile = named.profile;
     use->local.reserve = reserve;
     use->local.context = use;
     return KV_OK;

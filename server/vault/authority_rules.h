@@ -78,9 +78,34 @@ typedef struct kv_authority_use {
     kv_issued_row *issued; /* where the reserved serial number goes */
 } kv_authority_use;
 
-/* KV_BAD_REQUEST when the policy names no authority; KV_PRECONDITION when that may not issue. */
+/* `account` is the chosen issuer's: without an issuer object, all zero. KV_DENIED as
+ * kv_authority_named(); KV_PRECONDITION when the authority may not issue. */
 kv_status kv_authority_use_for(kv_vault *vault, kv_work *work, kv_issuance *at,
-                               kv_authority_use *use, kv_error *err) KV_MUST_USE;
+                               const kv_issuer_account *account, kv_authority_use *use,
+                               kv_error *err) KV_MUST_USE;
+
+/* --- authority_serve.c --- */
+
+/* The authority that an issuer of a vault stands for, perhaps in another vault. */
+typedef struct kv_named_authority {
+    kv_authority_row row;
+    kv_vault_row vault_row; /* the authority's */
+    kv_slice profile;       /* the one certificate type; empty: all */
+} kv_named_authority;
+
+/* `name` and `settings` of the issuer in the vault `by`; settings may be empty. KV_DENIED with
+ * KV_REASON_ISSUER_RULES when there is no such vault or authority, or it does not serve that vault:
+ * who may not use one does not learn which. */
+kv_status kv_authority_named(kv_vault *vault, kv_work *work, const kv_vault_row *by, kv_slice name,
+                             kv_slice settings, kv_named_authority *out, kv_error *err) KV_MUST_USE;
+/* Adds vaults that the authority serves, and takes others away, by name. KV_BAD_REQUEST about
+ * "allow_vaults". */
+kv_status kv_authority_allow(kv_vault *vault, kv_work *work, const kv_x509_list *allow,
+                             const kv_x509_list *disallow, kv_authority_row *row,
+                             kv_error *err) KV_MUST_USE;
+/* Their names, when they were allowed. */
+kv_status kv_authority_vaults(kv_work *work, const kv_authority_row *row, kv_x509_list *out,
+                              kv_error *err) KV_MUST_USE;
 
 /* --- authority_crl.c --- */
 

@@ -179,7 +179,7 @@ static kv_status ask_issuer(kv_vault *vault, kv_work *work, kv_issuance *at,
     kv_authority_use use;
 
     if (kv_issuer_is_local(chosen->issuer)) {
-        KV_TRY(kv_authority_use_for(vault, work, at, &use, err));
+        KV_TRY(kv_authority_use_for(vault, work, at, &chosen->account, &use, err));
         order.local = &use.local;
     }
     KV_TRY(kv_x509_request_build(work->arena, &at->policy, at->key.spki, &signer,

@@ -119,6 +119,35 @@ static kv_status judge(kv_work *work, const kv_vault_row *vault_row, const kv_is
     return permit_names(work, &issuer, policy->x509_props.subject, &policy->x509_props.sans, err);
 }
 
+/* Who runs an authority decides what it may certify: the rules under its own name, in its own
+ * vault, bind every issuer that stands for it. */
+static kv_status judge_authority(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                                 const kv_issuer_row *row, const kv_x509_policy *policy,
+                                 kv_slice requester, kv_error *err)
+{
+    kv_named_authority named;
+    kv_issuer_row rules;
+    bool exists = false;
+
+    if (!kv_issuer_is_local(kv_provider_find(vault, row->provider)))
+        return KV_OK;
+    KV_TRY(
+        kv_authority_named(vault, work, vault_row, row->display_name, row->settings, &named, err));
+    KV_TRY(
+        kv_issuer_look_up(vault, work, named.vault_row.uid, named.row.name, &rules, &exists, err));
+    if (!exists || kv_slice_equal(rules.uid, row->uid))
+        return KV_OK;
+    return judge(work, &named.vault_row, &rules, policy, requester, err);
+}
+
+static kv_status judge_all(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                           const kv_issuer_row *row, const kv_x509_policy *policy,
+                           kv_slice requester, kv_error *err)
+{
+    KV_TRY(judge(work, vault_row, row, policy, requester, err));
+    return judge_authority(vault, work, vault_row, row, policy, requester, err);
+}
+
 /* `*exists` is false for a builtin, or an authority of the vault, that nobody gave rules. */
 static kv_status permit(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
                         const kv_x509_policy *policy, kv_slice requester, kv_issuer_row *row,
@@ -126,8 +155,8 @@ static kv_status permit(kv_vault *vault, kv_work *work, const kv_vault_row *vaul
 {
     KV_TRY(kv_issuer_look_up(vault, work, vault_row->uid, policy->issuer.name, row, exists, err));
     if (*exists)
-        return note(work, row->display_name, judge(work, vault_row, row, policy, requester, err),
-                    err);
+        return note(work, row->display_name,
+                    judge_all(vault, work, vault_row, row, policy, requester, err), err);
     return KV_OK;
 }
 

@@ -1,4 +1,5 @@
 /* issuer_get.c - issuers are shown, listed, checked and forgotten. */
+#include "server/vault/authority_rules.h"
 #include "server/vault/issuer_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
@@ -45,18 +46,31 @@ kv_status kv_vault_issuer_list(kv_vault *vault, kv_work *work, const kv_issuer_l
     return KV_OK;
 }
 
-static kv_status ask(const kv_chosen_issuer *chosen, kv_work *work, kv_issuer_checked *out,
+/* An authority of this server is asked whether it would issue. */
+static kv_status ask_local(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                           const kv_chosen_issuer *chosen, kv_slice name, kv_error *err)
+{
+    kv_named_authority named;
+
+    KV_TRY(kv_authority_named(vault, work, vault_row, name, chosen->account.settings, &named, err));
+    return kv_authority_may_issue(&named.row, err);
+}
+
+static kv_status ask(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                     const kv_chosen_issuer *chosen, kv_slice name, kv_issuer_checked *out,
                      kv_error *err)
 {
     kv_status status;
 
-    if (!chosen->issuer->check_credentials &&
-        (!chosen->issuer->needs_account || kv_issuer_is_local(chosen->issuer))) {
+    if (!chosen->issuer->check_credentials && !chosen->issuer->needs_account) {
         *out =
             (kv_issuer_checked){ .accepted = true, .details = KV_SLICE("it needs no credential") };
         return KV_OK;
     }
-    status = kv_issuer_check_credentials(chosen->issuer, &chosen->account, work->deadline, err);
+    if (kv_issuer_is_local(chosen->issuer))
+        status = ask_local(vault, work, vault_row, chosen, name, err);
+    else
+        status = kv_issuer_check_credentials(chosen->issuer, &chosen->account, work->deadline, err);
     *out = (kv_issuer_checked){ .accepted = status == KV_OK };
     /* What the authority refused is the answer to the question. */
     if (status != KV_DENIED && status != KV_PRECONDITION)
@@ -81,7 +95,7 @@ kv_status kv_vault_issuer_check(kv_vault *vault, kv_work *work, const kv_issuer_
     work->entry->name = in->target.issuer;
     KV_TRY(kv_issuer_look_up(vault, work, vault_row.uid, in->target.issuer, &row, &exists, err));
     KV_TRY(kv_issuer_open(vault, work, &vault_row, in->target.issuer, &chosen, err));
-    KV_TRY(ask(&chosen, work, out, err));
+    KV_TRY(ask(vault, work, &vault_row, &chosen, in->target.issuer, out, err));
     out->credential_expires = row.credential_expires;
     return KV_OK;
 }

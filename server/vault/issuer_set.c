@@ -186,9 +186,28 @@ static kv_status refuse_account(const kv_issuer_row *row, bool has_credential, k
                  : KV_OK;
 }
 
+/* Under the name of an authority there are only the rules for that one. */
+static kv_status check_local(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                             const kv_issuer_row *row, const kv_authority_row *same_name,
+                             kv_error *err)
+{
+    kv_named_authority named;
+    kv_status status =
+        kv_authority_named(vault, work, vault_row, row->display_name, row->settings, &named, err);
+
+    if (status == KV_DENIED)
+        return kv_fail_field(err, "settings",
+                             "there is no such certificate authority that serves this vault");
+    KV_TRY(status);
+    if (same_name && !kv_slice_equal(named.row.uid, same_name->uid))
+        return kv_fail_field(err, "settings",
+                             "a certificate authority of this vault has the issuer's name");
+    return KV_OK;
+}
+
 /* What has a name already, its rules are set under that name. */
-static kv_status check_name(kv_vault *vault, kv_work *work, const kv_issuer_row *row,
-                            const kv_issuer *provider, kv_error *err)
+static kv_status check_name(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                            const kv_issuer_row *row, const kv_issuer *provider, kv_error *err)
 {
     kv_authority_row authority;
     bool exists = false;
@@ -198,16 +217,17 @@ static kv_status check_name(kv_vault *vault, kv_work *work, const kv_issuer_row 
         return kv_fail_field(err, "provider",
                              "Self and Unknown are issuers and providers of one name");
     KV_TRY(kv_authority_look_up(vault, work, row->vault_uid, row->name, &authority, &exists, err));
-    if (exists != kv_issuer_is_local(provider))
-        return kv_fail_field(err, "provider",
-                             "%s is for the authorities of this vault, under their names",
+    if (kv_issuer_is_local(provider))
+        return check_local(vault, work, vault_row, row, exists ? &authority : NULL, err);
+    if (exists)
+        return kv_fail_field(err, "provider", "an authority of this vault has that name: only %s",
                              KV_X509_ISSUER_LOCAL_CA);
     return KV_OK;
 }
 
 /* Does all of it fit together, and the provider? */
-static kv_status check(kv_vault *vault, kv_work *work, kv_issuer_row *row, bool has_credential,
-                       kv_error *err)
+static kv_status check(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                       kv_issuer_row *row, bool has_credential, kv_error *err)
 {
     const kv_issuer *provider = kv_provider_find(vault, row->provider);
     static const kv_secret_buf some = { 0 };
@@ -223,10 +243,12 @@ static kv_status check(kv_vault *vault, kv_work *work, kv_issuer_row *row, bool 
         return kv_fail_field(err, "provider", "this server has no provider '%.*s' of issuers",
                              KV_SLICE_ARG(row->provider));
     row->provider = kv_slice_text(provider->provider);
-    KV_TRY(check_name(vault, work, row, provider, err));
+    if (kv_issuer_is_local(provider))
+        KV_TRY(provider->check_account(&account, work->arena, err));
+    KV_TRY(check_name(vault, work, vault_row, row, provider, err));
     if (!row->domains.len)
         return take_domains(work, &(kv_x509_list){ 0 }, row, err);
-    if (!provider->needs_account || kv_issuer_is_local(provider))
+    if (!provider->needs_account)
         return refuse_account(row, has_credential, err);
     return provider->check_account ? provider->check_account(&account, work->arena, err) : KV_OK;
 }
@@ -238,7 +260,7 @@ static kv_status fill(kv_vault *vault, kv_work *work, const kv_issuer_settings_i
     KV_TRY(take(vault, work, in, row, err));
     if (in->has_credential_expires)
         row->credential_expires = in->credential_expires;
-    KV_TRY(check(vault, work, row, in->credential.len || row->credential.len, err));
+    KV_TRY(check(vault, work, vault_row, row, in->credential.len || row->credential.len, err));
     return take_credential(vault, work, in, vault_row, row, err);
 }
 

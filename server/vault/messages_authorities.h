@@ -33,6 +33,7 @@ typedef struct kv_authority_create_in {
     kv_slice parent;
     kv_revocation_config revocation;
     uint32_t max_months; /* 0: the default */
+    kv_x509_list allow_vaults;
 } kv_authority_create_in;
 
 typedef kv_target_in kv_authority_get_in;
@@ -51,6 +52,8 @@ typedef struct kv_authority_update_in {
     bool enabled;
     kv_revocation_config revocation;
     uint32_t max_months; /* 0: as it is */
+    kv_x509_list allow_vaults;
+    kv_x509_list disallow_vaults;
 } kv_authority_update_in;
 
 typedef struct kv_authority_revoke_in {
@@ -77,6 +80,7 @@ typedef struct kv_authority_bundle {
     kv_slice key_kind;
     kv_revocation_config revocation;
     uint32_t max_months;
+    kv_x509_list allowed_vaults; /* names */
     int64_t created;
     int64_t updated;
 } kv_authority_bundle;

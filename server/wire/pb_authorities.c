@@ -63,7 +63,7 @@ kv_status kv_pb_read_authority_create(kv_slice body, kv_arena *arena, void *in, 
     read->parent = kv_slice_text(m->parent);
     revocation_in(m->revocation, &read->revocation);
     read->max_months = m->max_validity_months;
-    return KV_OK;
+    return kv_pb_texts_in(m->n_allow_vaults, m->allow_vaults, arena, &read->allow_vaults, err);
 }
 
 kv_status kv_pb_read_authority_get(kv_slice body, kv_arena *arena, void *in, kv_error *err)
@@ -115,7 +115,9 @@ kv_status kv_pb_read_authority_update(kv_slice body, kv_arena *arena, void *in, 
     read->enabled = m->enabled;
     revocation_in(m->revocation, &read->revocation);
     read->max_months = m->max_validity_months;
-    return KV_OK;
+    KV_TRY(kv_pb_texts_in(m->n_allow_vaults, m->allow_vaults, arena, &read->allow_vaults, err));
+    return kv_pb_texts_in(m->n_disallow_vaults, m->disallow_vaults, arena, &read->disallow_vaults,
+                          err);
 }
 
 kv_status kv_pb_read_authority_revoke(kv_slice body, kv_arena *arena, void *in, kv_error *err)
@@ -175,6 +177,8 @@ static Keyvault__V1__CertificateAuthority *authority(kv_pb_writer *writer,
     to->key_kind = kv_pb_text(writer, from->key_kind);
     to->revocation = revocation(writer, &from->revocation);
     to->max_validity_months = from->max_months;
+    to->allowed_vaults = kv_pb_texts(writer, from->allowed_vaults.items, from->allowed_vaults.count,
+                                     &to->n_allowed_vaults);
     to->created = kv_pb_seconds(from->created);
     to->updated = kv_pb_seconds(from->updated);
     return to;

@@ -29,6 +29,7 @@ before(async () => {
   const officer = await server.officer('officer',
     ['ISSUER_OFFICER', 'CERTIFICATE_OFFICER', 'VAULT_OPERATOR'], '/');
   await officer.call('VaultService/CreateVault', { vault: 'pki' });
+  await officer.call('VaultService/CreateVault', { vault: 'shop' });
   fs.writeFileSync(at('officer.pem'), officer.identity.pem);
   fs.writeFileSync(at('officer.key'), officer.identity.key, { mode: 0o600 });
   const program = path.join(path.dirname(process.env.KEYVAULTD), '../client');
@@ -52,6 +53,12 @@ test('a root, an authority below it, a certificate', () => {
   const web = new X509Certificate(fs.readFileSync(at('web.pem')));
   assert.deepStrictEqual(web.keyUsage, ['1.3.6.1.5.5.7.3.1']);
   assert.match(web.infoAccess ?? '', /^$/);
+});
+
+test('one authority for several vaults', () => {
+  follow(commandsOf('One authority for several vaults'));
+  follow('kvctl certificate download --vault shop --name web --file shop.pem');
+  assert.match(new X509Certificate(fs.readFileSync(at('shop.pem'))).issuer, /CN=Example TLS/);
 });
 
 test('a root that is kept offline', () => {

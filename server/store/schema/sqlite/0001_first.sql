@@ -407,6 +407,7 @@ CREATE TABLE "authorities" (
     "issuer_url" TEXT NOT NULL,
     "crl_hours" INTEGER NOT NULL,
     "max_months" INTEGER NOT NULL,
+    "vaults" TEXT NOT NULL,
     "created" INTEGER NOT NULL,
     "updated" INTEGER NOT NULL,
     "generation" INTEGER NOT NULL,
