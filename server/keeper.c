@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "server/vault/events.h"
 #include "server/vault/idempotency.h"
 
 enum {
@@ -95,6 +96,16 @@ static void forget(kv_server *server)
     report(server, "idempotency.failed", status, &err);
 }
 
+static void forget_events(kv_server *server)
+{
+    kv_error err = { 0 };
+    unsigned removed = 0;
+    kv_status status = kv_events_sweep(server->vault, &removed, &err);
+
+    if (status != KV_CANCELLED)
+        report(server, "events.sweep_failed", status, &err);
+}
+
 static void publish(kv_server *server)
 {
     kv_error err = { 0 };
@@ -151,8 +162,10 @@ static void *keep(void *argument)
         if (tick % PURGE_TICKS == 0 ||
             (tick % PURGE_AGAIN_TICKS == 0 && kv_vault_owes_purge(server->vault)))
             purge(server);
-        if (tick % FORGET_TICKS == 0)
+        if (tick % FORGET_TICKS == 0) {
             forget(server);
+            forget_events(server);
+        }
         if (tick % SCAN_TICKS == SCAN_TICKS - 1)
             scan(server);
     }

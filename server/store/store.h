@@ -17,7 +17,7 @@
 
 typedef struct kv_store kv_store;
 
-enum { KV_CHANGE_OPS = 16, KV_STORE_DIGEST_BYTES = 32, KV_SCAN_LIMIT = 1000 };
+enum { KV_CHANGE_OPS = 24, KV_STORE_DIGEST_BYTES = 32, KV_SCAN_LIMIT = 1000 };
 enum { KV_PENDING_MAC_BYTES = 32 };
 
 typedef enum kv_change_kind { KV_CHANGE_INSERT, KV_CHANGE_UPDATE, KV_CHANGE_DELETE } kv_change_kind;

@@ -5,6 +5,7 @@
  */
 #include "server/base/text.h"
 #include "server/vault/authority_rules.h"
+#include "server/vault/events.h"
 #include "server/vault/key_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
@@ -266,10 +267,22 @@ static kv_status store_around(kv_work *work, kv_issuance *at, const versions *ma
     return kv_change_update(change, &kv_table_operations, at->operation, err);
 }
 
+static kv_status tell(kv_vault *vault, kv_work *work, const kv_issuance *at, const versions *made,
+                      const char *cause, kv_change *change, kv_error *err)
+{
+    kv_event_version about = KV_EVENT_VERSION_OF(at->vault_row, at->object, &made->certificate);
+
+    about.sha256 = made->certificate.sha256;
+    about.issuer = at->policy.issuer.name;
+    return kv_event_new_version(vault, work, &about, at->operation ? cause : "imported", change,
+                                err);
+}
+
 static kv_status store(kv_vault *vault, kv_work *work, kv_issuance *at, versions *made,
                        kv_error *err)
 {
     bool exists = !at->fresh_object;
+    const char *cause = at->object->current.len ? "renewed" : "created";
     kv_change change = { 0 };
 
     work->entry->version = at->version;
@@ -282,6 +295,7 @@ static kv_status store(kv_vault *vault, kv_work *work, kv_issuance *at, versions
     KV_TRY(kv_change_object(&change, at->object, exists, at->version, err));
     KV_TRY(kv_change_object(&change, &made->key_object, exists, at->version, err));
     KV_TRY(kv_change_object(&change, &made->secret_object, exists, at->version, err));
+    KV_TRY(tell(vault, work, at, made, cause, &change, err));
     return kv_lost_race(kv_issuance_commit(vault, work, at, &change, err), err);
 }
 

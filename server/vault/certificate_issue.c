@@ -9,6 +9,7 @@
 #include "server/issuer/issuer.h"
 #include "server/vault/authority_rules.h"
 #include "server/vault/certificate_rules.h"
+#include "server/vault/event_rules.h"
 #include "server/vault/issuer_rules.h"
 #include "server/vault/key_rules.h"
 #include "server/vault/objects.h"
@@ -206,6 +207,7 @@ static kv_status park(kv_vault *vault, kv_work *work, kv_issuance *at, kv_error 
     if (at->born)
         KV_TRY(kv_change_update(&change, &kv_table_token_objects, &at->token_object, err));
     KV_TRY(kv_change_update(&change, &kv_table_operations, at->operation, err));
+    KV_TRY(kv_event_operation(vault, work, at->vault_row, at->object, at->operation, &change, err));
     KV_TRY(kv_issuance_commit(vault, work, at, &change, err));
     if (at->outside)
         kv_wake_steps(vault);
@@ -269,6 +271,8 @@ static void fail(kv_vault *vault, kv_work *work, kv_issuance *at, const kv_error
     row.key_id = KV_SLICE_NONE;
     kv_operation_clear(&row);
     if (kv_change_update(&change, &kv_table_operations, &row, &ignored) == KV_OK &&
+        kv_event_operation(vault, work, at->vault_row, at->object, &row, &change, &ignored) ==
+            KV_OK &&
         kv_commit_step(vault, work, "CertificateCreateFailed", &change, &ignored) == KV_OK) {
         *at->operation = row;
         return;

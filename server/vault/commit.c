@@ -6,6 +6,7 @@
 #include "server/audit/audit.h"
 #include "server/base/text.h"
 #include "server/store/row.h"
+#include "server/vault/event_outbox.h"
 #include "server/vault/idempotency.h"
 #include "server/vault/vault_impl.h"
 
@@ -34,14 +35,12 @@ static void note_changes(kv_audit_entry *entry, const kv_change *change)
     }
 }
 
-static kv_status commit(kv_vault *vault, kv_arena *arena, kv_audit_entry *entry, kv_change *change,
-                        kv_error *err)
+static kv_status seal_and_apply(kv_vault *vault, kv_arena *arena, kv_audit_entry *entry,
+                                kv_change *change, kv_error *err)
 {
     kv_store_state state;
     kv_slice record;
 
-    if (kv_audit_low_space(vault->config.audit))
-        return kv_fail(err, KV_UNAVAILABLE, "the disk of the audit log is nearly full");
     KV_TRY(kv_records_seal(vault->config.records, change, arena, err));
     note_changes(entry, change);
     entry->status = KV_OK;
@@ -55,6 +54,20 @@ static kv_status commit(kv_vault *vault, kv_arena *arena, kv_audit_entry *entry,
     entry->store_version = state.version;
     memcpy(entry->store_digest, state.digest, sizeof(entry->store_digest));
     return KV_OK;
+}
+
+static kv_status commit(kv_vault *vault, kv_arena *arena, kv_audit_entry *entry, kv_change *change,
+                        kv_error *err)
+{
+    kv_outbox_turn turn;
+    kv_status status;
+
+    if (kv_audit_low_space(vault->config.audit))
+        return kv_fail(err, KV_UNAVAILABLE, "the disk of the audit log is nearly full");
+    kv_outbox_open(vault->outbox, change, kv_clock_now_ms(vault->config.clock), &turn);
+    status = seal_and_apply(vault, arena, entry, change, err);
+    kv_outbox_close(vault->outbox, &turn);
+    return status;
 }
 
 /* With the call's idempotency key, if it came with one and no change has it yet. */

@@ -1,4 +1,5 @@
 /* key_create.c - a key is born on the token and gets a name, or a new version of one. */
+#include "server/vault/events.h"
 #include "server/vault/key_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
@@ -69,6 +70,16 @@ static kv_status bear(kv_vault *vault, kv_work *work, const kv_key_making *in, c
     return KV_OK;
 }
 
+static kv_status tell(kv_vault *vault, kv_work *work, const creation *new, kv_change *change,
+                      kv_error *err)
+{
+    kv_event_version about = KV_EVENT_VERSION_OF(&new->vault_row, &new->object, &new->version);
+    const char *cause = new->exists ? "rotated" : "created";
+
+    return kv_event_new_version(vault, work, &about, new->version.imported ? "imported" : cause,
+                                change, err);
+}
+
 static kv_status store(kv_vault *vault, kv_work *work, creation *new, kv_error *err)
 {
     kv_change change = { 0 };
@@ -79,6 +90,7 @@ static kv_status store(kv_vault *vault, kv_work *work, creation *new, kv_error *
     KV_TRY(kv_change_update(&change, &kv_table_token_objects, &new->token_object, err));
     KV_TRY(kv_change_insert(&change, &kv_table_key_versions, &new->version, err));
     KV_TRY(kv_change_object(&change, &new->object, new->exists, new->version.version, err));
+    KV_TRY(tell(vault, work, new, &change, err));
     return kv_lost_race(kv_commit_change(vault, work, &change, err), err);
 }
 

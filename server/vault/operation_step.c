@@ -6,6 +6,7 @@
  */
 #include "server/base/text.h"
 #include "server/vault/certificate_rules.h"
+#include "server/vault/event_rules.h"
 #include "server/vault/issuer_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
@@ -140,8 +141,9 @@ static const char *step_name(kv_slice state)
 }
 
 /* An end without a certificate dooms the key in the same change. */
-static kv_status store_end(kv_vault *vault, kv_work *work, kv_operation_row *row, kv_error *err)
+static kv_status store_end(kv_vault *vault, kv_work *work, const step *on, kv_error *err)
 {
+    kv_operation_row *row = on->row;
     kv_slice key_id = row->key_id;
     kv_token_object_row key;
     kv_change change = { 0 };
@@ -152,6 +154,7 @@ static kv_status store_end(kv_vault *vault, kv_work *work, kv_operation_row *row
     kv_operation_clear(row);
     row->key_id = KV_SLICE_NONE;
     KV_TRY(kv_change_update(&change, &kv_table_operations, row, err));
+    KV_TRY(kv_event_operation(vault, work, &on->vault_row, &on->object, row, &change, err));
     if (own)
         KV_TRY(kv_change_doom(vault, work, key_id, &key, &change, err));
     KV_TRY(kv_commit_step(vault, work, step_name(row->state), &change, err));
@@ -174,7 +177,7 @@ static kv_status store_turn(kv_vault *vault, kv_work *work, step *on, kv_error *
     row->worker = KV_SLICE_NONE;
     row->updated = work->now_ms;
     if (!kv_state_in_progress(row->state))
-        return store_end(vault, work, row, err);
+        return store_end(vault, work, on, err);
     KV_TRY(kv_change_update(&change, &kv_table_operations, row, err));
     return kv_commit_step(vault, work, step_name(row->state), &change, err);
 }

@@ -7,6 +7,7 @@
 
 #include "server/vault/certificate_rules.h"
 #include "server/vault/certificate_show.h"
+#include "server/vault/events.h"
 #include "server/vault/key_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
@@ -187,6 +188,35 @@ static kv_status plan_renewal(kv_vault *vault, kv_work *work, const kv_restorati
     return KV_OK;
 }
 
+/* Of the newest version, whichever kind of object it is of. */
+static kv_status tell(kv_vault *vault, kv_work *work, const kv_restoration *at, kv_change *change,
+                      kv_error *err)
+{
+    const kv_restore_rows *rows = at->object.collection == KV_COLLECTION_CERTIFICATES
+                                      ? &at->certificates
+                                  : at->object.collection == KV_COLLECTION_KEYS ? &at->keys
+                                                                                : &at->secrets;
+    kv_event_version about = { 0 };
+
+    for (unsigned i = 0; i < rows->count; i++) {
+        const kv_certificate_version_row *certificate = rows->rows[i];
+        const kv_key_version_row *key = rows->rows[i];
+        const kv_secret_version_row *secret = rows->rows[i];
+
+        if (rows == &at->certificates) {
+            about = KV_EVENT_VERSION_OF(&at->vault_row, &at->object, certificate);
+            about.sha256 = certificate->sha256;
+        } else if (rows == &at->keys) {
+            about = KV_EVENT_VERSION_OF(&at->vault_row, &at->object, key);
+        } else {
+            about = KV_EVENT_VERSION_OF(&at->vault_row, &at->object, secret);
+        }
+        if (kv_slice_equal(about.version, at->before.current))
+            return kv_event_new_version(vault, work, &about, "restored", change, err);
+    }
+    return KV_OK;
+}
+
 static kv_status store(kv_vault *vault, kv_work *work, kv_restoration *at, kv_error *err)
 {
     kv_renewal_row renewal;
@@ -194,7 +224,8 @@ static kv_status store(kv_vault *vault, kv_work *work, kv_restoration *at, kv_er
     kv_change change = { 0 };
     kv_slice current = at->before.current;
 
-    KV_TRY(kv_change_room(&change, work->arena, rows + 5, err)); /* and objects, policy, renewal */
+    KV_TRY(kv_change_room(&change, work->arena, rows + 8,
+                          err)); /* and objects, policy, renewal, events */
     KV_TRY(kv_change_object(&change, &at->object, false, current, err));
     if (at->object.collection == KV_COLLECTION_CERTIFICATES) {
         if (!at->policy)
@@ -210,6 +241,7 @@ static kv_status store(kv_vault *vault, kv_work *work, kv_restoration *at, kv_er
     KV_TRY(insert_all(&change, &kv_table_certificate_versions, &at->certificates, err));
     KV_TRY(insert_all(&change, &kv_table_key_versions, &at->keys, err));
     KV_TRY(insert_all(&change, &kv_table_secret_versions, &at->secrets, err));
+    KV_TRY(tell(vault, work, at, &change, err));
     work->entry->version = current;
     return kv_lost_race(kv_commit_change(vault, work, &change, err), err);
 }

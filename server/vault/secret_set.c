@@ -1,4 +1,5 @@
 /* secret_set.c - a secret is encrypted on the token and stored as a new version. */
+#include "server/vault/events.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
 #include "server/vault/secret_rules.h"
@@ -57,6 +58,7 @@ kv_status kv_secret_set(kv_vault *vault, kv_work *work, const kv_secret_set_in *
     kv_secret_version_row version = { .content_type = in->content_type };
     kv_life life = KV_LIFE_NEW;
     kv_change change = { 0 };
+    kv_event_version about;
     kv_vault_row vault_row;
     kv_object_row object;
     bool exists = false;
@@ -79,6 +81,8 @@ kv_status kv_secret_set(kv_vault *vault, kv_work *work, const kv_secret_set_in *
     work->entry->version = version.version;
     KV_TRY(kv_change_insert(&change, &kv_table_secret_versions, &version, err));
     KV_TRY(kv_change_object(&change, &object, exists, version.version, err));
+    about = KV_EVENT_VERSION_OF(&vault_row, &object, &version);
+    KV_TRY(kv_event_new_version(vault, work, &about, "set", &change, err));
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
     if (!exists)
         KV_TRY(kv_object_keep(vault, work, &vault_row, &object, err));

@@ -4,14 +4,25 @@
 #include <stdlib.h>
 
 #include "server/vault/certificate_rules.h"
+#include "server/vault/event_outbox.h"
 #include "server/vault/key_cache.h"
 #include "server/vault/operation_rules.h"
 #include "server/vault/vault_impl.h"
 
-enum { KEYS_CACHED = 100000 };
+enum { KEYS_CACHED = 100000, START_ARENA_BYTES = 1 << 20 };
 
 /* 2^31: half of what random 96-bit IVs allow under one key. */
 static const uint64_t default_key_uses = UINT64_C(1) << 31;
+
+static kv_status make_outbox(kv_vault *vault, kv_error *err)
+{
+    KV_AUTO(kv_arena) arena = KV_ARENA(START_ARENA_BYTES);
+    int64_t last = 0;
+
+    KV_TRY(kv_outbox_last(vault->config.records, &arena, &last, err));
+    vault->outbox = kv_outbox_new(last);
+    return vault->outbox ? KV_OK : kv_fail(err, KV_BUSY, "out of memory");
+}
 
 static kv_status fill(const kv_vault_config *config, kv_vault *vault, kv_error *err)
 {
@@ -27,6 +38,7 @@ static kv_status fill(const kv_vault_config *config, kv_vault *vault, kv_error *
     vault->uses = kv_key_uses_new();
     if (!vault->keys || !vault->uses)
         return kv_fail(err, KV_BUSY, "out of memory");
+    KV_TRY(make_outbox(vault, err));
     return kv_records_watch(config->records, kv_key_cache_changed, vault->keys, err);
 }
 
@@ -62,6 +74,7 @@ void kv_vault_stop(kv_vault *vault)
 {
     atomic_store(&vault->stopping, true);
     kv_wake_steps(vault);
+    kv_outbox_stop(vault->outbox);
 }
 
 bool kv_vault_owes_purge(const kv_vault *vault)
@@ -73,6 +86,7 @@ void kv_vault_close(kv_vault *vault)
 {
     if (!vault)
         return;
+    kv_outbox_free(vault->outbox);
     kv_key_uses_free(vault->uses);
     kv_key_cache_free(vault->keys);
     (void)pthread_cond_destroy(&vault->wake);

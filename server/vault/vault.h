@@ -41,6 +41,8 @@ typedef struct kv_vault_config {
     kv_slice audit_spki;             /* its public key, DER; borrowed */
     const kv_issuer *const *issuers; /* beside those of kv_issuers, for tests; borrowed */
     size_t issuer_count;
+    int64_t events_keep_ms; /* how long events are kept; 0: 30 days */
+    uint64_t events_keep;   /* how many at most; 0: 100,000 */
 } kv_vault_config;
 
 kv_status kv_vault_open(const kv_vault_config *config, kv_vault **out, kv_error *err) KV_MUST_USE;

@@ -18,6 +18,7 @@ struct kv_vault {
     int64_t started_ms;
     kv_key_cache *keys;
     kv_key_uses *uses;
+    struct kv_outbox *outbox;
     atomic_bool stopping, purge_owed; /* see vault.h */
     atomic_bool woken;                /* an operation may have become due; set under the mutex */
     pthread_mutex_t wake_mutex;
@@ -37,7 +38,6 @@ enum {
     KV_BIRTH_LEASE_MS = 10 * 60 * 1000,
     KV_DAY_MS = 24 * 60 * 60 * 1000
 };
-
 /* --- names (names.c): 1 to 127 of [0-9A-Za-z-]; a version is 32 lower-case hex digits --- */
 kv_status kv_check_name(kv_slice name, const char *field, kv_error *err) KV_MUST_USE;
 /* 3 to 24 of [0-9A-Za-z-], starts with a letter, no double or final hyphen. */

@@ -129,7 +129,8 @@ static void applies_all_of_a_change_or_nothing(void **state)
     unsigned count;
     kv_error err = { 0 };
 
-    assert_kv_ok(fixture_insert(fixture, table, fixture_row(table, &fixture->arena, 16, 0), &err));
+    assert_kv_ok(fixture_insert(fixture, table,
+                                fixture_row(table, &fixture->arena, KV_CHANGE_OPS, 0), &err));
     assert_kv_ok(fixture->ops->state(fixture->store, &before, &err));
     for (unsigned i = 1; i <= KV_CHANGE_OPS; i++)
         assert_kv_ok(
@@ -139,7 +140,7 @@ static void applies_all_of_a_change_or_nothing(void **state)
         kv_change_insert(&change, table, fixture_row(table, &fixture->arena, 99, 0), &err));
     assert_kv_ok(kv_records_seal(fixture->records, &change, &fixture->arena, &err));
 
-    /* The last of the sixteen is there already. */
+    /* The last of them is there already. */
     assert_kv_fails(KV_EXISTS, kv_records_apply(fixture->records, &change, &after, &err));
     assert_kv_ok(fixture->ops->state(fixture->store, &after, &err));
     assert_memory_equal(&before, &after, sizeof(before));

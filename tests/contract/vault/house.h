@@ -60,6 +60,7 @@ typedef struct house {
     uint64_t secret_key_uses;
     const kv_issuer *const *issuers; /* of the test's own; from the next opening on */
     size_t issuer_count;
+    uint64_t events_keep;    /* as kv_vault_config has it; from the next opening on */
     made_certificate *admin; /* of the first access administrator, "root" */
     kv_principal admin_principal;
     made_certificate *reader; /* of the principal that reads secrets; NULL before the first */

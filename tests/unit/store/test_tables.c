@@ -89,6 +89,8 @@ static const struct {
     { &kv_table_idempotency, 1, false, { "created" } },
     { &kv_table_issued, 1, true, { "operation" } },
     { &kv_table_issued, 2, false, { "authority_uid", "state", "serial" } },
+    { &kv_table_events, 1, false, { "vault_uid", "sequence" } },
+    { &kv_table_expiries, 1, false, { "due_at", "object_uid" } },
 };
 
 /* What schema.h says beside each descriptor, and nothing more. */

@@ -466,3 +466,54 @@ CREATE TABLE "responders" (
     "seal_key" BLOB NOT NULL,
     PRIMARY KEY ("authority_uid")
 ) STRICT;
+
+CREATE TABLE "events" (
+    "sequence" INTEGER NOT NULL,
+    "time" INTEGER NOT NULL,
+    "type" TEXT NOT NULL,
+    "vault_uid" BLOB NOT NULL,
+    "vault" TEXT NOT NULL,
+    "collection" INTEGER NOT NULL,
+    "object_uid" BLOB NOT NULL,
+    "name" TEXT NOT NULL,
+    "version" TEXT NOT NULL,
+    "not_before" INTEGER NOT NULL,
+    "expires" INTEGER NOT NULL,
+    "sha256" BLOB NOT NULL,
+    "issuer" TEXT NOT NULL,
+    "cause" TEXT NOT NULL,
+    "error_code" TEXT NOT NULL,
+    "error_message" TEXT NOT NULL,
+    "principal" TEXT NOT NULL,
+    "operation" TEXT NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("sequence")
+) STRICT;
+CREATE INDEX "events_by_vault" ON "events" ("vault_uid", "sequence");
+
+CREATE TABLE "event_consumers" (
+    "name" TEXT NOT NULL,
+    "cursor" INTEGER NOT NULL,
+    "updated" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("name")
+) STRICT;
+
+CREATE TABLE "expiries" (
+    "object_uid" BLOB NOT NULL,
+    "vault_uid" BLOB NOT NULL,
+    "version" TEXT NOT NULL,
+    "created" INTEGER NOT NULL,
+    "not_before" INTEGER NOT NULL,
+    "expires" INTEGER NOT NULL,
+    "due_at" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("object_uid")
+) STRICT;
+CREATE INDEX "expiries_by_due" ON "expiries" ("due_at", "object_uid");

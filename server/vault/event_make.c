@@ -1,0 +1,110 @@
+/* event_make.c - events become part of the changes that they tell of. */
+#include "server/vault/certificate_rules.h"
+#include "server/vault/event_rules.h"
+
+enum { TEXT_MAX = 512 };
+
+void kv_event_place(const kv_vault_row *vault_row, const kv_object_row *object, kv_event_row *out)
+{
+    out->vault_uid = vault_row->uid;
+    out->vault = vault_row->display_name;
+    if (!object)
+        return;
+    out->collection = object->collection;
+    out->object_uid = object->uid;
+    out->name = object->display_name;
+}
+
+/* Not in the middle of a character. */
+static kv_slice cut(kv_slice text)
+{
+    if (text.len <= TEXT_MAX)
+        return text;
+    text.len = TEXT_MAX;
+    while (text.len && (text.data[text.len] & 0xc0) == 0x80)
+        text.len--;
+    return text;
+}
+
+kv_status kv_event_add(kv_work *work, kv_event_type type, const kv_event_row *about,
+                       kv_change *change, kv_error *err)
+{
+    kv_event_row *row = kv_arena_alloc(work->arena, sizeof(*row));
+
+    if (!row)
+        return kv_arena_full(err);
+    *row = *about;
+    row->head = (kv_row_head){ 0 };
+    row->sequence = 0; /* the commit gives it */
+    row->time = work->now_ms;
+    row->type = kv_slice_text(kv_event_kind_of(type)->name);
+    row->error_code = cut(row->error_code);
+    row->error_message = cut(row->error_message);
+    return kv_change_insert(change, &kv_table_events, row, err);
+}
+
+kv_event_row kv_event_of_version(const kv_event_version *about, const char *cause)
+{
+    kv_event_row row = { .version = about->version,
+                         .not_before = about->not_before,
+                         .expires = about->expires,
+                         .sha256 = about->sha256,
+                         .issuer = about->issuer,
+                         .cause = kv_slice_text(cause) };
+
+    kv_event_place(about->vault_row, about->object, &row);
+    return row;
+}
+
+kv_status kv_event_new_version(kv_vault *vault, kv_work *work, const kv_event_version *about,
+                               const char *cause, kv_change *change, kv_error *err)
+{
+    static const kv_event_type types[KV_COLLECTION_COUNT] = {
+        [KV_COLLECTION_CERTIFICATES] = KV_EVENT_CERTIFICATE_NEW_VERSION,
+        [KV_COLLECTION_KEYS] = KV_EVENT_KEY_NEW_VERSION,
+        [KV_COLLECTION_SECRETS] = KV_EVENT_SECRET_NEW_VERSION,
+    };
+    kv_event_row row = kv_event_of_version(about, cause);
+
+    (void)vault;
+    if (about->object->managed)
+        return KV_OK;
+    return kv_event_add(work, types[about->object->collection], &row, change, err);
+}
+
+/* What ends, if nothing follows. */
+static kv_status add_current(kv_vault *vault, kv_work *work, const kv_object_row *object,
+                             kv_event_row *row, kv_error *err)
+{
+    kv_certificate_version_row current;
+
+    KV_TRY(kv_find_certificate_version(vault, work, object->uid, object->current, &current, err));
+    row->version = current.version;
+    row->not_before = current.not_before;
+    row->expires = current.expires;
+    return KV_OK;
+}
+
+kv_status kv_event_operation(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                             const kv_object_row *object, const kv_operation_row *operation,
+                             kv_change *change, kv_error *err)
+{
+    bool waits = kv_slice_equal(operation->state, KV_STATE_PENDING);
+    bool follows = object->current.len > 0;
+    kv_event_row row = { .issuer = operation->issuer,
+                         .cause = follows ? KV_SLICE("renewal") : KV_SLICE("creation") };
+    kv_event_type type = KV_EVENT_CERTIFICATE_OPERATION_FAILED;
+
+    if (!waits && !kv_slice_equal(operation->state, KV_STATE_FAILED))
+        return KV_OK;
+    kv_event_place(vault_row, object, &row);
+    if (waits)
+        type = KV_EVENT_CERTIFICATE_ACTION_NEEDED;
+    else if (follows)
+        type = KV_EVENT_CERTIFICATE_RENEWAL_FAILED;
+    row.error_code = operation->error_code;
+    row.error_message = operation->error_message;
+    if (follows)
+        KV_TRY(add_current(vault, work, object, &row, err));
+    return kv_event_add(work, type, &row, change, err);
+}

@@ -1,0 +1,23 @@
+/* event_rules.h - what files about events share. Inner to vault. */
+#pragma once
+
+#include "server/vault/event_outbox.h"
+#include "server/vault/events.h"
+#include "server/vault/vault_impl.h"
+
+/* The consumer whose cursor is the last event that was swept. No name that others may have. */
+#define KV_EVENTS_SWEPT "_swept"
+
+/* `*out` is new (generation 0) when there is no such consumer. (event_read.c) */
+kv_status kv_event_consumer_find(kv_vault *vault, kv_arena *arena, const char *name,
+                                 kv_event_consumer_row *out, kv_error *err) KV_MUST_USE;
+/* Adds to the change that stores an operation: it has failed, or waits for somebody. Nothing in any
+ * other state. (event_make.c) */
+kv_status kv_event_operation(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                             const kv_object_row *object, const kv_operation_row *operation,
+                             kv_change *change, kv_error *err) KV_MUST_USE;
+/* Adds to a change that removes events: everything up to there is gone. (event_read.c) */
+kv_status kv_event_swept(kv_vault *vault, kv_work *work, int64_t sequence, kv_change *change,
+                         kv_error *err) KV_MUST_USE;
+/* The facts of a version as an event has them; type and time aside. (event_make.c) */
+kv_event_row kv_event_of_version(const kv_event_version *about, const char *cause);
