@@ -1,14 +1,15 @@
-/* ordering.c - one thread begins renewals and asks issuers, a step at a time; else it sleeps. */
+/* ordering.c - threads that begin renewals and ask issuers, a step at a time; else they sleep. */
 #include "server/ordering.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { TROUBLE_WAIT_MS = 5000 };
+enum { TROUBLE_WAIT_MS = 5000, WORKERS_MAX = 16 };
 
 struct kv_ordering {
     kv_server *server;
-    pthread_t thread;
+    unsigned count;
+    pthread_t threads[WORKERS_MAX];
 };
 
 /* The store or the token is in trouble: nothing can be written down, so nobody is asked. */
@@ -33,6 +34,7 @@ static void *work(void *argument)
     kv_server *server = argument;
     int64_t order_at = 0;
     int64_t renewal_at = 0;
+    uint64_t seen = 0;
 
     do {
         kv_error err = { 0 };
@@ -42,7 +44,7 @@ static void *work(void *argument)
         err = (kv_error){ 0 };
         if (kv_vault_step_operation(server->vault, &order_at, &err) != KV_OK)
             order_at = after_trouble(server, &err);
-    } while (kv_vault_wait_for_steps(server->vault, earlier(renewal_at, order_at)));
+    } while (kv_vault_wait_for_steps(server->vault, earlier(renewal_at, order_at), &seen));
     return NULL;
 }
 
@@ -53,9 +55,13 @@ kv_status kv_ordering_start(kv_server *server, kv_ordering **out, kv_error *err)
     if (!ordering)
         return kv_fail(err, KV_BUSY, "out of memory");
     ordering->server = server;
-    if (pthread_create(&ordering->thread, NULL, work, server) != 0) {
-        free(ordering);
-        return kv_fail(err, KV_UNAVAILABLE, "a thread cannot be started");
+    while (ordering->count < (unsigned)server->settings->order_workers) {
+        if (pthread_create(&ordering->threads[ordering->count], NULL, work, server) != 0) {
+            kv_vault_stop(server->vault);
+            kv_ordering_stop(ordering);
+            return kv_fail(err, KV_UNAVAILABLE, "a thread cannot be started");
+        }
+        ordering->count++;
     }
     *out = ordering;
     return KV_OK;
@@ -65,6 +71,7 @@ void kv_ordering_stop(kv_ordering *ordering)
 {
     if (!ordering)
         return;
-    (void)pthread_join(ordering->thread, NULL);
+    for (unsigned i = 0; i < ordering->count; i++)
+        (void)pthread_join(ordering->threads[i], NULL);
     free(ordering);
 }

@@ -225,6 +225,7 @@ static kv_status open_vault(kv_server *server, kv_error *err)
             server->tls.token_key ? server->settings->tokens[KV_SETTING_TOKEN_TLS].uri : NULL,
         .check = kv_server_self_check,
         .check_context = server,
+        .orders_per_issuer = (unsigned)server->settings->order_per_issuer,
         .checkpoint_ms = server->settings->audit_checkpoint_seconds * 1000,
         .audit_kid = kv_slice_text(server->audit_key.kid),
         .audit_spki = kv_slice_of(server->audit_key.spki, server->audit_key.ref.spki.len),

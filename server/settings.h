@@ -71,6 +71,9 @@ typedef struct kv_settings {
     char *outgoing_ca_file;  /* PEM file instead of the system's store, "" for that */
     char *outgoing_networks; /* besides public addresses; see server/net/address.h */
 
+    int64_t order_workers;    /* threads that renew and ask issuers; at most 16 */
+    int64_t order_per_issuer; /* of them with one issuer at once */
+
     char *pki_listen; /* "host:port" of the plain HTTP listener, "" for none */
     int64_t pki_threads;
 

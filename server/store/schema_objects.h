@@ -142,4 +142,5 @@ typedef struct kv_operation_row {
     int64_t failures;           /* steps in a row that got no answer */
     kv_slice worker;            /* the node that has claimed it until next_at; empty: none */
     kv_slice chain;             /* what the issuer sent, until it is a version: DER, leaf first */
+    kv_slice issuer_lower;      /* `issuer` in lower case: to find what waits for it */
 } kv_operation_row;

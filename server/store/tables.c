@@ -208,7 +208,7 @@ const kv_table kv_table_operations = {
     .row_size = sizeof(kv_operation_row),
     .sealed = true,
     .key_count = 1,
-    .column_count = 28,
+    .column_count = 29,
     .columns = {
         BLOB(kv_operation_row, object_uid),
         BLOB(kv_operation_row, vault_uid),
@@ -238,12 +238,14 @@ const kv_table kv_table_operations = {
         INTEGER(kv_operation_row, failures),
         BLOB(kv_operation_row, worker),
         BLOB(kv_operation_row, chain),
+        TEXT(kv_operation_row, issuer_lower),
     },
-    .index_count = 3,
+    .index_count = 4,
     .indexes = {
         { "operations_by_state", false, 2, { 3, 0 } }, /* state, object_uid */
         { "operations_by_next", false, 2, { 23, 0 } }, /* next_at, object_uid */
         { "operations_by_worker", false, 2, { 26, 0 } }, /* worker, object_uid */
+        { "operations_by_issuer", false, 4, { 1, 28, 23, 0 } }, /* .., next_at, object_uid */
     },
 };
 

@@ -97,6 +97,7 @@ static kv_status fill_operation(kv_vault *vault, kv_work *work, const kv_certifi
         .created = work->now_ms,
         .updated = work->now_ms,
     };
+    KV_TRY(kv_text_lower(work->arena, operation->issuer, &operation->issuer_lower, err));
     KV_TRY(kv_new_version(work, &operation->request_id, err));
     KV_TRY(kv_new_version(work, &operation->version, err));
     return start_of(vault, work, in, new, err);

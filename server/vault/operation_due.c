@@ -1,54 +1,144 @@
 /* operation_due.c - which operation at an issuer is next, and whose turn it is.
  *
- * An index by time says what is due. A worker claims a row by writing its name and the end of the
- * claim as the next time into it, so a claim that nobody ends is simply due again. The fencing
- * number is the row's generation: whoever stores an answer names the generation that its claim
- * made, and when anything has happened to the row since, nothing is stored.
+ * An index by time says what is due. Threads of this server agree in memory (errands.h). What is
+ * not to happen twice at once, an order above all, is claimed in the row as well: a worker writes
+ * its name and the end of the claim as the next time into it, so a claim that nobody ends is simply
+ * due again. A question about an order may be asked as often as one likes and needs no claim.
+ *
+ * The fencing number is the row's generation: whoever stores an answer names the generation that it
+ * read or its claim made, and when anything has happened to the row since, nothing is stored.
  */
 #include "server/vault/certificate_rules.h"
+#include "server/vault/errands.h"
 #include "server/vault/operation_rules.h"
+#include "server/vault/own_step.h"
 
-enum { ARENA_BYTES = 8 << 20, LONGEST_REST_MS = 60 * 1000 };
+enum { PAGE_ROWS = 32, FEW_ROWS = 8, LONGEST_REST_MS = 60 * 1000 };
 
-/* The server's own work on one operation. */
-typedef struct turn {
-    kv_arena arena;
-    kv_audit_entry entry;
-    kv_caller caller;
-    kv_work work;
-} turn;
+/* What a thread has found to do, or when there will be something. */
+typedef struct finding {
+    kv_operation_row *row; /* NULL: nothing now */
+    int errand;
+    int64_t next_at; /* of what is not due yet; 0: nothing */
+} finding;
 
-static void begin(kv_vault *vault, turn *at)
+static kv_status begin(kv_vault *vault, kv_own_step *at, kv_error *err)
 {
-    *at = (turn){ .arena = KV_ARENA(ARENA_BYTES) };
-    at->entry.time_ms = kv_clock_now_ms(vault->config.clock);
+    KV_TRY(kv_own_step_begin(vault, at, err));
     at->entry.operation = "CertificateOrder";
-    at->entry.principal_name = KV_SLICE("keyvaultd");
-    at->work = (kv_work){ .arena = &at->arena,
-                          .deadline = kv_deadline_in_ms(KV_OPERATION_STEP_MS),
-                          .now_ms = at->entry.time_ms,
-                          .caller = &at->caller,
-                          .entry = &at->entry };
-}
-
-static void end(turn *at)
-{
-    kv_arena_cleanup(&at->arena);
-}
-
-/* The earliest row with a time that can be trusted; NULL when there is none. */
-static kv_status earliest(kv_vault *vault, kv_work *work, kv_operation_row **out, kv_error *err)
-{
-    kv_operation_row from = { .next_at = 1 };
-    kv_scan scan = {
-        .table = &kv_table_operations, .index = 2, .from = &from, .after = true, .limit = 1
-    };
-    kv_rows rows;
-
-    KV_TRY(kv_records_scan_sound(vault->config.records, &scan, work->arena, &rows, err));
-    *out = rows.count ? rows.rows : NULL;
+    at->work.deadline = kv_deadline_in_ms(KV_OPERATION_STEP_MS);
     return KV_OK;
 }
+
+/* --- finding --- */
+
+static bool go(kv_vault *vault, const kv_work *work, kv_operation_row *row, finding *found)
+{
+    kv_errand errand = { .object_uid = row->object_uid,
+                         .vault_uid = row->vault_uid,
+                         .issuer = row->issuer_lower,
+                         .until_ms = work->now_ms + KV_OPERATION_CLAIM_MS };
+
+    found->errand = kv_errand_begin(vault->errands, &errand, work->now_ms);
+    if (found->errand >= 0)
+        found->row = row;
+    return found->row != NULL;
+}
+
+static kv_status scan(kv_vault *vault, kv_work *work, unsigned index, const kv_operation_row *from,
+                      unsigned limit, kv_rows *out, kv_error *err)
+{
+    kv_scan by = {
+        .table = &kv_table_operations, .index = index, .from = from, .after = true, .limit = limit
+    };
+
+    return kv_records_scan_sound(vault->config.records, &by, work->arena, out, err);
+}
+
+/* The first rows by time: as a rule the first one will do. `*crowded`: all of them are due, and
+ * none could be had. */
+static kv_status find_by_time(kv_vault *vault, kv_work *work, finding *found, bool *crowded,
+                              kv_error *err)
+{
+    kv_operation_row from = { .next_at = 1 };
+    kv_operation_row *rows;
+    kv_rows page;
+
+    KV_TRY(scan(vault, work, 2, &from, PAGE_ROWS, &page, err));
+    rows = page.rows;
+    for (unsigned i = 0; i < page.count; i++) {
+        if (rows[i].next_at > work->now_ms) {
+            found->next_at = rows[i].next_at;
+            return KV_OK;
+        }
+        if (go(vault, work, &rows[i], found))
+            return KV_OK;
+    }
+    *crowded = page.more;
+    return KV_OK;
+}
+
+static void note_time(finding *found, int64_t at)
+{
+    if (!found->next_at || at < found->next_at)
+        found->next_at = at;
+}
+
+/* The first rows of one issuer that have a time. `at` moves to the last row that was seen. */
+static kv_status find_of_issuer(kv_vault *vault, kv_work *work, kv_operation_row *at,
+                                finding *found, kv_error *err)
+{
+    kv_operation_row from = { .vault_uid = at->vault_uid,
+                              .issuer_lower = at->issuer_lower,
+                              .next_at = 1 };
+    kv_operation_row *rows;
+    kv_rows page;
+
+    KV_TRY(scan(vault, work, 4, &from, FEW_ROWS, &page, err));
+    rows = page.rows;
+    for (unsigned i = 0; i < page.count; i++) {
+        if (!kv_slice_equal(rows[i].vault_uid, at->vault_uid) ||
+            !kv_slice_equal(rows[i].issuer_lower, at->issuer_lower))
+            break;
+        if (rows[i].next_at > work->now_ms) {
+            note_time(found, rows[i].next_at);
+            break;
+        }
+        if (go(vault, work, &rows[i], found))
+            break;
+    }
+    return KV_OK;
+}
+
+/* Many wait for issuers that have no room: every issuer is looked at, each by its first rows. */
+static kv_status find_by_issuer(kv_vault *vault, kv_work *work, finding *found, kv_error *err)
+{
+    uint8_t last[KV_UID_BYTES];
+    kv_operation_row from = { .next_at = INT64_MIN };
+    kv_rows page;
+
+    memset(last, 0xff, sizeof(last));
+    do {
+        KV_TRY(scan(vault, work, 4, &from, 1, &page, err));
+        if (!page.count)
+            break;
+        from = *(const kv_operation_row *)page.rows;
+        KV_TRY(find_of_issuer(vault, work, &from, found, err));
+        from.next_at = INT64_MAX;
+        from.object_uid = kv_slice_of(last, sizeof(last));
+    } while (!found->row);
+    return KV_OK;
+}
+
+static kv_status find(kv_vault *vault, kv_work *work, finding *found, kv_error *err)
+{
+    bool crowded = false;
+
+    KV_TRY(find_by_time(vault, work, found, &crowded, err));
+    return crowded ? find_by_issuer(vault, work, found, err) : KV_OK;
+}
+
+/* --- claims --- */
 
 static kv_status claim(kv_vault *vault, kv_work *work, kv_operation_row *row, kv_error *err)
 {
@@ -87,32 +177,48 @@ static kv_status give_up(kv_vault *vault, kv_work *work, const kv_operation_row 
     return kv_commit_step(vault, work, "CertificateOrderRelease", &change, err);
 }
 
-static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_error *err)
+/* Two who ask after one order get one answer. */
+static bool is_question(const kv_operation_row *row)
 {
-    kv_operation_row *row = NULL;
-    kv_status status;
+    return kv_operation_act_of(row->state, row->cancellation_requested != 0) == KV_OPERATION_POLL;
+}
 
-    *next_at = 0;
-    KV_TRY(earliest(vault, work, &row, err));
-    if (!row)
-        return KV_OK;
-    *next_at = row->next_at;
-    if (row->next_at > work->now_ms)
-        return KV_OK;
-    status = claim(vault, work, row, err);
+static kv_status take_step(kv_vault *vault, kv_work *work, kv_operation_row *row, kv_error *err)
+{
+    kv_status status = KV_OK;
+
+    /* A claim that its worker did not end is over. */
+    if (!is_question(row) || row->worker.len)
+        status = claim(vault, work, row, err);
     if (status == KV_OK)
         status = kv_operation_step(vault, work, row, err);
     return status == KV_CONFLICT ? give_up(vault, work, row, err) : status;
 }
 
+static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_error *err)
+{
+    finding found = { .errand = -1 };
+    kv_status status;
+
+    *next_at = 0;
+    KV_TRY(find(vault, work, &found, err));
+    *next_at = found.row ? found.row->next_at : found.next_at;
+    if (!found.row)
+        return KV_OK;
+    status = take_step(vault, work, found.row, err);
+    if (kv_errand_end(vault->errands, found.errand))
+        kv_wake_steps(vault);
+    return status;
+}
+
 kv_status kv_vault_step_operation(kv_vault *vault, int64_t *next_at, kv_error *err)
 {
-    kv_status status;
-    turn at;
+    kv_own_step at;
+    kv_status status = begin(vault, &at, err);
 
-    begin(vault, &at);
-    status = take_turn(vault, &at.work, next_at, err);
-    end(&at);
+    if (status == KV_OK)
+        status = take_turn(vault, &at.work, next_at, err);
+    kv_own_step_end(&at);
     return status;
 }
 
@@ -142,12 +248,12 @@ kv_status kv_release_claims(kv_vault *vault, kv_error *err)
     bool found = true;
 
     while (found) {
-        kv_status status;
-        turn at;
+        kv_own_step at;
+        kv_status status = begin(vault, &at, err);
 
-        begin(vault, &at);
-        status = release_one(vault, &at.work, &found, err);
-        end(&at);
+        if (status == KV_OK)
+            status = release_one(vault, &at.work, &found, err);
+        kv_own_step_end(&at);
         KV_TRY(status);
     }
     return KV_OK;
@@ -158,12 +264,12 @@ kv_status kv_release_claims(kv_vault *vault, kv_error *err)
 void kv_wake_steps(kv_vault *vault)
 {
     pthread_mutex_lock(&vault->wake_mutex);
-    vault->woken = true;
+    vault->wakes++;
     pthread_cond_broadcast(&vault->wake);
     pthread_mutex_unlock(&vault->wake_mutex);
 }
 
-bool kv_vault_wait_for_steps(kv_vault *vault, int64_t next_at)
+bool kv_vault_wait_for_steps(kv_vault *vault, int64_t next_at, uint64_t *seen)
 {
     int64_t rest = LONGEST_REST_MS;
     kv_deadline until;
@@ -172,10 +278,10 @@ bool kv_vault_wait_for_steps(kv_vault *vault, int64_t next_at)
         rest = next_at - kv_clock_now_ms(vault->config.clock);
     until = kv_deadline_in_ms(rest);
     pthread_mutex_lock(&vault->wake_mutex);
-    while (!vault->woken && !atomic_load(&vault->stopping) &&
+    while (vault->wakes == *seen && !atomic_load(&vault->stopping) &&
            pthread_cond_timedwait(&vault->wake, &vault->wake_mutex, &until.at) == 0)
         continue;
-    vault->woken = false;
+    *seen = vault->wakes;
     pthread_mutex_unlock(&vault->wake_mutex);
     return !atomic_load(&vault->stopping);
 }

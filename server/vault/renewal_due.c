@@ -7,6 +7,7 @@
  */
 #include "server/lifecycle/renewal.h"
 #include "server/vault/certificate_rules.h"
+#include "server/vault/errands.h"
 #include "server/vault/issuer_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
@@ -14,12 +15,14 @@
 #include "server/vault/renewal_rules.h"
 
 enum {
+    PAGE_ROWS = 32,
     DELETED_WAIT_MS = 60 * 60 * 1000,
     BROKEN_WAIT_MS = 60 * 60 * 1000,
     DISABLED_WAIT_MS = 24 * 60 * 60 * 1000
 };
 
 typedef struct renewal {
+    int errand; /* -1: none */
     kv_renewal_row row;
     kv_vault_row vault_row;
     kv_object_row object;
@@ -83,17 +86,29 @@ kv_status kv_renewal_keep(kv_vault *vault, kv_work *work, const kv_vault_row *va
 
 /* --- when it is time --- */
 
-static kv_status earliest(kv_vault *vault, kv_work *work, kv_renewal_row *out, bool *found,
+/* The first that is due and that nobody is at. */
+static kv_status earliest(kv_vault *vault, kv_work *work, renewal *at, int64_t *next_at,
                           kv_error *err)
 {
     kv_renewal_row from = { 0 };
-    kv_scan scan = { .table = &kv_table_renewals, .index = 1, .from = &from, .limit = 1 };
+    kv_scan scan = { .table = &kv_table_renewals, .index = 1, .from = &from, .limit = PAGE_ROWS };
+    const kv_renewal_row *found;
     kv_rows rows;
 
     KV_TRY(kv_records_scan_sound(vault->config.records, &scan, work->arena, &rows, err));
-    *found = rows.count > 0;
-    if (*found)
-        *out = *(const kv_renewal_row *)rows.rows;
+    found = rows.rows;
+    for (unsigned i = 0; i < rows.count && at->errand < 0; i++) {
+        kv_errand errand = { .object_uid = found[i].object_uid,
+                             .vault_uid = found[i].vault_uid,
+                             .issuer = found[i].object_uid,
+                             .until_ms = work->now_ms + KV_OPERATION_CLAIM_MS };
+
+        *next_at = found[i].due_at;
+        if (found[i].due_at > work->now_ms)
+            break;
+        at->errand = kv_errand_begin(vault->errands, &errand, work->now_ms);
+        at->row = found[i];
+    }
     return KV_OK;
 }
 
@@ -192,18 +207,16 @@ static kv_status renew_or_wait(kv_vault *vault, kv_work *work, renewal *at, kv_e
 
 static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_error *err)
 {
-    renewal at = { 0 };
-    bool found = false;
+    renewal at = { .errand = -1 };
     kv_status status;
 
     *next_at = 0;
-    KV_TRY(earliest(vault, work, &at.row, &found, err));
-    if (!found)
-        return KV_OK;
-    *next_at = at.row.due_at;
-    if (at.row.due_at > work->now_ms)
+    KV_TRY(earliest(vault, work, &at, next_at, err));
+    if (at.errand < 0)
         return KV_OK;
     status = renew_or_wait(vault, work, &at, err);
+    if (kv_errand_end(vault->errands, at.errand))
+        kv_wake_steps(vault);
     if (status != KV_CONFLICT)
         return status;
     /* Another server, or a new version meanwhile. */

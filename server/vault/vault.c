@@ -4,12 +4,13 @@
 #include <stdlib.h>
 
 #include "server/vault/certificate_rules.h"
+#include "server/vault/errands.h"
 #include "server/vault/event_outbox.h"
 #include "server/vault/key_cache.h"
 #include "server/vault/operation_rules.h"
 #include "server/vault/vault_impl.h"
 
-enum { KEYS_CACHED = 100000, START_ARENA_BYTES = 1 << 20 };
+enum { KEYS_CACHED = 100000, START_ARENA_BYTES = 1 << 20, ORDERS_PER_ISSUER = 2 };
 
 /* 2^31: half of what random 96-bit IVs allow under one key. */
 static const uint64_t default_key_uses = UINT64_C(1) << 31;
@@ -36,7 +37,9 @@ static kv_status fill(const kv_vault_config *config, kv_vault *vault, kv_error *
         vault->config.secret_key_uses = default_key_uses;
     vault->keys = kv_key_cache_new(KEYS_CACHED);
     vault->uses = kv_key_uses_new();
-    if (!vault->keys || !vault->uses)
+    vault->errands =
+        kv_errands_new(config->orders_per_issuer ? config->orders_per_issuer : ORDERS_PER_ISSUER);
+    if (!vault->keys || !vault->uses || !vault->errands)
         return kv_fail(err, KV_BUSY, "out of memory");
     KV_TRY(make_outbox(vault, err));
     return kv_records_watch(config->records, kv_key_cache_changed, vault->keys, err);
@@ -87,6 +90,7 @@ void kv_vault_close(kv_vault *vault)
     if (!vault)
         return;
     kv_outbox_free(vault->outbox);
+    kv_errands_free(vault->errands);
     kv_key_uses_free(vault->uses);
     kv_key_cache_free(vault->keys);
     (void)pthread_cond_destroy(&vault->wake);

@@ -27,13 +27,14 @@ typedef struct kv_vault_config {
     kv_auth *auth;
     struct kv_audit *audit;
     kv_log *log;
-    const kv_clock *clock;    /* NULL: the system's */
-    kv_slice node;            /* 16 bytes: which server this is */
-    kv_slice instance;        /* 16 bytes: which installation the data belongs to */
-    uint64_t secret_key_uses; /* encryptions before a vault's key rolls; 0: 2^31 */
-    const char *version;      /* of the program; static */
-    int64_t checkpoint_ms;    /* how often the audit log is to have one; 0: not watched */
-    const char *tls_token;    /* URI of the token with the TLS key; NULL: the key is in a file */
+    const kv_clock *clock;      /* NULL: the system's */
+    kv_slice node;              /* 16 bytes: which server this is */
+    kv_slice instance;          /* 16 bytes: which installation the data belongs to */
+    uint64_t secret_key_uses;   /* encryptions before a vault's key rolls; 0: 2^31 */
+    const char *version;        /* of the program; static */
+    unsigned orders_per_issuer; /* threads that may be with one issuer at once; 0: 2 */
+    int64_t checkpoint_ms;      /* how often the audit log is to have one; 0: not watched */
+    const char *tls_token;      /* URI of the token with the TLS key; NULL: the key is in a file */
     /* What the doctor looks at beside the vaults themselves; NULL: nothing. Any worker. */
     kv_status (*check)(void *context, struct kv_checks *checks, kv_error *err);
     void *check_context;             /* borrowed */
@@ -75,7 +76,8 @@ bool kv_vault_owes_purge(const kv_vault *vault);
 /* Looks at every key on the tokens, and logs what is wrong (token.key.*). Seconds with many keys.
  * KV_CANCELLED after kv_vault_stop(). */
 kv_status kv_vault_scan_all(kv_vault *vault, kv_error *err) KV_MUST_USE;
-/* Takes one step of one operation that is due at an issuer: claims it, asks, stores the answer.
+/* Takes one step of one operation that is due at an issuer: asks and stores the answer. Several
+ * threads may, `orders_per_issuer` of them for one issuer; what they are at is passed over.
  * `*next_at`: wall time when to call again, now or in the past for at once; 0: nothing is due.
  * What the issuer says or does not say is stored in the operation; a status is trouble here. */
 kv_status kv_vault_step_operation(kv_vault *vault, int64_t *next_at, kv_error *err) KV_MUST_USE;
@@ -83,7 +85,8 @@ kv_status kv_vault_step_operation(kv_vault *vault, int64_t *next_at, kv_error *e
  * an issuer refuses is no status: it is logged, and tried again. */
 kv_status kv_vault_step_renewal(kv_vault *vault, int64_t *next_at, kv_error *err) KV_MUST_USE;
 /* Waits until that time (0: for no time in particular), until something becomes due earlier, or at
- * most a minute, since another server may have added work. False: the vault stops. */
-bool kv_vault_wait_for_steps(kv_vault *vault, int64_t next_at);
+ * most a minute, since another server may have added work. `*seen` is the waiting thread's own, 0
+ * at first: what happened since its last wait is not missed. False: the vault stops. */
+bool kv_vault_wait_for_steps(kv_vault *vault, int64_t next_at, uint64_t *seen);
 /* The server stops: purges break off after the step at hand; the next start goes on. Any thread. */
 void kv_vault_stop(kv_vault *vault);

@@ -20,9 +20,10 @@ struct kv_vault {
     kv_key_uses *uses;
     struct kv_outbox *outbox;
     atomic_bool stopping, purge_owed; /* see vault.h */
-    atomic_bool woken;                /* an operation may have become due; set under the mutex */
-    pthread_mutex_t wake_mutex;
-    pthread_cond_t wake; /* CLOCK_MONOTONIC */
+    struct kv_errands *errands;
+    pthread_mutex_t wake_mutex; /* guards `wakes` */
+    uint64_t wakes;             /* how often something may have become due */
+    pthread_cond_t wake;        /* CLOCK_MONOTONIC */
 };
 
 enum {
@@ -54,8 +55,7 @@ const char *kv_collection_noun(kv_collection collection); /* "certificate", ... 
  * KV_UNAVAILABLE when the audit log is short of space. */
 kv_status kv_commit_change(kv_vault *vault, kv_work *work, kv_change *change,
                            kv_error *err) KV_MUST_USE;
-/* A step on the way to a call's outcome: stored with a record of its own, called `operation`
- * (static), that says who asked. */
+/* A step on the way to a call's outcome, with a record of its own, called `operation` (static). */
 kv_status kv_commit_step(kv_vault *vault, kv_work *work, const char *operation, kv_change *change,
                          kv_error *err) KV_MUST_USE;
 /* One after which the call is as good as done: it takes the idempotency key. */

@@ -1,11 +1,12 @@
 /* scripted_issuer.c - an issuer outside that does what the test says. */
 #include "tests/contract/vault/scripted_issuer.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 #include <openssl/crypto.h>
 
-enum { ORDERS_MAX = 4096, STEPS_MAX = 400 };
+enum { ORDERS_MAX = 4096, STEPS_MAX = 400, HANG_SECONDS = 10 };
 
 typedef struct placed {
     char name[64];
@@ -16,6 +17,8 @@ script scripted;
 
 static placed orders[ORDERS_MAX];
 static unsigned order_count;
+static pthread_mutex_t hang_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t hang_changed = PTHREAD_COND_INITIALIZER;
 
 static kv_slice order_name(const kv_issuer_order *order, char name[64])
 {
@@ -67,11 +70,54 @@ static kv_status issue(const kv_issuer_order *order, kv_issuer_answer *out, kv_e
     return status;
 }
 
+static bool silent(void)
+{
+    bool hung;
+    bool answers;
+
+    pthread_mutex_lock(&hang_mutex);
+    hung = scripted.deed == SCRIPT_HANG;
+    if (hung && ++scripted.hanging > scripted.hanging_most)
+        scripted.hanging_most = scripted.hanging;
+    pthread_cond_broadcast(&hang_changed);
+    while (scripted.deed == SCRIPT_HANG)
+        pthread_cond_wait(&hang_changed, &hang_mutex);
+    scripted.hanging -= hung;
+    answers = scripted.deed != SCRIPT_SILENT;
+    pthread_mutex_unlock(&hang_mutex);
+    return !answers;
+}
+
+void scripted_let_go(void)
+{
+    pthread_mutex_lock(&hang_mutex);
+    scripted.deed = SCRIPT_SILENT;
+    pthread_cond_broadcast(&hang_changed);
+    pthread_mutex_unlock(&hang_mutex);
+}
+
+void scripted_wait_for_hanging(unsigned count)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += HANG_SECONDS;
+    pthread_mutex_lock(&hang_mutex);
+    while (scripted.hanging < count)
+        if (pthread_cond_timedwait(&hang_changed, &hang_mutex, &until) != 0)
+            break;
+    pthread_mutex_unlock(&hang_mutex);
+    assert_int_equal(scripted.hanging, count);
+}
+
 static kv_status submit(const kv_issuer_order *order, kv_issuer_answer *out, kv_error *err)
 {
-    void (*meanwhile)(void *) = scripted.meanwhile;
+    void (*meanwhile)(void *);
     char name[64];
 
+    if (silent())
+        return kv_fail(err, KV_TIMEOUT, "no answer in time");
+    meanwhile = scripted.meanwhile;
     scripted.submits++;
     assert_true(order->csr.len > 0);
     assert_null(order->signer);
@@ -131,6 +177,26 @@ static kv_status cancel(const kv_issuer_order *order, kv_issuer_answer *out, kv_
     return KV_OK;
 }
 
+/* Has no script, so that threads may be with it while others are with the one that has. */
+static kv_status issue_at_once(const kv_issuer_order *order, kv_issuer_answer *out, kv_error *err)
+{
+    kv_slice *chain = kv_arena_array(order->arena, 1, sizeof(*chain));
+    uint8_t *der;
+    kv_status status;
+    int len;
+
+    assert_non_null(chain);
+    der = act_certify(order->csr, NULL, &len);
+    status = kv_arena_copy(order->arena, kv_slice_of(der, (size_t)len), chain, err);
+    OPENSSL_free(der);
+    *out = (kv_issuer_answer){ .state = KV_ISSUER_ISSUED, .chain = { chain, 1 } };
+    return status;
+}
+
+static const kv_issuer prompt = {
+    .provider = "Prompt", .auto_renew = true, .outside = true, .submit = issue_at_once
+};
+
 static const kv_issuer issuer = { .provider = "Scripted",
                                   .auto_renew = true,
                                   .outside = true,
@@ -146,12 +212,12 @@ void scripted_begin(void)
 
 void scripted_join(house *h)
 {
-    static const kv_issuer *const issuers[] = { &issuer, &house_provider };
+    static const kv_issuer *const issuers[] = { &issuer, &house_provider, &prompt };
     kv_error err = { 0 };
 
     scripted_begin();
     h->issuers = issuers;
-    h->issuer_count = 2;
+    h->issuer_count = 3;
     assert_kv_ok(house_restart(h, &err));
 }
 

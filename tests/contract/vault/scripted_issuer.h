@@ -9,11 +9,13 @@
 
 typedef enum script_deed {
     SCRIPT_ISSUE,
-    SCRIPT_REFUSE,      /* at the last poll */
-    SCRIPT_WRONG_KEY,   /* the certificate of another request */
-    SCRIPT_GARBAGE,     /* bytes that are no certificate */
-    SCRIPT_AT_ONCE,     /* submit answers with the certificate */
-    SCRIPT_WAIT_FOREVER /* pending, nothing to ask */
+    SCRIPT_REFUSE,       /* at the last poll */
+    SCRIPT_WRONG_KEY,    /* the certificate of another request */
+    SCRIPT_GARBAGE,      /* bytes that are no certificate */
+    SCRIPT_AT_ONCE,      /* submit answers with the certificate */
+    SCRIPT_WAIT_FOREVER, /* pending, nothing to ask */
+    SCRIPT_HANG,         /* submit does not return before scripted_let_go() */
+    SCRIPT_SILENT        /* submit gets no answer */
 } script_deed;
 
 typedef struct script {
@@ -29,14 +31,19 @@ typedef struct script {
     /* counted */
     unsigned orders; /* different ones */
     unsigned submits, polls, fetches, cancels;
-    char cancelled[64]; /* the order that was cancelled last */
+    unsigned hanging, hanging_most; /* submits that hang now, and at most did at once */
+    char cancelled[64];             /* the order that was cancelled last */
 } script;
 
 extern script scripted; /* one issuer, one script */
 
-/* The house knows issuer "Scripted" from now on; the script begins anew, with one poll that is
- * answered with PENDING. */
+/* The house knows issuer "Scripted" from now on, and "Prompt", which does nothing but issue at
+ * once; the script begins anew, with one poll that is answered with PENDING. */
 void scripted_join(house *h);
 void scripted_begin(void);
+/* Those that hang time out, and others get no answer either: the script is SCRIPT_SILENT now. */
+void scripted_let_go(void);
+/* Waits until so many submits hang, at most ten seconds. */
+void scripted_wait_for_hanging(unsigned count);
 /* Takes steps and lets time pass until nothing is due. */
 kv_status scripted_drive(house *h, kv_error *err) KV_MUST_USE;

@@ -417,6 +417,34 @@ static void death_in_every_state(void **state)
     house_free(h);
 }
 
+static unsigned changes(house *h)
+{
+    return house_count(h, "SELECT version FROM store_state");
+}
+
+static void a_question_costs_one_record(void **state)
+{
+    house *h = start();
+    kv_error err = { 0 };
+    int64_t next_at = 0;
+    unsigned before;
+
+    (void)state;
+    scripted.pending = 3;
+    assert_kv_ok(create(h, NULL, &err));
+    assert_kv_ok(kv_vault_step_operation(h->vault, &next_at, &err));
+    atomic_fetch_add(&h->now_ms, 1000);
+    before = changes(h);
+    assert_kv_ok(kv_vault_step_operation(h->vault, &next_at, &err));
+    assert_int_equal(scripted.polls, 1);
+    assert_int_equal(changes(h), before + 1);
+    /* Nothing is due: nothing is written at all. */
+    assert_kv_ok(kv_vault_step_operation(h->vault, &next_at, &err));
+    assert_true(next_at > h->now_ms);
+    assert_int_equal(changes(h), before + 1);
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -434,6 +462,7 @@ int main(void)
         cmocka_unit_test(a_row_that_cannot_be_trusted_stops_nobody),
         cmocka_unit_test(nobody_is_asked_for_a_deleted_certificate),
         cmocka_unit_test(death_in_every_state),
+        cmocka_unit_test(a_question_costs_one_record),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

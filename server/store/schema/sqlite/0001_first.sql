@@ -214,6 +214,7 @@ CREATE TABLE "operations" (
     "failures" INTEGER NOT NULL,
     "worker" BLOB NOT NULL,
     "chain" BLOB NOT NULL,
+    "issuer_lower" TEXT NOT NULL,
     "generation" INTEGER NOT NULL,
     "seal" BLOB NOT NULL,
     "seal_key" BLOB NOT NULL,
@@ -222,6 +223,7 @@ CREATE TABLE "operations" (
 CREATE INDEX "operations_by_state" ON "operations" ("state", "object_uid");
 CREATE INDEX "operations_by_next" ON "operations" ("next_at", "object_uid");
 CREATE INDEX "operations_by_worker" ON "operations" ("worker", "object_uid");
+CREATE INDEX "operations_by_issuer" ON "operations" ("vault_uid", "issuer_lower", "next_at", "object_uid");
 
 CREATE TABLE "renewals" (
     "object_uid" BLOB NOT NULL,
