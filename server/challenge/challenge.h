@@ -2,6 +2,7 @@
  *
  * A solver is a row of functions, one row per kind of proof. It makes the proof visible before the
  * authority is told to look, and takes it away afterwards. It knows nothing of ACME's messages.
+ * The order is: present, wait for settle_ms, tell the authority, ask it until it has looked, clean.
  *
  * Threads: workers of the slow lane; several proofs at a time, never two for one name and token.
  */
@@ -34,6 +35,9 @@ typedef struct kv_challenge {
     /* Shows the proof; it may be repeated. KV_PRECONDITION: this server is not set up for it;
      * KV_UNAVAILABLE: it may be tried again; both say why for the caller. */
     kv_status (*present)(void *context, const kv_challenge_task *task, kv_error *err);
+    /* How long after present() the whole world needs to see the proof; the caller waits, not
+     * present(). NULL: everybody sees it at once. */
+    unsigned (*settle_ms)(const void *context);
     /* Takes it away; what is not there is gone. Best effort. */
     kv_status (*clean)(void *context, const kv_challenge_task *task, kv_error *err);
     /* Judges "challenge" of an issuer object's settings when the object is stored. KV_BAD_REQUEST
@@ -46,3 +50,22 @@ typedef struct kv_challenge_solver {
     const kv_challenge *challenge;
     void *context; /* borrowed */
 } kv_challenge_solver;
+
+/* The solver of that type ("dns-01"); NULL: this server is not set up for it. */
+const kv_challenge_solver *kv_challenge_find(const kv_challenge_solver *solvers, size_t count,
+                                             kv_slice type);
+/* 0 for a solver whose proofs everybody sees at once. */
+unsigned kv_challenge_settle_ms(const kv_challenge_solver *solver);
+
+/* --- for solvers --- */
+
+/* A token is 1 to KV_CHALLENGE_TOKEN_MAX characters of base64url (RFC 8555 section 8.3). */
+enum { KV_CHALLENGE_TOKEN_MAX = 255, KV_CHALLENGE_NAME_MAX = 253 };
+bool kv_challenge_token_good(kv_slice token);
+/* KV_INTERNAL for a task without a good token, or whose key authorization is of another. */
+kv_status kv_challenge_check_token(const kv_challenge_task *task, kv_error *err) KV_MUST_USE;
+/* SHA-256 of the key authorization, in base64url: the TXT value of dns-01. */
+kv_status kv_challenge_digest(const kv_challenge_task *task, kv_slice *out,
+                              kv_error *err) KV_MUST_USE;
+/* For a solver that has no settings of its own: nothing, or an object with "type" alone. */
+kv_status kv_challenge_check_plain(kv_slice settings, kv_arena *arena, kv_error *err);

@@ -44,6 +44,9 @@ typedef struct kv_vault_config {
     size_t issuer_count;
     int64_t events_keep_ms; /* how long events are kept; 0: 30 days */
     uint64_t events_keep;   /* how many at most; 0: 100,000 */
+    /* How this server proves control over names, for issuers that ask; borrowed. */
+    const struct kv_challenge_solver *solvers;
+    size_t solver_count;
 } kv_vault_config;
 
 kv_status kv_vault_open(const kv_vault_config *config, kv_vault **out, kv_error *err) KV_MUST_USE;
