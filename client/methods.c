@@ -11,6 +11,7 @@
 #include <keyvault/v1/authorities.pb-c.h>
 #include <keyvault/v1/certificates.pb-c.h>
 #include <keyvault/v1/common.pb-c.h>
+#include <keyvault/v1/contacts.pb-c.h>
 #include <keyvault/v1/issuers.pb-c.h>
 #include <keyvault/v1/keys.pb-c.h>
 #include <keyvault/v1/secrets.pb-c.h>
@@ -32,6 +33,7 @@ static const service services[] = {
     { &keyvault__v1__certificate_service__descriptor, "certificates", false, false },
     { &keyvault__v1__certificate_authority_service__descriptor, NULL, false, false },
     { &keyvault__v1__issuer_service__descriptor, "certificates", false, false },
+    { &keyvault__v1__contact_service__descriptor, "certificates", false, false },
     { &keyvault__v1__key_service__descriptor, "keys", false, false },
     { &keyvault__v1__secret_service__descriptor, "secrets", false, false },
     { &keyvault__v1__access_service__descriptor, NULL, true, false },
@@ -73,7 +75,7 @@ static bool changes_nothing(const char *method)
     static const char *const words[] = {
         "Get",     "List",    "Search",  "Export", "WhoAmI",    "Sign",           "Verify",
         "Encrypt", "Decrypt", "WrapKey", "Check",  "UnwrapKey", "IssueRoleToken", "Explain",
-        "WhoCan",  "Backup",
+        "WhoCan",  "Backup",  "Test",
     };
 
     for (size_t i = 0; i < KV_COUNT(words); i++)

@@ -56,32 +56,39 @@ kv_status kv_token_paths_of(const kv_settings *settings, kv_setting_token which,
 }
 
 /* A token counts attempts, so one that cannot be right is not made. */
-static kv_status read_pin_file(const char *path, kv_secret_buf *out, kv_error *err)
+static kv_status read_file(const char *path, const char *what, size_t max, kv_secret_buf *out,
+                           kv_error *err)
 {
-    KV_AUTO(kv_secret_buf) pin = KV_SECRET_NONE;
+    KV_AUTO(kv_secret_buf) secret = KV_SECRET_NONE;
 
-    KV_TRY(kv_secret_buf_read_file(path, PIN_MAX, &pin, err));
-    if (!pin.len)
-        return kv_fail(err, KV_PRECONDITION, "the PIN file '%.120s' is empty", path);
-    *out = kv_secret_buf_move(&pin);
+    KV_TRY(kv_secret_buf_read_file(path, max, &secret, err));
+    if (!secret.len)
+        return kv_fail(err, KV_PRECONDITION, "the %s file '%.120s' is empty", what, path);
+    *out = kv_secret_buf_move(&secret);
     return KV_OK;
 }
 
-kv_status kv_read_pin(const kv_token_settings *token, kv_secret_buf *out, kv_error *err)
+kv_status kv_read_credential(const char *from, const char *what, size_t max, kv_secret_buf *out,
+                             kv_error *err)
 {
     static const char prefix[] = "credential:";
     const char *folder = getenv("CREDENTIALS_DIRECTORY");
     char path[PATH_MAX];
 
-    if (strncmp(token->pin_file, prefix, strlen(prefix)) != 0)
-        return read_pin_file(token->pin_file, out, err);
+    if (strncmp(from, prefix, strlen(prefix)) != 0)
+        return read_file(from, what, max, out, err);
     if (!folder)
         return kv_fail(err, KV_PRECONDITION, "'%.60s' needs $CREDENTIALS_DIRECTORY (systemd)",
-                       token->pin_file);
-    if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, token->pin_file + strlen(prefix)) >=
+                       from);
+    if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, from + strlen(prefix)) >=
         sizeof(path))
         return kv_fail(err, KV_BAD_REQUEST, "the path of a credential is too long");
-    return read_pin_file(path, out, err);
+    return read_file(path, what, max, out, err);
+}
+
+kv_status kv_read_pin(const kv_token_settings *token, kv_secret_buf *out, kv_error *err)
+{
+    return kv_read_credential(token->pin_file, "PIN", PIN_MAX, out, err);
 }
 
 kv_status kv_open_tokens(const kv_settings *settings, bool also_tls, kv_log *log, kv_tokens **out,

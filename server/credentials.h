@@ -22,6 +22,10 @@ kv_status kv_token_paths_of(const kv_settings *settings, kv_setting_token which,
 kv_status kv_read_pin(const kv_token_settings *token, kv_secret_buf *out,
                       kv_error *err) KV_MUST_USE;
 
+/* The same for any secret of the configuration: at most `max` bytes; `what` names it in errors. */
+kv_status kv_read_credential(const char *path, const char *what, size_t max, kv_secret_buf *out,
+                             kv_error *err) KV_MUST_USE;
+
 /* Opens the tokens `keys`, `ca` and `system`, and with `also_tls` the one of the TLS key. */
 kv_status kv_open_tokens(const kv_settings *settings, bool also_tls, kv_log *log, kv_tokens **out,
                          kv_error *err) KV_MUST_USE;

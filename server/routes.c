@@ -117,6 +117,10 @@ RUN(kv_vault_issuer_list, kv_issuer_list_in, kv_issuer_list)
 RUN(kv_vault_issuer_update, kv_issuer_update_in, kv_issuer_bundle)
 RUN(kv_vault_issuer_delete, kv_issuer_delete_in, kv_issuer_bundle)
 RUN(kv_vault_issuer_check, kv_issuer_check_in, kv_issuer_checked)
+RUN(kv_vault_contacts_set, kv_contacts_set_in, kv_contacts)
+RUN(kv_vault_contacts_get, kv_contacts_get_in, kv_contacts)
+RUN(kv_vault_contacts_delete, kv_contacts_delete_in, kv_contacts)
+RUN(kv_vault_contacts_test, kv_contacts_test_in, kv_contacts_tested)
 RUN(kv_who_am_i, kv_who_am_i_in, kv_caller_bundle)
 RUN(kv_role_token_issue, kv_role_token_issue_in, kv_role_token_bundle)
 RUN(kv_role_token_revoke, kv_role_token_revoke_in, kv_nothing_out)
@@ -528,6 +532,32 @@ const kv_route kv_routes[] = {
       .in_size = sizeof(kv_issuer_check_in), .out_size = sizeof(kv_issuer_checked),
       .at = GRPC("IssuerService", "CheckIssuer",
                  kv_pb_read_issuer_check, kv_pb_write_issuer_checked) },
+
+    /* ContactService */
+    { .name = "CertificateContactsSet", .needs = KV_MAY_CERTIFICATECONTACTS_WRITE,
+      .lane = KV_LANE_SLOW,
+      .run = run_kv_vault_contacts_set, .mutates = true,
+      .in_size = sizeof(kv_contacts_set_in), .out_size = sizeof(kv_contacts),
+      .at = GRPC("ContactService", "SetContacts",
+                 kv_pb_read_contacts_set, kv_pb_write_contacts) },
+    { .name = "CertificateContactsGet", .needs = KV_MAY_CERTIFICATECONTACTS_WRITE,
+      .lane = KV_LANE_STORE,
+      .run = run_kv_vault_contacts_get,
+      .in_size = sizeof(kv_contacts_get_in), .out_size = sizeof(kv_contacts),
+      .at = GRPC("ContactService", "GetContacts",
+                 kv_pb_read_contacts_get, kv_pb_write_contacts) },
+    { .name = "CertificateContactsDelete", .needs = KV_MAY_CERTIFICATECONTACTS_WRITE,
+      .lane = KV_LANE_SLOW,
+      .run = run_kv_vault_contacts_delete, .mutates = true,
+      .in_size = sizeof(kv_contacts_delete_in), .out_size = sizeof(kv_contacts),
+      .at = GRPC("ContactService", "DeleteContacts",
+                 kv_pb_read_contacts_delete, kv_pb_write_contacts) },
+    { .name = "CertificateContactsTest", .needs = KV_MAY_CERTIFICATECONTACTS_WRITE,
+      .lane = KV_LANE_SLOW,
+      .run = run_kv_vault_contacts_test,
+      .in_size = sizeof(kv_contacts_test_in), .out_size = sizeof(kv_contacts_tested),
+      .at = GRPC("ContactService", "TestContacts",
+                 kv_pb_read_contacts_test, kv_pb_write_contacts_tested) },
 
     /* AccessService */
     { .name = "WhoAmI", .needs = KV_MAY_BE_KNOWN, .lane = KV_LANE_STORE, .run = run_kv_who_am_i,

@@ -20,6 +20,7 @@
 #include "server/gates.h"
 #include "server/init_again.h"
 #include "server/keeper.h"
+#include "server/notifying.h"
 #include "server/ordering.h"
 #include "server/pki_door.h"
 #include "server/self_check.h"
@@ -223,6 +224,7 @@ static kv_status open_vault(kv_server *server, kv_error *err)
         .version = KV_VERSION,
         .tls_token =
             server->tls.token_key ? server->settings->tokens[KV_SETTING_TOKEN_TLS].uri : NULL,
+        .postman = server->mailer ? &server->postman : NULL,
         .check = kv_server_self_check,
         .check_context = server,
         .orders_per_issuer = (unsigned)server->settings->order_per_issuer,
@@ -260,7 +262,8 @@ static kv_status open_outgoing(kv_server *server, kv_error *err)
 
     KV_TRY(kv_networks_parse(kv_slice_text(server->settings->outgoing_networks), "networks",
                              &config.addresses, err));
-    return kv_http_new(&config, &server->http, err);
+    KV_TRY(kv_http_new(&config, &server->http, err));
+    return kv_notifying_open(server, &config.addresses, err);
 }
 
 static kv_status build(kv_server *server, kv_error *err)
@@ -312,6 +315,7 @@ void kv_server_free(kv_server *server)
     kv_server_identity_cleanup(&server->tls);
     kv_tokens_close(server->tokens);
     kv_server_identity_close_key(&server->tls);
+    kv_notifying_close(server);
     kv_http_free(server->http);
     if (server->home_lock >= 0)
         (void)close(server->home_lock);
@@ -401,6 +405,7 @@ static void take_down(kv_server *server)
     kv_plain_stop(server->plain);
     server->plain = NULL;
     kv_http_stop(server->http);
+    kv_mailer_stop(server->mailer);
     kv_vault_stop(server->vault);
     kv_keeper_stop(server->keeper);
     server->keeper = NULL;

@@ -8,13 +8,15 @@
 #include "server/front/front.h"
 #include "server/front/plain.h"
 #include "server/net/http.h"
+#include "server/net/mail.h"
+#include "server/notify/postman.h"
 #include "server/pending_mac.h"
 #include "server/server.h"
 #include "server/system_keys.h"
 #include "server/tls_identity.h"
 #include "server/vault/vault.h"
 
-enum { KV_PLAIN_ROUTES = 4 };
+enum { KV_PLAIN_ROUTES = 4, KV_ORIGIN_BYTES = 256 };
 
 typedef struct kv_keeper kv_keeper;
 typedef struct kv_ordering kv_ordering;
@@ -25,6 +27,9 @@ struct kv_server {
     kv_log *log;                 /* borrowed */
     int home_lock;
     kv_http *http;
+    char origin[KV_ORIGIN_BYTES]; /* what this server is called outside */
+    kv_mailer *mailer;            /* NULL: no mail is sent */
+    kv_postman postman;
     kv_tokens *tokens;
     kv_identity identity;
     kv_server_identity tls;

@@ -105,6 +105,25 @@ static const setting settings_table[] = {
       NUMBER(order_workers, 1, 16) },
     { { "orders", "per_issuer", "2", "of them at once with one issuer, which may hang" },
       NUMBER(order_per_issuer, 1, 16) },
+    { { "smtp", "host", "", "mail server that takes mail to the contacts; empty: no mail" },
+      TEXT(smtp_host) },
+    { { "smtp", "port", "587", "its port" }, NUMBER(smtp_port, 1, 65535) },
+    { { "smtp", "tls", "starttls", "starttls (required), implicit, or none" },
+      SETTING_CHOICE,
+      AT(smtp_tls),
+      0,
+      0,
+      "starttls|implicit|none" },
+    { { "smtp", "ca_file", "", "PEM file of the CAs it is trusted by, instead of the system's" },
+      FILE_PATH(smtp_ca_file) },
+    { { "smtp", "user", "", "to log in with; empty: no login" }, TEXT(smtp_user) },
+    { { "smtp", "password_file", "", "file with the password, mode 0600; or credential:NAME" },
+      FILE_PATH(smtp_password_file) },
+    { { "smtp", "from", "", "address that mail comes from" }, TEXT(smtp_from) },
+    { { "smtp", "from_name", "Key vault", "and its name" }, TEXT(smtp_from_name) },
+    { { "notification", "origin", "",
+        "DNS name of this server in mail and to webhooks; empty: the host's" },
+      TEXT(notification_origin) },
     { { "pki", "listen", "",
         "host and port for revocation lists and OCSP, plain HTTP; empty: none" },
       TEXT(pki_listen) },
@@ -423,6 +442,32 @@ static kv_status check_providers(kv_settings *settings, kv_error *err)
     return KV_OK;
 }
 
+/* Hosts become part of URLs, and of commands. */
+static bool is_host(const char *text)
+{
+    return strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:") ==
+           strlen(text);
+}
+
+static kv_status check_mail(const kv_settings *settings, kv_error *err)
+{
+    bool user = settings->smtp_user[0], password = settings->smtp_password_file[0];
+
+    if (!is_host(settings->notification_origin))
+        return kv_fail_field(err, "origin", "[notification] origin must be a DNS name");
+    if (!settings->smtp_host[0])
+        return KV_OK;
+    if (!is_host(settings->smtp_host))
+        return kv_fail_field(err, "host", "[smtp] host must be a DNS name or an address");
+    if (!settings->smtp_from[0])
+        return kv_fail_field(err, "from", "[smtp] host needs from");
+    if (user != password)
+        return kv_fail_field(err, "user", "[smtp] user and password_file go together");
+    if (user && !strcmp(settings->smtp_tls, "none"))
+        return kv_fail_field(err, "tls", "[smtp] a password is not sent without TLS");
+    return KV_OK;
+}
+
 static kv_status check_whole(kv_settings *settings, kv_error *err)
 {
     if (settings->home[0] != '/')
@@ -437,6 +482,7 @@ static kv_status check_whole(kv_settings *settings, kv_error *err)
     KV_TRY(check_listen("server", settings->listen, err));
     if (settings->pki_listen[0])
         KV_TRY(check_listen("pki", settings->pki_listen, err));
+    KV_TRY(check_mail(settings, err));
     for (int i = 0; i < KV_SETTING_TOKEN_TLS; i++) {
         const kv_token_settings *token = &settings->tokens[i];
 

@@ -74,6 +74,16 @@ typedef struct kv_settings {
     int64_t order_workers;    /* threads that renew and ask issuers; at most 16 */
     int64_t order_per_issuer; /* of them with one issuer at once */
 
+    char *smtp_host; /* "" for none */
+    int64_t smtp_port;
+    char *smtp_tls; /* "starttls", "implicit", "none" */
+    char *smtp_ca_file;
+    char *smtp_user;
+    char *smtp_password_file;
+    char *smtp_from;
+    char *smtp_from_name;
+    char *notification_origin; /* "": the host's name */
+
     char *pki_listen; /* "host:port" of the plain HTTP listener, "" for none */
     int64_t pki_threads;
 

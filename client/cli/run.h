@@ -88,6 +88,8 @@ kv_exit kv_cli_device_login(kv_cli *cli, const char *issuer, const char *client_
 kv_cli_run kv_cli_certificate_create, kv_cli_certificate_show, kv_cli_certificate_download;
 kv_cli_run kv_cli_certificate_import, kv_cli_certificate_merge;
 kv_cli_run kv_cli_issuer_set, kv_cli_issuer_check;
+kv_cli_run kv_cli_contact_add, kv_cli_contact_remove, kv_cli_contact_set, kv_cli_contact_list,
+    kv_cli_contact_test;
 kv_cli_run kv_cli_key_sign, kv_cli_key_verify, kv_cli_key_download;
 kv_cli_run kv_cli_key_encrypt, kv_cli_key_decrypt, kv_cli_key_import;
 kv_cli_run kv_cli_secret_set, kv_cli_secret_show, kv_cli_secret_download;

@@ -6,9 +6,10 @@
 #include <stdlib.h>
 
 #include "server/base/secret_buf.h"
+#include "server/net/drive.h"
 #include "server/net/http_impl.h"
 
-enum { IDLE_MOST = 8, LOOK_MS = 100, CONNECTIONS = 4 };
+enum { IDLE_MOST = 8, CONNECTIONS = 4 };
 
 /* A handle of libcurl with its connections and the roots it has read. */
 typedef struct line {
@@ -205,30 +206,11 @@ static kv_status add_headers(hop *at, kv_error *err)
     return KV_OK;
 }
 
-typedef struct option {
-    CURLoption name;
-    long number;      /* used when text is NULL */
-    const void *text; /* or a pointer */
-} option;
-
-static bool set_options(CURL *easy, const option *options, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        CURLcode code = options[i].text
-                            ? curl_easy_setopt(easy, options[i].name, options[i].text)
-                            : curl_easy_setopt(easy, options[i].name, options[i].number);
-
-        if (code != CURLE_OK)
-            return false;
-    }
-    return true;
-}
-
 /* What is the same for all. */
 static bool set_habits(const hop *at, CURL *easy)
 {
     /* shape: table */
-    const option options[] = {
+    const kv_curl_option options[] = {
         { CURLOPT_PROTOCOLS_STR, 0, at->request->allow_http ? "http,https" : "https" },
         { CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2, NULL },
         { CURLOPT_SSL_VERIFYPEER, 1, NULL },
@@ -244,7 +226,7 @@ static bool set_habits(const hop *at, CURL *easy)
         { CURLOPT_USERAGENT, 0, at->http->user_agent },
     };
 
-    return set_options(easy, options, KV_COUNT(options));
+    return kv_curl_set(easy, options, KV_COUNT(options));
 }
 
 static bool set_trust(const hop *at, CURL *easy)
@@ -292,35 +274,6 @@ static bool set_callbacks(hop *at, CURL *easy)
            curl_easy_setopt(easy, CURLOPT_CURLU, at->target->url) == CURLE_OK;
 }
 
-static bool stopped(const hop *at)
-{
-    return atomic_load(&at->http->stopped) || (at->request->stop && atomic_load(at->request->stop));
-}
-
-/* Until it is done, stopped or late. */
-static kv_status drive(const hop *at, const line *on, CURLcode *code, kv_error *err)
-{
-    const CURLMsg *message;
-    int running = 1, left = 0;
-
-    for (;;) {
-        int64_t ms = kv_deadline_left_ms(at->request->deadline);
-
-        if (stopped(at))
-            return kv_fail(err, KV_CANCELLED, "the server is stopping");
-        if (ms == 0)
-            return kv_fail(err, KV_TIMEOUT, "%.100s did not answer in time", at->target->host);
-        if (curl_multi_perform(on->multi, &running) != CURLM_OK)
-            return kv_fail(err, KV_BUSY, "out of memory");
-        if (!running)
-            break;
-        (void)curl_multi_poll(on->multi, NULL, 0, ms < LOOK_MS ? (int)ms : LOOK_MS, NULL);
-    }
-    message = curl_multi_info_read(on->multi, &left);
-    *code = message && message->msg == CURLMSG_DONE ? message->data.result : CURLE_FAILED_INIT;
-    return KV_OK;
-}
-
 /* libcurl's verdict in our words. The sink has spoken already where a bound was broken. */
 static kv_status translate(const hop *at, CURLcode code, kv_error *err)
 {
@@ -354,7 +307,11 @@ static kv_status run(hop *at, const line *on, long *status, kv_error *err)
     if (!set_habits(at, on->easy) || !set_trust(at, on->easy) || !set_method(at, on->easy) ||
         !set_callbacks(at, on->easy) || curl_multi_add_handle(on->multi, on->easy) != CURLM_OK)
         return kv_fail(err, KV_BUSY, "out of memory");
-    driven = drive(at, on, &code, err);
+    driven = kv_curl_drive(&(kv_drive){ .multi = on->multi,
+                                        .deadline = at->request->deadline,
+                                        .host = at->target->host,
+                                        .stops = { &at->http->stopped, at->request->stop } },
+                           &code, err);
     (void)curl_easy_getinfo(on->easy, CURLINFO_RESPONSE_CODE, status);
     (void)curl_multi_remove_handle(on->multi, on->easy);
     KV_TRY(driven);

@@ -11,6 +11,7 @@
 #include "server/store/schema_authorities.h"
 #include "server/store/schema_events.h"
 #include "server/store/schema_issuers.h"
+#include "server/store/schema_notify.h"
 #include "server/store/schema_objects.h"
 #include "server/store/schema_renewals.h"
 #include "server/store/table.h"

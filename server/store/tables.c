@@ -380,7 +380,7 @@ const kv_table *const kv_tables[] = {
     &kv_table_issued,          &kv_table_responders,
     &kv_table_renewals,        &kv_table_issuers,
     &kv_table_events,          &kv_table_event_consumers,
-    &kv_table_expiries,
+    &kv_table_expiries,        &kv_table_contacts,
 };
 
 const size_t kv_tables_count = KV_COUNT(kv_tables);

@@ -164,6 +164,25 @@ static kv_status removed_issuer_again(kv_vault *vault, kv_work *work, const kv_i
     return KV_OK;
 }
 
+static kv_status contacts_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
+                                void *out, kv_error *err)
+{
+    kv_contacts_get_in in = { .target = { .vault = row->vault } };
+
+    return kv_vault_contacts_get(vault, work, &in, out, err);
+}
+
+/* The contacts went with the first call. */
+static kv_status removed_contacts_again(kv_vault *vault, kv_work *work,
+                                        const kv_idempotency_row *row, void *out, kv_error *err)
+{
+    (void)vault;
+    (void)work;
+    (void)err;
+    *(kv_contacts *)out = (kv_contacts){ .vault = row->vault };
+    return KV_OK;
+}
+
 static kv_status nothing_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
                                void *out, kv_error *err)
 {
@@ -259,6 +278,8 @@ static const struct {
     { "CertificateIssuerSet", issuer_again },
     { "CertificateIssuerUpdate", issuer_again },
     { "CertificateIssuerDelete", removed_issuer_again },
+    { "CertificateContactsSet", contacts_again },
+    { "CertificateContactsDelete", removed_contacts_again },
     { "RoleTokenRevoke", nothing_again },
     { "RoleTokenRevokePrincipal", principal_again },
     { "PrincipalCreate", principal_again },

@@ -9,5 +9,6 @@
 #include "server/vault/messages_common.h"
 #include "server/vault/messages_issuers.h"
 #include "server/vault/messages_keys.h"
+#include "server/vault/messages_notify.h"
 #include "server/vault/messages_secrets.h"
 #include "server/vault/messages_vaults.h"

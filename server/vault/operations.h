@@ -13,6 +13,7 @@
 #include "server/vault/messages_certificates.h"
 #include "server/vault/messages_issuers.h"
 #include "server/vault/messages_keys.h"
+#include "server/vault/messages_notify.h"
 #include "server/vault/messages_secrets.h"
 #include "server/vault/messages_vaults.h"
 #include "server/vault/vault.h"
@@ -109,3 +110,9 @@ KV_OPERATION(kv_vault_issuer_list, kv_issuer_list_in, kv_issuer_list);
 KV_OPERATION(kv_vault_issuer_update, kv_issuer_update_in, kv_issuer_bundle);
 KV_OPERATION(kv_vault_issuer_delete, kv_issuer_delete_in, kv_issuer_bundle);
 KV_OPERATION(kv_vault_issuer_check, kv_issuer_check_in, kv_issuer_checked);
+
+/* contact.c */
+KV_OPERATION(kv_vault_contacts_set, kv_contacts_set_in, kv_contacts);
+KV_OPERATION(kv_vault_contacts_get, kv_contacts_get_in, kv_contacts);
+KV_OPERATION(kv_vault_contacts_delete, kv_contacts_delete_in, kv_contacts);
+KV_OPERATION(kv_vault_contacts_test, kv_contacts_test_in, kv_contacts_tested);

@@ -37,10 +37,11 @@ typedef struct kv_vault_config {
     const char *tls_token;      /* URI of the token with the TLS key; NULL: the key is in a file */
     /* What the doctor looks at beside the vaults themselves; NULL: nothing. Any worker. */
     kv_status (*check)(void *context, struct kv_checks *checks, kv_error *err);
-    void *check_context;             /* borrowed */
-    kv_slice audit_kid;              /* of the audit signer; borrowed */
-    kv_slice audit_spki;             /* its public key, DER; borrowed */
-    const kv_issuer *const *issuers; /* beside those of kv_issuers, for tests; borrowed */
+    void *check_context;              /* borrowed */
+    kv_slice audit_kid;               /* of the audit signer; borrowed */
+    kv_slice audit_spki;              /* its public key, DER; borrowed */
+    const struct kv_postman *postman; /* NULL: this server sends no mail; borrowed */
+    const kv_issuer *const *issuers;  /* beside those of kv_issuers, for tests; borrowed */
     size_t issuer_count;
     int64_t events_keep_ms; /* how long events are kept; 0: 30 days */
     uint64_t events_keep;   /* how many at most; 0: 100,000 */

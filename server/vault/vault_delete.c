@@ -7,6 +7,7 @@
 #include "server/base/text.h"
 #include "server/vault/access_work.h"
 #include "server/vault/authority_rules.h"
+#include "server/vault/contact_rules.h"
 #include "server/vault/issuer_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
@@ -180,6 +181,7 @@ kv_status kv_finish_vault_purge(kv_vault *vault, kv_work *work, kv_vault_row *ro
     KV_TRY(purge_collection(vault, work, row->uid, KV_COLLECTION_KEYS, err));
     KV_TRY(purge_collection(vault, work, row->uid, KV_COLLECTION_SECRETS, err));
     KV_TRY(kv_issuers_forget(vault, work, row->uid, err));
+    KV_TRY(kv_contacts_forget(vault, work, row->uid, err));
     KV_TRY(destroy_vault_keys(vault, work, row->uid, err));
     KV_TRY(forget_grants(vault, work, row->name, err));
     KV_TRY(kv_change_delete(&change, &kv_table_vaults, row, err));

@@ -29,6 +29,7 @@ static const struct {
     { "items", KV_TAGS_MAX }, { "roles", 8 },       { "tags", KV_TAGS_MAX },
     { "upns", 100 },          { "uris", 100 },      { "lifetime_actions", 2 },
     { "rules", 100 },         { "principals", 64 }, { "admin_details", 8 },
+    { "contacts", 50 },
 };
 
 typedef struct frame {

@@ -121,7 +121,8 @@ const restored = async (noun, make, officer) => {
   return { vault: VAULT, value };
 };
 /* With a purged key its token object goes, so the call gets as far as to look for it. */
-const ENDS = { 'KeyService/RestoreKey': 'FAILED_PRECONDITION' };
+const ENDS = { 'KeyService/RestoreKey': 'FAILED_PRECONDITION',
+  'ContactService/TestContacts': 'FAILED_PRECONDITION' };
 const principal = async (kind = 'USER') =>
   (await admin.call('AccessService/CreatePrincipal', { display_name: fresh('someone'), kind })).id;
 
@@ -228,6 +229,15 @@ const ASK = {
     return { ...it, issuer: 'unknown' };
   },
   'IssuerService/CheckIssuer': rules,
+  'ContactService/SetContacts': { ...inVault, contacts: [{ email: 'a@example.org' }] },
+  'ContactService/GetContacts': inVault,
+  'ContactService/DeleteContacts': async () => {
+    const it = await vault();
+    await help.operator.call('ContactService/SetContacts',
+      { ...it, contacts: [{ email: 'a@example.org' }] });
+    return it;
+  },
+  'ContactService/TestContacts': inVault, /* there is no mail server */
   'AccessService/WhoAmI': {},
   'AccessService/IssueRoleToken': (role) => ({ roles: [role], scope: '/' }),
   'AccessService/ListRoles': {},
@@ -299,6 +309,10 @@ async function callTwice(caller, method, request) {
     assert.deepStrictEqual(again.id, answer.id);
     return;
   }
+  if (method.endsWith('/DeleteContacts')) { /* but for the vault */
+    assert.strictEqual(again.vault, answer.vault);
+    return;
+  }
   if (method.endsWith('/DeleteIssuer')) { /* but for its name */
     assert.strictEqual(again.issuer.toLowerCase(), answer.issuer.toLowerCase());
     return;
@@ -357,6 +371,8 @@ before(async () => {
   await help.issuers.call('CertificateAuthorityService/CreateCertificateAuthority',
     { ...house, type: 'ROOT', subject: 'CN=House' });
   await help.issuers.call('IssuerService/SetIssuer', { ...rules, ...everyName });
+  await help.operator.call('ContactService/SetContacts',
+    { ...inVault, contacts: [{ email: 'a@example.org' }] });
   await help.keys.call('KeyService/CreateKey', { ...own, kty: 'EC' });
   await help.keys.call('KeyService/CreateKey', { ...gone, kty: 'EC' });
   await help.keys.call('KeyService/CreateKey', { ...cipher, kty: 'OCT' });
@@ -400,7 +416,7 @@ after(async () => {
 });
 
 test('the table has a row for every method', () => {
-  assert.strictEqual(methods.size, 98);
+  assert.strictEqual(methods.size, 102);
   assert.deepStrictEqual([...new Set(rows.map(methodOf))].sort(), [...methods.keys()].sort());
   assert.deepStrictEqual(Object.keys(ASK).sort(), [...rows].sort());
 });

@@ -116,6 +116,11 @@ export const MAY = {
   'IssuerService/DeleteIssuer': [IO, AD],
   'IssuerService/CheckIssuer': [IO, AD],
 
+  'ContactService/SetContacts': [VO, AD],
+  'ContactService/GetContacts': [VO, AD],
+  'ContactService/DeleteContacts': [VO, AD],
+  'ContactService/TestContacts': [VO, AD],
+
   'AccessService/WhoAmI': ROLES,
   'AccessService/IssueRoleToken': ROLES,
   'AccessService/ListRoles': ROLES,

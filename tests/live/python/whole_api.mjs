@@ -9,18 +9,22 @@ import test, { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Authority } from '../support/authority.mjs';
 import { Keyvault, run, selfSigned } from '../support/keyvault.mjs';
+import { MailServer, smtpSettings } from '../support/mail.mjs';
 
 const PROTO = fileURLToPath(new URL('../../../proto', import.meta.url));
-const SERVICES = ['vaults', 'keys', 'secrets', 'certificates', 'authorities', 'issuers', 'access',
-  'audit'];
+const SERVICES = ['vaults', 'keys', 'secrets', 'certificates', 'authorities', 'issuers',
+  'contacts', 'access', 'audit'];
 const ROLES = ['ADMINISTRATOR', 'VAULT_OPERATOR', 'PURGE_OFFICER', 'AUDITOR'];
 let server;
 let everybody;
 let admin;
 let authority;
+let mail;
 
 before(async () => {
-  server = await Keyvault.start({ separation: 'off', clientCa: true });
+  mail = await new MailServer(selfSigned('mail')).ready;
+  server = await Keyvault.start({ separation: 'off', clientCa: true,
+    settings: smtpSettings(mail.port, '', { 'smtp.tls': 'none' }) });
   admin = await server.administrator();
   everybody = await server.officer('everybody', ROLES, '/');
   authority = new Authority(path.join(server.folder, 'authority'));
@@ -30,6 +34,7 @@ before(async () => {
 
 after(async () => {
   await server?.stop();
+  await mail?.stop();
 });
 
 /** What Python needs made elsewhere: it asks for one a line, and gets one a line. */

@@ -212,6 +212,17 @@ def issuers(call):
     assert call(service + "DeleteIssuer", **it).issuer == "Self"
 
 
+def contacts(call):
+    service = "ContactService/"
+    person = {"email": "team@example.org", "name": "Team"}
+    made = call(service + "SetContacts", vault=VAULT, contacts=[person], mode="MAIL_MODE_DIGEST")
+    assert made.contacts[0].name == "Team" and made.mode == 2
+    assert call(service + "GetContacts", vault=VAULT).generation == made.generation
+    tested = call(service + "TestContacts", vault=VAULT).tests
+    assert [(it.email, it.accepted) for it in tested] == [("team@example.org", True)], tested
+    assert len(call(service + "DeleteContacts", vault=VAULT).contacts) == 1
+
+
 def access(call, everybody):
     service = "AccessService/"
     assert everybody(service + "WhoAmI").principal.id
@@ -259,6 +270,7 @@ def main():
     certificates(call)
     authorities(call)
     issuers(call)
+    contacts(call)
     access(admin, call)
     audit(call)
     missing = sorted(set(api.methods) - api.called)

@@ -31,6 +31,8 @@ const policy = (issuer, exportable = false) => ({
 async function fill(server) {
   const operator = await server.officer('operator', ['VAULT_OPERATOR'], '/');
   await operator.call('VaultService/CreateVault', { vault: 'shop' });
+  await operator.call('ContactService/SetContacts',
+    { vault: 'shop', contacts: [{ email: 'team@example.org' }] });
   const user = await server.officer('user', ROLES, '/vaults/shop');
   await user.call('KeyService/CreateKey', { vault: 'shop', name: 'k', kty: 'EC' });
   await user.call('SecretService/SetSecret',

@@ -185,6 +185,18 @@ CREATE TABLE "issuers" (
 ) STRICT;
 CREATE INDEX "issuers_by_credential_expires" ON "issuers" ("credential_expires", "vault_uid", "name");
 
+CREATE TABLE "contacts" (
+    "vault_uid" BLOB NOT NULL,
+    "contacts" TEXT NOT NULL,
+    "digest" INTEGER NOT NULL,
+    "created" INTEGER NOT NULL,
+    "updated" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("vault_uid")
+) STRICT;
+
 CREATE TABLE "operations" (
     "object_uid" BLOB NOT NULL,
     "vault_uid" BLOB NOT NULL,
