@@ -34,6 +34,7 @@ static void *work(void *argument)
     kv_server *server = argument;
     int64_t order_at = 0;
     int64_t renewal_at = 0;
+    int64_t expiry_at = 0;
     uint64_t seen = 0;
 
     do {
@@ -44,7 +45,11 @@ static void *work(void *argument)
         err = (kv_error){ 0 };
         if (kv_vault_step_operation(server->vault, &order_at, &err) != KV_OK)
             order_at = after_trouble(server, &err);
-    } while (kv_vault_wait_for_steps(server->vault, earlier(renewal_at, order_at), &seen));
+        err = (kv_error){ 0 };
+        if (kv_vault_step_expiry(server->vault, &expiry_at, &err) != KV_OK)
+            expiry_at = after_trouble(server, &err);
+    } while (kv_vault_wait_for_steps(server->vault,
+                                     earlier(expiry_at, earlier(renewal_at, order_at)), &seen));
     return NULL;
 }
 

@@ -66,9 +66,9 @@ kv_status kv_event_new_version(kv_vault *vault, kv_work *work, const kv_event_ve
     };
     kv_event_row row = kv_event_of_version(about, cause);
 
-    (void)vault;
     if (about->object->managed)
         return KV_OK;
+    KV_TRY(kv_expiry_keep(vault, work, about, change, err));
     return kv_event_add(work, types[about->object->collection], &row, change, err);
 }
 
@@ -107,4 +107,15 @@ kv_status kv_event_operation(kv_vault *vault, kv_work *work, const kv_vault_row 
     if (follows)
         KV_TRY(add_current(vault, work, object, &row, err));
     return kv_event_add(work, type, &row, change, err);
+}
+
+kv_status kv_event_key_disabled(kv_work *work, const kv_event_version *about, bool disabled,
+                                kv_change *change, kv_error *err)
+{
+    kv_event_row row = { .version = about->version, .cause = KV_SLICE("updated") };
+
+    if (!disabled)
+        return KV_OK;
+    kv_event_place(about->vault_row, about->object, &row);
+    return kv_event_add(work, KV_EVENT_KEY_DISABLED, &row, change, err);
 }

@@ -11,11 +11,18 @@
 /* `*out` is new (generation 0) when there is no such consumer. (event_read.c) */
 kv_status kv_event_consumer_find(kv_vault *vault, kv_arena *arena, const char *name,
                                  kv_event_consumer_row *out, kv_error *err) KV_MUST_USE;
+/* Adds to the change that makes a version current or alters it: when its end is announced.
+ * (expiry_due.c) */
+kv_status kv_expiry_keep(kv_vault *vault, kv_work *work, const kv_event_version *about,
+                         kv_change *change, kv_error *err) KV_MUST_USE;
 /* Adds to the change that stores an operation: it has failed, or waits for somebody. Nothing in any
  * other state. (event_make.c) */
 kv_status kv_event_operation(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
                              const kv_object_row *object, const kv_operation_row *operation,
                              kv_change *change, kv_error *err) KV_MUST_USE;
+/* Where `disabled`: the change does it to that key. (event_make.c) */
+kv_status kv_event_key_disabled(kv_work *work, const kv_event_version *about, bool disabled,
+                                kv_change *change, kv_error *err) KV_MUST_USE;
 /* Adds to a change that removes events: everything up to there is gone. (event_read.c) */
 kv_status kv_event_swept(kv_vault *vault, kv_work *work, int64_t sequence, kv_change *change,
                          kv_error *err) KV_MUST_USE;

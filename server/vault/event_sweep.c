@@ -75,6 +75,19 @@ static kv_status remove_some(kv_vault *vault, kv_work *work, sweep *at, kv_error
     return kv_commit_step(vault, work, "EventSweep", &change, err);
 }
 
+/* There is a mark from the first sweep on. */
+static kv_status mark(kv_vault *vault, kv_work *work, kv_error *err)
+{
+    kv_event_consumer_row row;
+    kv_change change = { 0 };
+
+    KV_TRY(kv_event_consumer_find(vault, work->arena, KV_EVENTS_SWEPT, &row, err));
+    if (row.head.generation)
+        return KV_OK;
+    KV_TRY(kv_event_swept(vault, work, 0, &change, err));
+    return kv_commit_step(vault, work, "EventSweep", &change, err);
+}
+
 kv_status kv_events_sweep(kv_vault *vault, unsigned *removed, kv_error *err)
 {
     uint64_t all = 0;
@@ -89,6 +102,8 @@ kv_status kv_events_sweep(kv_vault *vault, unsigned *removed, kv_error *err)
         if (atomic_load(&vault->stopping))
             return kv_fail(err, KV_CANCELLED, "the server stops");
         status = kv_own_step_begin(vault, &step, err);
+        if (status == KV_OK)
+            status = mark(vault, &step.work, err);
         if (status == KV_OK)
             status = remove_some(vault, &step.work, &at, err);
         kv_own_step_end(&step);

@@ -55,10 +55,14 @@ typedef struct kv_event_version {
 /* To every change that makes a version the current one of its object: tells that it is there, and
  * plans the announcements of its end. `cause`: "created" (the first one), "renewed" (a certificate
  * follows another), "rotated" (a key follows another), "imported", "set" (a secret), "restored". A
- * key or secret that belongs to a certificate tells nothing of its own.
+ * key or secret that belongs to a certificate tells nothing of its own here.
  * Needs two or three places in the change. Errors of kv_records_get() and kv_change_insert(). */
 kv_status kv_event_new_version(kv_vault *vault, kv_work *work, const kv_event_version *about,
                                const char *cause, kv_change *change, kv_error *err) KV_MUST_USE;
+
+/* To every change of a version that is there: its end may be another. Tells nothing by itself. */
+kv_status kv_event_version_altered(kv_vault *vault, kv_work *work, const kv_event_version *about,
+                                   kv_change *change, kv_error *err) KV_MUST_USE;
 
 /* Adds any other event. `about` has the fields of its type; time and type are filled in, and the
  * row is copied to work's arena, so `about` itself need not live on; its slices must. Error texts

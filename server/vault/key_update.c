@@ -1,4 +1,5 @@
 /* key_update.c - attributes, tags and permitted operations of one version. */
+#include "server/vault/event_rules.h"
 #include "server/vault/key_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
@@ -30,6 +31,8 @@ kv_status kv_key_update(kv_vault *vault, kv_work *work, const kv_key_update_in *
 {
     kv_key_version_row version;
     kv_change change = { 0 };
+    kv_event_version about;
+    bool enabled;
     kv_vault_row vault_row;
     kv_object_row object;
     kv_slice wanted;
@@ -38,8 +41,12 @@ kv_status kv_key_update(kv_vault *vault, kv_work *work, const kv_key_update_in *
     KV_TRY(kv_refuse_managed(&object, "updated", err));
     KV_TRY(kv_pick_version(&object, in->target.version, &wanted, err));
     KV_TRY(kv_find_key_version(vault, work, object.uid, wanted, &version, err));
+    enabled = version.enabled != 0;
     KV_TRY(take(work, in, &version, err));
     KV_TRY(kv_change_update(&change, &kv_table_key_versions, &version, err));
+    about = KV_EVENT_VERSION_OF(&vault_row, &object, &version);
+    KV_TRY(kv_event_version_altered(vault, work, &about, &change, err));
+    KV_TRY(kv_event_key_disabled(work, &about, enabled && !version.enabled, &change, err));
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
     return kv_key_bundle_of(work, &vault_row, &object, &version, out, err);
 }

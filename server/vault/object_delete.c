@@ -7,6 +7,8 @@
 #include "server/vault/objects.h"
 
 #include "server/vault/certificate_rules.h"
+#include "server/vault/events.h"
+#include "server/vault/operation_rules.h"
 #include "server/vault/vault_rules.h"
 
 enum { FINISH_ROUNDS = 3, VERSIONS_PER_STEP = 8, COMPANIONS = 2 };
@@ -159,13 +161,16 @@ static kv_status purge_versions(kv_vault *vault, kv_work *work, const kv_object_
 {
     switch ((kv_collection)object->collection) {
     case KV_COLLECTION_KEYS:
+        KV_TRY(remove_rows(vault, work, &kv_table_expiries, object->uid, err));
         return remove_rows(vault, work, &kv_table_key_versions, object->uid, err);
     case KV_COLLECTION_SECRETS:
+        KV_TRY(remove_rows(vault, work, &kv_table_expiries, object->uid, err));
         return remove_rows(vault, work, &kv_table_secret_versions, object->uid, err);
     case KV_COLLECTION_CERTIFICATES:
         KV_TRY(drop_operation_key(vault, work, object, err));
         KV_TRY(remove_rows(vault, work, &kv_table_operations, object->uid, err));
         KV_TRY(remove_rows(vault, work, &kv_table_renewals, object->uid, err));
+        KV_TRY(remove_rows(vault, work, &kv_table_expiries, object->uid, err));
         KV_TRY(remove_rows(vault, work, &kv_table_policies, object->uid, err));
         return remove_rows(vault, work, &kv_table_certificate_versions, object->uid, err);
     case KV_COLLECTION_NONE:
@@ -173,6 +178,24 @@ static kv_status purge_versions(kv_vault *vault, kv_work *work, const kv_object_
         break;
     }
     return kv_fail(err, KV_INTERNAL, "an object is in no collection");
+}
+
+/* Nobody can ask for the key any more, so this is the proof that it is gone. */
+static kv_status tell_destroyed(kv_vault *vault, kv_work *work, const kv_object_row *object,
+                                kv_change *change, kv_error *err)
+{
+    kv_event_row row = { .cause = KV_SLICE("purged") };
+    kv_vault_row vault_row = { .uid = object->vault_uid };
+    kv_status status;
+
+    if (object->collection != KV_COLLECTION_KEYS)
+        return KV_OK;
+    status = kv_vault_by_uid(vault, work, object->vault_uid, &vault_row, err);
+    if (status != KV_OK && status != KV_NOT_FOUND)
+        return status;
+    *err = (kv_error){ 0 };
+    kv_event_place(&vault_row, object, &row);
+    return kv_event_add(work, KV_EVENT_KEY_DESTROYED, &row, change, err);
 }
 
 kv_status kv_finish_purge(kv_vault *vault, kv_work *work, kv_object_row *object, kv_error *err)
@@ -185,9 +208,11 @@ kv_status kv_finish_purge(kv_vault *vault, kv_work *work, kv_object_row *object,
     for (unsigned i = 0; i < count; i++) {
         KV_TRY(purge_versions(vault, work, &others[i], err));
         KV_TRY(kv_change_delete(&change, &kv_table_objects, &others[i], err));
+        KV_TRY(tell_destroyed(vault, work, &others[i], &change, err));
     }
     KV_TRY(purge_versions(vault, work, object, err));
     KV_TRY(kv_change_delete(&change, &kv_table_objects, object, err));
+    KV_TRY(tell_destroyed(vault, work, object, &change, err));
     return kv_commit_step(vault, work, "ObjectPurged", &change, err);
 }
 

@@ -1,4 +1,5 @@
 /* secret_change.c - secrets are updated (never their value), deleted, recovered and purged. */
+#include "server/vault/events.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
 #include "server/vault/secret_rules.h"
@@ -30,6 +31,7 @@ kv_status kv_secret_update(kv_vault *vault, kv_work *work, const kv_secret_updat
 {
     kv_secret_version_row version;
     kv_change change = { 0 };
+    kv_event_version about;
     kv_vault_row vault_row;
     kv_object_row object;
     kv_slice wanted;
@@ -40,6 +42,8 @@ kv_status kv_secret_update(kv_vault *vault, kv_work *work, const kv_secret_updat
     KV_TRY(kv_find_secret_version(vault, work, object.uid, wanted, &version, err));
     KV_TRY(take(work, in, &version, err));
     KV_TRY(kv_change_update(&change, &kv_table_secret_versions, &version, err));
+    about = KV_EVENT_VERSION_OF(&vault_row, &object, &version);
+    KV_TRY(kv_event_version_altered(vault, work, &about, &change, err));
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
     return kv_secret_bundle_of(work, &vault_row, &object, &version, out, err);
 }

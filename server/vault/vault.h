@@ -88,6 +88,8 @@ kv_status kv_vault_step_operation(kv_vault *vault, int64_t *next_at, kv_error *e
 /* Begins one renewal that is due: the next version by the stored policy. `*next_at` as above. What
  * an issuer refuses is no status: it is logged, and tried again. */
 kv_status kv_vault_step_renewal(kv_vault *vault, int64_t *next_at, kv_error *err) KV_MUST_USE;
+/* Announces one end of a version that is near or there. `*next_at` as above. */
+kv_status kv_vault_step_expiry(kv_vault *vault, int64_t *next_at, kv_error *err) KV_MUST_USE;
 /* Waits until that time (0: for no time in particular), until something becomes due earlier, or at
  * most a minute, since another server may have added work. `*seen` is the waiting thread's own, 0
  * at first: what happened since its last wait is not missed. False: the vault stops. */

@@ -1,0 +1,235 @@
+/* expiry_due.c - the end of a version is announced in time, whoever made it.
+ *
+ * A row for each object whose current version ends says when to announce that next. The change that
+ * makes a version, or alters its end, makes or moves the row; it is found through an index by time.
+ * An announcement and the move of the row are one change, so there is each one once. What a newer
+ * version replaced is announced no more, because the row is the newer one's.
+ */
+#include "server/lifecycle/expiry.h"
+#include "server/vault/certificate_rules.h"
+#include "server/vault/event_rules.h"
+#include "server/vault/objects.h"
+#include "server/vault/operation_rules.h"
+#include "server/vault/own_step.h"
+
+enum { DELETED_WAIT_MS = 24 * 60 * 60 * 1000 };
+
+static int64_t begins(int64_t not_before, int64_t created)
+{
+    return not_before ? not_before : created;
+}
+
+static kv_status find_row(kv_vault *vault, kv_work *work, kv_slice object_uid, kv_expiry_row *row,
+                          kv_error *err)
+{
+    kv_status status;
+
+    *row = (kv_expiry_row){ .object_uid = object_uid };
+    status = kv_records_get(vault->config.records, &kv_table_expiries, row, work->arena, err);
+    if (status != KV_NOT_FOUND)
+        return status;
+    *err = (kv_error){ 0 };
+    *row = (kv_expiry_row){ .object_uid = object_uid };
+    return KV_OK;
+}
+
+/* What has come near already is announced at once. */
+static int64_t first_due(const kv_event_version *about, int64_t now_ms)
+{
+    int64_t from = begins(about->not_before, about->created);
+    kv_expiry_notice latest = kv_expiry_latest(from, about->expires, now_ms);
+
+    return latest.cause ? latest.at : kv_expiry_next(from, about->expires, now_ms).at;
+}
+
+static bool same_life(const kv_expiry_row *row, const kv_event_version *about)
+{
+    return kv_slice_equal(row->version, about->version) && row->expires == about->expires &&
+           row->not_before == about->not_before;
+}
+
+kv_status kv_expiry_keep(kv_vault *vault, kv_work *work, const kv_event_version *about,
+                         kv_change *change, kv_error *err)
+{
+    kv_expiry_row *row = kv_arena_alloc(work->arena, sizeof(*row));
+
+    if (!row)
+        return kv_arena_full(err);
+    KV_TRY(find_row(vault, work, about->object->uid, row, err));
+    if (!about->expires)
+        return row->head.generation ? kv_change_delete(change, &kv_table_expiries, row, err)
+                                    : KV_OK;
+    if (row->head.generation && same_life(row, about))
+        return KV_OK;
+    row->vault_uid = about->vault_row->uid;
+    row->version = about->version;
+    row->created = about->created;
+    row->not_before = about->not_before;
+    row->expires = about->expires;
+    row->due_at = first_due(about, work->now_ms);
+    return row->head.generation ? kv_change_update(change, &kv_table_expiries, row, err)
+                                : kv_change_insert(change, &kv_table_expiries, row, err);
+}
+
+kv_status kv_event_version_altered(kv_vault *vault, kv_work *work, const kv_event_version *about,
+                                   kv_change *change, kv_error *err)
+{
+    if (about->object->managed || !kv_slice_equal(about->version, about->object->current))
+        return KV_OK;
+    return kv_expiry_keep(vault, work, about, change, err);
+}
+
+/* --- when it is time --- */
+
+typedef struct expiry {
+    kv_expiry_row row;
+    kv_vault_row vault_row;
+    kv_object_row object;
+} expiry;
+
+static kv_status earliest(kv_vault *vault, kv_work *work, kv_expiry_row *out, bool *found,
+                          kv_error *err)
+{
+    kv_expiry_row from = { 0 };
+    kv_scan scan = { .table = &kv_table_expiries, .index = 1, .from = &from, .limit = 1 };
+    kv_rows rows;
+
+    KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
+    *found = rows.count > 0;
+    if (*found)
+        *out = *(const kv_expiry_row *)rows.rows;
+    return KV_OK;
+}
+
+static kv_status look(kv_vault *vault, kv_work *work, expiry *at, kv_error *err)
+{
+    KV_TRY(kv_object_by_uid(vault, work, at->row.object_uid, &at->object, err));
+    KV_TRY(kv_vault_by_uid(vault, work, at->row.vault_uid, &at->vault_row, err));
+    work->entry->vault = at->vault_row.display_name;
+    work->entry->collection =
+        kv_slice_text(kv_collection_name((kv_collection)at->object.collection));
+    work->entry->name = at->object.display_name;
+    work->entry->version = at->row.version;
+    return KV_OK;
+}
+
+static kv_status move(kv_vault *vault, kv_work *work, expiry *at, int64_t due_at, kv_error *err)
+{
+    kv_change change = { 0 };
+
+    at->row.due_at = due_at;
+    KV_TRY(kv_change_update(&change, &kv_table_expiries, &at->row, err));
+    return kv_commit_step(vault, work, "ExpiryAnnounceLater", &change, err);
+}
+
+static kv_status forget(kv_vault *vault, kv_work *work, expiry *at, kv_error *err)
+{
+    kv_change change = { 0 };
+
+    *err = (kv_error){ 0 };
+    KV_TRY(kv_change_delete(&change, &kv_table_expiries, &at->row, err));
+    return kv_commit_step(vault, work, "ExpiryAnnounceNever", &change, err);
+}
+
+/* Of a certificate, what its row and its policy say. */
+static kv_status add_certificate(kv_vault *vault, kv_work *work, const expiry *at,
+                                 kv_event_version *about, kv_error *err)
+{
+    kv_certificate_version_row version;
+    kv_policy_row policy_row;
+    kv_x509_policy policy;
+
+    if (at->object.collection != KV_COLLECTION_CERTIFICATES)
+        return KV_OK;
+    KV_TRY(
+        kv_find_certificate_version(vault, work, at->object.uid, at->row.version, &version, err));
+    KV_TRY(kv_policy_find(vault, work, at->object.uid, &policy_row, &policy, err));
+    about->sha256 = version.sha256;
+    about->issuer = policy.issuer.name;
+    return KV_OK;
+}
+
+static kv_event_type type_of(kv_collection collection, bool over)
+{
+    switch (collection) {
+    case KV_COLLECTION_KEYS:
+        return over ? KV_EVENT_KEY_EXPIRED : KV_EVENT_KEY_NEAR_EXPIRY;
+    case KV_COLLECTION_SECRETS:
+        return over ? KV_EVENT_SECRET_EXPIRED : KV_EVENT_SECRET_NEAR_EXPIRY;
+    case KV_COLLECTION_NONE:
+    case KV_COLLECTION_CERTIFICATES:
+    case KV_COLLECTION_COUNT:
+        break;
+    }
+    return over ? KV_EVENT_CERTIFICATE_EXPIRED : KV_EVENT_CERTIFICATE_NEAR_EXPIRY;
+}
+
+static kv_status announce(kv_vault *vault, kv_work *work, expiry *at,
+                          const kv_expiry_notice *notice, int64_t next, kv_error *err)
+{
+    kv_event_version about = KV_EVENT_VERSION_OF(&at->vault_row, &at->object, &at->row);
+    kv_change change = { 0 };
+    kv_event_row event;
+
+    KV_TRY(add_certificate(vault, work, at, &about, err));
+    event = kv_event_of_version(&about, notice->cause);
+    KV_TRY(kv_event_add(work, type_of((kv_collection)at->object.collection, notice->over), &event,
+                        &change, err));
+    at->row.due_at = next;
+    KV_TRY(notice->over ? kv_change_delete(&change, &kv_table_expiries, &at->row, err)
+                        : kv_change_update(&change, &kv_table_expiries, &at->row, err));
+    return kv_commit_step(vault, work, "ExpiryAnnounce", &change, err);
+}
+
+static kv_status announce_or_wait(kv_vault *vault, kv_work *work, expiry *at, kv_error *err)
+{
+    int64_t from = begins(at->row.not_before, at->row.created);
+    kv_expiry_notice latest = kv_expiry_latest(from, at->row.expires, work->now_ms);
+    kv_expiry_notice next = kv_expiry_next(from, at->row.expires, work->now_ms);
+    kv_status status = look(vault, work, at, err);
+
+    if (status == KV_NOT_FOUND)
+        return forget(vault, work, at, err);
+    KV_TRY(status);
+    if (at->object.deleted || at->vault_row.deleted)
+        return move(vault, work, at, work->now_ms + DELETED_WAIT_MS, err);
+    /* The clock went back since. */
+    if (!latest.cause)
+        return move(vault, work, at, next.at, err);
+    return announce(vault, work, at, &latest, next.at, err);
+}
+
+static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_error *err)
+{
+    expiry at = { 0 };
+    bool found = false;
+    kv_status status;
+
+    *next_at = 0;
+    KV_TRY(earliest(vault, work, &at.row, &found, err));
+    if (!found)
+        return KV_OK;
+    *next_at = at.row.due_at;
+    if (at.row.due_at > work->now_ms)
+        return KV_OK;
+    status = announce_or_wait(vault, work, &at, err);
+    if (status != KV_CONFLICT)
+        return status;
+    /* Another server, or a new version meanwhile. */
+    *err = (kv_error){ 0 };
+    return KV_OK;
+}
+
+kv_status kv_vault_step_expiry(kv_vault *vault, int64_t *next_at, kv_error *err)
+{
+    kv_own_step at;
+    kv_status status = kv_own_step_begin(vault, &at, err);
+
+    if (status == KV_OK) {
+        at.entry.operation = "ExpiryAnnounce";
+        at.work.deadline = kv_deadline_in_ms(KV_OPERATION_STEP_MS);
+        status = take_turn(vault, &at.work, next_at, err);
+    }
+    kv_own_step_end(&at);
+    return status;
+}
