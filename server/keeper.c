@@ -7,6 +7,7 @@
 
 #include "server/vault/events.h"
 #include "server/vault/idempotency.h"
+#include "server/vault/proofs.h"
 
 enum {
     TICK_MS = 1000,
@@ -106,6 +107,17 @@ static void forget_events(kv_server *server)
         report(server, "events.sweep_failed", status, &err);
 }
 
+static void forget_proofs(kv_server *server)
+{
+    kv_error err = { 0 };
+    kv_status status = KV_OK;
+    bool more = true;
+
+    while (status == KV_OK && more)
+        status = kv_vault_proofs_due(server->vault, &more, &err);
+    report(server, "challenge.failed", status, &err);
+}
+
 static void publish(kv_server *server)
 {
     kv_error err = { 0 };
@@ -165,6 +177,7 @@ static void *keep(void *argument)
         if (tick % FORGET_TICKS == 0) {
             forget(server);
             forget_events(server);
+            forget_proofs(server);
         }
         if (tick % SCAN_TICKS == SCAN_TICKS - 1)
             scan(server);

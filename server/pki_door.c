@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 
 #include "server/base/text.h"
+#include "server/challenges.h"
 #include "server/front/plain.h"
 #include "server/server.h"
 #include "server/vault/pki.h"
@@ -132,5 +133,8 @@ kv_status kv_pki_door_open(kv_server *server, kv_error *err)
         (kv_plain_route){ "/ca/", KV_PLAIN_GET, certificate, server->vault };
     server->plain_routes[config.route_count++] =
         (kv_plain_route){ "/ocsp/", KV_PLAIN_GET | KV_PLAIN_POST, ocsp, server->vault };
+    if (kv_challenge_find(server->challenges.solvers, server->challenges.solver_count,
+                          KV_SLICE("http-01")))
+        server->plain_routes[config.route_count++] = kv_challenges_route(server);
     return kv_plain_start(&config, &server->plain, err);
 }

@@ -15,6 +15,7 @@
 #include "server/audit/audit.h"
 #include "server/auth/auth.h"
 #include "server/base/text.h"
+#include "server/challenges.h"
 #include "server/credentials.h"
 #include "server/front/front.h"
 #include "server/gates.h"
@@ -231,6 +232,8 @@ static kv_status open_vault(kv_server *server, kv_error *err)
         .checkpoint_ms = server->settings->audit_checkpoint_seconds * 1000,
         .audit_kid = kv_slice_text(server->audit_key.kid),
         .audit_spki = kv_slice_of(server->audit_key.spki, server->audit_key.ref.spki.len),
+        .solvers = server->challenges.solvers,
+        .solver_count = server->challenges.solver_count,
     };
     kv_reconciled done;
 
@@ -279,6 +282,7 @@ static kv_status build(kv_server *server, kv_error *err)
     KV_TRY(start_audit(server, err));
     KV_TRY(open_oidc(server, err));
     KV_TRY(open_auth(server, err));
+    kv_challenges_prepare(server);
     return open_vault(server, err);
 }
 
@@ -378,8 +382,7 @@ static kv_status start_front(kv_server *server, kv_error *err)
                           &server->front, err);
 }
 
-/* For who started it with port 0. */
-static void tell_port(kv_server *server, const char *file, const char *address, uint16_t number)
+void kv_server_tell_port(kv_server *server, const char *file, const char *address, uint16_t number)
 {
     char port[8];
     char path[PATH_MAX];
@@ -404,6 +407,7 @@ static void take_down(kv_server *server)
         (void)kv_front_drain(server->front);
     kv_plain_stop(server->plain);
     server->plain = NULL;
+    kv_challenges_stop(server);
     kv_http_stop(server->http);
     kv_mailer_stop(server->mailer);
     kv_vault_stop(server->vault);
@@ -429,13 +433,15 @@ static kv_status serve(kv_server *server, kv_error *err)
         KV_TRY(kv_oidc_start(server->oidc, err));
     KV_TRY(start_lanes(server, err));
     KV_TRY(start_front(server, err));
+    KV_TRY(kv_challenges_open(server, err));
     KV_TRY(kv_pki_door_open(server, err));
     KV_TRY(kv_keeper_start(server, &server->keeper, err));
     KV_TRY(kv_ordering_start(server, &server->ordering, err));
     kv_front_set_serving(server->front, true);
     if (server->plain)
-        tell_port(server, "pki-port", server->settings->pki_listen, kv_plain_port(server->plain));
-    tell_port(server, "port", server->settings->listen, kv_front_port(server->front));
+        kv_server_tell_port(server, "pki-port", server->settings->pki_listen,
+                            kv_plain_port(server->plain));
+    kv_server_tell_port(server, "port", server->settings->listen, kv_front_port(server->front));
     kv_keeper_wait_for_stop(server);
     kv_log_write(server->log, KV_LOG_INFO, "server.stopping", NULL);
     return KV_OK;

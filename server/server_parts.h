@@ -3,8 +3,12 @@
 
 #include "server/auth/auth.h"
 #include "server/auth/oidc.h"
+#include "server/challenge/dns.h"
+#include "server/challenge/http01.h"
+#include "server/challenge/tls_alpn.h"
 #include "server/core/lanes.h"
 #include "server/core/services.h"
+#include "server/front/alpn.h"
 #include "server/front/front.h"
 #include "server/front/plain.h"
 #include "server/net/http.h"
@@ -20,6 +24,22 @@ enum { KV_PLAIN_ROUTES = 4, KV_ORIGIN_BYTES = 256 };
 
 typedef struct kv_keeper kv_keeper;
 typedef struct kv_ordering kv_ordering;
+
+enum { KV_SOLVERS = 4 };
+
+/* How this server proves control over names. */
+typedef struct kv_challenges {
+    kv_challenge_board board;
+    kv_http01 http01;
+    kv_tls_alpn tls_alpn;
+    kv_dns_hook dns_hook;
+    kv_dns_update dns_update;
+    kv_challenge_solver solvers[KV_SOLVERS];
+    size_t solver_count;
+    kv_plain_route http_route;
+    kv_plain *http;
+    kv_alpn *alpn;
+} kv_challenges;
 
 /* In the order they are made. */
 struct kv_server {
@@ -41,6 +61,7 @@ struct kv_server {
     kv_system_key token_key;
     kv_oidc *oidc;
     kv_auth *auth;
+    kv_challenges challenges;
     kv_vault *vault;
     kv_services services;
     kv_lanes *lanes;
@@ -50,3 +71,6 @@ struct kv_server {
     kv_keeper *keeper;
     kv_ordering *ordering;
 };
+
+/* For who started it with port 0: in a file of the home, and in the log. (server.c) */
+void kv_server_tell_port(kv_server *server, const char *file, const char *address, uint16_t number);

@@ -128,6 +128,36 @@ static const setting settings_table[] = {
         "host and port for revocation lists and OCSP, plain HTTP; empty: none" },
       TEXT(pki_listen) },
     { { "pki", "threads", "8", "requests to it at once" }, NUMBER(pki_threads, 1, 64) },
+    { { "acme", "http_listen", "",
+        "host and port that answer http-01 challenges, plain HTTP; empty: [pki] listen alone" },
+      TEXT(acme_http_listen) },
+    { { "acme", "http_threads", "16", "requests to it at once" },
+      NUMBER(acme_http_threads, 1, 64) },
+    { { "acme", "tls_alpn_listen", "",
+        "host and port that answer tls-alpn-01 challenges; empty: none" },
+      TEXT(acme_tls_alpn_listen) },
+    { { "acme", "dns_hook", "", "program that puts TXT records for dns-01; empty: none" },
+      FILE_PATH(acme_dns_hook) },
+    { { "acme", "dns_server", "",
+        "host, or host:port, that takes updates (RFC 2136) for dns-01; empty: none" },
+      TEXT(acme_dns_server) },
+    { { "acme", "dns_zone", "", "the zone that is updated; empty: the server is asked for it" },
+      TEXT(acme_dns_zone) },
+    { { "acme", "dns_key_name", "", "name of the TSIG key that signs updates" },
+      TEXT(acme_dns_key_name) },
+    { { "acme", "dns_key_algorithm", "hmac-sha256", "hmac-sha256, hmac-sha384 or hmac-sha512" },
+      SETTING_CHOICE,
+      AT(acme_dns_key_algorithm),
+      0,
+      0,
+      "hmac-sha256|hmac-sha384|hmac-sha512" },
+    { { "acme", "dns_key_file", "", "file with its secret in base64, mode 0600" },
+      FILE_PATH(acme_dns_key_file) },
+    { { "acme", "dns_seconds", "60", "the hook or the update must be done by then" },
+      NUMBER(acme_dns_seconds, 1, 600) },
+    { { "acme", "dns_wait_seconds", "30",
+        "from then until every server of the zone has the record" },
+      NUMBER(acme_dns_wait_seconds, 0, 3600) },
     { { "access", "separation_of_duty", "strict", "strict, warn, or off for development" },
       SETTING_CHOICE,
       AT(separation),
@@ -413,7 +443,8 @@ static kv_status resolve_store(kv_settings *settings, kv_error *err)
 }
 
 /* An IPv6 address stands in brackets, so that its last part is not taken for the port. */
-static kv_status check_listen(const char *section, const char *listen, kv_error *err)
+static kv_status check_listen(const char *section, const char *key, const char *listen,
+                              kv_error *err)
 {
     const char *colon = strrchr(listen, ':');
     size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
@@ -423,8 +454,45 @@ static kv_status check_listen(const char *section, const char *listen, kv_error 
     if (good && memchr(listen, ':', (size_t)(colon - listen)))
         good = listen[0] == '[' && colon[-1] == ']';
     if (!good)
-        return kv_fail_field(err, "listen", "[%s] listen must be host:port or [IPv6 address]:port",
-                             section);
+        return kv_fail_field(err, key, "[%s] %s must be host:port or [IPv6 address]:port", section,
+                             key);
+    return KV_OK;
+}
+
+static kv_status check_listens(const kv_settings *settings, kv_error *err)
+{
+    KV_TRY(check_listen("server", "listen", settings->listen, err));
+    if (settings->pki_listen[0])
+        KV_TRY(check_listen("pki", "listen", settings->pki_listen, err));
+    if (settings->acme_http_listen[0])
+        KV_TRY(check_listen("acme", "http_listen", settings->acme_http_listen, err));
+    if (settings->acme_tls_alpn_listen[0])
+        KV_TRY(check_listen("acme", "tls_alpn_listen", settings->acme_tls_alpn_listen, err));
+    return KV_OK;
+}
+
+/* What nsupdate is told by lines must not hold any, nor blanks. */
+static bool is_word(const char *text, const char *more)
+{
+    for (; *text; text++)
+        if (!isalnum((unsigned char)*text) && !strchr(more, *text))
+            return false;
+    return true;
+}
+
+static kv_status check_acme(const kv_settings *settings, kv_error *err)
+{
+    if (settings->acme_dns_hook[0] && settings->acme_dns_server[0])
+        return kv_fail_field(err, "dns_server", "[acme] has dns_hook or dns_server, not both");
+    if (settings->acme_dns_server[0] &&
+        (!settings->acme_dns_key_name[0] || !settings->acme_dns_key_file[0]))
+        return kv_fail_field(err, "dns_key_name",
+                             "[acme] dns_server needs dns_key_name and dns_key_file");
+    if (!is_word(settings->acme_dns_server, ".-:[]"))
+        return kv_fail_field(err, "dns_server", "[acme] dns_server must be host or host:port");
+    if (!is_word(settings->acme_dns_zone, "._-") || !is_word(settings->acme_dns_key_name, "._-"))
+        return kv_fail_field(err, "dns_zone",
+                             "[acme] dns_zone and dns_key_name must be names of DNS");
     return KV_OK;
 }
 
@@ -479,9 +547,8 @@ static kv_status check_whole(kv_settings *settings, kv_error *err)
     KV_TRY(check_providers(settings, err));
     if (settings->locked_memory & (settings->locked_memory - 1))
         return kv_fail_field(err, "locked_memory", "[server] locked_memory must be a power of two");
-    KV_TRY(check_listen("server", settings->listen, err));
-    if (settings->pki_listen[0])
-        KV_TRY(check_listen("pki", settings->pki_listen, err));
+    KV_TRY(check_listens(settings, err));
+    KV_TRY(check_acme(settings, err));
     KV_TRY(check_mail(settings, err));
     for (int i = 0; i < KV_SETTING_TOKEN_TLS; i++) {
         const kv_token_settings *token = &settings->tokens[i];

@@ -87,6 +87,18 @@ typedef struct kv_settings {
     char *pki_listen; /* "host:port" of the plain HTTP listener, "" for none */
     int64_t pki_threads;
 
+    char *acme_http_listen; /* "host:port" of the listener for http-01, "" for none */
+    int64_t acme_http_threads;
+    char *acme_tls_alpn_listen; /* the same for tls-alpn-01 */
+    char *acme_dns_hook;        /* program that puts TXT records, "" for none */
+    char *acme_dns_server;      /* "host:port" of the server that takes updates, "" for none */
+    char *acme_dns_zone;        /* "": the server is asked */
+    char *acme_dns_key_name;    /* of the TSIG key */
+    char *acme_dns_key_algorithm;
+    char *acme_dns_key_file;
+    int64_t acme_dns_seconds; /* of the hook or the update */
+    int64_t acme_dns_wait_seconds;
+
     char *separation; /* [access] separation_of_duty: "strict", "warn" or "off" */
 
     kv_oidc_settings oidc[KV_SETTING_PROVIDERS]; /* in the order of the file */

@@ -21,6 +21,7 @@ enum {
     THREADS = 8,
     THREADS_MAX = 64,
     REQUEST_MS = 5000,
+    CROWDED_MS = 400, /* instead, while others wait and no thread is free */
     WRITE_MS = 10000,
     BACKLOG = 128,
     LOOK_MS = 250, /* whether it is time to stop */
@@ -34,6 +35,7 @@ struct kv_plain {
     int fd;
     uint16_t port;
     atomic_bool stopping;
+    atomic_uint busy; /* threads that have a connection */
     unsigned threads;
     pthread_t thread[THREADS_MAX];
 };
@@ -48,15 +50,36 @@ static bool wait_for(int fd, short what, kv_deadline until)
     return left > 0 && poll(&one, 1, (int)left) == 1;
 }
 
-static kv_plain_parsed read_request(int fd, uint8_t *room, kv_deadline until, kv_plain_request *out)
+static bool crowded(kv_plain *plain)
 {
+    struct pollfd others = { .fd = plain->fd, .events = POLLIN };
+
+    return atomic_load(&plain->busy) >= plain->threads && poll(&others, 1, 0) == 1;
+}
+
+/* A peer has its time to say what it wants, but much less of it while it keeps others out. */
+static bool wait_for_request(kv_plain *plain, int fd, kv_deadline until, kv_deadline patience)
+{
+    while (!kv_deadline_passed(until) && !(kv_deadline_passed(patience) && crowded(plain))) {
+        int64_t left = kv_deadline_left_ms(until);
+
+        if (wait_for(fd, POLLIN, kv_deadline_in_ms(left < LOOK_MS ? left : LOOK_MS)))
+            return true;
+    }
+    return false;
+}
+
+static kv_plain_parsed read_request(kv_plain *plain, int fd, uint8_t *room, kv_plain_request *out)
+{
+    kv_deadline until = kv_deadline_in_ms(plain->config.request_ms);
+    kv_deadline patience = kv_deadline_in_ms(CROWDED_MS);
     kv_plain_parsed parsed = KV_PLAIN_MORE;
     size_t len = 0;
 
     while (parsed == KV_PLAIN_MORE && len < ROOM) {
         ssize_t got;
 
-        if (!wait_for(fd, POLLIN, until))
+        if (!wait_for_request(plain, fd, until, patience))
             return KV_PLAIN_MORE;
         got = recv(fd, room + len, ROOM - len, MSG_DONTWAIT);
         if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
@@ -178,11 +201,10 @@ static void close_gently(int fd)
     (void)close(fd);
 }
 
-static void serve_one(const kv_plain *plain, int fd, uint8_t *room)
+static void serve_one(kv_plain *plain, int fd, uint8_t *room)
 {
     kv_plain_request request = { 0 };
-    kv_plain_parsed parsed =
-        read_request(fd, room, kv_deadline_in_ms(plain->config.request_ms), &request);
+    kv_plain_parsed parsed = read_request(plain, fd, room, &request);
 
     if (parsed == KV_PLAIN_WHOLE)
         answer_request(plain, fd, &request);
@@ -202,8 +224,11 @@ static void *run(void *context)
         if (!wait_for(plain->fd, POLLIN, kv_deadline_in_ms(LOOK_MS)))
             continue;
         fd = accept4(plain->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd >= 0)
-            serve_one(plain, fd, room);
+        if (fd < 0)
+            continue;
+        atomic_fetch_add(&plain->busy, 1);
+        serve_one(plain, fd, room);
+        atomic_fetch_sub(&plain->busy, 1);
     }
     free(room);
     return NULL;

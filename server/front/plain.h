@@ -3,7 +3,8 @@
  *
  * Deliberately small: a fixed number of threads, each with one connection, each connection with one
  * request; so threads times bytes is all it can take, and a peer that is slow is gone after
- * `request_ms`, whatever it sends. GET and POST; no other transfer encoding than a length.
+ * `request_ms`, whatever it sends, and much earlier while it keeps others out. GET and POST; no
+ * other transfer encoding than a length.
  *
  * Threads: start, port and stop from the main thread; handlers in those of this part, several at
  * once, and they may block.

@@ -13,6 +13,7 @@
 #include "server/store/schema_issuers.h"
 #include "server/store/schema_notify.h"
 #include "server/store/schema_objects.h"
+#include "server/store/schema_proofs.h"
 #include "server/store/schema_renewals.h"
 #include "server/store/table.h"
 

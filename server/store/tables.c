@@ -268,6 +268,24 @@ const kv_table kv_table_renewals = {
     },
 };
 
+const kv_table kv_table_proofs = {
+    .name = "proofs",
+    .row_size = sizeof(kv_proof_row),
+    .sealed = true,
+    .key_count = 2,
+    .column_count = 4,
+    .columns = {
+        TEXT(kv_proof_row, type),
+        TEXT(kv_proof_row, asked),
+        TEXT(kv_proof_row, says),
+        INTEGER(kv_proof_row, ends_at),
+    },
+    .index_count = 1,
+    .indexes = {
+        { "proofs_by_end", false, 1, { 3 } }, /* ends_at */
+    },
+};
+
 const kv_table kv_table_token_objects = {
     .name = "token_objects",
     .row_size = sizeof(kv_token_object_row),
@@ -381,6 +399,7 @@ const kv_table *const kv_tables[] = {
     &kv_table_renewals,        &kv_table_issuers,
     &kv_table_events,          &kv_table_event_consumers,
     &kv_table_expiries,        &kv_table_contacts,
+    &kv_table_proofs,
 };
 
 const size_t kv_tables_count = KV_COUNT(kv_tables);

@@ -419,6 +419,15 @@ export class Keyvault {
     throw this.failed('keyvaultd did not come up');
   }
 
+  /** Of the listeners for proofs. */
+  get acmeHttpPort() {
+    return Number(fs.readFileSync(path.join(this.home, 'acme-http-port'), 'utf8'));
+  }
+
+  get acmeTlsPort() {
+    return Number(fs.readFileSync(path.join(this.home, 'acme-tls-port'), 'utf8'));
+  }
+
   /** Of the listener for revocation lists and OCSP. */
   get pkiPort() {
     return Number(fs.readFileSync(path.join(this.home, 'pki-port'), 'utf8'));

@@ -78,6 +78,7 @@ static const struct {
     { &kv_table_operations, 3, false, { "worker", "object_uid" } },
     { &kv_table_operations, 4, false, { "vault_uid", "issuer_lower", "next_at", "object_uid" } },
     { &kv_table_renewals, 1, false, { "due_at", "object_uid" } },
+    { &kv_table_proofs, 1, false, { "ends_at" } },
     { &kv_table_token_objects, 1, false, { "state", "key_id" } },
     { &kv_table_token_objects, 2, false, { "owner_uid" } },
     { &kv_table_principals, 1, true, { "name_lower" } },

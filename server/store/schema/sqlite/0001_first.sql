@@ -250,6 +250,18 @@ CREATE TABLE "renewals" (
 ) STRICT;
 CREATE INDEX "renewals_by_due" ON "renewals" ("due_at", "object_uid");
 
+CREATE TABLE "proofs" (
+    "type" TEXT NOT NULL,
+    "asked" TEXT NOT NULL,
+    "says" TEXT NOT NULL,
+    "ends_at" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("type", "asked")
+) STRICT;
+CREATE INDEX "proofs_by_end" ON "proofs" ("ends_at", "type", "asked");
+
 CREATE TABLE "token_objects" (
     "key_id" BLOB NOT NULL,
     "state" TEXT NOT NULL,
