@@ -140,6 +140,27 @@ static kv_status check_files(const kv_server *server, kv_checks *checks, kv_erro
                          "server's alone");
 }
 
+/* What puts records for dns-01. */
+static kv_status check_dns(const kv_server *server, kv_checks *checks, kv_error *err)
+{
+    const kv_settings *settings = server->settings;
+    bool updates = settings->acme_dns_server[0];
+    const char *program = updates ? KV_DNS_NSUPDATE : settings->acme_dns_hook;
+    KV_AUTO(kv_arena) arena = KV_ARENA(ARENA_BYTES);
+    kv_error why = { 0 };
+    const char *path;
+
+    if (!program[0])
+        return KV_OK;
+    if (updates)
+        KV_TRY(check_private(checks, "TSIG key", settings->acme_dns_key_file, err));
+    if (kv_program_check(program, &arena, &path, &why) != KV_OK)
+        return kv_checks_add(checks, "challenges", KV_CHECK_ERROR,
+                             updates ? "install bind9-dnsutils" : "see [acme] dns_hook", err, "%s",
+                             why.message);
+    return kv_checks_add(checks, "challenges", KV_CHECK_OK, "", err, "dns-01 is done by %s", path);
+}
+
 static kv_status check_limits(const kv_server *server, kv_checks *checks, kv_error *err)
 {
     struct rlimit files = { 0 };
@@ -171,5 +192,6 @@ kv_status kv_server_self_check(void *context, kv_checks *checks, kv_error *err)
     KV_TRY(check_client_cas(server, checks, err));
     KV_TRY(check_spaces(server, checks, err));
     KV_TRY(check_files(server, checks, err));
+    KV_TRY(check_dns(server, checks, err));
     return check_limits(server, checks, err);
 }

@@ -92,6 +92,13 @@ kv_status kv_dns_run_program(kv_dns_run *run, const kv_challenge_task *task, con
     return status;
 }
 
+unsigned kv_dns_settle_ms(const void *context)
+{
+    const kv_dns_run *run = context;
+
+    return run->settle_ms;
+}
+
 /* --- dns-persist-01 --- */
 
 kv_status kv_dns_persist_record(const kv_challenge_task *task, kv_dns_record *out, kv_error *err)

@@ -19,6 +19,8 @@
 
 enum { KV_DNS_TTL = 60 };
 
+#define KV_DNS_NSUPDATE "/usr/bin/nsupdate"
+
 /* How both are run. */
 typedef struct kv_dns_run {
     unsigned seconds;     /* the program's time */
@@ -65,6 +67,9 @@ kv_status kv_dns_persist_record(const kv_challenge_task *task, kv_dns_record *ou
                                 kv_error *err) KV_MUST_USE;
 
 /* --- between the files of dns-01 --- */
+
+/* For contexts whose first member is a kv_dns_run. */
+unsigned kv_dns_settle_ms(const void *context);
 
 /* Runs it in the time that both task and settings leave, and logs how it went. A status other than
  * 0 of the program is KV_UNAVAILABLE with the end of what it said; `what`: "the DNS hook". */

@@ -29,18 +29,11 @@ static kv_status clean(void *context, const kv_challenge_task *task, kv_error *e
     return run(context, "clean", task, err);
 }
 
-static unsigned settle_ms(const void *context)
-{
-    const kv_dns_hook *hook = context;
-
-    return hook->run.settle_ms;
-}
-
 const kv_challenge kv_challenge_dns_hook = {
     .type = "dns-01",
     .wildcards = true,
     .present = present,
-    .settle_ms = settle_ms,
+    .settle_ms = kv_dns_settle_ms,
     .clean = clean,
     .check = kv_challenge_check_plain,
 };

@@ -6,8 +6,6 @@
 
 #include "server/base/secret_buf.h"
 
-#define NSUPDATE "/usr/bin/nsupdate"
-
 enum { SECRET_MAX = 512, ARENA_BYTES = 16 * 1024 };
 
 typedef struct place {
@@ -77,7 +75,7 @@ static kv_status send_update(kv_dns_update *update, bool add, const kv_challenge
     KV_AUTO(kv_arena) arena = KV_ARENA_SECRET(ARENA_BYTES);
     char seconds[16];
     kv_program program = {
-        .argv = (const char *const[]){ NSUPDATE, "-v", "-t", seconds, NULL },
+        .argv = (const char *const[]){ KV_DNS_NSUPDATE, "-v", "-t", seconds, NULL },
     };
     kv_dns_record record;
 
@@ -98,18 +96,11 @@ static kv_status clean(void *context, const kv_challenge_task *task, kv_error *e
     return send_update(context, false, task, err);
 }
 
-static unsigned settle_ms(const void *context)
-{
-    const kv_dns_update *update = context;
-
-    return update->run.settle_ms;
-}
-
 const kv_challenge kv_challenge_dns_update = {
     .type = "dns-01",
     .wildcards = true,
     .present = present,
-    .settle_ms = settle_ms,
+    .settle_ms = kv_dns_settle_ms,
     .clean = clean,
     .check = kv_challenge_check_plain,
 };

@@ -80,7 +80,7 @@ static void of_a_flood_the_end_is_kept(void **state)
     assert_kv_ok(run("head -c 1000000 /dev/zero | tr '\\0' x; echo the end", KV_SLICE_NONE, LONG_MS,
                      &end, &err));
     assert_int_equal(strlen(end.said), KV_PROGRAM_SAID - 2); /* without the newline */
-    assert_string_equal(end.said + KV_PROGRAM_SAID - 2 - 10, "xxxthe end" + 0);
+    assert_string_equal(end.said + KV_PROGRAM_SAID - 2 - 10, "xxxthe end");
 }
 
 static void one_that_hangs_is_killed_with_its_children(void **state)
