@@ -16,6 +16,12 @@
              "example.com, *.example.com, .example.com, 192.0.2.0/24, @example.com; * is all"),   \
         MANY("allow-requester", "NAME|ID", "allowed_requesters.principals",                       \
              "who may use it; default: all who may create certificates"),                         \
+        TEXT("orders-per-hour", "N", "order_rules.orders_per_hour",                               \
+             "the most that are placed; default 100"),                                            \
+        TEXT("certificates-per-week", "N", "order_rules.certificates_per_week",                   \
+             "of exactly the same names; default 5"),                                             \
+        MANY("blackout", "WINDOW", "order_rules.blackouts",                                       \
+             "nothing is renewed: 'Fri 18:00 - Mon 06:00', UTC"),                                 \
         YES("enabled", "enabled", "whether it can be used"), END
 /* shape: table */
 static const kv_cli_option of_issuer[] = { VAULT, ISSUER, END };
@@ -34,7 +40,7 @@ static const kv_cli_option issuer_update[] = {
 #define ISSUER_COLUMNS                                                                \
     "NAME=issuer PROVIDER=provider ACCOUNT=accountId CREDENTIAL=hasCredential"        \
     " EXPIRES=credentialExpires:time DOMAINS=allowedDomains TRUST=trust:TRUST_SCOPE_" \
-    " ENABLED=enabled"
+    " ENABLED=enabled HEALTHY=health.healthy"
 
 /* clang-format off */
 /* shape: table */

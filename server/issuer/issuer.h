@@ -74,12 +74,20 @@ typedef struct kv_issuer_answer {
     kv_x509_list warnings; /* what lint or the issuer remarked, for the caller */
     kv_slice code;         /* with REFUSED and RETRYABLE: the issuer's own */
     kv_slice details;      /* status words for the caller, a sentence */
+    /* With REFUSED or RETRYABLE: it is the account's fault or the whole service's, not this
+     * order's. The order is kept and tried again; others wait until the issuer is well. */
+    bool issuer_fault;
+    /* The issuer wants to be left alone as a whole for so long (429, 503 with Retry-After): nobody
+     * asks it anything until then. 0: no. A RETRYABLE with it was no order yet: the same `attempt`
+     * is submitted again. */
+    unsigned pause_ms;
 } kv_issuer_answer;
 
 /* When a certificate is best renewed; both 0: the issuer has no opinion. */
 typedef struct kv_issuer_window {
     int64_t from_ms;
     int64_t until_ms;
+    unsigned retry_ms; /* when to ask again, as the issuer says; 0: it does not say */
 } kv_issuer_window;
 
 typedef enum kv_issuer_revocation { /* CRLReason of RFC 5280 */

@@ -70,6 +70,9 @@ static kv_operation_turn silence(const kv_operation_heard *heard)
                                .failures = heard->failures + 1 };
 
     turn.next_at = heard->now_ms + kv_backoff_ms(turn.failures, 0, heard->seed);
+    /* Whoever found out that the issuer is unwell is the one to try it again. */
+    if (heard->resume_at)
+        turn.next_at = heard->resume_at;
     return turn;
 }
 
@@ -87,7 +90,7 @@ static kv_operation_turn new_order(const kv_operation_heard *heard)
     return turn;
 }
 
-kv_operation_turn kv_operation_turn_of(const kv_operation_heard *heard)
+static kv_operation_turn turn_of(const kv_operation_heard *heard)
 {
     kv_operation_turn turn = { .state = KV_STATE_PENDING, .attempts = heard->attempts };
 
@@ -118,5 +121,15 @@ kv_operation_turn kv_operation_turn_of(const kv_operation_heard *heard)
         turn.state = KV_STATE_CANCELLED;
         break;
     }
+    return turn;
+}
+
+kv_operation_turn kv_operation_turn_of(const kv_operation_heard *heard)
+{
+    kv_operation_turn turn = turn_of(heard);
+
+    if (turn.next_at && turn.next_at < heard->resume_at &&
+        !kv_slice_equal(turn.state, KV_STATE_ISSUED))
+        turn.next_at = heard->resume_at;
     return turn;
 }

@@ -50,6 +50,7 @@ typedef struct kv_operation_heard {
     bool answered; /* false: `answer` is not set, nobody knows what the issuer did */
     kv_issuer_state answer;
     unsigned retry_ms; /* what the issuer asked for; 0: nothing */
+    int64_t resume_at; /* not before that, whatever else follows: the issuer is unwell or paused */
     int64_t attempts;  /* as stored before */
     int64_t failures;
     int64_t now_ms;

@@ -77,3 +77,74 @@ int64_t kv_renewal_again(int64_t now_ms, int64_t attempts, int64_t not_after, ui
 {
     return now_ms + kv_backoff_ms(attempts, not_after > now_ms ? not_after - now_ms : 0, seed);
 }
+
+/* --- what the issuer suggests --- */
+
+kv_renewal_hint kv_renewal_hint_of(const kv_renewal_hint *before, int64_t from, int64_t until,
+                                   uint64_t random)
+{
+    kv_renewal_hint hint = { .from = from, .until = until };
+
+    if (until <= from || (from == before->from && until == before->until))
+        return *before;
+    hint.at = from + (int64_t)(random % (uint64_t)(until - from));
+    return hint;
+}
+
+int64_t kv_renewal_ask_again(int64_t now_ms, int64_t retry_ms, int64_t failures)
+{
+    int64_t wait = retry_ms;
+
+    if (failures)
+        wait = kv_backoff_ms(failures, 0, (uint64_t)now_ms);
+    else if (!wait)
+        wait = KV_RENEWAL_ASK_MS;
+    if (wait < KV_RENEWAL_ASK_MIN_MS)
+        wait = KV_RENEWAL_ASK_MIN_MS;
+    return now_ms + (wait > KV_RENEWAL_ASK_MAX_MS ? KV_RENEWAL_ASK_MAX_MS : wait);
+}
+
+int64_t kv_renewal_at(const kv_renewal_facts *facts, const kv_renewal_hint *hint)
+{
+    int64_t due = kv_renewal_due(facts);
+
+    return hint->at && hint->at < due ? hint->at : due;
+}
+
+/* --- now --- */
+
+static kv_renewal_turn rest(const kv_renewal_plan *plan, int64_t now_ms)
+{
+    kv_renewal_turn turn = { .act = KV_RENEWAL_WAIT, .due_at = plan->renew_at };
+
+    if (plan->ask_at && plan->ask_at <= now_ms)
+        turn.act = KV_RENEWAL_ASK;
+    else if (plan->ask_at && plan->ask_at < turn.due_at)
+        turn.due_at = plan->ask_at;
+    return turn;
+}
+
+kv_renewal_turn kv_renewal_turn_of(const kv_renewal_plan *plan, const kv_renewal_facts *facts,
+                                   const kv_gate_facts *gate)
+{
+    int64_t floor = kv_renewal_floor(facts->not_before, facts->not_after);
+    kv_gate_facts at = *gate;
+    kv_renewal_turn turn = { .act = KV_RENEWAL_BEGIN };
+    kv_gate shut;
+
+    if (!plan->attempts && plan->renew_at > at.now_ms)
+        return rest(plan, at.now_ms);
+    at.not_after = facts->not_after;
+    at.urgent = at.now_ms >= floor;
+    at.seed = facts->seed;
+    at.places_order = true;
+    shut = kv_gate_of(&at);
+    turn.due_at = kv_renewal_again(at.now_ms, plan->attempts + 1, facts->not_after, facts->seed);
+    if (!shut.waiting)
+        return turn;
+    turn =
+        (kv_renewal_turn){ .act = KV_RENEWAL_WAIT, .due_at = shut.until, .waiting = shut.waiting };
+    if (floor > at.now_ms && turn.due_at > floor)
+        turn.due_at = floor;
+    return turn;
+}

@@ -27,4 +27,7 @@ typedef struct kv_issuer_row {
     int64_t enabled;
     int64_t created;
     int64_t updated;
+    int64_t orders_per_hour;       /* 0: the default of its provider */
+    int64_t certificates_per_week; /* of exactly the same names; 0: the same */
+    kv_slice blackouts;            /* JSON array of windows: lifecycle/blackout.h */
 } kv_issuer_row;

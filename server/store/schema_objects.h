@@ -143,4 +143,5 @@ typedef struct kv_operation_row {
     kv_slice worker;            /* the node that has claimed it until next_at; empty: none */
     kv_slice chain;             /* what the issuer sent, until it is a version: DER, leaf first */
     kv_slice issuer_lower;      /* `issuer` in lower case: to find what waits for it */
+    int64_t waiting;            /* kv_waiting: why nobody is asked yet */
 } kv_operation_row;

@@ -176,7 +176,7 @@ const kv_table kv_table_issuers = {
     .row_size = sizeof(kv_issuer_row),
     .sealed = true,
     .key_count = 2,
-    .column_count = 18,
+    .column_count = 21,
     .columns = {
         BLOB(kv_issuer_row, vault_uid),
         TEXT(kv_issuer_row, name),
@@ -196,6 +196,9 @@ const kv_table kv_table_issuers = {
         INTEGER(kv_issuer_row, enabled),
         INTEGER(kv_issuer_row, created),
         INTEGER(kv_issuer_row, updated),
+        INTEGER(kv_issuer_row, orders_per_hour),
+        INTEGER(kv_issuer_row, certificates_per_week),
+        TEXT(kv_issuer_row, blackouts),
     },
     .index_count = 1,
     .indexes = {
@@ -208,7 +211,7 @@ const kv_table kv_table_operations = {
     .row_size = sizeof(kv_operation_row),
     .sealed = true,
     .key_count = 1,
-    .column_count = 29,
+    .column_count = 30,
     .columns = {
         BLOB(kv_operation_row, object_uid),
         BLOB(kv_operation_row, vault_uid),
@@ -239,6 +242,7 @@ const kv_table kv_table_operations = {
         BLOB(kv_operation_row, worker),
         BLOB(kv_operation_row, chain),
         TEXT(kv_operation_row, issuer_lower),
+        INTEGER(kv_operation_row, waiting),
     },
     .index_count = 4,
     .indexes = {
@@ -246,25 +250,6 @@ const kv_table kv_table_operations = {
         { "operations_by_next", false, 2, { 23, 0 } }, /* next_at, object_uid */
         { "operations_by_worker", false, 2, { 26, 0 } }, /* worker, object_uid */
         { "operations_by_issuer", false, 4, { 1, 28, 23, 0 } }, /* .., next_at, object_uid */
-    },
-};
-
-const kv_table kv_table_renewals = {
-    .name = "renewals",
-    .row_size = sizeof(kv_renewal_row),
-    .sealed = true,
-    .key_count = 1,
-    .column_count = 5,
-    .columns = {
-        BLOB(kv_renewal_row, object_uid),
-        BLOB(kv_renewal_row, vault_uid),
-        TEXT(kv_renewal_row, version),
-        INTEGER(kv_renewal_row, due_at),
-        INTEGER(kv_renewal_row, attempts),
-    },
-    .index_count = 1,
-    .indexes = {
-        { "renewals_by_due", false, 2, { 3, 0 } }, /* due_at, object_uid */
     },
 };
 
@@ -397,6 +382,7 @@ const kv_table *const kv_tables[] = {
     &kv_table_authorities,     &kv_table_crls,
     &kv_table_issued,          &kv_table_responders,
     &kv_table_renewals,        &kv_table_issuers,
+    &kv_table_issuer_states,   &kv_table_name_budgets,
     &kv_table_events,          &kv_table_event_consumers,
     &kv_table_expiries,        &kv_table_contacts,
     &kv_table_proofs,

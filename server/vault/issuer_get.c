@@ -1,6 +1,6 @@
 /* issuer_get.c - issuers are shown, listed, checked and forgotten. */
 #include "server/vault/authority_rules.h"
-#include "server/vault/issuer_rules.h"
+#include "server/vault/issuer_state.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
 #include "server/vault/values.h"
@@ -12,7 +12,8 @@ kv_status kv_vault_issuer_get(kv_vault *vault, kv_work *work, const kv_issuer_ge
     kv_issuer_row row;
 
     KV_TRY(kv_issuer_find_row(vault, work, &in->target, &vault_row, &row, err));
-    return kv_issuer_bundle_of(work, &vault_row, &row, out, err);
+    KV_TRY(kv_issuer_bundle_of(work, &vault_row, &row, out, err));
+    return kv_issuer_show_health(vault, work, &row, out, err);
 }
 
 kv_status kv_vault_issuer_list(kv_vault *vault, kv_work *work, const kv_issuer_list_in *in,
@@ -37,8 +38,10 @@ kv_status kv_vault_issuer_list(kv_vault *vault, kv_work *work, const kv_issuer_l
     items = kv_arena_array(work->arena, rows.count, sizeof(*items));
     if (!items)
         return kv_arena_full(err);
-    for (unsigned i = 0; i < rows.count; i++)
+    for (unsigned i = 0; i < rows.count; i++) {
         KV_TRY(kv_issuer_bundle_of(work, &vault_row, &found[i], &items[i], err));
+        KV_TRY(kv_issuer_show_health(vault, work, &found[i], &items[i], err));
+    }
     *out = (kv_issuer_list){ .items = items,
                              .count = rows.count,
                              .next_page_token =
@@ -123,29 +126,26 @@ kv_status kv_issuers_expiring(kv_vault *vault, kv_work *work, int64_t until_ms, 
 
 enum { ROWS_PER_STEP = 100 };
 
-static kv_status forget_some(kv_vault *vault, kv_work *step, kv_slice vault_uid, bool *more,
-                             kv_error *err)
+/* Some rows of a table whose key begins with the vault. */
+static kv_status forget_some(kv_vault *vault, kv_work *step, const kv_table *table,
+                             const void *from, bool *more, kv_error *err)
 {
-    kv_issuer_row from = { .vault_uid = vault_uid };
-    kv_scan scan = {
-        .table = &kv_table_issuers, .prefix = 1, .from = &from, .limit = ROWS_PER_STEP
-    };
+    kv_scan scan = { .table = table, .prefix = 1, .from = from, .limit = ROWS_PER_STEP };
     kv_change change = { 0 };
-    kv_issuer_row *issuers;
     kv_rows rows;
 
     KV_TRY(kv_records_scan(vault->config.records, &scan, step->arena, &rows, err));
     *more = rows.more;
     if (!rows.count)
         return KV_OK;
-    issuers = rows.rows;
     KV_TRY(kv_change_room(&change, step->arena, rows.count, err));
     for (unsigned i = 0; i < rows.count; i++)
-        KV_TRY(kv_change_delete(&change, &kv_table_issuers, &issuers[i], err));
+        KV_TRY(kv_change_delete(&change, table, (char *)rows.rows + i * table->row_size, err));
     return kv_commit_step(vault, step, "VaultPurgeIssuers", &change, err);
 }
 
-kv_status kv_issuers_forget(kv_vault *vault, kv_work *work, kv_slice vault_uid, kv_error *err)
+static kv_status forget_all(kv_vault *vault, kv_work *work, const kv_table *table, const void *from,
+                            kv_error *err)
 {
     bool more = true;
 
@@ -153,7 +153,18 @@ kv_status kv_issuers_forget(kv_vault *vault, kv_work *work, kv_slice vault_uid, 
         KV_AUTO(kv_arena) arena = KV_ARENA(KV_STEP_ARENA_BYTES);
         kv_work step = kv_step_of(work, &arena);
 
-        KV_TRY(forget_some(vault, &step, vault_uid, &more, err));
+        KV_TRY(forget_some(vault, &step, table, from, &more, err));
     }
     return KV_OK;
+}
+
+kv_status kv_issuers_forget(kv_vault *vault, kv_work *work, kv_slice vault_uid, kv_error *err)
+{
+    kv_issuer_row issuers = { .vault_uid = vault_uid };
+    kv_issuer_state_row states = { .vault_uid = vault_uid };
+    kv_name_budget_row budgets = { .vault_uid = vault_uid };
+
+    KV_TRY(forget_all(vault, work, &kv_table_issuer_states, &states, err));
+    KV_TRY(forget_all(vault, work, &kv_table_name_budgets, &budgets, err));
+    return forget_all(vault, work, &kv_table_issuers, &issuers, err);
 }

@@ -149,10 +149,14 @@ kv_status kv_issuer_bundle_of(kv_work *work, const kv_vault_row *vault_row,
         .enabled = row->enabled != 0,
         .created = row->created,
         .updated = row->updated,
+        .orders_per_hour = row->orders_per_hour,
+        .certificates_per_week = row->certificates_per_week,
+        .healthy = true,
     };
 
     KV_TRY(load_admins(work, row, &bundle, err));
     KV_TRY(load_requesters(work, row, &bundle, err));
+    KV_TRY(kv_texts_load(work, row->blackouts, &bundle.blackouts, err));
     KV_TRY(kv_texts_load(work, row->domains, &bundle.domains, err));
     *out = bundle;
     return KV_OK;

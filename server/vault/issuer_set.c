@@ -8,11 +8,11 @@
 #include "server/base/text.h"
 #include "server/issuer/domains.h"
 #include "server/vault/authority_rules.h"
-#include "server/vault/issuer_rules.h"
+#include "server/vault/issuer_state.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
 
-enum { ISSUERS_MAX = 100, ID_MAX = 256, ADMIN_TEXT_MAX = 128 };
+enum { ORDERS_MOST = 1000000, ISSUERS_MAX = 100, ID_MAX = 256, ADMIN_TEXT_MAX = 128 };
 
 /* --- single members --- */
 
@@ -126,6 +126,31 @@ static kv_status take_requesters(kv_vault *vault, kv_work *work, const kv_x509_l
                           &row->requesters, err);
 }
 
+/* --- how much, and when --- */
+
+static kv_status take_order_rules(kv_work *work, const kv_issuer_settings_in *in,
+                                  kv_issuer_row *row, kv_error *err)
+{
+    kv_blackout window;
+    char field[64];
+
+    if (in->orders_per_hour > ORDERS_MOST)
+        return kv_fail_field(err, "order_rules.orders_per_hour", "is at most %d", ORDERS_MOST);
+    if (in->certificates_per_week > ORDERS_MOST)
+        return kv_fail_field(err, "order_rules.certificates_per_week", "is at most %d",
+                             ORDERS_MOST);
+    if (in->blackouts.count > KV_BLACKOUTS_MAX)
+        return kv_fail_field(err, "order_rules.blackouts", "has at most %d elements",
+                             KV_BLACKOUTS_MAX);
+    for (size_t i = 0; i < in->blackouts.count; i++) {
+        (void)snprintf(field, sizeof(field), "order_rules.blackouts[%zu]", i);
+        KV_TRY(kv_blackout_parse(in->blackouts.items[i], field, &window, err));
+    }
+    row->orders_per_hour = in->orders_per_hour;
+    row->certificates_per_week = in->certificates_per_week;
+    return kv_texts_store(work, &in->blackouts, &row->blackouts, err);
+}
+
 /* --- the whole --- */
 
 static kv_status take_credential(kv_vault *vault, kv_work *work, const kv_issuer_settings_in *in,
@@ -169,6 +194,8 @@ static kv_status take(kv_vault *vault, kv_work *work, const kv_issuer_settings_i
         KV_TRY(take_requesters(vault, work, &in->requesters, row, err));
     if (in->has_enabled)
         row->enabled = in->enabled;
+    if (in->has_order_rules)
+        KV_TRY(take_order_rules(work, in, row, err));
     row->updated = work->now_ms;
     return KV_OK;
 }
@@ -277,6 +304,16 @@ static kv_status refuse_too_many(kv_vault *vault, kv_work *work, kv_slice vault_
     return kv_because(err, KV_REASON_LIMIT_REACHED);
 }
 
+/* The change stands, whatever comes of this: what waits would be tried again later anyway. */
+static void try_again(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row, kv_slice name)
+{
+    kv_error later = { 0 };
+
+    if (kv_issuer_try_again(vault, work, vault_row, name, &later) != KV_OK)
+        kv_log_write(vault->config.log, KV_LOG_WARNING, "issuer.health.unknown",
+                     (kv_log_field[]){ { "why", later.message, 0 }, { 0 } });
+}
+
 kv_status kv_vault_issuer_set(kv_vault *vault, kv_work *work, const kv_issuer_set_in *in,
                               kv_issuer_bundle *out, kv_error *err)
 {
@@ -284,6 +321,7 @@ kv_status kv_vault_issuer_set(kv_vault *vault, kv_work *work, const kv_issuer_se
                           .trust = KV_X509_LINT_PRIVATE,
                           .admins = KV_SLICE("[]"),
                           .requesters = KV_SLICE("[]"),
+                          .blackouts = KV_SLICE("[]"),
                           .enabled = 1,
                           .created = work->now_ms };
     kv_issuer_row before = { 0 };
@@ -310,7 +348,9 @@ kv_status kv_vault_issuer_set(kv_vault *vault, kv_work *work, const kv_issuer_se
         KV_TRY(kv_change_insert(&change, &kv_table_issuers, &row, err));
     }
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
-    return kv_issuer_bundle_of(work, &vault_row, &row, out, err);
+    try_again(vault, work, &vault_row, row.name);
+    KV_TRY(kv_issuer_bundle_of(work, &vault_row, &row, out, err));
+    return kv_issuer_show_health(vault, work, &row, out, err);
 }
 
 kv_status kv_vault_issuer_update(kv_vault *vault, kv_work *work, const kv_issuer_update_in *in,
@@ -324,7 +364,9 @@ kv_status kv_vault_issuer_update(kv_vault *vault, kv_work *work, const kv_issuer
     KV_TRY(fill(vault, work, in, &vault_row, &row, err));
     KV_TRY(kv_change_update(&change, &kv_table_issuers, &row, err));
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
-    return kv_issuer_bundle_of(work, &vault_row, &row, out, err);
+    try_again(vault, work, &vault_row, row.name);
+    KV_TRY(kv_issuer_bundle_of(work, &vault_row, &row, out, err));
+    return kv_issuer_show_health(vault, work, &row, out, err);
 }
 
 kv_status kv_vault_issuer_delete(kv_vault *vault, kv_work *work, const kv_issuer_delete_in *in,

@@ -40,6 +40,10 @@ typedef struct kv_issuer_settings_in {
     kv_x509_list requesters; /* names or ids in hexadecimal */
     bool has_enabled;
     bool enabled;
+    bool has_order_rules;
+    int64_t orders_per_hour;
+    int64_t certificates_per_week;
+    kv_x509_list blackouts;
 } kv_issuer_settings_in;
 
 typedef kv_issuer_settings_in kv_issuer_set_in;
@@ -72,6 +76,13 @@ typedef struct kv_issuer_bundle {
     bool enabled;
     int64_t created;
     int64_t updated;
+    int64_t orders_per_hour;
+    int64_t certificates_per_week;
+    kv_x509_list blackouts;
+    bool healthy;
+    int64_t unhealthy_since;
+    kv_slice unhealthy_reason;
+    int64_t paused_until;
 } kv_issuer_bundle;
 
 typedef struct kv_issuer_list {

@@ -185,10 +185,13 @@ static bool is_question(const kv_operation_row *row)
 
 static kv_status take_step(kv_vault *vault, kv_work *work, kv_operation_row *row, kv_error *err)
 {
-    kv_status status = KV_OK;
+    bool pass = false;
+    kv_status status = kv_operation_pass(vault, work, row, &pass, err);
 
+    if (status == KV_OK && !pass)
+        return KV_OK;
     /* A claim that its worker did not end is over. */
-    if (!is_question(row) || row->worker.len)
+    if (status == KV_OK && (!is_question(row) || row->worker.len))
         status = claim(vault, work, row, err);
     if (status == KV_OK)
         status = kv_operation_step(vault, work, row, err);

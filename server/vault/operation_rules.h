@@ -22,6 +22,10 @@ void kv_operation_clear(kv_operation_row *row);
 void kv_wake_steps(kv_vault *vault);
 /* At start-up: what this server had claimed when it died is due at once. */
 kv_status kv_release_claims(kv_vault *vault, kv_error *err) KV_MUST_USE;
+/* Before it is claimed: counts it against the budgets, or puts it off (`*pass` is false).
+ * KV_CONFLICT: somebody else was first. (operation_gate.c) */
+kv_status kv_operation_pass(kv_vault *vault, kv_work *work, kv_operation_row *operation, bool *pass,
+                            kv_error *err) KV_MUST_USE;
 /* The next step of an operation that this server has claimed; ends the claim. */
 kv_status kv_operation_step(kv_vault *vault, kv_work *work, kv_operation_row *operation,
                             kv_error *err) KV_MUST_USE;

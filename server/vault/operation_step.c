@@ -7,9 +7,10 @@
 #include "server/base/text.h"
 #include "server/vault/certificate_rules.h"
 #include "server/vault/event_rules.h"
-#include "server/vault/issuer_rules.h"
+#include "server/vault/issuer_state.h"
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
+#include "server/x509/inspect.h"
 #include "server/x509/merge.h"
 
 enum { DELETED_WAIT_MS = 60 * 60 * 1000 };
@@ -22,6 +23,7 @@ typedef struct step {
     kv_chosen_issuer chosen;
     kv_operation_heard heard;
     kv_issuer_answer answer;
+    kv_name_budget_row names;
 } step;
 
 static kv_status ask(kv_work *work, step *on, kv_error *err)
@@ -108,7 +110,9 @@ static kv_status note_answer(kv_work *work, step *on, kv_error *err)
     kv_operation_row *row = on->row;
     bool bad = answer->state == KV_ISSUER_REFUSED || answer->state == KV_ISSUER_RETRYABLE;
 
-    on->heard.answered = true;
+    /* Not about this order: it is kept, and asked for again. */
+    on->heard.answered = !(bad && answer->issuer_fault) &&
+                         !(answer->state == KV_ISSUER_RETRYABLE && answer->pause_ms);
     on->heard.answer = answer->state;
     on->heard.retry_ms = answer->retry_ms;
     row->status_details = bad ? KV_SLICE_NONE : answer->details;
@@ -118,7 +122,7 @@ static kv_status note_answer(kv_work *work, step *on, kv_error *err)
         row->error_code = KV_SLICE("IssuerRefused");
     if (answer->external_id.len)
         row->external_id = answer->external_id;
-    if (answer->state == KV_ISSUER_RETRYABLE)
+    if (answer->state == KV_ISSUER_RETRYABLE && on->heard.answered)
         row->external_id = KV_SLICE_NONE;
     if (answer->warnings.count)
         KV_TRY(kv_texts_store(work, &answer->warnings, &row->warnings, err));
@@ -164,6 +168,19 @@ static kv_status store_end(kv_vault *vault, kv_work *work, const step *on, kv_er
     return KV_OK;
 }
 
+/* How long the certificate that came lives; 0 for one that cannot be read. */
+static int64_t life_of(kv_work *work, kv_slice chain)
+{
+    kv_x509_facts facts;
+    kv_error ignored = { 0 };
+    kv_x509_list sent;
+
+    if (kv_chain_split(work, KV_SLICE_NONE, chain, &sent, &ignored) != KV_OK || !sent.count ||
+        kv_x509_inspect(work->arena, sent.items[0], &facts, &ignored) != KV_OK)
+        return 0;
+    return facts.not_after_ms - facts.not_before_ms;
+}
+
 static kv_status store_turn(kv_vault *vault, kv_work *work, step *on, kv_error *err)
 {
     kv_operation_turn turn = kv_operation_turn_of(&on->heard);
@@ -175,10 +192,14 @@ static kv_status store_turn(kv_vault *vault, kv_work *work, step *on, kv_error *
     row->attempts = turn.attempts;
     row->failures = turn.failures;
     row->worker = KV_SLICE_NONE;
+    row->waiting = KV_WAITING_NOTHING;
     row->updated = work->now_ms;
     if (!kv_state_in_progress(row->state))
         return store_end(vault, work, on, err);
     KV_TRY(kv_change_update(&change, &kv_table_operations, row, err));
+    if (on->heard.answered && on->heard.answer == KV_ISSUER_ISSUED)
+        KV_TRY(kv_issuer_take_names(vault, work, &on->vault_row, row->issuer_lower, &on->at.policy,
+                                    life_of(work, row->chain), &on->names, &change, err));
     return kv_commit_step(vault, work, step_name(row->state), &change, err);
 }
 
@@ -220,6 +241,30 @@ static kv_status refuse(kv_vault *vault, kv_work *work, step *on, const kv_error
     return store_turn(vault, work, on, err);
 }
 
+/* What is ours, not the issuer's. */
+static bool our_fault(kv_status status)
+{
+    return status == KV_BUSY || status == KV_CANCELLED || status == KV_UNSUPPORTED;
+}
+
+/* What cannot be stored about the issuer is learned again from the next question. */
+static void note_health(kv_vault *vault, kv_work *work, step *on, kv_status status,
+                        const kv_error *why)
+{
+    const kv_issuer_answer *answer = &on->answer;
+    kv_health_news news = { .fault = status != KV_OK || answer->issuer_fault,
+                            .pause_ms = status == KV_OK ? answer->pause_ms : 0 };
+    kv_slice reason = status == KV_OK ? answer->details : kv_slice_text(why->message);
+    kv_error trouble = { 0 };
+
+    if (our_fault(status) || on->heard.act == KV_OPERATION_CANCEL)
+        return;
+    if (kv_issuer_heard(vault, work, &on->vault_row, on->row->issuer_lower, &news, reason,
+                        &on->heard.resume_at, &trouble) != KV_OK)
+        kv_log_write(vault->config.log, KV_LOG_WARNING, "issuer.health.unknown",
+                     (kv_log_field[]){ { "why", trouble.message, 0 }, { 0 } });
+}
+
 static kv_status ask_and_store(kv_vault *vault, kv_work *work, step *on, kv_error *err)
 {
     kv_operation_row before = *on->row;
@@ -231,8 +276,10 @@ static kv_status ask_and_store(kv_vault *vault, kv_work *work, step *on, kv_erro
 
     if (status == KV_OK && on->heard.act == KV_OPERATION_ACCEPT)
         return accept(vault, work, on, err);
-    if (status == KV_OK)
+    if (status == KV_OK) {
         status = ask(work, on, &why);
+        note_health(vault, work, on, status, &why);
+    }
     if (status == KV_OK)
         status = note_answer(work, on, &why);
     if (status != KV_OK) {

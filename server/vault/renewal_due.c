@@ -5,10 +5,11 @@
  * time it is moved first (to when the next attempt would be), then an operation begins: a crash in
  * between costs a minute, and nothing is begun twice.
  */
+#include "server/base/text.h"
 #include "server/lifecycle/renewal.h"
 #include "server/vault/certificate_rules.h"
 #include "server/vault/errands.h"
-#include "server/vault/issuer_rules.h"
+#include "server/vault/issuer_state.h"
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
 #include "server/vault/own_step.h"
@@ -22,6 +23,8 @@ enum {
 };
 
 typedef struct renewal {
+    const kv_issuer *issuer;
+    kv_renewal_facts facts;
     int errand; /* -1: none */
     kv_renewal_row row;
     kv_vault_row vault_row;
@@ -34,21 +37,34 @@ typedef struct renewal {
 /* False: nobody asked for renewal, or the issuer cannot do it alone. */
 static bool planned(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
                     const kv_x509_policy *policy, const kv_certificate_version_row *version,
-                    int64_t *due)
+                    kv_renewal_facts *facts, const kv_issuer **issuer)
 {
-    kv_renewal_facts facts = { .not_before = version->not_before,
-                               .not_after = version->expires,
-                               .got = version->created,
-                               .seed = kv_seed_of(version->version) };
-    const kv_issuer *issuer = NULL;
     kv_error gone = { 0 };
 
-    if (!kv_renewal_asked(policy, &facts.trigger) ||
-        kv_issuer_known(vault, work, vault_row, policy->issuer.name, &issuer, &gone) != KV_OK ||
-        !issuer->auto_renew)
-        return false;
-    *due = kv_renewal_due(&facts);
-    return true;
+    *facts = (kv_renewal_facts){ .not_before = version->not_before,
+                                 .not_after = version->expires,
+                                 .got = version->created,
+                                 .seed = kv_seed_of(version->version) };
+    return kv_renewal_asked(policy, &facts->trigger) &&
+           kv_issuer_known(vault, work, vault_row, policy->issuer.name, issuer, &gone) == KV_OK &&
+           (*issuer)->auto_renew;
+}
+
+static kv_renewal_hint hint_of(const kv_renewal_row *row)
+{
+    return (kv_renewal_hint){ row->hint_from, row->hint_until, row->hint_at };
+}
+
+/* When it is renewed, and when it is looked at. */
+static void plan(kv_renewal_row *row, const kv_renewal_facts *facts)
+{
+    kv_renewal_hint hint = hint_of(row);
+
+    row->renew_at = kv_renewal_at(facts, &hint);
+    row->due_at = row->renew_at;
+    if (row->ask_at && row->ask_at < row->due_at)
+        row->due_at = row->ask_at;
+    row->waiting = KV_WAITING_NOTHING;
 }
 
 static kv_status find_row(kv_vault *vault, kv_work *work, kv_slice object_uid, kv_renewal_row *row,
@@ -70,16 +86,28 @@ kv_status kv_renewal_keep(kv_vault *vault, kv_work *work, const kv_vault_row *va
                           const kv_x509_policy *policy, const kv_certificate_version_row *version,
                           kv_renewal_row *row, kv_change *change, kv_error *err)
 {
+    const kv_issuer *issuer = NULL;
+    kv_renewal_facts facts;
+    kv_slice name;
     bool exists = false;
-    int64_t due = 0;
 
     KV_TRY(find_row(vault, work, version->object_uid, row, &exists, err));
-    if (!planned(vault, work, vault_row, policy, version, &due))
+    if (!planned(vault, work, vault_row, policy, version, &facts, &issuer))
         return exists ? kv_change_delete(change, &kv_table_renewals, row, err) : KV_OK;
+    KV_TRY(kv_text_lower(work->arena, policy->issuer.name, &name, err));
+    /* A hint is about one certificate, by the issuer that gave it. */
+    if (!kv_slice_equal(row->version, version->version) || !kv_slice_equal(row->issuer, name))
+        *row = (kv_renewal_row){ .head = row->head, .object_uid = version->object_uid };
+    row->issuer = name;
     row->vault_uid = vault_row->uid;
     row->version = version->version;
-    row->due_at = due;
     row->attempts = 0;
+    if (!issuer->renewal_hint)
+        row->ask_at = 0;
+    else if (!row->ask_at)
+        row->ask_at = work->now_ms;
+    plan(row, &facts);
+    row->period = row->renew_at - facts.got;
     return exists ? kv_change_update(change, &kv_table_renewals, row, err)
                   : kv_change_insert(change, &kv_table_renewals, row, err);
 }
@@ -160,7 +188,7 @@ static void report(kv_vault *vault, kv_work *work, const renewal *at, const kv_e
 }
 
 /* The attempt is counted and the next one has its time before this one begins. */
-static kv_status begin(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
+static kv_status begin(kv_vault *vault, kv_work *work, renewal *at, int64_t again, kv_error *err)
 {
     kv_change change = { 0 };
     kv_operation_row operation;
@@ -169,8 +197,8 @@ static kv_status begin(kv_vault *vault, kv_work *work, renewal *at, kv_error *er
 
     KV_TRY(kv_operation_find(vault, work, at->object.uid, &operation, &exists, err));
     at->row.attempts++;
-    at->row.due_at = kv_renewal_again(work->now_ms, at->row.attempts, at->version.expires,
-                                      kv_seed_of(at->version.version));
+    at->row.due_at = again;
+    at->row.waiting = KV_WAITING_NOTHING;
     KV_TRY(kv_change_update(&change, &kv_table_renewals, &at->row, err));
     KV_TRY(kv_commit_step(vault, work, "CertificateRenewBegin", &change, err));
     if (exists && kv_operation_in_progress(&operation))
@@ -180,10 +208,118 @@ static kv_status begin(kv_vault *vault, kv_work *work, renewal *at, kv_error *er
     return KV_OK;
 }
 
+/* --- what the issuer suggests --- */
+
+static kv_status ask_issuer(kv_vault *vault, kv_work *work, const renewal *at,
+                            kv_issuer_window *out, kv_error *err)
+{
+    KV_AUTO(kv_chosen_issuer) chosen = { 0 };
+    kv_issuer_order order = { .account = &chosen.account,
+                              .policy = &at->policy,
+                              .now_ms = work->now_ms,
+                              .deadline = work->deadline,
+                              .arena = work->arena };
+
+    kv_issuer_state_row state;
+    kv_health health;
+    int64_t until;
+
+    KV_TRY(kv_issuer_state_find(vault, work, at->vault_row.uid, at->row.issuer, &state, err));
+    health = kv_issuer_health(&state);
+    if (kv_health_may_ask(&health, work->now_ms, &until) != KV_HEALTH_ASK)
+        return kv_fail(err, KV_UNAVAILABLE, "the issuer is not asked now");
+    KV_TRY(kv_issuer_open(vault, work, &at->vault_row, at->policy.issuer.name, &chosen, err));
+    KV_TRY(kv_chain_split(work, at->version.der, at->version.chain, &order.chain, err));
+    return kv_issuer_renewal_hint(chosen.issuer, &order, out, err);
+}
+
+/* Not more at once than may be with one issuer. */
+static kv_status ask_window(kv_vault *vault, kv_work *work, const renewal *at,
+                            kv_issuer_window *out, kv_error *err)
+{
+    kv_errand errand = { .object_uid = at->row.version,
+                         .vault_uid = at->row.vault_uid,
+                         .issuer = at->row.issuer,
+                         .until_ms = work->now_ms + KV_OPERATION_CLAIM_MS };
+    int number = kv_errand_begin(vault->errands, &errand, work->now_ms);
+    kv_status status;
+
+    if (number < 0)
+        return kv_fail(err, KV_BUSY, "enough are with the issuer");
+    status = ask_issuer(vault, work, at, out, err);
+    if (kv_errand_end(vault->errands, number))
+        kv_wake_steps(vault);
+    return status;
+}
+
+/* Asked with the row moved on already, so that a crash asks once more at most. No answer is no
+ * harm: the plan stands. */
+static kv_status ask(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
+{
+    kv_renewal_hint hint = hint_of(&at->row);
+    kv_issuer_window window = { 0 };
+    kv_change change = { 0 };
+    uint64_t random = 0;
+    kv_error why = { 0 };
+
+    at->row.ask_at = kv_renewal_ask_again(work->now_ms, 0, 0);
+    plan(&at->row, &at->facts);
+    KV_TRY(kv_change_update(&change, &kv_table_renewals, &at->row, err));
+    KV_TRY(kv_commit_step(vault, work, "CertificateRenewAsk", &change, err));
+    if (!kv_random_id((uint8_t *)&random, sizeof(random)))
+        return kv_fail(err, KV_INTERNAL, "no random bytes");
+    if (ask_window(vault, work, at, &window, &why) != KV_OK)
+        at->row.ask_failures++;
+    else
+        at->row.ask_failures = 0;
+    hint = kv_renewal_hint_of(&hint, window.from_ms, window.until_ms, random);
+    at->row.hint_from = hint.from;
+    at->row.hint_until = hint.until;
+    at->row.hint_at = hint.at;
+    at->row.ask_at = kv_renewal_ask_again(work->now_ms, window.retry_ms, at->row.ask_failures);
+    plan(&at->row, &at->facts);
+    change = (kv_change){ 0 };
+    KV_TRY(kv_change_update(&change, &kv_table_renewals, &at->row, err));
+    return kv_commit_step(vault, work, "CertificateRenewHint", &change, err);
+}
+
+/* --- its turn --- */
+
+static kv_status turn_of(kv_vault *vault, kv_work *work, renewal *at, kv_renewal_turn *out,
+                         kv_error *err)
+{
+    kv_renewal_plan plan_now = { .renew_at = at->row.renew_at,
+                                 .ask_at = at->row.ask_at,
+                                 .attempts = at->row.attempts };
+    kv_gate_facts gate;
+    kv_health health;
+
+    KV_TRY(kv_issuer_gate_facts(vault, work, &at->vault_row, at->row.issuer, &at->policy,
+                                at->version.expires - at->version.not_before, &health, &gate, err));
+    *out = kv_renewal_turn_of(&plan_now, &at->facts, &gate);
+    return KV_OK;
+}
+
+static kv_status act(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
+{
+    kv_renewal_turn turn;
+
+    KV_TRY(turn_of(vault, work, at, &turn, err));
+    switch (turn.act) {
+    case KV_RENEWAL_WAIT:
+        at->row.waiting = turn.waiting;
+        return move(vault, work, at, turn.due_at, err);
+    case KV_RENEWAL_ASK:
+        return ask(vault, work, at, err);
+    case KV_RENEWAL_BEGIN:
+        break;
+    }
+    return begin(vault, work, at, turn.due_at, err);
+}
+
 static kv_status renew_or_wait(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
 {
     kv_status status = look(vault, work, at, err);
-    int64_t due = 0;
 
     if (status == KV_NOT_FOUND)
         return forget(vault, work, at, err);
@@ -196,13 +332,11 @@ static kv_status renew_or_wait(kv_vault *vault, kv_work *work, renewal *at, kv_e
     KV_TRY(status);
     if (at->object.deleted || at->vault_row.deleted)
         return move(vault, work, at, work->now_ms + DELETED_WAIT_MS, err);
-    if (!planned(vault, work, &at->vault_row, &at->policy, &at->version, &due))
+    if (!planned(vault, work, &at->vault_row, &at->policy, &at->version, &at->facts, &at->issuer))
         return forget(vault, work, at, err);
     if (!at->version.enabled)
         return move(vault, work, at, work->now_ms + DISABLED_WAIT_MS, err);
-    if (!at->row.attempts && due > work->now_ms)
-        return move(vault, work, at, due, err);
-    return begin(vault, work, at, err);
+    return act(vault, work, at, err);
 }
 
 static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_error *err)

@@ -44,6 +44,17 @@ static kv_status credentials_in(const Keyvault__V1__IssuerCredentials *from,
                       &out->credential_expires, err);
 }
 
+static kv_status order_rules_in(const Keyvault__V1__OrderRules *from, kv_arena *arena,
+                                kv_issuer_settings_in *out, kv_error *err)
+{
+    out->has_order_rules = from != NULL;
+    if (!from)
+        return KV_OK;
+    out->orders_per_hour = from->orders_per_hour;
+    out->certificates_per_week = from->certificates_per_week;
+    return kv_pb_texts_in(from->n_blackouts, from->blackouts, arena, &out->blackouts, err);
+}
+
 /* The two requests differ in their types alone. */
 #define READ_SETTINGS(function, type, descriptor)                                                \
     kv_status function(kv_slice body, kv_arena *arena, void *in, kv_error *err)                  \
@@ -61,6 +72,7 @@ static kv_status credentials_in(const Keyvault__V1__IssuerCredentials *from,
         read->has_enabled = m->has_enabled_case != 0;                                            \
         read->enabled = m->enabled;                                                              \
         KV_TRY(credentials_in(m->credentials, read, err));                                       \
+        KV_TRY(order_rules_in(m->order_rules, arena, read, err));                                \
         KV_TRY(organization_in(m->org_details, arena, read, err));                               \
         read->has_requesters = m->allowed_requesters != NULL;                                    \
         if (m->allowed_requesters)                                                               \
@@ -131,6 +143,32 @@ static Keyvault__V1__OrganizationDetails *organization(kv_pb_writer *writer,
     return to;
 }
 
+static Keyvault__V1__OrderRules *order_rules(kv_pb_writer *writer, const kv_issuer_bundle *from)
+{
+    Keyvault__V1__OrderRules *to = kv_pb_new(writer, &keyvault__v1__order_rules__descriptor);
+
+    if (!to)
+        return NULL;
+    to->orders_per_hour = (uint32_t)from->orders_per_hour;
+    to->certificates_per_week = (uint32_t)from->certificates_per_week;
+    to->blackouts =
+        kv_pb_texts(writer, from->blackouts.items, from->blackouts.count, &to->n_blackouts);
+    return to;
+}
+
+static Keyvault__V1__IssuerHealth *health(kv_pb_writer *writer, const kv_issuer_bundle *from)
+{
+    Keyvault__V1__IssuerHealth *to = kv_pb_new(writer, &keyvault__v1__issuer_health__descriptor);
+
+    if (!to)
+        return NULL;
+    to->healthy = from->healthy;
+    to->unhealthy_since = kv_pb_seconds(from->unhealthy_since);
+    to->reason = kv_pb_text(writer, from->unhealthy_reason);
+    to->paused_until = kv_pb_seconds(from->paused_until);
+    return to;
+}
+
 static Keyvault__V1__Issuer *issuer(kv_pb_writer *writer, const kv_issuer_bundle *from)
 {
     Keyvault__V1__Issuer *to = kv_pb_new(writer, &keyvault__v1__issuer__descriptor);
@@ -163,6 +201,8 @@ static Keyvault__V1__Issuer *issuer(kv_pb_writer *writer, const kv_issuer_bundle
     to->enabled = from->enabled;
     to->created = kv_pb_seconds(from->created);
     to->updated = kv_pb_seconds(from->updated);
+    to->order_rules = order_rules(writer, from);
+    to->health = health(writer, from);
     return to;
 }
 

@@ -110,13 +110,36 @@ void scripted_wait_for_hanging(unsigned count)
     assert_int_equal(scripted.hanging, count);
 }
 
+static kv_status count_silence(kv_error *err)
+{
+    pthread_mutex_lock(&hang_mutex);
+    scripted.unanswered++;
+    pthread_mutex_unlock(&hang_mutex);
+    return kv_fail(err, KV_TIMEOUT, "no answer in time");
+}
+
+static kv_status send_away(kv_issuer_answer *out)
+{
+    bool busy = scripted.deed == SCRIPT_BUSY;
+
+    scripted.unanswered++;
+    *out = (kv_issuer_answer){ .state = busy ? KV_ISSUER_RETRYABLE : KV_ISSUER_REFUSED,
+                               .pause_ms = busy ? scripted.retry_ms : 0,
+                               .issuer_fault = !busy,
+                               .code = KV_SLICE("urn:away"),
+                               .details = busy ? KV_SLICE("too many") : KV_SLICE("locked") };
+    return KV_OK;
+}
+
 static kv_status submit(const kv_issuer_order *order, kv_issuer_answer *out, kv_error *err)
 {
     void (*meanwhile)(void *);
     char name[64];
 
     if (silent())
-        return kv_fail(err, KV_TIMEOUT, "no answer in time");
+        return count_silence(err);
+    if (scripted.deed == SCRIPT_BUSY || scripted.deed == SCRIPT_LOCKED)
+        return send_away(out);
     meanwhile = scripted.meanwhile;
     scripted.submits++;
     assert_true(order->csr.len > 0);

@@ -15,7 +15,9 @@ typedef enum script_deed {
     SCRIPT_AT_ONCE,      /* submit answers with the certificate */
     SCRIPT_WAIT_FOREVER, /* pending, nothing to ask */
     SCRIPT_HANG,         /* submit does not return before scripted_let_go() */
-    SCRIPT_SILENT        /* submit gets no answer */
+    SCRIPT_SILENT,       /* submit gets no answer */
+    SCRIPT_BUSY,         /* submit is refused for `retry_ms`, whoever asks */
+    SCRIPT_LOCKED        /* submit is refused: the account is locked */
 } script_deed;
 
 typedef struct script {
@@ -31,6 +33,7 @@ typedef struct script {
     /* counted */
     unsigned orders; /* different ones */
     unsigned submits, polls, fetches, cancels;
+    unsigned unanswered; /* submits that were not, or that were sent away; not among `submits` */
     unsigned hanging, hanging_most; /* submits that hang now, and at most did at once */
     char cancelled[64];             /* the order that was cancelled last */
 } script;

@@ -208,6 +208,9 @@ def issuers(call):
     assert len(call(service + "ListIssuers", vault=VAULT).issuers) == 1
     changed = call(service + "UpdateIssuer", trust="TRUST_SCOPE_PUBLIC", **it)
     assert list(changed.allowed_domains) == rules["rules"] and changed.trust == 2
+    limits = {"orders_per_hour": 20, "blackouts": ["Fri 18:00 - Mon 06:00"]}
+    changed = call(service + "UpdateIssuer", order_rules=limits, **it)
+    assert changed.order_rules.orders_per_hour == 20 and changed.health.healthy
     assert call(service + "CheckIssuer", **it).accepted
     assert call(service + "DeleteIssuer", **it).issuer == "Self"
 

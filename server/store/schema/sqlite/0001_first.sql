@@ -178,6 +178,9 @@ CREATE TABLE "issuers" (
     "enabled" INTEGER NOT NULL,
     "created" INTEGER NOT NULL,
     "updated" INTEGER NOT NULL,
+    "orders_per_hour" INTEGER NOT NULL,
+    "certificates_per_week" INTEGER NOT NULL,
+    "blackouts" TEXT NOT NULL,
     "generation" INTEGER NOT NULL,
     "seal" BLOB NOT NULL,
     "seal_key" BLOB NOT NULL,
@@ -227,6 +230,7 @@ CREATE TABLE "operations" (
     "worker" BLOB NOT NULL,
     "chain" BLOB NOT NULL,
     "issuer_lower" TEXT NOT NULL,
+    "waiting" INTEGER NOT NULL,
     "generation" INTEGER NOT NULL,
     "seal" BLOB NOT NULL,
     "seal_key" BLOB NOT NULL,
@@ -243,12 +247,51 @@ CREATE TABLE "renewals" (
     "version" TEXT NOT NULL,
     "due_at" INTEGER NOT NULL,
     "attempts" INTEGER NOT NULL,
+    "issuer" TEXT NOT NULL,
+    "renew_at" INTEGER NOT NULL,
+    "period" INTEGER NOT NULL,
+    "waiting" INTEGER NOT NULL,
+    "ask_at" INTEGER NOT NULL,
+    "ask_failures" INTEGER NOT NULL,
+    "hint_from" INTEGER NOT NULL,
+    "hint_until" INTEGER NOT NULL,
+    "hint_at" INTEGER NOT NULL,
     "generation" INTEGER NOT NULL,
     "seal" BLOB NOT NULL,
     "seal_key" BLOB NOT NULL,
     PRIMARY KEY ("object_uid")
 ) STRICT;
 CREATE INDEX "renewals_by_due" ON "renewals" ("due_at", "object_uid");
+CREATE INDEX "renewals_by_issuer" ON "renewals" ("vault_uid", "issuer", "due_at", "object_uid");
+CREATE INDEX "renewals_by_renew" ON "renewals" ("renew_at", "object_uid");
+
+CREATE TABLE "issuer_states" (
+    "vault_uid" BLOB NOT NULL,
+    "issuer" TEXT NOT NULL,
+    "failures" INTEGER NOT NULL,
+    "unwell_since" INTEGER NOT NULL,
+    "probe_at" INTEGER NOT NULL,
+    "paused_until" INTEGER NOT NULL,
+    "orders_full_at" INTEGER NOT NULL,
+    "reason" TEXT NOT NULL,
+    "updated" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("vault_uid", "issuer")
+) STRICT;
+
+CREATE TABLE "name_budgets" (
+    "vault_uid" BLOB NOT NULL,
+    "issuer" TEXT NOT NULL,
+    "names" BLOB NOT NULL,
+    "full_at" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("vault_uid", "issuer", "names")
+) STRICT;
+CREATE INDEX "name_budgets_by_full" ON "name_budgets" ("full_at", "vault_uid", "issuer", "names");
 
 CREATE TABLE "proofs" (
     "type" TEXT NOT NULL,
