@@ -11,7 +11,13 @@ enum {
     WAIT_MS = 2000,
     BACK_OFF_FIRST_MS = 100,
     BACK_OFF_MAX_MS = 5000,
-    BACK_OFF_SHARED_MS = 60000
+    BACK_OFF_SHARED_MS = 60000,
+    WATCH_MS = 250,
+    DOUBT_WINDOW_MS = 10000,
+    DOUBTS_QUIET = 3, /* in a window: from then on only told together */
+    DOUBTS_MOST = 8,  /* in a window: the probe does not see what is wrong */
+    PATIENCE_FIRST_MS = 30000,
+    PATIENCE_MAX_MS = 600000
 };
 
 struct kv_supervisor {
@@ -19,11 +25,13 @@ struct kv_supervisor {
     kv_token **tokens; /* borrowed */
     size_t count;
     pthread_t thread;
+    pthread_t watchdog;
 
     pthread_mutex_t recovering; /* one prober at a time */
 
-    pthread_mutex_t mutex; /* guards all that follows */
-    pthread_cond_t changed;
+    pthread_mutex_t mutex;  /* guards all that follows */
+    pthread_cond_t changed; /* `wanted` or `stop` */
+    pthread_cond_t ended;   /* `stop` */
     bool stop;
     bool wanted; /* look now */
 };
@@ -39,7 +47,8 @@ static void become(kv_token *token, kv_token_state state, const kv_error *why)
 {
     kv_token_state before = (kv_token_state)atomic_exchange(&token->state, (int)state);
 
-    if (before == state)
+    if (before == state ||
+        (atomic_load(&token->quiet) && state != KV_TOKEN_DOWN && before != KV_TOKEN_DOWN))
         return;
     kv_log_write(token->log, state == KV_TOKEN_UP ? KV_LOG_INFO : KV_LOG_WARNING,
                  state_names[state],
@@ -49,6 +58,14 @@ static void become(kv_token *token, kv_token_state state, const kv_error *why)
                                    { 0 } });
 }
 
+static void want(kv_supervisor *supervisor)
+{
+    pthread_mutex_lock(&supervisor->mutex);
+    supervisor->wanted = true;
+    pthread_cond_signal(&supervisor->changed);
+    pthread_mutex_unlock(&supervisor->mutex);
+}
+
 void kv_token_suspect(kv_token *token)
 {
     kv_supervisor *supervisor = token->watch;
@@ -56,12 +73,10 @@ void kv_token_suspect(kv_token *token)
 
     if (!supervisor || !atomic_compare_exchange_strong(&token->state, &up, KV_TOKEN_SUSPECT))
         return;
-    kv_log_write(token->log, KV_LOG_WARNING, state_names[KV_TOKEN_SUSPECT],
-                 (kv_log_field[]){ { "token", token->label, 0 }, { 0 } });
-    pthread_mutex_lock(&supervisor->mutex);
-    supervisor->wanted = true;
-    pthread_cond_signal(&supervisor->changed);
-    pthread_mutex_unlock(&supervisor->mutex);
+    if (!atomic_load(&token->quiet))
+        kv_log_write(token->log, KV_LOG_WARNING, state_names[KV_TOKEN_SUSPECT],
+                     (kv_log_field[]){ { "token", token->label, 0 }, { 0 } });
+    want(supervisor);
 }
 
 static void restore_files(kv_token *token)
@@ -131,29 +146,67 @@ kv_status kv_supervisor_recover(kv_supervisor *supervisor, unsigned wait_ms, kv_
     return status;
 }
 
+/* The probe says that nothing is wrong. True: that has been said too often, reinitialise. */
+static bool doubtful(kv_token *token)
+{
+    kv_token_doubts *doubts = &token->doubts;
+    int64_t now_us = kv_monotonic_us();
+
+    if (now_us - doubts->since_us > (int64_t)DOUBT_WINDOW_MS * 1000) {
+        doubts->since_us = now_us;
+        doubts->count = 0;
+        atomic_store(&token->quiet, false);
+        if (now_us > doubts->patient_until_us + (int64_t)doubts->patience_ms * 1000)
+            doubts->patience_ms = 0;
+    }
+    if (++doubts->count == DOUBTS_QUIET) {
+        kv_log_write(token->log, KV_LOG_WARNING, "token.doubtful",
+                     (kv_log_field[]){ { "token", token->label, 0 }, { 0 } });
+        atomic_store(&token->quiet, true);
+    }
+    if (doubts->count < DOUBTS_MOST || now_us < doubts->patient_until_us)
+        return false;
+    doubts->count = 0;
+    doubts->patience_ms = doubts->patience_ms ? 2 * doubts->patience_ms : PATIENCE_FIRST_MS;
+    if (doubts->patience_ms > PATIENCE_MAX_MS)
+        doubts->patience_ms = PATIENCE_MAX_MS;
+    doubts->patient_until_us = now_us + (int64_t)doubts->patience_ms * 1000;
+    return true;
+}
+
 /* A probe that fails while somebody reinitialises the module says nothing about the token. */
 static void judge(kv_supervisor *supervisor, kv_token *token)
 {
     uint64_t generation = atomic_load(&supervisor->module->generation);
+    bool suspected = atomic_load(&token->state) == KV_TOKEN_SUSPECT;
     kv_error err = { 0 };
     bool good = kv_token_probe(token, &err) == KV_OK;
 
-    if (good)
+    if (good && suspected && doubtful(token)) {
+        kv_fail(&err, KV_UNAVAILABLE, "operations fail although the token answers");
+        become(token, KV_TOKEN_DOWN, &err);
+    } else if (good)
         become(token, KV_TOKEN_UP, NULL);
     else if (!atomic_load(&supervisor->module->stopping) &&
              generation == atomic_load(&supervisor->module->generation))
         become(token, KV_TOKEN_DOWN, &err);
 }
 
-/* Probes whoever is not known to be down; true when one is. */
+/* Probes whoever is not known to be down; true when one is that reinitialising may help: while a
+ * call does not come back, nothing does. */
 static bool look(kv_supervisor *supervisor, bool *others_up)
 {
     bool down = false;
+    bool hung = false;
 
     *others_up = false;
     for (size_t i = 0; i < supervisor->count; i++) {
         kv_token *token = supervisor->tokens[i];
 
+        if (atomic_load(&token->hung)) {
+            hung = true;
+            continue;
+        }
         if (atomic_load(&token->state) != KV_TOKEN_DOWN)
             judge(supervisor, token);
         if (atomic_load(&token->state) == KV_TOKEN_UP)
@@ -161,7 +214,7 @@ static bool look(kv_supervisor *supervisor, bool *others_up)
         else if (atomic_load(&token->state) == KV_TOKEN_DOWN && !token->pin_refused)
             down = true;
     }
-    return down;
+    return down && !hung;
 }
 
 static unsigned shortest_probe_ms(const kv_supervisor *supervisor)
@@ -218,6 +271,65 @@ static void *watch(void *context)
     return NULL;
 }
 
+/* --- the watchdog --- */
+
+static void watch_over(kv_supervisor *supervisor, kv_token *token)
+{
+    bool overdue = kv_token_overdue(token, kv_monotonic_us());
+    kv_error why = { 0 };
+
+    if (overdue) {
+        kv_fail(&why, KV_UNAVAILABLE, "a call of the PKCS#11 module has not come back for %u s",
+                token->hang_ms / 1000);
+        atomic_store(&token->hung, true);
+        become(token, KV_TOKEN_DOWN, &why);
+    } else if (atomic_load(&token->hung)) {
+        atomic_store(&token->hung, false);
+        become(token, KV_TOKEN_SUSPECT, NULL);
+        want(supervisor);
+    }
+}
+
+static void *watchdog(void *context)
+{
+    kv_supervisor *supervisor = context;
+    bool stop = false;
+
+    while (!stop) {
+        kv_deadline deadline = kv_deadline_in_ms(WATCH_MS);
+        int result = 0;
+
+        for (size_t i = 0; i < supervisor->count; i++)
+            watch_over(supervisor, supervisor->tokens[i]);
+        pthread_mutex_lock(&supervisor->mutex);
+        while (!supervisor->stop && result != ETIMEDOUT)
+            result = pthread_cond_timedwait(&supervisor->ended, &supervisor->mutex, &deadline.at);
+        stop = supervisor->stop;
+        pthread_mutex_unlock(&supervisor->mutex);
+    }
+    return NULL;
+}
+
+static void dispose(kv_supervisor *supervisor)
+{
+    for (size_t i = 0; i < supervisor->count; i++)
+        supervisor->tokens[i]->watch = NULL;
+    pthread_cond_destroy(&supervisor->changed);
+    pthread_cond_destroy(&supervisor->ended);
+    pthread_mutex_destroy(&supervisor->mutex);
+    pthread_mutex_destroy(&supervisor->recovering);
+    free(supervisor);
+}
+
+static void tell_to_stop(kv_supervisor *supervisor)
+{
+    pthread_mutex_lock(&supervisor->mutex);
+    supervisor->stop = true;
+    pthread_cond_signal(&supervisor->changed);
+    pthread_cond_signal(&supervisor->ended);
+    pthread_mutex_unlock(&supervisor->mutex);
+}
+
 kv_status kv_supervisor_new(kv_module *module, kv_token **tokens, size_t count, kv_supervisor **out,
                             kv_error *err)
 {
@@ -232,13 +344,18 @@ kv_status kv_supervisor_new(kv_module *module, kv_token **tokens, size_t count, 
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&supervisor->changed, &monotonic);
+    pthread_cond_init(&supervisor->ended, &monotonic);
     pthread_condattr_destroy(&monotonic);
     for (size_t i = 0; i < count; i++)
         tokens[i]->watch = supervisor;
+    if (pthread_create(&supervisor->watchdog, NULL, watchdog, supervisor) != 0) {
+        dispose(supervisor);
+        return kv_fail(err, KV_BUSY, "no thread for the supervisor of tokens");
+    }
     if (pthread_create(&supervisor->thread, NULL, watch, supervisor) != 0) {
-        for (size_t i = 0; i < count; i++)
-            tokens[i]->watch = NULL;
-        free(supervisor);
+        tell_to_stop(supervisor);
+        pthread_join(supervisor->watchdog, NULL);
+        dispose(supervisor);
         return kv_fail(err, KV_BUSY, "no thread for the supervisor of tokens");
     }
     *out = supervisor;
@@ -249,15 +366,8 @@ void kv_supervisor_free(kv_supervisor *supervisor)
 {
     if (!supervisor)
         return;
-    pthread_mutex_lock(&supervisor->mutex);
-    supervisor->stop = true;
-    pthread_cond_signal(&supervisor->changed);
-    pthread_mutex_unlock(&supervisor->mutex);
+    tell_to_stop(supervisor);
     pthread_join(supervisor->thread, NULL);
-    for (size_t i = 0; i < supervisor->count; i++)
-        supervisor->tokens[i]->watch = NULL;
-    pthread_cond_destroy(&supervisor->changed);
-    pthread_mutex_destroy(&supervisor->mutex);
-    pthread_mutex_destroy(&supervisor->recovering);
-    free(supervisor);
+    pthread_join(supervisor->watchdog, NULL);
+    dispose(supervisor);
 }

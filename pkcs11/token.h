@@ -18,6 +18,14 @@
 
 typedef struct kv_thread_session kv_thread_session;
 
+/* Suspicions that a probe did not confirm. */
+typedef struct kv_token_doubts {
+    int64_t since_us; /* when counting began */
+    unsigned count;
+    int64_t patient_until_us; /* no reinitialisation for this before then */
+    unsigned patience_ms;
+} kv_token_doubts;
+
 struct kv_token {
     kv_module *module; /* borrowed from kv_tokens */
     kv_log *log;       /* borrowed */
@@ -27,6 +35,7 @@ struct kv_token {
     kv_secret_buf pin;
     bool exclusive;
     unsigned probe_ms;
+    unsigned hang_ms;
     int lock_fd; /* -1: none */
     pthread_key_t thread_key;
 
@@ -49,6 +58,9 @@ struct kv_token {
     uint64_t generation;
 
     atomic_int state;            /* kv_token_state */
+    atomic_bool hung;            /* a call does not come back; only the watchdog changes it */
+    atomic_bool quiet;           /* transitions come too often to be told one by one */
+    kv_token_doubts doubts;      /* only the supervisor looks */
     struct kv_supervisor *watch; /* borrowed from kv_tokens; NULL until it runs */
 
     pthread_mutex_t owner_lock;  /* one thread at a time in the owner session */
@@ -80,6 +92,10 @@ kv_status kv_token_failed(kv_token_visit *visit, CK_RV rv, const char *function,
 
 /* token_sessions.c */
 kv_status kv_token_sessions_new(kv_token *token, kv_error *err) KV_MUST_USE;
+/* Has a call been inside the module for longer than hang_ms? */
+bool kv_token_overdue(kv_token *token, int64_t now_us);
+/* A visit of many calls: it is not one that does not come back. */
+void kv_token_visit_goes_on(kv_token_visit *visit);
 /* Closes all; the threads have been joined. */
 void kv_token_sessions_free(kv_token *token);
 
@@ -95,6 +111,8 @@ kv_status kv_token_clear_unfinished(kv_token_visit *visit, kv_error *err) KV_MUS
 kv_status kv_token_probe_make(kv_token *token, kv_error *err) KV_MUST_USE;
 /* True when a token object and a known-answer operation are as they should be. */
 bool kv_token_probe_inside(kv_token_visit *visit);
+/* True when the token opens a known ciphertext, or is one that cannot. */
+bool kv_token_probe_opens(kv_token_visit *visit);
 
 /* supervisor.c: tells the supervisor that the token may be in trouble. */
 void kv_token_suspect(kv_token *token);

@@ -32,7 +32,7 @@ static CK_RV cbc(kv_token_visit *visit, const ciphering *work, CK_OBJECT_HANDLE 
                              : visit->f->C_DecryptInit(visit->session, &mechanism, key);
 
     if (rv != CKR_OK)
-        return rv;
+        return kv_token_before_data(rv);
     rv = work->encrypt
              ? visit->f->C_Encrypt(visit->session, data, work->in.len, work->out, &out_len)
              : visit->f->C_Decrypt(visit->session, data, work->in.len, work->out, &out_len);

@@ -119,8 +119,10 @@ kv_status kv_objects_of_class(kv_token_visit *visit, CK_OBJECT_CLASS class, kv_o
     size_t found = 0;
 
     KV_TRY(kv_objects_find(visit, template, KV_COUNT(template), &list, &found, err));
-    for (size_t i = 0; i < found; i++)
+    for (size_t i = 0; i < found; i++) {
+        kv_token_visit_goes_on(visit);
         KV_TRY(each(context, list[i], err));
+    }
     return KV_OK;
 }
 

@@ -61,7 +61,7 @@ static kv_status make_key(kv_token_visit *visit, CK_OBJECT_HANDLE *out, kv_error
         { CKA_SENSITIVE, &yes, sizeof(yes) },
         { CKA_EXTRACTABLE, &no, sizeof(no) },
         { CKA_ENCRYPT, &yes, sizeof(yes) },
-        { CKA_DECRYPT, &no, sizeof(no) },
+        { CKA_DECRYPT, &yes, sizeof(yes) },
         { CKA_WRAP, &no, sizeof(no) },
         { CKA_UNWRAP, &no, sizeof(no) },
         { CKA_VALUE, (void *)(uintptr_t)known_key, sizeof(known_key) },
@@ -108,6 +108,18 @@ bool kv_token_probe_inside(kv_token_visit *visit)
                len == sizeof(sealed) && !memcmp(sealed, known_sealed, len);
     visit->spoiled = visit->spoiled || !good;
     return good;
+}
+
+bool kv_token_probe_opens(kv_token_visit *visit)
+{
+    uint8_t plain[sizeof(known_sealed)];
+    size_t len = sizeof(plain);
+
+    return visit->token->probe_key == CK_INVALID_HANDLE ||
+           (kv_token_gcm_by(visit, visit->token->probe_key, false, known_iv,
+                            kv_slice_of(known_sealed, sizeof(known_sealed)), KV_SLICE_NONE, plain,
+                            &len) == CKR_OK &&
+            len == sizeof(known_plain) && !memcmp(plain, known_plain, len));
 }
 
 static kv_status probe(kv_token_visit *visit, void *context, kv_error *err)

@@ -3,6 +3,7 @@
 
 #include "pkcs11/rv.h"
 #include "pkcs11/token.h"
+#include "server/base/clock.h"
 
 enum { MOST_TRIES = 2 };
 
@@ -10,6 +11,7 @@ struct kv_thread_session {
     kv_token *token;
     CK_SESSION_HANDLE session; /* CK_INVALID_HANDLE: opened at next use */
     uint64_t generation;       /* of the module when it was opened */
+    _Atomic int64_t since_us;  /* inside the module since then; 0: outside */
     kv_thread_session *previous, *next;
 };
 
@@ -99,6 +101,27 @@ static kv_status home_of_thread(kv_token *token, kv_thread_session **out, kv_err
     return KV_OK;
 }
 
+void kv_token_visit_goes_on(kv_token_visit *visit)
+{
+    if (visit->home)
+        atomic_store_explicit(&visit->home->since_us, kv_monotonic_us(), memory_order_relaxed);
+}
+
+bool kv_token_overdue(kv_token *token, int64_t now_us)
+{
+    int64_t latest = now_us - (int64_t)token->hang_ms * 1000;
+    bool overdue = false;
+
+    pthread_mutex_lock(&token->sessions_lock);
+    for (kv_thread_session *one = token->sessions; one && !overdue; one = one->next) {
+        int64_t since = atomic_load_explicit(&one->since_us, memory_order_relaxed);
+
+        overdue = since && since < latest;
+    }
+    pthread_mutex_unlock(&token->sessions_lock);
+    return overdue;
+}
+
 static kv_status open_session(kv_token_visit *visit, kv_error *err)
 {
     kv_token *token = visit->token;
@@ -128,6 +151,7 @@ static kv_status enter(kv_token *token, kv_token_visit *visit, kv_error *err)
     KV_TRY(kv_module_enter(token->module, err));
     visit->token = token;
     visit->f = token->module->functions;
+    kv_token_visit_goes_on(visit);
     /* It may have gone down while we waited at the gate. */
     if (atomic_load(&token->state) == KV_TOKEN_DOWN)
         return kv_module_unavailable(err);
@@ -142,6 +166,7 @@ static void kv_token_visit_cleanup(kv_token_visit *visit)
         (void)visit->f->C_CloseSession(visit->home->session);
         visit->home->session = CK_INVALID_HANDLE;
     }
+    atomic_store_explicit(&visit->home->since_us, 0, memory_order_relaxed);
     kv_module_leave(visit->token->module);
     visit->token = NULL;
 }

@@ -60,7 +60,7 @@ CK_RV kv_token_gcm_by(kv_token_visit *visit, CK_OBJECT_HANDLE key, bool encrypt,
                        : visit->f->C_DecryptInit(visit->session, &mechanism, key);
 
     if (rv != CKR_OK)
-        return rv;
+        return kv_token_before_data(rv);
     rv = encrypt ? visit->f->C_Encrypt(visit->session, data, in.len, out, &out_len)
                  : visit->f->C_Decrypt(visit->session, data, in.len, out, &out_len);
     *len = out_len;
@@ -93,6 +93,11 @@ static const kv_mechanism *first_that_fits(const kv_token *token, kv_key_kind ki
     return NULL;
 }
 
+CK_RV kv_token_before_data(CK_RV rv)
+{
+    return rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED ? CKR_DEVICE_ERROR : rv;
+}
+
 /* SoftHSM's CKR_GENERAL_ERROR is wrong data as well as a fault of its own. */
 bool kv_token_may_be_data(CK_RV rv)
 {
@@ -106,9 +111,10 @@ kv_status kv_token_not_opened(kv_token_visit *visit, CK_RV rv, const char *funct
     visit->spoiled = true;
     if (!kv_token_may_be_data(rv))
         return kv_token_failed(visit, rv, function, err);
-    if (kv_token_probe_inside(visit))
-        return kv_fail(err, KV_BAD_REQUEST, "%s", message);
-    return kv_token_failed(visit, CKR_DEVICE_ERROR, function, err);
+    if (!kv_token_probe_inside(visit) || !kv_token_probe_opens(visit))
+        return kv_token_failed(visit, CKR_DEVICE_ERROR, function, err);
+    visit->again = true;
+    return kv_fail(err, KV_BAD_REQUEST, "%s", message);
 }
 
 CK_MECHANISM kv_token_oaep(CK_RSA_PKCS_OAEP_PARAMS *params)

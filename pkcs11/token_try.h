@@ -37,9 +37,12 @@ CK_MECHANISM kv_token_oaep(CK_RSA_PKCS_OAEP_PARAMS *params);
 
 /* The code may mean wrong data as well as a token in trouble. */
 bool kv_token_may_be_data(CK_RV rv);
+/* The same code of a function that has not seen any data yet. */
+CK_RV kv_token_before_data(CK_RV rv);
 
 /* A decryption or unwrapping failed: KV_BAD_REQUEST with `message` when the token is well, so that
- * every kind of wrong data gets one answer; the token's trouble otherwise. */
+ * every kind of wrong data gets one answer; the token's trouble otherwise. It is tried once more in
+ * another session: a fault that is over by then is not taken for wrong data. */
 kv_status kv_token_not_opened(kv_token_visit *visit, CK_RV rv, const char *function,
                               const char *message, kv_error *err);
 

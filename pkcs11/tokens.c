@@ -11,7 +11,7 @@
 #include "pkcs11/token_uri.h"
 #include "pkcs11/tokens_inside.h"
 
-enum { PROBE_MS = 1000, NAME_BYTES = 24 };
+enum { PROBE_MS = 1000, HANG_MS = 30000, NAME_BYTES = 24 };
 
 /* One module with its tokens and their supervisor. */
 typedef struct house {
@@ -56,6 +56,7 @@ static kv_status fill_token(kv_token *token, const kv_token_config *config, kv_e
 {
     token->exclusive = config->exclusive;
     token->probe_ms = config->probe_ms ? config->probe_ms : PROBE_MS;
+    token->hang_ms = config->hang_ms ? config->hang_ms : HANG_MS;
     token->uri = strdup(config->uri);
     if (!token->uri)
         return kv_fail(err, KV_BUSY, "out of memory");

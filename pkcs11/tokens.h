@@ -6,7 +6,10 @@
  * per module looks at its tokens every `probe_ms`, and at once when an operation failed in a way
  * that may be the token's fault. A token that does not answer is DOWN: every operation then fails
  * immediately with KV_UNAVAILABLE and KV_REASON_TOKEN_UNAVAILABLE, while the supervisor
- * reinitialises the module with back-off until the token is back. No restart is needed.
+ * reinitialises the module with back-off until the token is back. No restart is needed. So is one
+ * with a call that has been inside the module for longer than `hang_ms`: nothing can end that call,
+ * and the module cannot be reinitialised before it returns. A token that answers probes while
+ * operations keep failing is reinitialised too, more and more seldom.
  *
  * Threads:  any thread may call operations on a token; kv_tokens_open and _close are for main().
  *           Never from a loop thread: everything may block.
@@ -49,6 +52,7 @@ typedef struct kv_token_config {
     const char *backup_dir;
     bool exclusive;    /* nobody else uses this token: half objects may be destroyed */
     unsigned probe_ms; /* 0: 1000 */
+    unsigned hang_ms;  /* 0: 30000; longer than the slowest key generation takes */
 } kv_token_config;
 
 typedef enum kv_token_state { KV_TOKEN_UP, KV_TOKEN_SUSPECT, KV_TOKEN_DOWN } kv_token_state;

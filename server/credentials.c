@@ -115,7 +115,8 @@ kv_status kv_open_tokens(const kv_settings *settings, bool also_tls, kv_log *log
                                         .lock_path = paths[i].lock,
                                         .files_dir = paths[i].files[0] ? paths[i].files : NULL,
                                         .backup_dir = paths[i].files[0] ? paths[i].backup : NULL,
-                                        .exclusive = paths[i].files[0] != '\0' };
+                                        .exclusive = paths[i].files[0] != '\0',
+                                        .hang_ms = (unsigned)token->hang_seconds * 1000 };
     }
     if (status == KV_OK)
         status = kv_tokens_open(configs, count, log, out, err);

@@ -40,9 +40,12 @@ typedef struct setting {
         { { "token." name, "pin_file", "",                                                     \
             "file with the user PIN, mode 0600; or credential:NAME" },                         \
           FILE_PATH(tokens[index].pin_file) },                                                 \
+        { { "token." name, "workers", "2", "calls that may use this token at once" },          \
+          NUMBER(tokens[index].workers, 1, 256) },                                             \
     {                                                                                          \
-        { "token." name, "workers", "2", "calls that may use this token at once" },            \
-            NUMBER(tokens[index].workers, 1, 256)                                              \
+        { "token." name, "hang_seconds", "30",                                                 \
+          "a call that takes longer takes the token out of use until it is back" },            \
+            NUMBER(tokens[index].hang_seconds, 1, 3600)                                        \
     }
 
 /* shape: table */

@@ -27,6 +27,7 @@ typedef struct kv_token_settings {
     char *uri;       /* RFC 7512 */
     char *pin_file;  /* readable by the owner only; "credential:NAME": a systemd credential */
     int64_t workers; /* concurrency of its lane */
+    int64_t hang_seconds;
 } kv_token_settings;
 
 enum { KV_SETTING_PROVIDERS = 8, KV_SETTING_PROVIDER_NAME = 33 };

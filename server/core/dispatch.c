@@ -101,13 +101,13 @@ static void prepare(kv_call *call, unsigned worker)
 
 static void add_done(kv_worker *worker, kv_call *call)
 {
-    if (!worker->done) {
-        worker->done_tail = &worker->done;
-        worker->done_since_us = kv_monotonic_us();
-    }
-    call->next = NULL;
-    *worker->done_tail = call;
-    worker->done_tail = &call->next;
+    kv_call *before = atomic_load(&worker->done);
+
+    if (!before)
+        atomic_store(&worker->done_since_us, kv_monotonic_us());
+    do
+        call->next = before;
+    while (!atomic_compare_exchange_weak(&worker->done, &before, call));
 }
 
 void kv_dispatch(kv_task *task, kv_worker *worker)
@@ -135,15 +135,23 @@ void kv_dispatch(kv_task *task, kv_worker *worker)
 
 bool kv_dispatch_should_flush(const kv_worker *worker)
 {
-    return worker->done && kv_monotonic_us() - worker->done_since_us >= FLUSH_US;
+    return atomic_load(&worker->done) &&
+           kv_monotonic_us() - atomic_load(&worker->done_since_us) >= FLUSH_US;
 }
 
 void kv_dispatch_flush(kv_worker *worker)
 {
-    kv_call *calls = worker->done;
+    kv_call *newest = atomic_exchange(&worker->done, NULL);
+    kv_call *calls = NULL;
 
+    while (newest) {
+        kv_call *next = newest->next;
+
+        newest->next = calls;
+        calls = newest;
+        newest = next;
+    }
     if (!calls)
         return;
-    worker->done = NULL;
     calls->services->gates.audit_post(calls->services->gates.context, calls);
 }

@@ -263,8 +263,25 @@ static void tick(lane *mine)
     pthread_mutex_unlock(&mine->mutex);
 }
 
+static void flush(lane *mine)
+{
+    pthread_mutex_lock(&mine->mutex);
+    for (unsigned i = 0; i < 2 * mine->size; i++)
+        if (mine->seats[i].living)
+            kv_dispatch_flush(&mine->seats[i].worker);
+    pthread_mutex_unlock(&mine->mutex);
+}
+
+void kv_lanes_flush(kv_lanes *lanes)
+{
+    for (unsigned i = 0; i < KV_LANE_COUNT; i++)
+        if (lanes->lanes[i].size)
+            flush(&lanes->lanes[i]);
+}
+
 void kv_lanes_tick(kv_lanes *lanes)
 {
+    kv_lanes_flush(lanes);
     for (unsigned i = 0; i < KV_LANE_COUNT; i++)
         if (lanes->lanes[i].size)
             tick(&lanes->lanes[i]);

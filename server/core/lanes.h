@@ -33,9 +33,10 @@ typedef struct kv_lanes_config {
 struct kv_worker {
     kv_lane lane;
     unsigned index;
-    kv_call *done; /* answered calls not yet handed to the audit thread, oldest first */
-    kv_call **done_tail;
-    int64_t done_since_us; /* CLOCK_MONOTONIC, when the oldest of them was finished */
+    /* Calls that are finished and not yet handed to the audit thread, newest first. The worker
+     * adds; whoever hands them over takes all. */
+    _Atomic(kv_call *) done;
+    _Atomic int64_t done_since_us; /* CLOCK_MONOTONIC, when the oldest of them was finished */
 };
 
 /* Starts the threads. KV_UNAVAILABLE when a thread cannot start. */
@@ -45,7 +46,11 @@ kv_status kv_lanes_new(const kv_lanes_config *config, kv_lanes **out, kv_error *
  * absent. On failure the task stays the caller's. */
 kv_status kv_lanes_offer(kv_lanes *lanes, kv_lane lane, kv_task *task, kv_error *err) KV_MUST_USE;
 
-/* Looks for stuck workers. Called about once a second by a loop. */
+/* Hands over what workers have finished, also those that are in their next task for long. For a
+ * loop; takes locks for moments only. */
+void kv_lanes_flush(kv_lanes *lanes);
+
+/* Looks for stuck workers, and flushes. Called about once a second by a loop. */
 void kv_lanes_tick(kv_lanes *lanes);
 
 /* Closes the queues, runs what is inside, joins the threads; waits for a stuck one as long as it

@@ -79,9 +79,12 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
 
     (void)fd;
     (void)what;
-    /* A worker that was first is about to answer: its record says what the caller gets. */
-    if (stub->call && !leave_call(stub, KV_TIMEOUT))
+    /* A worker that was first is about to answer: its record says what the caller gets. It may be
+     * in its next task already. */
+    if (stub->call && !leave_call(stub, KV_TIMEOUT)) {
+        kv_lanes_flush(loop->front->lanes);
         return;
+    }
     kv_fail(&err, KV_TIMEOUT, "the deadline has passed");
     kv_door_finish(stub, &err);
     kv_loop_flush(loop);

@@ -353,6 +353,63 @@ static void a_hanging_call_blocks_recovery_but_nobody_else(void **state)
     bench_use(b, &key);
 }
 
+/* Nobody waits for a call that does not come back, and no restart is needed when it does. */
+static void a_token_with_a_call_that_does_not_come_back_is_down(void **state)
+{
+    bench *b = *state;
+    uint8_t random[16];
+    signing_thread hung;
+    bench_key key;
+    pthread_t thread;
+    kv_error err = { 0 };
+
+    bench_shut(b);
+    b->configs[0].probe_ms = b->configs[1].probe_ms = 20;
+    b->configs[0].hang_ms = b->configs[1].hang_ms = 100;
+    bench_open(b);
+    key = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
+    hung = (signing_thread){ .b = b, .key = &key };
+    kv_fake_hang("C_Sign");
+    assert_int_equal(pthread_create(&thread, NULL, sign_once, &hung), 0);
+    bench_wait(b->token, KV_TOKEN_DOWN);
+    assert_kv_fails(KV_UNAVAILABLE, kv_token_random(b->token, random, sizeof(random), &err));
+    assert_int_equal(err.reason, KV_REASON_TOKEN_UNAVAILABLE);
+    (void)usleep(300000);
+    assert_int_equal(kv_token_state_of(b->token), KV_TOKEN_DOWN);
+    kv_fake_hang(NULL);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(hung.status, KV_OK);
+    bench_wait(b->token, KV_TOKEN_UP);
+    bench_use(b, &key);
+}
+
+/* The probe does not sign with that key: only the failures show that something is wrong. */
+static void operations_that_keep_failing_reinitialise_the_module_once(void **state)
+{
+    bench *b = *state;
+    bench_key key = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
+    unsigned before = kv_fake_seen().initialised;
+    signing_thread signing = { .b = b, .key = &key };
+
+    for (unsigned i = 0; i < 400 && kv_fake_seen().initialised == before; i++) {
+        kv_fake_fail("C_SignInit", CKR_DEVICE_ERROR, 1);
+        (void)sign_once(&signing);
+        (void)usleep(5000);
+    }
+    assert_int_equal(kv_fake_seen().initialised, before + 1);
+    bench_wait(b->token, KV_TOKEN_UP);
+    /* More of the same does not do it again, for a while. */
+    for (unsigned i = 0; i < 50; i++) {
+        kv_fake_fail("C_SignInit", CKR_DEVICE_ERROR, 1);
+        (void)sign_once(&signing);
+        (void)usleep(2000);
+    }
+    kv_fake_fail("C_SignInit", CKR_OK, 0);
+    bench_wait(b->token, KV_TOKEN_UP);
+    assert_int_equal(kv_fake_seen().initialised, before + 1);
+    bench_use(b, &key);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_quiet, bench_close)
 
 int main(void)
@@ -369,6 +426,8 @@ int main(void)
         TEST(a_token_that_is_gone_is_down_and_comes_back),
         TEST(a_wedged_token_does_not_say_that_keys_are_gone),
         TEST(a_hanging_call_blocks_recovery_but_nobody_else),
+        TEST(a_token_with_a_call_that_does_not_come_back_is_down),
+        TEST(operations_that_keep_failing_reinitialise_the_module_once),
     };
 
     return cmocka_run_group_tests_name("token_faults", tests, NULL, NULL);
