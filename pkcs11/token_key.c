@@ -51,22 +51,41 @@ kv_status kv_token_key_generate(kv_token *token, const kv_key_spec *spec, kv_are
     return KV_OK;
 }
 
+typedef struct destruction {
+    const uint8_t *id;
+    kv_key_gone gone;
+} destruction;
+
+static void count(destruction *at, CK_ULONG class)
+{
+    at->gone.private_keys += class == CKO_PRIVATE_KEY;
+    at->gone.secret_keys += class == CKO_SECRET_KEY;
+    at->gone.public_keys += class == CKO_PUBLIC_KEY;
+    at->gone.others +=
+        class != CKO_PRIVATE_KEY && class != CKO_SECRET_KEY && class != CKO_PUBLIC_KEY;
+}
+
 static kv_status destroy_key(kv_token_visit *visit, void *context, kv_error *err)
 {
-    const uint8_t *id = context;
+    destruction *at = context;
     KV_AUTO(kv_handles) list = NULL;
     KV_AUTO(kv_handles) left = NULL;
     size_t found = 0, rest = 0;
     CK_RV rv;
 
-    kv_token_index_drop(visit, id);
-    KV_TRY(kv_objects_with_id(visit, id, &list, &found, err));
+    at->gone = (kv_key_gone){ 0 };
+    kv_token_index_drop(visit, at->id);
+    KV_TRY(kv_objects_with_id(visit, at->id, &list, &found, err));
     for (size_t i = 0; i < found; i++) {
+        CK_ULONG class = kv_object_number(visit, list[i], CKA_CLASS);
+
         rv = visit->f->C_DestroyObject(visit->session, list[i]);
         if (rv != CKR_OK && rv != CKR_OBJECT_HANDLE_INVALID)
             return kv_token_failed(visit, rv, "C_DestroyObject", err);
+        if (rv == CKR_OK)
+            count(at, class);
     }
-    KV_TRY(kv_objects_with_id(visit, id, &left, &rest, err));
+    KV_TRY(kv_objects_with_id(visit, at->id, &left, &rest, err));
     /* A wedged token finds nothing, which is not the same as being rid of the key. */
     if (rest || !kv_token_probe_inside(visit)) {
         kv_token_suspect(visit->token);
@@ -75,9 +94,23 @@ static kv_status destroy_key(kv_token_visit *visit, void *context, kv_error *err
     return kv_token_files_sync(&visit->token->files, err);
 }
 
+kv_status kv_token_key_destroy_told(kv_token *token, const uint8_t id[KV_KEY_ID_BYTES],
+                                    kv_key_gone *out, kv_error *err)
+{
+    destruction at = { .id = id };
+
+    KV_TRY(kv_token_run(token, destroy_key, &at, err));
+    *out = at.gone;
+    (void)snprintf(out->label, sizeof(out->label), "%s", kv_token_label(token));
+    (void)snprintf(out->serial, sizeof(out->serial), "%s", kv_token_serial(token));
+    return KV_OK;
+}
+
 kv_status kv_token_key_destroy(kv_token *token, const uint8_t id[KV_KEY_ID_BYTES], kv_error *err)
 {
-    return kv_token_run(token, destroy_key, (void *)(uintptr_t)id, err);
+    kv_key_gone ignored;
+
+    return kv_token_key_destroy_told(token, id, &ignored, err);
 }
 
 static kv_status check_key(kv_token_visit *visit, void *context, kv_error *err)

@@ -50,6 +50,21 @@ kv_status kv_token_key_generate(kv_token *token, const kv_key_spec *spec, kv_are
 kv_status kv_token_key_destroy(kv_token *token, const uint8_t id[KV_KEY_ID_BYTES],
                                kv_error *err) KV_MUST_USE;
 
+/* What a token said when a key was destroyed. */
+typedef struct kv_key_gone {
+    unsigned private_keys; /* objects that C_DestroyObject took, by their CKA_CLASS */
+    unsigned secret_keys;
+    unsigned public_keys;
+    unsigned others;
+    char label[33]; /* of the token that was asked */
+    char serial[17];
+} kv_key_gone;
+
+/* As kv_token_key_destroy, and tells what there was. After KV_OK a search for the id has found
+ * nothing on a token that was proved to work in the same session. */
+kv_status kv_token_key_destroy_told(kv_token *token, const uint8_t id[KV_KEY_ID_BYTES],
+                                    kv_key_gone *out, kv_error *err) KV_MUST_USE;
+
 /* The private key as PKCS#8 (DER, not encrypted) of a key born exportable; may be called again
  * until the key is sealed. The caller stores it (encrypted) and then seals the key.
  * KV_NOT_FOUND; KV_PRECONDITION with KV_REASON_NOT_EXPORTABLE. */

@@ -1,4 +1,5 @@
-/* ordering.c - threads that begin renewals and ask issuers, a step at a time; else they sleep. */
+/* ordering.c - threads that rotate keys, begin renewals, ask issuers and announce ends, a step at a
+ * time; else they sleep. */
 #include "server/ordering.h"
 
 #include <pthread.h>
@@ -12,11 +13,23 @@ struct kv_ordering {
     pthread_t threads[WORKERS_MAX];
 };
 
+typedef kv_status step(kv_vault *vault, int64_t *next_at, kv_error *err);
+
+static const struct {
+    step *take;
+    const char *trouble;
+} steps[] = {
+    { kv_vault_step_rotation, "key.rotation.trouble" },
+    { kv_vault_step_renewal, "certificate.order.trouble" },
+    { kv_vault_step_operation, "certificate.order.trouble" },
+    { kv_vault_step_expiry, "expiry.trouble" },
+};
+
 /* The store or the token is in trouble: nothing can be written down, so nobody is asked. */
-static int64_t after_trouble(kv_server *server, const kv_error *err)
+static int64_t after_trouble(kv_server *server, const char *event, const kv_error *err)
 {
     kv_log_write(
-        server->log, KV_LOG_ERROR, "certificate.order.trouble",
+        server->log, KV_LOG_ERROR, event,
         (kv_log_field[]){ { "why", err->message, 0 }, { "detail", err->detail, 0 }, { 0 } });
     return kv_clock_now_ms(NULL) + TROUBLE_WAIT_MS;
 }
@@ -32,24 +45,20 @@ static int64_t earlier(int64_t a, int64_t b)
 static void *work(void *argument)
 {
     kv_server *server = argument;
-    int64_t order_at = 0;
-    int64_t renewal_at = 0;
-    int64_t expiry_at = 0;
     uint64_t seen = 0;
+    int64_t next_at;
 
     do {
-        kv_error err = { 0 };
+        next_at = 0;
+        for (size_t i = 0; i < KV_COUNT(steps); i++) {
+            kv_error err = { 0 };
+            int64_t at = 0;
 
-        if (kv_vault_step_renewal(server->vault, &renewal_at, &err) != KV_OK)
-            renewal_at = after_trouble(server, &err);
-        err = (kv_error){ 0 };
-        if (kv_vault_step_operation(server->vault, &order_at, &err) != KV_OK)
-            order_at = after_trouble(server, &err);
-        err = (kv_error){ 0 };
-        if (kv_vault_step_expiry(server->vault, &expiry_at, &err) != KV_OK)
-            expiry_at = after_trouble(server, &err);
-    } while (kv_vault_wait_for_steps(server->vault,
-                                     earlier(expiry_at, earlier(renewal_at, order_at)), &seen));
+            if (steps[i].take(server->vault, &at, &err) != KV_OK)
+                at = after_trouble(server, steps[i].trouble, &err);
+            next_at = earlier(next_at, at);
+        }
+    } while (kv_vault_wait_for_steps(server->vault, next_at, &seen));
     return NULL;
 }
 

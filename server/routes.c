@@ -58,6 +58,10 @@ RUN(kv_key_get, kv_key_get_in, kv_key_bundle)
 RUN(kv_key_list, kv_key_list_in, kv_object_list)
 RUN(kv_key_list_versions, kv_key_list_versions_in, kv_object_list)
 RUN(kv_key_update, kv_key_update_in, kv_key_bundle)
+RUN(kv_key_rotate, kv_key_rotate_in, kv_key_bundle)
+RUN(kv_rotation_policy_get, kv_rotation_policy_get_in, kv_rotation_policy_bundle)
+RUN(kv_rotation_policy_update, kv_rotation_policy_update_in, kv_rotation_policy_bundle)
+RUN(kv_destruction_permit, kv_destruction_permit_in, kv_rotation_policy_bundle)
 RUN(kv_key_sign, kv_key_sign_in, kv_signature)
 RUN(kv_key_verify, kv_key_verify_in, kv_verification)
 RUN(kv_key_encrypt, kv_key_encrypt_in, kv_key_ciphered)
@@ -220,6 +224,26 @@ const kv_route kv_routes[] = {
       .run = run_kv_key_update, .mutates = true,
       .in_size = sizeof(kv_key_update_in), .out_size = sizeof(kv_key_bundle),
       .at = GRPC("KeyService", "UpdateKey", kv_pb_read_key_update, kv_pb_write_key_bundle) },
+    { .name = "KeyRotate", .needs = KV_MAY_KEYS_ROTATE, .lane = KV_LANE_SLOW,
+      .run = run_kv_key_rotate, .mutates = true,
+      .in_size = sizeof(kv_key_rotate_in), .out_size = sizeof(kv_key_bundle),
+      .at = GRPC("KeyService", "RotateKey", kv_pb_read_key_rotate, kv_pb_write_key_bundle) },
+    { .name = "KeyRotationPolicyGet", .needs = KV_MAY_KEYROTATIONPOLICIES_READ,
+      .lane = KV_LANE_STORE, .run = run_kv_rotation_policy_get,
+      .in_size = sizeof(kv_rotation_policy_get_in), .out_size = sizeof(kv_rotation_policy_bundle),
+      .at = GRPC("KeyService", "GetKeyRotationPolicy",
+                 kv_pb_read_rotation_policy_get, kv_pb_write_rotation_policy) },
+    { .name = "KeyRotationPolicySet", .needs = KV_MAY_KEYROTATIONPOLICIES_WRITE,
+      .lane = KV_LANE_SLOW, .run = run_kv_rotation_policy_update, .mutates = true,
+      .in_size = sizeof(kv_rotation_policy_update_in),
+      .out_size = sizeof(kv_rotation_policy_bundle),
+      .at = GRPC("KeyService", "UpdateKeyRotationPolicy",
+                 kv_pb_read_rotation_policy_update, kv_pb_write_rotation_policy) },
+    { .name = "KeyDestructionPermit", .needs = KV_MAY_KEYS_PURGE, .lane = KV_LANE_SLOW,
+      .run = run_kv_destruction_permit, .mutates = true,
+      .in_size = sizeof(kv_destruction_permit_in), .out_size = sizeof(kv_rotation_policy_bundle),
+      .at = GRPC("KeyService", "PermitKeyDestruction",
+                 kv_pb_read_destruction_permit, kv_pb_write_rotation_policy) },
     { .name = "KeySign", .needs = KV_MAY_KEYS_SIGN, .lane = KV_LANE_KEYS, .run = run_kv_key_sign,
       .in_size = sizeof(kv_key_sign_in), .out_size = sizeof(kv_signature),
       .at = GRPC("KeyService", "Sign", kv_pb_read_key_sign, kv_pb_write_signature) },

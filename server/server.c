@@ -83,9 +83,19 @@ static kv_status open_store(kv_server *server, kv_error *err)
 static kv_status verify_grants(kv_server *server, kv_error *err)
 {
     static const kv_table *const first[] = {
-        &kv_table_instance,    &kv_table_signers,     &kv_table_principals, &kv_table_credentials,
-        &kv_table_revocations, &kv_table_slots,       &kv_table_vaults,     &kv_table_policies,
-        &kv_table_operations,  &kv_table_authorities, &kv_table_issuers,    NULL,
+        &kv_table_instance,
+        &kv_table_signers,
+        &kv_table_principals,
+        &kv_table_credentials,
+        &kv_table_revocations,
+        &kv_table_slots,
+        &kv_table_vaults,
+        &kv_table_policies,
+        &kv_table_operations,
+        &kv_table_authorities,
+        &kv_table_issuers,
+        &kv_table_rotation_policies,
+        NULL,
     };
 
     KV_TRY(kv_records_sweep(server->records, first, err));

@@ -50,6 +50,7 @@ static const advice advices[] = {
       "kvctl certificate pending show tells how far it is; pending cancel or delete ends it" },
     { KV_REASON_DISABLED, 0,
       "have it enabled: set-attributes --enabled true, or principal update --enabled true" },
+    { KV_REASON_DESTROYED, 0, "nothing brings its key back; use a newer version" },
     { KV_REASON_EXPIRED, 0, "make a new version, or move the date with set-attributes --expires" },
     { KV_REASON_NOT_YET_VALID, 0, "wait, or move the date with set-attributes --not-before" },
     { KV_REASON_OPERATION_NOT_PERMITTED, 0,

@@ -92,6 +92,7 @@ kv_cli_run kv_cli_contact_add, kv_cli_contact_remove, kv_cli_contact_set, kv_cli
     kv_cli_contact_test;
 kv_cli_run kv_cli_key_sign, kv_cli_key_verify, kv_cli_key_download;
 kv_cli_run kv_cli_key_encrypt, kv_cli_key_decrypt, kv_cli_key_import;
+kv_cli_run kv_cli_rotation_policy_update;
 kv_cli_run kv_cli_secret_set, kv_cli_secret_show, kv_cli_secret_download;
 kv_cli_run kv_cli_role_explain, kv_cli_role_assign;
 kv_cli_run kv_cli_server_doctor;

@@ -101,6 +101,31 @@ static const kv_cli_option key_download[] = {
     VAULT, NAME, VERSION, FILE_OUT, OWN("format", "pem|der", "default pem"), OVERWRITE, END,
 };
 
+/* shape: table */
+static const kv_cli_option key_rotation_policy[] = {
+    VAULT,
+    NAME,
+    { "policy", "@FILE|JSON", "all of it, as `rotation-policy show --query policy` prints it",
+      "policy", KV_OPTION_JSON, 0 },
+    OWN("rotate-after", "DURATION", "a new version so long after the last one: P90D, P1Y"),
+    OWN("rotate-before-expiry", "DURATION", "or so long before the last one expires"),
+    OWN("notify-before-expiry", "DURATION", "tell so long before it expires; default P30D"),
+    TEXT("expiry-time", "DURATION", "policy.attributes.expiry_time", "life of new versions"),
+    TEXT("disable-after", "DURATION", "policy.retirement.disable_after",
+         "disable a version so long after it was followed"),
+    TEXT("destroy-after", "DURATION", "policy.retirement.destroy_after",
+         "and destroy it, if that is permitted: what it encrypted is lost"),
+    END,
+};
+/* shape: table */
+static const kv_cli_option key_permit_destruction[] = {
+    VAULT,
+    NAME,
+    NEED("disable-after", "DURATION", "disable_after", "as the policy has it"),
+    NEED("destroy-after", "DURATION", "destroy_after", "as the policy has it"),
+    END,
+};
+
 #define KEY_COLUMNS                                                       \
     "NAME=id.name VERSION=id.version TYPE=key.kty:KEY_TYPE_ SIZE=keySize" \
     " ENABLED=attributes.enabled MANAGED=managed EXPORTABLE=exportable"   \
@@ -144,6 +169,18 @@ const kv_cli_verb kv_cli_verbs_key[] = {
       kv_cli_key_decrypt, NULL },
     { "key", "import", "put a key on the token that was made elsewhere",
       API "KeyService/ImportKey", key_import, kv_cli_key_import, KEY_COLUMNS },
+    { "key", "rotate", "make the next version now, like the current one",
+      API "KeyService/RotateKey", kv_cli_of_name, kv_cli_run_call, KEY_COLUMNS },
+    { "key", "rotation-policy show", "when a key is rotated, and what becomes of old versions",
+      API "KeyService/GetKeyRotationPolicy", kv_cli_of_name, kv_cli_run_call, NULL },
+    { "key", "rotation-policy update", "replace all of it; --policy '{}' takes it away",
+      API "KeyService/UpdateKeyRotationPolicy", key_rotation_policy,
+      kv_cli_rotation_policy_update, NULL },
+    { "key", "rotation-policy permit-destruction",
+      "let it destroy old versions; what they encrypted is lost",
+      API "KeyService/PermitKeyDestruction", key_permit_destruction, kv_cli_run_call, NULL },
+    { "key", "rotation-policy forbid-destruction", "take that back",
+      API "KeyService/PermitKeyDestruction", kv_cli_of_name, kv_cli_run_call, NULL },
     { "key", "random", "random bytes of the token", API "KeyService/GetRandomBytes", key_random,
       kv_cli_run_call, "VALUE=value" },
     DELETION("key", "KeyService", "Key", "Keys", KEY_COLUMNS, KEY_ITEM_COLUMNS),

@@ -24,6 +24,7 @@ static const kv_spelling spellings[KV_STATUS_COUNT] = {
 static const char *const reasons[KV_REASON_COUNT] = {
     [KV_REASON_NONE] = "",
     [KV_REASON_DISABLED] = "DISABLED",
+    [KV_REASON_DESTROYED] = "DESTROYED",
     [KV_REASON_NOT_YET_VALID] = "NOT_YET_VALID",
     [KV_REASON_EXPIRED] = "EXPIRED",
     [KV_REASON_OPERATION_NOT_PERMITTED] = "OPERATION_NOT_PERMITTED",

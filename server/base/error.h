@@ -31,6 +31,7 @@ typedef enum kv_status {
 typedef enum kv_reason {
     KV_REASON_NONE = 0,
     KV_REASON_DISABLED,
+    KV_REASON_DESTROYED, /* the key of this version is gone from the token, or about to go */
     KV_REASON_NOT_YET_VALID,
     KV_REASON_EXPIRED,
     KV_REASON_OPERATION_NOT_PERMITTED, /* key_ops does not list it */

@@ -15,6 +15,7 @@
 #include "server/store/schema_objects.h"
 #include "server/store/schema_proofs.h"
 #include "server/store/schema_renewals.h"
+#include "server/store/schema_rotations.h"
 #include "server/store/table.h"
 
 /* This server's identity. One row. */

@@ -1,7 +1,5 @@
 /* schema_objects.h - rows of vaults, of what is in them, and of operations on certificates.
- *
- * Conventions as in schema.h.
- */
+ * Conventions as in schema.h. */
 #pragma once
 
 #include "server/store/table.h"
@@ -61,6 +59,11 @@ typedef struct kv_key_version_row {
     int64_t attested;   /* bit mask of what was read back from the token at birth */
     kv_slice token;     /* token family: label of the token */
     kv_slice tags;
+    int64_t replaced;   /* when it was followed by the next version */
+    int64_t retired;    /* when its rotation policy disabled it */
+    int64_t kept;       /* somebody enabled it after that: the policy leaves it alone */
+    int64_t destroying; /* since when its key is to go: nobody uses it any more */
+    int64_t destroyed;  /* since when the token has said that its key is gone */
 } kv_key_version_row;
 
 typedef struct kv_secret_version_row {

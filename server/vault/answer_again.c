@@ -59,6 +59,16 @@ static kv_status key_again(kv_vault *vault, kv_work *work, const kv_idempotency_
     return kv_key_bundle_of(work, &vault_row, &object, &version, out, err);
 }
 
+static kv_status rotation_policy_again(kv_vault *vault, kv_work *work,
+                                       const kv_idempotency_row *row, void *out, kv_error *err)
+{
+    kv_rotation_policy_get_in in = {
+        .target = { .vault = row->vault, .collection = KV_COLLECTION_KEYS, .name = row->name }
+    };
+
+    return kv_rotation_policy_get(vault, work, &in, out, err);
+}
+
 static kv_status secret_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
                               void *out, kv_error *err)
 {
@@ -249,6 +259,9 @@ static const struct {
     { "KeyCreate", key_again },
     { "KeyImport", key_again },
     { "KeyUpdate", key_again },
+    { "KeyRotate", key_again },
+    { "KeyRotationPolicySet", rotation_policy_again },
+    { "KeyDestructionPermit", rotation_policy_again },
     { "KeyDelete", key_again },
     { "KeyRecover", key_again },
     { "KeyRestore", key_again },

@@ -5,8 +5,13 @@
 enum { LENGTH_BYTES = 4, INTEGER_BYTES = 8 };
 
 static const kv_table *const tables[] = {
-    &kv_table_vaults,       &kv_table_objects,         &kv_table_policies,
-    &kv_table_key_versions, &kv_table_secret_versions, &kv_table_certificate_versions,
+    &kv_table_vaults,
+    &kv_table_objects,
+    &kv_table_policies,
+    &kv_table_key_versions,
+    &kv_table_secret_versions,
+    &kv_table_certificate_versions,
+    &kv_table_rotation_policies,
 };
 
 kv_status kv_backup_bad(kv_error *err)

@@ -84,6 +84,7 @@ static kv_status add_versions(kv_vault *vault, kv_work *work, taking *at, kv_err
 {
     switch ((kv_collection)at->object.collection) {
     case KV_COLLECTION_KEYS:
+        KV_TRY(add_rows(vault, work, at, &at->object, &kv_table_rotation_policies, err));
         return add_rows(vault, work, at, &at->object, &kv_table_key_versions, err);
     case KV_COLLECTION_SECRETS:
         return add_rows(vault, work, at, &at->object, &kv_table_secret_versions, err);

@@ -120,6 +120,10 @@ static kv_status copy_asker(const kv_audit_entry *from, const char *operation, s
     KV_TRY(kv_arena_copy(&step->arena, from->peer, &entry->peer, err));
     KV_TRY(kv_arena_copy(&step->arena, from->vault, &entry->vault, err));
     KV_TRY(kv_arena_copy(&step->arena, from->collection, &entry->collection, err));
+    KV_TRY(kv_arena_copy(&step->arena, from->version, &entry->version, err));
+    KV_TRY(kv_arena_copy(&step->arena, from->note, &entry->note, err));
+    entry->has_key = from->has_key;
+    memcpy(entry->key_id, from->key_id, sizeof(entry->key_id));
     return kv_arena_copy(&step->arena, from->name, &entry->name, err);
 }
 

@@ -121,6 +121,7 @@ static kv_status take_snapshot(const kv_vault_row *vault_row, const kv_object_ro
         return kv_fail(err, KV_INTERNAL, "a key's row is not well formed");
     *out = (kv_key_snapshot){
         .enabled = version->enabled != 0,
+        .destroyed = version->destroying != 0,
         .allow_weak = vault_row->allow_unauthenticated != 0,
         .key_ops = (uint32_t)version->key_ops,
         .not_before = version->not_before,

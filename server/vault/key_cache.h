@@ -23,6 +23,7 @@ typedef struct kv_key_snapshot {
     kv_key_kind kind;
     kv_key_class class;
     bool enabled;
+    bool destroyed;  /* or about to be */
     bool allow_weak; /* the vault allows unauthenticated encryption */
     uint32_t key_ops;
     int64_t not_before;

@@ -1,8 +1,8 @@
 /* key_create.c - a key is born on the token and gets a name, or a new version of one. */
 #include "server/vault/events.h"
-#include "server/vault/key_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
+#include "server/vault/rotation_rules.h"
 #include "server/vault/values.h"
 
 typedef struct creation {
@@ -11,6 +11,8 @@ typedef struct creation {
     bool exists;
     kv_life life;
     kv_key_version_row version;
+    kv_key_version_row before; /* what was the current version */
+    kv_rotation_row due;
     kv_birth birth;
     kv_token_object_row token_object;
 } creation;
@@ -80,18 +82,49 @@ static kv_status tell(kv_vault *vault, kv_work *work, const creation *new, kv_ch
                                 change, err);
 }
 
-static kv_status store(kv_vault *vault, kv_work *work, creation *new, kv_error *err)
+/* The version until now says since when it is not the current one any more. */
+static kv_status close_before(kv_vault *vault, kv_work *work, creation *new, kv_change *change,
+                              kv_error *err)
+{
+    new->before =
+        (kv_key_version_row){ .object_uid = new->object.uid, .version = new->object.current };
+    KV_TRY(kv_records_get(vault->config.records, &kv_table_key_versions, &new->before, work->arena,
+                          err));
+    new->before.replaced = work->now_ms;
+    return kv_change_update(change, &kv_table_key_versions, &new->before, err);
+}
+
+/* The object is already as it will be. */
+static kv_status plan(kv_vault *vault, kv_work *work, const kv_key_making *in, creation *new,
+                      kv_change *change, kv_error *err)
+{
+    const kv_rotation_view view = { &new->vault_row, &new->object, NULL, &new->version,
+                                    &new->before };
+
+    if (in->due)
+        return kv_rotation_keep_from(vault, work, &view, in->due, change, err);
+    return new->exists ? kv_rotation_keep(vault, work, &view, &new->due, change, err) : KV_OK;
+}
+
+static kv_status store(kv_vault *vault, kv_work *work, const kv_key_making *in, creation *new,
+                       kv_error *err)
 {
     kv_change change = { 0 };
+    kv_status status;
 
     work->entry->version = new->version.version;
     work->entry->has_key = true;
     memcpy(work->entry->key_id, new->birth.key_id, sizeof(work->entry->key_id));
     KV_TRY(kv_change_update(&change, &kv_table_token_objects, &new->token_object, err));
     KV_TRY(kv_change_insert(&change, &kv_table_key_versions, &new->version, err));
+    if (new->object.current.len)
+        KV_TRY(close_before(vault, work, new, &change, err));
     KV_TRY(kv_change_object(&change, &new->object, new->exists, new->version.version, err));
+    KV_TRY(plan(vault, work, in, new, &change, err));
     KV_TRY(tell(vault, work, new, &change, err));
-    return kv_lost_race(kv_commit_change(vault, work, &change, err), err);
+    status = in->due ? kv_commit_step(vault, work, "KeyRotateIfDue", &change, err)
+                     : kv_commit_change(vault, work, &change, err);
+    return kv_lost_race(status, err);
 }
 
 kv_status kv_key_make(kv_vault *vault, kv_work *work, const kv_key_making *making,
@@ -102,7 +135,7 @@ kv_status kv_key_make(kv_vault *vault, kv_work *work, const kv_key_making *makin
 
     KV_TRY(prepare(vault, work, making, &new, err));
     KV_TRY(bear(vault, work, making, &new, err));
-    status = store(vault, work, &new, err);
+    status = store(vault, work, making, &new, err);
     if (status != KV_OK) {
         kv_birth_undo(vault, work, &new.birth);
         return status;

@@ -31,6 +31,7 @@ static kv_status fill(kv_vault *vault, kv_work *work, const kv_vault_row *vault_
         kv_records_get(vault->config.records, &kv_table_key_versions, &version, work->arena, err));
     life = KV_LIFE_OF(version);
     out->attributes = kv_attributes_of(vault_row, &life, version.created, version.updated);
+    out->destroyed = version.destroyed;
     return kv_tags_load(work, version.tags, &out->tags, err);
 }
 

@@ -176,6 +176,8 @@ static kv_status refuse(kv_error *err, kv_reason reason, const kv_key_snapshot *
 kv_status kv_key_allows(const kv_key_snapshot *key, kv_key_ops op, const char *verb, bool dated,
                         int64_t now_ms, kv_error *err)
 {
+    if (key->destroyed)
+        return refuse(err, KV_REASON_DESTROYED, key, "was destroyed in this version");
     if (!key->enabled)
         return refuse(err, KV_REASON_DISABLED, key, "is disabled");
     if (!(key->key_ops & op)) {
@@ -260,6 +262,11 @@ kv_status kv_key_bundle_of(kv_work *work, const kv_vault_row *vault_row,
                          .origin = version->imported ? KV_SLICE("imported") : KV_SLICE("generated"),
                          .key_id = version->key_id },
         .deletion = kv_deletion_of(object),
+        .retirement = { .replaced = version->replaced,
+                        .disabled = version->retired,
+                        .kept = version->kept != 0,
+                        .destroying = version->destroying,
+                        .destroyed = version->destroyed },
     };
     return KV_OK;
 }

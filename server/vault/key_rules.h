@@ -18,8 +18,8 @@ kv_key_class kv_key_class_of(const kv_key_version_row *version, kv_key_kind kind
 kv_status kv_key_ops_changed(const kv_key_version_row *version, kv_key_ops asked,
                              kv_error *err) KV_MUST_USE;
 
-/* KV_PRECONDITION with KV_REASON_DISABLED, OPERATION_NOT_PERMITTED, or (for `dated` operations)
- * NOT_YET_VALID or EXPIRED. */
+/* KV_PRECONDITION with KV_REASON_DESTROYED, DISABLED, OPERATION_NOT_PERMITTED, or (for `dated`
+ * operations) NOT_YET_VALID or EXPIRED. */
 kv_status kv_key_allows(const kv_key_snapshot *key, kv_key_ops op, const char *verb, bool dated,
                         int64_t now_ms, kv_error *err) KV_MUST_USE;
 
@@ -42,7 +42,8 @@ typedef struct kv_key_making {
     const kv_secret_buf *material; /* NULL: wrapped, or the token makes it */
     const kv_key_ref *exchange;    /* what `wrapped` is wrapped for; or NULL */
     kv_slice wrapped;
-    kv_slice spki; /* of what is brought */
+    kv_slice spki;        /* of what is brought */
+    kv_rotation_row *due; /* it is made because of this row, as read or last changed; or NULL */
 } kv_key_making;
 
 kv_status kv_key_make(kv_vault *vault, kv_work *work, const kv_key_making *making,

@@ -96,6 +96,7 @@ typedef struct kv_object_item {
     kv_tags tags;
     kv_deletion deletion;
     bool managed;          /* keys and secrets */
+    int64_t destroyed;     /* keys */
     kv_slice content_type; /* secrets */
     kv_slice x5t;          /* certificates: SHA-1, and so on */
     kv_slice x5t_s256;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "server/vault/messages_key_import.h"
+#include "server/vault/messages_rotation.h"
 
 typedef struct kv_key_create_in {
     kv_target target;
@@ -91,7 +92,17 @@ typedef struct kv_key_attestation {
     kv_slice key_id; /* CKA_ID */
 } kv_key_attestation;
 
-/* Out of KeyCreate, KeyImport, KeyGet, KeyUpdate, KeyDelete, KeyGetDeleted, KeyRecover. */
+/* Of a version that has been followed by another. */
+typedef struct kv_key_retirement {
+    int64_t replaced;
+    int64_t disabled; /* by its rotation policy */
+    bool kept;        /* enabled again by hand: the policy leaves it alone */
+    int64_t destroying;
+    int64_t destroyed;
+} kv_key_retirement;
+
+/* Out of KeyCreate, KeyImport, KeyGet, KeyUpdate, KeyRotate, KeyDelete, KeyGetDeleted, KeyRecover.
+ */
 typedef struct kv_key_bundle {
     kv_object_id id;
     kv_json_web_key key;
@@ -104,6 +115,7 @@ typedef struct kv_key_bundle {
     bool exportable;
     kv_key_attestation attestation;
     kv_deletion deletion;
+    kv_key_retirement retirement;
 } kv_key_bundle;
 
 typedef struct kv_signature {

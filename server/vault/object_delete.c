@@ -9,6 +9,7 @@
 #include "server/vault/certificate_rules.h"
 #include "server/vault/events.h"
 #include "server/vault/operation_rules.h"
+#include "server/vault/rotation_rules.h"
 #include "server/vault/vault_rules.h"
 
 enum { FINISH_ROUNDS = 3, VERSIONS_PER_STEP = 8, COMPANIONS = 2 };
@@ -40,10 +41,23 @@ typedef struct deletion {
     kv_slice by;
 } deletion;
 
+/* A key that comes back may be late for its next version. */
+static kv_status look_again(kv_vault *vault, kv_work *work, const kv_object_row *object,
+                            kv_rotation_row *row, kv_change *change, kv_error *err)
+{
+    bool exists = false;
+
+    if (object->collection != KV_COLLECTION_KEYS || object->deleted)
+        return KV_OK;
+    KV_TRY(kv_rotation_row_find(vault, work, object->uid, row, &exists, err));
+    return exists ? kv_rotation_look(vault, work, object, row, change, err) : KV_OK;
+}
+
 static kv_status move(kv_vault *vault, kv_work *work, kv_object_row *object, const deletion *to,
                       kv_error *err)
 {
     kv_object_row others[COMPANIONS];
+    kv_rotation_row due;
     kv_change change = { 0 };
     unsigned count = 0;
 
@@ -57,6 +71,7 @@ static kv_status move(kv_vault *vault, kv_work *work, kv_object_row *object, con
         row->deleted_by = to->by;
         KV_TRY(kv_change_update(&change, &kv_table_objects, row, err));
     }
+    KV_TRY(look_again(vault, work, object, &due, &change, err));
     return kv_lost_race(kv_commit_change(vault, work, &change, err), err);
 }
 
@@ -162,6 +177,8 @@ static kv_status purge_versions(kv_vault *vault, kv_work *work, const kv_object_
     switch ((kv_collection)object->collection) {
     case KV_COLLECTION_KEYS:
         KV_TRY(remove_rows(vault, work, &kv_table_expiries, object->uid, err));
+        KV_TRY(remove_rows(vault, work, &kv_table_rotations, object->uid, err));
+        KV_TRY(remove_rows(vault, work, &kv_table_rotation_policies, object->uid, err));
         return remove_rows(vault, work, &kv_table_key_versions, object->uid, err);
     case KV_COLLECTION_SECRETS:
         KV_TRY(remove_rows(vault, work, &kv_table_expiries, object->uid, err));

@@ -12,6 +12,7 @@
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
 #include "server/vault/renewal_rules.h"
+#include "server/vault/rotation_rules.h"
 #include "server/vault/secret_rules.h"
 
 /* Who may restore into another vault than the one a backup is of could have taken it there. */
@@ -117,6 +118,21 @@ static kv_status take_secret(kv_vault *vault, kv_work *work, kv_restoration *at,
     return kv_box_close(vault, work, &at->vault_row, &place, kv_secret_buf_slice(value), row, err);
 }
 
+/* Its schedule begins anew, and who permits destruction does so for this place. */
+static kv_status take_rotation(kv_work *work, kv_restoration *at, kv_rotation_policy_row *row,
+                               kv_error *err)
+{
+    if (at->rotation || at->object.collection != KV_COLLECTION_KEYS)
+        return kv_backup_bad(err);
+    row->object_uid = at->object.uid;
+    row->vault_uid = at->vault_row.uid;
+    row->retirement_since = work->now_ms;
+    row->permitted = 0;
+    row->permitted_by = KV_SLICE_NONE;
+    at->rotation = row;
+    return KV_OK;
+}
+
 static kv_status take_row(kv_vault *vault, kv_work *work, kv_restoration *at, const kv_table *table,
                           void *row, const kv_secret_buf *value, kv_error *err)
 {
@@ -137,6 +153,8 @@ static kv_status take_row(kv_vault *vault, kv_work *work, kv_restoration *at, co
         KV_TRY(take_secret(vault, work, at, row, value, err));
         return keep(work, &at->secrets, row, err);
     }
+    if (table == &kv_table_rotation_policies)
+        return take_rotation(work, at, row, err);
     if (table != &kv_table_policies || at->policy)
         return kv_backup_bad(err);
     at->policy = row;
@@ -217,14 +235,25 @@ static kv_status tell(kv_vault *vault, kv_work *work, const kv_restoration *at, 
     return KV_OK;
 }
 
+/* Somebody looks at a restored key at once. */
+static kv_status plan_rotation(kv_vault *vault, kv_work *work, const kv_restoration *at,
+                               kv_rotation_row *row, kv_change *change, kv_error *err)
+{
+    if (!at->rotation)
+        return KV_OK;
+    KV_TRY(kv_change_insert(change, &kv_table_rotation_policies, at->rotation, err));
+    return kv_rotation_look(vault, work, &at->object, row, change, err);
+}
+
 static kv_status store(kv_vault *vault, kv_work *work, kv_restoration *at, kv_error *err)
 {
     kv_renewal_row renewal;
+    kv_rotation_row rotation;
     unsigned rows = at->certificates.count + at->keys.count + at->secrets.count + at->place_count;
     kv_change change = { 0 };
     kv_slice current = at->before.current;
 
-    KV_TRY(kv_change_room(&change, work->arena, rows + 8,
+    KV_TRY(kv_change_room(&change, work->arena, rows + 10,
                           err)); /* and objects, policy, renewal, events */
     KV_TRY(kv_change_object(&change, &at->object, false, current, err));
     if (at->object.collection == KV_COLLECTION_CERTIFICATES) {
@@ -235,6 +264,7 @@ static kv_status store(kv_vault *vault, kv_work *work, kv_restoration *at, kv_er
         KV_TRY(kv_change_insert(&change, &kv_table_policies, at->policy, err));
         KV_TRY(plan_renewal(vault, work, at, &renewal, &change, err));
     }
+    KV_TRY(plan_rotation(vault, work, at, &rotation, &change, err));
     for (unsigned i = 0; i < at->place_count; i++)
         KV_TRY((at->places[i].born ? kv_change_update : kv_change_insert)(
             &change, &kv_table_token_objects, &at->places[i].row, err));

@@ -29,6 +29,7 @@ typedef struct kv_restoration {
     kv_object_row key_object;    /* those of a certificate, or the key itself */
     kv_object_row secret_object; /* likewise */
     kv_policy_row *policy;
+    kv_rotation_policy_row *rotation;
     kv_restore_rows certificates;
     kv_restore_rows keys;
     kv_restore_rows secrets;

@@ -34,7 +34,8 @@ static kv_status add_place(kv_vault *vault, kv_work *work, kv_restoration *at,
     kv_key_kind kind;
     kv_status status;
 
-    if (place_of(at, version->key_id))
+    /* There is nothing to look for; the row remembers. */
+    if (version->destroying || place_of(at, version->key_id))
         return KV_OK;
     if (version->key_id.len != KV_KEY_ID_BYTES)
         return kv_backup_bad(err);
@@ -128,7 +129,8 @@ kv_status kv_restore_find_keys(kv_vault *vault, kv_work *work, kv_restoration *a
     for (unsigned i = 0; i < at->keys.count; i++) {
         const kv_key_version_row *version = at->keys.rows[i];
 
-        KV_TRY(bind(token, version, place_of(at, version->key_id), err));
+        if (!version->destroying)
+            KV_TRY(bind(token, version, place_of(at, version->key_id), err));
     }
     return KV_OK;
 }
@@ -167,6 +169,8 @@ kv_status kv_restore_settle_keys(kv_vault *vault, kv_restoration *at, kv_error *
         kv_key_version_row *version = at->keys.rows[i];
         kv_restore_key *place = place_of(at, version->key_id);
 
+        if (version->destroying)
+            continue;
         if (!place || (!place->bound && !place->born))
             return kv_backup_bad(err);
         version->token = kv_slice_text(kv_token_label(token));

@@ -48,6 +48,9 @@ kv_decode kv_pb_read_key_create, kv_pb_read_key_get, kv_pb_read_key_list,
     kv_pb_read_key_recover, kv_pb_read_key_purge, kv_pb_read_key_encrypt, kv_pb_read_key_decrypt,
     kv_pb_read_key_wrap, kv_pb_read_key_unwrap, kv_pb_read_key_import, kv_pb_read_random_bytes_get;
 
+kv_decode kv_pb_read_key_rotate, kv_pb_read_rotation_policy_get, kv_pb_read_rotation_policy_update,
+    kv_pb_read_destruction_permit;
+
 kv_decode kv_pb_read_secret_set, kv_pb_read_secret_get, kv_pb_read_secret_list,
     kv_pb_read_secret_list_versions, kv_pb_read_secret_update, kv_pb_read_secret_delete,
     kv_pb_read_secret_get_deleted, kv_pb_read_secret_list_deleted, kv_pb_read_secret_recover,
@@ -92,7 +95,7 @@ kv_encode kv_pb_write_server_status, kv_pb_write_checks, kv_pb_write_vault_bundl
     kv_pb_write_vault_list;
 kv_encode kv_pb_write_key_bundle, kv_pb_write_signature, kv_pb_write_verification,
     kv_pb_write_encrypted, kv_pb_write_decrypted, kv_pb_write_wrapped, kv_pb_write_unwrapped,
-    kv_pb_write_random_bytes;
+    kv_pb_write_random_bytes, kv_pb_write_rotation_policy;
 kv_encode kv_pb_write_issuer_bundle, kv_pb_write_issuer_list, kv_pb_write_issuer_checked;
 kv_encode kv_pb_write_contacts, kv_pb_write_contacts_tested;
 kv_encode kv_pb_write_secret_bundle, kv_pb_write_backup;

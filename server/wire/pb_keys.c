@@ -182,6 +182,23 @@ static Keyvault__V1__KeyAttestation *attestation(kv_pb_writer *writer,
     return to;
 }
 
+static Keyvault__V1__KeyRetirement *retirement(kv_pb_writer *writer, const kv_key_retirement *from)
+{
+    Keyvault__V1__KeyRetirement *to;
+
+    if (!from->replaced)
+        return NULL;
+    to = kv_pb_new(writer, &keyvault__v1__key_retirement__descriptor);
+    if (!to)
+        return NULL;
+    to->replaced = kv_pb_seconds(from->replaced);
+    to->disabled = kv_pb_seconds(from->disabled);
+    to->kept = from->kept;
+    to->destroying = kv_pb_seconds(from->destroying);
+    to->destroyed = kv_pb_seconds(from->destroyed);
+    return to;
+}
+
 kv_status kv_pb_write_key_bundle(const void *out, kv_arena *arena, kv_slice *body, kv_error *err)
 {
     const kv_key_bundle *from = out;
@@ -199,6 +216,7 @@ kv_status kv_pb_write_key_bundle(const void *out, kv_arena *arena, kv_slice *bod
     to.exportable = from->exportable;
     to.attestation = attestation(&writer, &from->attestation);
     to.deletion = kv_pb_deletion(&writer, &from->deletion);
+    to.retirement = retirement(&writer, &from->retirement);
     return kv_pb_pack(&writer, &to.base, body, err);
 }
 
@@ -213,6 +231,7 @@ static Keyvault__V1__KeyItem *item(kv_pb_writer *writer, const kv_object_item *f
     to->tags = kv_pb_tags(writer, &from->tags, &to->n_tags);
     to->managed = from->managed;
     to->deletion = kv_pb_deletion(writer, &from->deletion);
+    to->destroyed = kv_pb_seconds(from->destroyed);
     return to;
 }
 

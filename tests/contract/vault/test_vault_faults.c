@@ -5,6 +5,7 @@
 
 #include "tests/contract/vault/acts.h"
 #include "tests/contract/vault/scripted_issuer.h"
+#include "tests/contract/vault/turning.h"
 
 enum { CALLS_MAX = 400, CHANGES_MAX = 40 };
 
@@ -29,6 +30,17 @@ static kv_status reset_key(house *h, kv_error *err)
 {
     KV_TRY(act_delete(h, KV_COLLECTION_KEYS, "k", err));
     return act_purge(h, KV_COLLECTION_KEYS, "k", err);
+}
+
+static kv_status make_turning_key(house *h, kv_error *err)
+{
+    KV_TRY(make_key(h, err));
+    return turning_set_policy(h, EACH_90_DAYS, err);
+}
+
+static kv_status rotate(house *h, kv_error *err)
+{
+    return turning_rotate(h, NULL, err);
 }
 
 static kv_status sign(house *h, kv_error *err)
@@ -221,6 +233,7 @@ static kv_status reset_order(house *h, kv_error *err)
 
 static const family families[] = {
     { "key", NULL, make_key, reset_key, KV_OK },
+    { "rotation", make_turning_key, rotate, reset_key, KV_OK },
     { "sign", make_key, sign, reset_key, KV_OK },
     { "secret", NULL, set_secret, reset_secret, KV_OK },
     { "secret read", set_secret, get_secret, reset_secret, KV_OK },

@@ -39,6 +39,13 @@ const key = async () => {
   await help.keys.call('KeyService/CreateKey', { ...it, kty: 'EC' });
   return it;
 };
+const schedule = { disable_after: 'P30D', destroy_after: 'P1Y' };
+const retiring = async () => {
+  const it = await key();
+  await help.keys.call('KeyService/UpdateKeyRotationPolicy', { ...it, policy: {
+    retirement: schedule } });
+  return { ...it, ...schedule };
+};
 const deletedKey = async () => {
   const it = await key();
   await help.keys.call('KeyService/DeleteKey', it);
@@ -160,6 +167,11 @@ const ASK = {
   'KeyService/ListKeys': inVault,
   'KeyService/ListKeyVersions': own,
   'KeyService/UpdateKey': { ...own, tags: { items: [{ name: 'a', value: 'b' }] } },
+  'KeyService/RotateKey': key,
+  'KeyService/GetKeyRotationPolicy': own,
+  'KeyService/UpdateKeyRotationPolicy': async () => ({ ...await key(), policy: {
+    retirement: schedule } }),
+  'KeyService/PermitKeyDestruction': retiring,
   'KeyService/Sign': { ...own, algorithm: 'ES256', message: hello },
   'KeyService/Verify': { ...own, algorithm: 'ES256', message: hello, signature: Buffer.alloc(64) },
   'KeyService/Encrypt': { ...cipher, algorithm: 'A256GCM', plaintext: hello },
@@ -416,7 +428,7 @@ after(async () => {
 });
 
 test('the table has a row for every method', () => {
-  assert.strictEqual(methods.size, 102);
+  assert.strictEqual(methods.size, 106);
   assert.deepStrictEqual([...new Set(rows.map(methodOf))].sort(), [...methods.keys()].sort());
   assert.deepStrictEqual(Object.keys(ASK).sort(), [...rows].sort());
 });

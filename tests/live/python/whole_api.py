@@ -87,6 +87,21 @@ def vaults(call):
     call("VaultService/PurgeVault", vault="gone")
 
 
+def rotation(call):
+    it = {"vault": VAULT, "name": "turning"}
+    made = call("KeyService/CreateKey", kty="KEY_TYPE_EC", **it)
+    assert call("KeyService/GetKeyRotationPolicy", **it).created == 0
+    retirement = {"disable_after": "P30D", "destroy_after": "P1Y"}
+    put = call("KeyService/UpdateKeyRotationPolicy", policy={
+        "lifetime_actions": [{"trigger": {"time_after_create": "P90D"},
+                              "action": "KEY_LIFETIME_ACTION_TYPE_ROTATE"}],
+        "retirement": retirement}, **it)
+    assert put.next_rotation == made.attributes.created + 90 * 86400
+    assert len(put.policy.lifetime_actions) == 2
+    assert call("KeyService/PermitKeyDestruction", **retirement, **it).destruction_permitted
+    assert call("KeyService/RotateKey", **it).spki != made.spki
+
+
 def keys(call):
     it = {"vault": VAULT, "name": "key"}
     made = call("KeyService/CreateKey", kty="KEY_TYPE_EC", **it)
@@ -98,6 +113,7 @@ def keys(call):
     assert len(call("KeyService/ListKeyVersions", **it).items) == 1
     call("KeyService/UpdateKey", tags={"items": [{"name": "a", "value": "b"}]}, **it)
     signing = {"algorithm": "SIGNATURE_ALGORITHM_ES256", "message": text(b"hello"), **it}
+    rotation(call)
     signed = call("KeyService/Sign", **signing)
     assert call("KeyService/Verify", signature=text(signed.signature), **signing).valid
     cipher = {"vault": VAULT, "name": "cipher"}

@@ -14,7 +14,8 @@ const ROLES = ['CERTIFICATE_OFFICER', 'CERTIFICATE_USER', 'CRYPTO_OFFICER', 'CRY
   'SECRETS_OFFICER', 'SECRETS_USER'];
 // Who may what, and under which rules: wrong here, nobody is served.
 const DECIDING = ['instance', 'signers', 'principals', 'credentials', 'slots', 'revocations',
-  'vaults', 'policies', 'operations', 'authorities', 'issuers'];
+  'vaults', 'policies', 'operations', 'authorities', 'issuers',
+  'rotation_policies'];
 // What no seal of its own covers: the columns of a seal that assignments never get, because the
 // principal's digest is over them; and the notes of full segments, which decide nothing (each is
 // signed, and a missing one is written again). Proofs for authorities stand there for seconds
@@ -36,6 +37,8 @@ async function fill(server) {
     { vault: 'shop', contacts: [{ email: 'team@example.org' }] });
   const user = await server.officer('user', ROLES, '/vaults/shop');
   await user.call('KeyService/CreateKey', { vault: 'shop', name: 'k', kty: 'EC' });
+  await user.call('KeyService/UpdateKeyRotationPolicy', { vault: 'shop', name: 'k', policy: {
+    lifetime_actions: [{ trigger: { time_after_create: 'P90D' }, action: 'ROTATE' }] } });
   await user.call('SecretService/SetSecret',
     { vault: 'shop', name: 's', value: Buffer.from('value') });
   for (const [name, issuer, exportable] of [['web', 'Self', true], ['mail', 'Unknown', false]]) {

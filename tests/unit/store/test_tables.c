@@ -82,6 +82,7 @@ static const struct {
     { &kv_table_renewals, 3, false, { "renew_at", "object_uid" } },
     { &kv_table_name_budgets, 1, false, { "full_at" } },
     { &kv_table_proofs, 1, false, { "ends_at" } },
+    { &kv_table_rotations, 1, false, { "due_at", "object_uid" } },
     { &kv_table_token_objects, 1, false, { "state", "key_id" } },
     { &kv_table_token_objects, 2, false, { "owner_uid" } },
     { &kv_table_principals, 1, true, { "name_lower" } },

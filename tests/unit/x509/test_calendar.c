@@ -30,6 +30,11 @@ static void months_are_calendar_months(void **state)
     assert_int_equal(kv_x509_add_months(at(2026, 5, 5, 0) + 123, 1), at(2026, 6, 5, 0) + 123);
     assert_int_equal(kv_x509_add_months(at(1969, 12, 31, 23) + 1, 1), at(1970, 1, 31, 23) + 1);
     assert_int_equal(kv_x509_add_months(at(2026, 5, 5, 0), 0), at(2026, 5, 5, 0));
+    assert_int_equal(kv_x509_add_months(at(2026, 3, 31, 5), -1), at(2026, 2, 28, 5));
+    assert_int_equal(kv_x509_add_months(at(2026, 1, 31, 5), -1), at(2025, 12, 31, 5));
+    assert_int_equal(kv_x509_add_months(at(2026, 1, 5, 5), -12), at(2025, 1, 5, 5));
+    assert_int_equal(kv_x509_add_months(at(2028, 2, 29, 1), -12), at(2027, 2, 28, 1));
+    assert_int_equal(kv_x509_add_months(at(2026, 12, 31, 1), -25), at(2024, 11, 30, 1));
 }
 
 int main(void)

@@ -93,6 +93,11 @@ CREATE TABLE "key_versions" (
     "attested" INTEGER NOT NULL,
     "token" TEXT NOT NULL,
     "tags" TEXT NOT NULL,
+    "replaced" INTEGER NOT NULL,
+    "retired" INTEGER NOT NULL,
+    "kept" INTEGER NOT NULL,
+    "destroying" INTEGER NOT NULL,
+    "destroyed" INTEGER NOT NULL,
     "generation" INTEGER NOT NULL,
     "seal" BLOB NOT NULL,
     "seal_key" BLOB NOT NULL,
@@ -304,6 +309,39 @@ CREATE TABLE "proofs" (
     PRIMARY KEY ("type", "asked")
 ) STRICT;
 CREATE INDEX "proofs_by_end" ON "proofs" ("ends_at", "type", "asked");
+
+CREATE TABLE "rotation_policies" (
+    "object_uid" BLOB NOT NULL,
+    "vault_uid" BLOB NOT NULL,
+    "rotate_after" TEXT NOT NULL,
+    "rotate_before" TEXT NOT NULL,
+    "notify_before" TEXT NOT NULL,
+    "expiry_time" TEXT NOT NULL,
+    "disable_after" TEXT NOT NULL,
+    "destroy_after" TEXT NOT NULL,
+    "retirement_since" INTEGER NOT NULL,
+    "permitted" INTEGER NOT NULL,
+    "permitted_by" BLOB NOT NULL,
+    "created" INTEGER NOT NULL,
+    "updated" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("object_uid")
+) STRICT;
+
+CREATE TABLE "rotations" (
+    "object_uid" BLOB NOT NULL,
+    "vault_uid" BLOB NOT NULL,
+    "due_at" INTEGER NOT NULL,
+    "attempts" INTEGER NOT NULL,
+    "told_of" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("object_uid")
+) STRICT;
+CREATE INDEX "rotations_by_due" ON "rotations" ("due_at", "object_uid");
 
 CREATE TABLE "token_objects" (
     "key_id" BLOB NOT NULL,
