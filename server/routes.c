@@ -111,6 +111,9 @@ RUN(kv_authority_create, kv_authority_create_in, kv_authority_bundle)
 RUN(kv_authority_get, kv_authority_get_in, kv_authority_bundle)
 RUN(kv_authority_list_all, kv_authority_list_in, kv_authority_list)
 RUN(kv_authority_import, kv_authority_import_in, kv_authority_bundle)
+RUN(kv_authority_renew, kv_authority_renew_in, kv_authority_bundle)
+RUN(kv_authority_issued_list, kv_issued_list_in, kv_issued_list)
+RUN(kv_authority_issued_get, kv_issued_get_in, kv_issued_bundle)
 RUN(kv_authority_update, kv_authority_update_in, kv_authority_bundle)
 RUN(kv_authority_delete, kv_authority_delete_in, kv_nothing_out)
 RUN(kv_authority_revoke, kv_authority_revoke_in, kv_revoked_bundle)
@@ -494,6 +497,24 @@ const kv_route kv_routes[] = {
       .in_size = sizeof(kv_authority_import_in), .out_size = sizeof(kv_authority_bundle),
       .at = GRPC("CertificateAuthorityService", "ImportCertificateAuthorityCertificate",
                  kv_pb_read_authority_import, kv_pb_write_authority_bundle) },
+    { .name = "CertificateAuthorityRenew", .needs = KV_MAY_CERTIFICATECAS_WRITE,
+      .lane = KV_LANE_SLOW,
+      .run = run_kv_authority_renew, .mutates = true,
+      .in_size = sizeof(kv_authority_renew_in), .out_size = sizeof(kv_authority_bundle),
+      .at = GRPC("CertificateAuthorityService", "RenewCertificateAuthority",
+                 kv_pb_read_authority_renew, kv_pb_write_authority_bundle) },
+    { .name = "CertificateAuthorityListIssued", .needs = KV_MAY_CERTIFICATECAS_READ,
+      .lane = KV_LANE_STORE,
+      .run = run_kv_authority_issued_list,
+      .in_size = sizeof(kv_issued_list_in), .out_size = sizeof(kv_issued_list),
+      .at = GRPC("CertificateAuthorityService", "ListIssuedCertificates",
+                 kv_pb_read_issued_list, kv_pb_write_issued_list) },
+    { .name = "CertificateAuthorityGetIssued", .needs = KV_MAY_CERTIFICATECAS_READ,
+      .lane = KV_LANE_STORE,
+      .run = run_kv_authority_issued_get,
+      .in_size = sizeof(kv_issued_get_in), .out_size = sizeof(kv_issued_bundle),
+      .at = GRPC("CertificateAuthorityService", "GetIssuedCertificate",
+                 kv_pb_read_issued_get, kv_pb_write_issued) },
     { .name = "CertificateAuthorityUpdate", .needs = KV_MAY_CERTIFICATECAS_WRITE,
       .lane = KV_LANE_SLOW,
       .run = run_kv_authority_update, .mutates = true,

@@ -9,7 +9,7 @@
 
 #include <ini.h>
 
-enum { MAX_FILE_BYTES = 256 * 1024, PORT_DIGITS = 5 };
+enum { MAX_FILE_BYTES = 256 * 1024, PORT_DIGITS = 5, BASE_URL_MAX = 200 };
 
 typedef enum setting_kind {
     SETTING_TEXT,
@@ -130,6 +130,9 @@ static const setting settings_table[] = {
     { { "pki", "listen", "",
         "host and port for revocation lists and OCSP, plain HTTP; empty: none" },
       TEXT(pki_listen) },
+    { { "pki", "base_url", "",
+        "where clients reach it: http://pki.example.org; new authorities write URLs below it" },
+      TEXT(pki_base_url) },
     { { "pki", "threads", "8", "requests to it at once" }, NUMBER(pki_threads, 1, 64) },
     { { "acme", "http_listen", "",
         "host and port that answer http-01 challenges, plain HTTP; empty: [pki] listen alone" },
@@ -445,6 +448,26 @@ static kv_status resolve_store(kv_settings *settings, kv_error *err)
     return KV_OK;
 }
 
+/* It goes into certificates: plain HTTP, a host, perhaps a path. */
+static kv_status check_base_url(const char *url, kv_error *err)
+{
+    static const char scheme[] = "http://";
+    size_t len = strlen(url);
+
+    if (!len)
+        return KV_OK;
+    if (len < sizeof(scheme) || len > BASE_URL_MAX ||
+        strncmp(url, scheme, sizeof(scheme) - 1) != 0 || strcspn(url, "?#@ \"<>\\^`{|}") != len)
+        return kv_fail_field(err, "base_url",
+                             "[pki] base_url must be an http:// URL of at most %d bytes, without a "
+                             "query",
+                             BASE_URL_MAX);
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)url[i] <= 0x20 || (unsigned char)url[i] >= 0x7f)
+            return kv_fail_field(err, "base_url", "[pki] base_url must be ASCII");
+    return KV_OK;
+}
+
 /* An IPv6 address stands in brackets, so that its last part is not taken for the port. */
 static kv_status check_listen(const char *section, const char *key, const char *listen,
                               kv_error *err)
@@ -553,6 +576,7 @@ static kv_status check_whole(kv_settings *settings, kv_error *err)
     KV_TRY(check_listens(settings, err));
     KV_TRY(check_acme(settings, err));
     KV_TRY(check_mail(settings, err));
+    KV_TRY(check_base_url(settings->pki_base_url, err));
     for (int i = 0; i < KV_SETTING_TOKEN_TLS; i++) {
         const kv_token_settings *token = &settings->tokens[i];
 

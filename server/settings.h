@@ -85,7 +85,8 @@ typedef struct kv_settings {
     char *smtp_from_name;
     char *notification_origin; /* "": the host's name */
 
-    char *pki_listen; /* "host:port" of the plain HTTP listener, "" for none */
+    char *pki_listen;   /* "host:port" of the plain HTTP listener, "" for none */
+    char *pki_base_url; /* http:// URL under which clients reach it, "" for none */
     int64_t pki_threads;
 
     char *acme_http_listen; /* "host:port" of the listener for http-01, "" for none */

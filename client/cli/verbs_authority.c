@@ -44,9 +44,14 @@ static const kv_cli_option ca_update[] = { VAULT,
 /* shape: table */
 static const kv_cli_option ca_file[] = { VAULT, NAME, FILE_OUT, OVERWRITE, END };
 /* shape: table */
-static const kv_cli_option ca_crl[] = { VAULT,     NAME,
-                                        FILE_OUT,  OWN("format", "pem|der", "default pem"),
-                                        OVERWRITE, END };
+static const kv_cli_option ca_crl[] = { VAULT,
+                                        NAME,
+                                        TEXT("key-number", "NUMBER", "key_number",
+                                             "of which of its keys; default: the current one"),
+                                        FILE_OUT,
+                                        OWN("format", "pem|der", "default pem"),
+                                        OVERWRITE,
+                                        END };
 /* shape: table */
 static const kv_cli_option ca_import[] = {
     VAULT,
@@ -64,6 +69,38 @@ static const kv_cli_option ca_revoke[] = {
     WHEN("invalidity-date", "invalidity_date", "when the key was lost, as far as is known"),
     END
 };
+/* shape: table */
+static const kv_cli_option ca_renew[] = {
+    VAULT,
+    NAME,
+    YES("new-key", "new_key", "a new key too; of a root each key signs the other"),
+    TEXT("key-type", "EC|RSA", "kty", "of a new key; default: as before"),
+    TEXT("key-size", "BITS", "key_size", "RSA: 3072, 4096"),
+    TEXT("curve", "P256|P384", "crv", "EC"),
+    TEXT("validity-months", "MONTHS", "validity_months", "default 120"),
+    TEXT("parent", "NAME", "parent", "an authority here that signs it; default: the one that did"),
+    TEXT("crl-url", "URL", "revocation.crl_url", "where the list of the new key will be: http://"),
+    TEXT("ocsp-url", "URL", "revocation.ocsp_url", "where its OCSP responder will be"),
+    TEXT("issuer-url", "URL", "revocation.issuer_url", "where its own certificate will be"),
+    TEXT("crl-hours", "HOURS", "revocation.crl_hours", "how long a list is valid"),
+    END
+};
+/* shape: table */
+static const kv_cli_option ca_issued[] = {
+    VAULT,
+    NAME,
+    TEXT("state", "valid|revoked|expired", "state", "only those"),
+    WHEN("ends-from", "ends_from", "whose validity ends then or later"),
+    WHEN("ends-before", "ends_before", "whose validity ends before that"),
+    END
+};
+/* shape: table */
+static const kv_cli_option ca_find[] = {
+    VAULT, NAME, NEED("serial", "HEX", "serial", "serial number of the certificate"), END
+};
+#define ISSUED_COLUMNS                                                    \
+    "SERIAL=serial STATE=state:ISSUED_CERTIFICATE_STATE_ SUBJECT=subject" \
+    " ENDS=notAfter:time KEY=keyNumber REVOKED=revoked:time"
 #define CA_COLUMNS                                                                \
     "NAME=name TYPE=type:CERTIFICATE_AUTHORITY_TYPE_ STATE=state SUBJECT=subject" \
     " KEY=keyKind EXPIRES=notAfter:time"
@@ -91,6 +128,15 @@ const kv_cli_verb kv_cli_verbs_authority[] = {
     { "ca", "update", "enable, disable, say where its lists are",
       API "CertificateAuthorityService/UpdateCertificateAuthority", ca_update, kv_cli_run_call,
       CA_COLUMNS },
+    { "ca", "renew", "a new certificate, with its key or with a new one",
+      API "CertificateAuthorityService/RenewCertificateAuthority", ca_renew, kv_cli_run_call,
+      CA_COLUMNS },
+    { "ca", "issued", "what it issued, by the end of validity",
+      API "CertificateAuthorityService/ListIssuedCertificates", ca_issued, kv_cli_run_list,
+      ISSUED_COLUMNS },
+    { "ca", "find", "one certificate that it issued, by its serial number",
+      API "CertificateAuthorityService/GetIssuedCertificate", ca_find, kv_cli_run_call,
+      ISSUED_COLUMNS },
     { "ca", "delete", "destroy its key, for ever; it must be disabled",
       API "CertificateAuthorityService/DeleteCertificateAuthority", kv_cli_of_name, kv_cli_run_call,
       NULL },

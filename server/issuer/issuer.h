@@ -39,7 +39,8 @@ typedef struct kv_issuer_account {
 
 /* A certification authority of this server, for the provider that issues from one. */
 typedef struct kv_issuer_local {
-    kv_x509_list chain; /* its certificate, then those above it */
+    kv_x509_list chain;  /* its certificate, then those above it */
+    kv_x509_list served; /* what goes out with a certificate instead of that; empty: the chain */
     kv_x509_signer signer;
     kv_x509_authority authority; /* what it writes into certificates */
     uint32_t max_months;         /* of a certificate */

@@ -99,12 +99,33 @@ static kv_x509_lint_scope scope_of(const kv_issuer_order *order)
     return order->account && order->account->trust ? order->account->trust : KV_X509_LINT_PRIVATE;
 }
 
+/* A certificate that ends with its authority is shorter than somebody thinks. */
+static kv_status tell_cut(const kv_issuer_order *order, const kv_x509_policy *policy,
+                          const kv_x509_built *built, kv_issuer_answer *answer, kv_error *err)
+{
+    int64_t asked = kv_x509_add_months(order->now_ms, policy->x509_props.validity_months);
+    kv_slice *warnings = kv_arena_array(order->arena, answer->warnings.count + 1, sizeof(kv_slice));
+    size_t count = answer->warnings.count;
+
+    if (built->facts.not_after_ms >= asked - 1000)
+        return KV_OK;
+    if (!warnings)
+        return kv_arena_full(err);
+    for (size_t i = 0; i < count; i++)
+        warnings[i] = answer->warnings.items[i];
+    warnings[count] = KV_SLICE("validity_cut: the certificate ends with its authority, which is to "
+                               "be renewed");
+    answer->warnings = (kv_x509_list){ .items = warnings, .count = count + 1 };
+    return KV_OK;
+}
+
 static kv_status issue(const kv_issuer_order *order, const kv_x509_policy *policy,
                        kv_issuer_answer *out, kv_error *err)
 {
     const kv_issuer_local *local = order->local;
     size_t above = local->chain.count - 1;
-    kv_slice *chain = kv_arena_array(order->arena, local->chain.count + 1, sizeof(kv_slice));
+    kv_x509_list served = local->served.count ? local->served : local->chain;
+    kv_slice *chain = kv_arena_array(order->arena, served.count + 1, sizeof(kv_slice));
     kv_x509_build in = { .policy = policy,
                          .spki = order->spki,
                          .signer = local->signer,
@@ -122,8 +143,9 @@ static kv_status issue(const kv_issuer_order *order, const kv_x509_policy *polic
     KV_TRY(kv_x509_certificate_build(order->arena, &in, &built, err));
     KV_TRY(kv_issuer_tell_findings(order->arena, &built.findings, &answer.warnings, err));
     chain[0] = built.der;
-    memcpy(chain + 1, local->chain.items, local->chain.count * sizeof(*chain));
-    answer.chain = (kv_x509_list){ .items = chain, .count = local->chain.count + 1 };
+    memcpy(chain + 1, served.items, served.count * sizeof(*chain));
+    answer.chain = (kv_x509_list){ .items = chain, .count = served.count + 1 };
+    KV_TRY(tell_cut(order, policy, &built, &answer, err));
     *out = answer;
     return KV_OK;
 }

@@ -96,4 +96,5 @@ extern const kv_table kv_table_segments;
 extern const kv_table kv_table_authorities;
 extern const kv_table kv_table_crls;
 extern const kv_table kv_table_responders;
-extern const kv_table kv_table_issued; /* 1, unique: operation; 2: authority_uid, state, serial */
+/* 1, unique: operation; 2: authority_uid, state, serial; 3: authority_uid, not_after, serial */
+extern const kv_table kv_table_issued;

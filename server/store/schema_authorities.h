@@ -29,6 +29,8 @@ typedef struct kv_authority_row {
     int64_t crl_hours; /* from one list to the end of its validity */
     int64_t max_months;
     kv_slice vaults; /* JSON array of "UID NAME": others that it serves */
+    int64_t number;  /* of its key, from 1; a former key has a row with the name "NAME.NUMBER" */
+    kv_slice cross;  /* a root's new key signed with the old one, then the old root; or empty */
     int64_t created;
     int64_t updated;
 } kv_authority_row;

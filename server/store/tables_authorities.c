@@ -9,7 +9,7 @@ const kv_table kv_table_authorities = {
     .row_size = sizeof(kv_authority_row),
     .sealed = true,
     .key_count = 2,
-    .column_count = 22,
+    .column_count = 24,
     .columns = {
         BLOB(kv_authority_row, vault_uid),
         TEXT(kv_authority_row, name),
@@ -31,6 +31,8 @@ const kv_table kv_table_authorities = {
         INTEGER(kv_authority_row, crl_hours),
         INTEGER(kv_authority_row, max_months),
         TEXT(kv_authority_row, vaults),
+        INTEGER(kv_authority_row, number),
+        BLOB(kv_authority_row, cross),
         INTEGER(kv_authority_row, created),
         INTEGER(kv_authority_row, updated),
     },
@@ -76,10 +78,11 @@ const kv_table kv_table_issued = {
         INTEGER(kv_issued_row, invalid_since),
         INTEGER(kv_issued_row, created),
     },
-    .index_count = 2,
+    .index_count = 3,
     .indexes = {
         { "issued_by_operation", true, 1, { 2 } }, /* operation */
         { "issued_by_state", false, 3, { 0, 3, 1 } }, /* authority_uid, state, serial */
+        { "issued_by_end", false, 3, { 0, 9, 1 } }, /* authority_uid, not_after, serial */
     },
 };
 

@@ -285,6 +285,7 @@ static const struct {
     { "CertificatePurge", nothing_again },
     { "CertificateAuthorityCreate", authority_again },
     { "CertificateAuthorityImport", authority_again },
+    { "CertificateAuthorityRenew", authority_again },
     { "CertificateAuthorityUpdate", authority_again },
     { "CertificateAuthorityDelete", nothing_again },
     { "CertificateAuthorityRevoke", revoked_again },

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "server/base/text.h"
-#include "server/vault/authority_rules.h"
+#include "server/vault/authority_keys.h"
 #include "server/vault/certificate_rules.h"
 #include "server/vault/issuer_rules.h"
 #include "server/vault/key_rules.h"
@@ -165,6 +165,8 @@ static kv_status refuse_taken(kv_vault *vault, kv_work *work, creation *new, kv_
 
 static kv_status prepare(kv_vault *vault, kv_work *work, creation *new, kv_error *err)
 {
+    kv_revocation_config revocation = new->in->revocation;
+
     KV_TRY(refuse_taken(vault, work, new, err));
     KV_TRY(take_policy(work, new, err));
     KV_TRY(take_kind(vault, work, new, err));
@@ -174,38 +176,43 @@ static kv_status prepare(kv_vault *vault, kv_work *work, creation *new, kv_error
                                    .enabled = 1,
                                    .crl_hours = KV_CRL_HOURS_DEFAULT,
                                    .max_months = KV_AUTHORITY_ISSUED_MONTHS_DEFAULT,
+                                   .number = 1,
                                    .created = work->now_ms,
                                    .updated = work->now_ms };
     KV_TRY(kv_text_lower(work->arena, new->in->target.name, &new->row.name, err));
-    KV_TRY(kv_authority_settings(&new->in->revocation, new->in->max_months, &new->row, err));
+    if (!new->in->revocation.given)
+        KV_TRY(kv_authority_urls(vault, work, &new->vault_row, &new->row, 1, &revocation, err));
+    KV_TRY(kv_authority_settings(&revocation, new->in->max_months, &new->row, err));
     KV_TRY(kv_authority_allow(vault, work, &new->in->allow_vaults, &(kv_x509_list){ 0 }, &new->row,
                               err));
     return kv_new_uid(work, &new->row.uid, err);
 }
 
-static kv_status bear(kv_vault *vault, kv_work *work, creation *new, kv_error *err)
+kv_status kv_authority_bear(kv_vault *vault, kv_work *work, kv_key_kind kind,
+                            kv_authority_row *new_row, kv_birth *birth,
+                            kv_token_object_row *token_object, kv_error *err)
 {
     kv_key_born born;
     kv_status status;
 
-    new->birth = (kv_birth){ .duty = KV_DUTY_CA,
-                             .class = KV_CLASS_SIGN,
-                             .kind = kv_x509_policy_key_kind(&new->policy),
-                             .label = new->row.display_name,
-                             .owner_uid = new->row.uid };
-    KV_TRY(kv_birth_key(vault, work, &new->birth, &new->token_object, &born, err));
+    *birth = (kv_birth){ .duty = KV_DUTY_CA,
+                         .class = KV_CLASS_SIGN,
+                         .kind = kind,
+                         .label = new_row->display_name,
+                         .owner_uid = new_row->uid };
+    KV_TRY(kv_birth_key(vault, work, birth, token_object, &born, err));
     status = kv_key_check_born(&born, false, err);
     if (status != KV_OK) {
-        kv_birth_undo(vault, work, &new->birth);
+        kv_birth_undo(vault, work, birth);
         return status;
     }
-    new->row.key_id = new->token_object.key_id;
-    new->row.key_kind = new->token_object.kind;
-    new->row.spki = born.spki;
-    new->row.attested = kv_key_attested(&born);
-    new->row.token = new->token_object.token;
+    new_row->key_id = token_object->key_id;
+    new_row->key_kind = token_object->kind;
+    new_row->spki = born.spki;
+    new_row->attested = kv_key_attested(&born);
+    new_row->token = token_object->token;
     work->entry->has_key = true;
-    memcpy(work->entry->key_id, new->birth.key_id, sizeof(work->entry->key_id));
+    memcpy(work->entry->key_id, birth->key_id, sizeof(work->entry->key_id));
     return KV_OK;
 }
 
@@ -225,6 +232,7 @@ static kv_status certify(kv_vault *vault, kv_work *work, creation *new, kv_error
     kv_authority_key key;
     kv_x509_built built;
     kv_x509_list chain = { 0 };
+    kv_x509_list served = { 0 };
 
     KV_TRY(kv_authority_signer(vault, by, &key, &build.signer, err));
     if (new->signed_here) {
@@ -232,6 +240,7 @@ static kv_status certify(kv_vault *vault, kv_work *work, creation *new, kv_error
         authority.ocsp_url = by->ocsp_url;
         authority.issuer_url = by->issuer_url;
         KV_TRY(kv_authority_chain(work, by, &chain, err));
+        KV_TRY(kv_authority_served(work, by, &served, err));
         KV_TRY(kv_serial_reserve(vault, work, by, KV_SLICE_NONE, &new->issued, err));
         build.issuer = by->certificate;
         build.serial = new->issued.serial;
@@ -241,7 +250,7 @@ static kv_status certify(kv_vault *vault, kv_work *work, creation *new, kv_error
     new->row.certificate = built.der;
     if (new->signed_here)
         KV_TRY(kv_serial_used(work, built.der, new->row.uid, KV_SLICE_NONE, &new->issued, err));
-    return kv_chain_join(work, &chain, 0, &new->row.chain, err);
+    return kv_chain_join(work, &served, 0, &new->row.chain, err);
 }
 
 static kv_status request(kv_vault *vault, kv_work *work, creation *new, kv_error *err)
@@ -289,7 +298,8 @@ kv_status kv_authority_create(kv_vault *vault, kv_work *work, const kv_authority
     kv_status status;
 
     KV_TRY(prepare(vault, work, &new, err));
-    KV_TRY(bear(vault, work, &new, err));
+    KV_TRY(kv_authority_bear(vault, work, kv_x509_policy_key_kind(&new.policy), &new.row,
+                             &new.birth, &new.token_object, err));
     status = complete(vault, work, &new, err);
     if (status != KV_OK) {
         kv_birth_undo(vault, work, &new.birth);

@@ -1,7 +1,7 @@
 /* authority_find.c - an authority as it is stored, as it is answered, and as it signs. */
 #include "pkcs11/token_sign.h"
 #include "server/base/text.h"
-#include "server/vault/authority_rules.h"
+#include "server/vault/authority_keys.h"
 #include "server/vault/certificate_rules.h"
 #include "server/vault/operations.h"
 #include "server/vault/values.h"
@@ -69,8 +69,9 @@ kv_status kv_authority_bundle_of(kv_work *work, const kv_vault_row *vault_row,
     KV_TRY(kv_authority_vaults(work, row, &vaults, err));
     if (row->certificate.len) {
         KV_TRY(kv_x509_inspect(work->arena, row->certificate, &facts, err));
-        KV_TRY(kv_authority_chain(work, row, &chain, err));
-        chain = (kv_x509_list){ .items = chain.items + 1, .count = chain.count - 1 };
+        KV_TRY(kv_authority_served(work, row, &chain, err));
+        if (kv_slice_equal(chain.items[0], row->certificate))
+            chain = (kv_x509_list){ .items = chain.items + 1, .count = chain.count - 1 };
     }
     *out = (kv_authority_bundle){
         .vault = vault_row->display_name,
@@ -94,6 +95,7 @@ kv_status kv_authority_bundle_of(kv_work *work, const kv_vault_row *vault_row,
                         .crl_hours = (uint32_t)row->crl_hours },
         .max_months = (uint32_t)row->max_months,
         .allowed_vaults = vaults,
+        .number = (uint32_t)row->number,
         .created = row->created,
         .updated = row->updated,
     };
@@ -176,6 +178,38 @@ kv_status kv_authority_not_for_callers(kv_vault *vault, const kv_x509_list *chai
 
 /* --- operations that only read --- */
 
+/* The keys that it had before, and the request of one that waits. */
+static kv_status tell_keys(kv_vault *vault, kv_work *work, const kv_authority_row *row,
+                           kv_authority_bundle *out, kv_error *err)
+{
+    kv_authority_former *told;
+    kv_authority_row waiting;
+    kv_authority_row *formers;
+    size_t count = 0;
+    bool waits = false;
+
+    KV_TRY(kv_authority_formers(vault, work, row, &formers, &count, err));
+    KV_TRY(kv_authority_waiting(vault, work, row, &waiting, &waits, err));
+    if (waits)
+        out->csr = waiting.csr;
+    told = kv_arena_array(work->arena, count, sizeof(*told));
+    if (!told)
+        return kv_arena_full(err);
+    for (size_t i = 0; i < count; i++) {
+        kv_x509_facts facts;
+
+        KV_TRY(kv_x509_inspect(work->arena, formers[i].certificate, &facts, err));
+        told[i] = (kv_authority_former){ .number = (uint32_t)formers[i].number,
+                                         .certificate = formers[i].certificate,
+                                         .not_after = facts.not_after_ms,
+                                         .crl_url = formers[i].crl_url,
+                                         .destroyed = !formers[i].key_id.len };
+    }
+    out->formers = told;
+    out->former_count = count;
+    return KV_OK;
+}
+
 kv_status kv_authority_get(kv_vault *vault, kv_work *work, const kv_authority_get_in *in,
                            kv_authority_bundle *out, kv_error *err)
 {
@@ -183,7 +217,19 @@ kv_status kv_authority_get(kv_vault *vault, kv_work *work, const kv_authority_ge
     kv_vault_row vault_row;
 
     KV_TRY(kv_authority_find(vault, work, &in->target, &vault_row, &row, err));
-    return kv_authority_bundle_of(work, &vault_row, &row, out, err);
+    KV_TRY(kv_authority_bundle_of(work, &vault_row, &row, out, err));
+    return tell_keys(vault, work, &row, out, err);
+}
+
+/* The name of the last row that was looked at. */
+static bool good_token(kv_slice token)
+{
+    kv_error ignored = { 0 };
+    kv_slice base;
+    uint32_t number;
+
+    return kv_authority_split(token, &base, &number) &&
+           kv_check_name(base, "page_token", &ignored) == KV_OK;
 }
 
 kv_status kv_authority_list_all(kv_vault *vault, kv_work *work, const kv_authority_list_in *in,
@@ -196,10 +242,11 @@ kv_status kv_authority_list_all(kv_vault *vault, kv_work *work, const kv_authori
     kv_vault_row vault_row;
     kv_authority_bundle *items;
     const kv_authority_row *found;
+    size_t count = 0;
     kv_rows rows;
 
     KV_TRY(kv_page_check(&in->page, &scan.limit, err));
-    if (from.name.len && kv_check_name(from.name, "page_token", err) != KV_OK)
+    if (from.name.len && !good_token(from.name))
         return kv_fail_field(err, "page_token", "this is not a page token of this list");
     KV_TRY(kv_find_vault(vault, work, in->target.vault, &vault_row, err));
     from.vault_uid = vault_row.uid;
@@ -209,8 +256,9 @@ kv_status kv_authority_list_all(kv_vault *vault, kv_work *work, const kv_authori
         return kv_arena_full(err);
     found = rows.rows;
     for (unsigned i = 0; i < rows.count; i++)
-        KV_TRY(kv_authority_bundle_of(work, &vault_row, &found[i], &items[i], err));
-    *out = (kv_authority_list){ .items = items, .count = rows.count };
+        if (kv_authority_is_current(&found[i]))
+            KV_TRY(kv_authority_bundle_of(work, &vault_row, &found[i], &items[count++], err));
+    *out = (kv_authority_list){ .items = items, .count = count };
     if (rows.more && rows.count)
         out->next_page_token = found[rows.count - 1].name;
     return KV_OK;

@@ -5,7 +5,7 @@
  */
 #include "pkcs11/token_cipher.h"
 #include "server/base/text.h"
-#include "server/vault/authority_rules.h"
+#include "server/vault/authority_keys.h"
 #include "server/vault/certificate_rules.h"
 #include "server/x509/inspect.h"
 
@@ -106,6 +106,7 @@ kv_status kv_authority_use_for(kv_vault *vault, kv_work *work, kv_issuance *at,
     use->row = named.row;
     KV_TRY(kv_authority_may_issue(&use->row, err));
     KV_TRY(kv_authority_chain(work, &use->row, &use->local.chain, err));
+    KV_TRY(kv_authority_served(work, &use->row, &use->local.served, err));
     KV_TRY(kv_authority_signer(vault, &use->row, &use->key, &use->local.signer, err));
     use->local.authority = (kv_x509_authority){ .crl_url = use->row.crl_url,
                                                 .ocsp_url = use->row.ocsp_url,

@@ -1,6 +1,6 @@
 /* authority_ocsp.c - the delegated responder of an authority, and what everybody may ask of it. */
 #include "server/base/text.h"
-#include "server/vault/authority_rules.h"
+#include "server/vault/authority_keys.h"
 #include "server/vault/key_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/own_step.h"
@@ -149,10 +149,16 @@ kv_status kv_responder_doom(kv_vault *vault, kv_work *work, const kv_authority_r
 static kv_status find(kv_vault *vault, kv_own_step *at, const kv_pki_name *name,
                       kv_authority_row *out, kv_error *err)
 {
-    kv_target target = { .vault = name->vault, .name = name->authority };
+    kv_target target = { .vault = name->vault };
+    kv_authority_row current;
+    uint32_t number = 1;
+    bool exists = false;
 
-    KV_TRY(kv_authority_find(vault, &at->work, &target, NULL, out, err));
-    if (!out->certificate.len)
+    if (!kv_authority_split(name->authority, &target.name, &number))
+        return kv_fail(err, KV_NOT_FOUND, "there is no such key");
+    KV_TRY(kv_authority_find(vault, &at->work, &target, NULL, &current, err));
+    KV_TRY(kv_authority_of_key(vault, &at->work, &current, number, out, &exists, err));
+    if (!exists || !out->certificate.len)
         return kv_fail(err, KV_NOT_FOUND, "the authority has no certificate yet");
     return KV_OK;
 }
@@ -224,6 +230,31 @@ static kv_status status_of(kv_vault *vault, kv_work *work, const kv_authority_ro
     return KV_OK;
 }
 
+/* Whichever key of the authority the question is about. */
+static kv_status read(kv_vault *vault, kv_own_step *at, const kv_pki_name *name, kv_slice request,
+                      kv_authority_row *by, kv_x509_ocsp_question *out, kv_error *err)
+{
+    kv_target target = { .vault = name->vault };
+    kv_authority_row current;
+    kv_authority_row *keys;
+    uint32_t ignored;
+    size_t count = 0;
+
+    if (!kv_authority_split(name->authority, &target.name, &ignored))
+        return kv_fail(err, KV_NOT_FOUND, "there is no such key");
+    KV_TRY(kv_authority_find(vault, &at->work, &target, NULL, &current, err));
+    KV_TRY(kv_authority_all_keys(vault, &at->work, &current, &keys, &count, err));
+    for (size_t i = 0; i < count; i++) {
+        *by = keys[i];
+        if (!by->certificate.len)
+            continue;
+        KV_TRY(kv_x509_ocsp_read(&at->arena, request, by->certificate, out, err));
+        if (!out->foreign)
+            return KV_OK;
+    }
+    return kv_fail(err, KV_DENIED, "another authority issued that");
+}
+
 static kv_status answer(kv_vault *vault, kv_own_step *at, const kv_pki_name *name, kv_slice request,
                         kv_arena *arena, kv_pki_ocsp *out, kv_error *err)
 {
@@ -236,23 +267,20 @@ static kv_status answer(kv_vault *vault, kv_own_step *at, const kv_pki_name *nam
     kv_x509_ocsp_answer in = { .request = request, .statuses = statuses };
     bool exists = false;
 
-    KV_TRY(find(vault, at, name, &authority, err));
-    KV_TRY(kv_x509_ocsp_read(&at->arena, request, authority.certificate, &question, err));
-    if (question.foreign)
-        return kv_fail(err, KV_DENIED, "another authority issued that");
+    KV_TRY(read(vault, at, name, request, &authority, &question, err));
     KV_TRY(get_responder(vault, &at->work, &authority, &responder, &exists, err));
     if (!exists || responder.not_after <= at->work.now_ms)
         return kv_fail(err, KV_UNAVAILABLE, "there is no responder yet");
     for (size_t i = 0; i < question.count; i++)
         KV_TRY(status_of(vault, &at->work, &authority, question.serials[i], &statuses[i], err));
-    as_key = (kv_authority_row){ .key_id = responder.key_id, .spki = responder.spki };
-    KV_TRY(kv_authority_signer(vault, &as_key, &key, &in.signer, err));
     in.count = question.count;
     in.responder = responder.certificate;
     in.now_ms = at->work.now_ms;
     in.next_ms = in.now_ms + answer_hours * hour_ms;
     if (in.next_ms > responder.not_after)
         in.next_ms = responder.not_after;
+    as_key = (kv_authority_row){ .key_id = responder.key_id, .spki = responder.spki };
+    KV_TRY(kv_authority_signer(vault, &as_key, &key, &in.signer, err));
     out->max_age_s = question.nonce ? 0 : (in.next_ms - in.now_ms) / 2000;
     return kv_x509_ocsp_answer_der(arena, &in, &out->der, err);
 }

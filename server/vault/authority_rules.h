@@ -53,6 +53,12 @@ kv_status kv_authority_not_for_callers(kv_vault *vault, const kv_x509_list *chai
 
 /* --- authority_create.c --- */
 
+/* A new key on the token for the authority `new->uid`; fills the columns about the key. The birth
+ * is to be undone when what follows fails; `token_object` goes into the change. */
+kv_status kv_authority_bear(kv_vault *vault, kv_work *work, kv_key_kind kind,
+                            kv_authority_row *new_row, kv_birth *birth,
+                            kv_token_object_row *token_object, kv_error *err) KV_MUST_USE;
+
 /* Takes what was given over what is there. KV_BAD_REQUEST. */
 kv_status kv_authority_settings(const kv_revocation_config *revocation, uint32_t max_months,
                                 kv_authority_row *row, kv_error *err) KV_MUST_USE;
@@ -108,6 +114,15 @@ kv_status kv_authority_vaults(kv_work *work, const kv_authority_row *row, kv_x50
                               kv_error *err) KV_MUST_USE;
 
 /* --- authority_crl.c --- */
+
+/* The certificate with this serial number (hexadecimal), by any key of the authority: `by` is the
+ * row of that key. KV_NOT_FOUND, KV_BAD_REQUEST about "serial". */
+kv_status kv_issued_find(kv_vault *vault, kv_work *work, const kv_authority_row *authority,
+                         kv_slice serial, kv_authority_row *by, kv_issued_row *out,
+                         kv_error *err) KV_MUST_USE;
+/* Is anything valid that this key issued, its responder's certificate apart? */
+kv_status kv_issued_any_valid(kv_vault *vault, kv_work *work, const kv_authority_row *row,
+                              bool *out, kv_error *err) KV_MUST_USE;
 
 /* Makes a new list with all that is revoked. */
 kv_status kv_crl_publish(kv_vault *vault, kv_work *work, const kv_authority_row *authority,

@@ -39,7 +39,22 @@ typedef struct kv_authority_create_in {
 typedef kv_target_in kv_authority_get_in;
 typedef kv_list_in kv_authority_list_in;
 typedef kv_target_in kv_authority_delete_in;
-typedef kv_target_in kv_authority_crl_in;
+
+typedef struct kv_authority_crl_in {
+    kv_target target;
+    uint32_t key; /* 0: the current one */
+} kv_authority_crl_in;
+
+typedef struct kv_authority_renew_in {
+    kv_target target;
+    bool new_key;
+    kv_slice kty; /* empty: as before */
+    uint32_t key_size;
+    kv_slice crv;
+    uint32_t validity_months; /* 0: the default */
+    kv_slice parent;
+    kv_revocation_config revocation;
+} kv_authority_renew_in;
 
 typedef struct kv_authority_import_in {
     kv_target target;
@@ -63,6 +78,15 @@ typedef struct kv_authority_revoke_in {
     int64_t invalid_since;
 } kv_authority_revoke_in;
 
+/* A key that an authority had before. */
+typedef struct kv_authority_former {
+    uint32_t number;
+    kv_slice certificate;
+    int64_t not_after;
+    kv_slice crl_url;
+    bool destroyed; /* nothing that it signed is valid any more */
+} kv_authority_former;
+
 typedef struct kv_authority_bundle {
     kv_slice vault;
     kv_slice name;
@@ -81,6 +105,9 @@ typedef struct kv_authority_bundle {
     kv_revocation_config revocation;
     uint32_t max_months;
     kv_x509_list allowed_vaults; /* names */
+    uint32_t number;             /* of its key, from 1 */
+    const kv_authority_former *formers;
+    size_t former_count;
     int64_t created;
     int64_t updated;
 } kv_authority_bundle;

@@ -11,6 +11,7 @@
 #include "server/vault/messages_authorities.h"
 #include "server/vault/messages_backup.h"
 #include "server/vault/messages_certificates.h"
+#include "server/vault/messages_issued.h"
 #include "server/vault/messages_issuers.h"
 #include "server/vault/messages_keys.h"
 #include "server/vault/messages_notify.h"
@@ -73,6 +74,9 @@ KV_OPERATION(kv_secret_backup, kv_secret_backup_in, kv_backup);
 KV_OPERATION(kv_secret_restore, kv_secret_restore_in, kv_secret_bundle);
 
 /* authority_*.c */
+KV_OPERATION(kv_authority_renew, kv_authority_renew_in, kv_authority_bundle);
+KV_OPERATION(kv_authority_issued_list, kv_issued_list_in, kv_issued_list);
+KV_OPERATION(kv_authority_issued_get, kv_issued_get_in, kv_issued_bundle);
 KV_OPERATION(kv_authority_create, kv_authority_create_in, kv_authority_bundle);
 KV_OPERATION(kv_authority_get, kv_authority_get_in, kv_authority_bundle);
 KV_OPERATION(kv_authority_list_all, kv_authority_list_in, kv_authority_list);

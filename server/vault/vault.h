@@ -38,6 +38,7 @@ typedef struct kv_vault_config {
     /* What the doctor looks at beside the vaults themselves; NULL: nothing. Any worker. */
     kv_status (*check)(void *context, struct kv_checks *checks, kv_error *err);
     void *check_context;              /* borrowed */
+    const char *pki_base_url;         /* of the plain HTTP listener, for clients; NULL: none */
     kv_slice audit_kid;               /* of the audit signer; borrowed */
     kv_slice audit_spki;              /* its public key, DER; borrowed */
     const struct kv_postman *postman; /* NULL: this server sends no mail; borrowed */

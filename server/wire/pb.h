@@ -74,7 +74,8 @@ kv_decode kv_pb_read_certificate_create, kv_pb_read_certificate_merge,
 
 kv_decode kv_pb_read_authority_create, kv_pb_read_authority_get, kv_pb_read_authority_list,
     kv_pb_read_authority_import, kv_pb_read_authority_update, kv_pb_read_authority_delete,
-    kv_pb_read_authority_revoke, kv_pb_read_authority_crl;
+    kv_pb_read_authority_revoke, kv_pb_read_authority_crl, kv_pb_read_authority_renew,
+    kv_pb_read_issued_list, kv_pb_read_issued_get;
 
 kv_decode kv_pb_read_key_backup, kv_pb_read_key_restore, kv_pb_read_secret_backup,
     kv_pb_read_secret_restore, kv_pb_read_certificate_backup, kv_pb_read_certificate_restore;
@@ -104,7 +105,7 @@ kv_encode kv_pb_write_key_list, kv_pb_write_secret_list, kv_pb_write_certificate
 kv_encode kv_pb_write_certificate_operation, kv_pb_write_certificate_bundle,
     kv_pb_write_certificate_policy_bundle, kv_pb_write_certificate_chain;
 kv_encode kv_pb_write_authority_bundle, kv_pb_write_authority_list, kv_pb_write_revoked,
-    kv_pb_write_crl;
+    kv_pb_write_issued, kv_pb_write_issued_list, kv_pb_write_crl;
 kv_encode kv_pb_write_caller_bundle, kv_pb_write_role_token_bundle, kv_pb_write_principal,
     kv_pb_write_principal_list, kv_pb_write_credential, kv_pb_write_credential_list,
     kv_pb_write_assigned, kv_pb_write_assignment_list, kv_pb_write_role_lines,

@@ -2,6 +2,7 @@
 #include "keyvault/v1/authorities.pb-c.h"
 #include "server/vault/messages_authorities.h"
 #include "server/vault/messages_certificates.h"
+#include "server/vault/messages_issued.h"
 #include "server/wire/pb_impl.h"
 #include "server/wire/pb_policy.h"
 
@@ -86,8 +87,13 @@ kv_status kv_pb_read_authority_delete(kv_slice body, kv_arena *arena, void *in, 
 
 kv_status kv_pb_read_authority_crl(kv_slice body, kv_arena *arena, void *in, kv_error *err)
 {
-    return kv_pb_read_target(&keyvault__v1__get_certificate_revocation_list_request__descriptor,
-                             body, KV_COLLECTION_NONE, arena, in, err);
+    kv_authority_crl_in *read = in;
+    const ProtobufCMessage *message;
+
+    KV_TRY(kv_pb_open(&keyvault__v1__get_certificate_revocation_list_request__descriptor, body,
+                      KV_COLLECTION_NONE, arena, &read->target, &message, err));
+    read->key = ((const Keyvault__V1__GetCertificateRevocationListRequest *)message)->key_number;
+    return KV_OK;
 }
 
 kv_status kv_pb_read_authority_import(kv_slice body, kv_arena *arena, void *in, kv_error *err)
@@ -136,6 +142,56 @@ kv_status kv_pb_read_authority_revoke(kv_slice body, kv_arena *arena, void *in, 
     return kv_pb_time(m->invalidity_date, "invalidity_date", &read->invalid_since, err);
 }
 
+kv_status kv_pb_read_authority_renew(kv_slice body, kv_arena *arena, void *in, kv_error *err)
+{
+    kv_authority_renew_in *read = in;
+    const ProtobufCMessage *message;
+    const Keyvault__V1__RenewCertificateAuthorityRequest *m;
+
+    KV_TRY(kv_pb_open(&keyvault__v1__renew_certificate_authority_request__descriptor, body,
+                      KV_COLLECTION_NONE, arena, &read->target, &message, err));
+    m = (const void *)message;
+    read->new_key = m->new_key;
+    read->kty = kv_pb_key_type_name(m->kty);
+    read->key_size = m->key_size;
+    read->crv = kv_pb_curve_name(m->crv);
+    read->validity_months = m->validity_months;
+    read->parent = kv_slice_text(m->parent);
+    revocation_in(m->revocation, &read->revocation);
+    return KV_OK;
+}
+
+kv_status kv_pb_read_issued_list(kv_slice body, kv_arena *arena, void *in, kv_error *err)
+{
+    kv_issued_list_in *read = in;
+    const ProtobufCMessage *message;
+    const Keyvault__V1__ListIssuedCertificatesRequest *m;
+
+    KV_TRY(kv_pb_open(&keyvault__v1__list_issued_certificates_request__descriptor, body,
+                      KV_COLLECTION_NONE, arena, &read->target, &message, err));
+    m = (const void *)message;
+    read->page = (kv_page){ .size = m->page_size,
+                            .token = kv_slice_of(m->page_token.data, m->page_token.len) };
+    read->state = (int)m->state;
+    KV_TRY(kv_pb_time(m->ends_from, "ends_from", &read->ends_from, err));
+    return kv_pb_time(m->ends_before, "ends_before", &read->ends_before, err);
+}
+
+kv_status kv_pb_read_issued_get(kv_slice body, kv_arena *arena, void *in, kv_error *err)
+{
+    kv_issued_get_in *read = in;
+    const ProtobufCMessage *message;
+    const Keyvault__V1__GetIssuedCertificateRequest *m;
+
+    KV_TRY(kv_pb_open(&keyvault__v1__get_issued_certificate_request__descriptor, body,
+                      KV_COLLECTION_NONE, arena, &read->target, &message, err));
+    m = (const void *)message;
+    if (!m->serial[0])
+        return kv_fail_field(err, "serial", "is required");
+    read->serial = kv_slice_text(m->serial);
+    return KV_OK;
+}
+
 /* --- writing --- */
 
 static Keyvault__V1__RevocationConfiguration *revocation(kv_pb_writer *writer,
@@ -151,6 +207,71 @@ static Keyvault__V1__RevocationConfiguration *revocation(kv_pb_writer *writer,
     to->issuer_url = kv_pb_text(writer, from->issuer_url);
     to->crl_hours = from->crl_hours;
     return to;
+}
+
+static void former_keys(kv_pb_writer *writer, const kv_authority_bundle *from,
+                        Keyvault__V1__CertificateAuthority *to)
+{
+    to->former_keys =
+        kv_pb_array(writer, from->former_count, sizeof(*to->former_keys), &to->n_former_keys);
+    for (size_t i = 0; i < to->n_former_keys; i++) {
+        Keyvault__V1__FormerAuthorityKey *key =
+            kv_pb_new(writer, &keyvault__v1__former_authority_key__descriptor);
+
+        to->former_keys[i] = key;
+        if (!key)
+            return;
+        key->key_number = from->formers[i].number;
+        key->certificate = kv_pb_bytes(from->formers[i].certificate);
+        key->not_after = kv_pb_seconds(from->formers[i].not_after);
+        key->crl_url = kv_pb_text(writer, from->formers[i].crl_url);
+        key->destroyed = from->formers[i].destroyed;
+    }
+}
+
+static Keyvault__V1__IssuedCertificate *issued(kv_pb_writer *writer, const kv_issued_bundle *from)
+{
+    Keyvault__V1__IssuedCertificate *to =
+        kv_pb_new(writer, &keyvault__v1__issued_certificate__descriptor);
+
+    if (!to)
+        return NULL;
+    to->serial = kv_pb_text(writer, from->serial);
+    to->key_number = from->key;
+    to->state = (Keyvault__V1__IssuedCertificateState)from->state;
+    to->subject = kv_pb_text(writer, from->subject);
+    to->not_before = kv_pb_seconds(from->not_before);
+    to->not_after = kv_pb_seconds(from->not_after);
+    to->sha256 = kv_pb_bytes(from->sha256);
+    to->version = kv_pb_text(writer, from->version);
+    to->revoked = kv_pb_seconds(from->revoked);
+    to->reason = (Keyvault__V1__RevocationReason)from->reason;
+    to->certificate = kv_pb_bytes(from->certificate);
+    return to;
+}
+
+kv_status kv_pb_write_issued(const void *out, kv_arena *arena, kv_slice *body, kv_error *err)
+{
+    kv_pb_writer writer = { .arena = arena };
+    Keyvault__V1__IssuedCertificate *to = issued(&writer, out);
+
+    if (!to)
+        return kv_arena_full(err);
+    return kv_pb_pack(&writer, &to->base, body, err);
+}
+
+kv_status kv_pb_write_issued_list(const void *out, kv_arena *arena, kv_slice *body, kv_error *err)
+{
+    const kv_issued_list *from = out;
+    kv_pb_writer writer = { .arena = arena };
+    Keyvault__V1__ListIssuedCertificatesResponse to =
+        KEYVAULT__V1__LIST_ISSUED_CERTIFICATES_RESPONSE__INIT;
+
+    to.items = kv_pb_array(&writer, from->count, sizeof(*to.items), &to.n_items);
+    for (size_t i = 0; i < to.n_items; i++)
+        to.items[i] = issued(&writer, &from->items[i]);
+    to.next_page_token = kv_pb_bytes(from->next_page_token);
+    return kv_pb_pack(&writer, &to.base, body, err);
 }
 
 static Keyvault__V1__CertificateAuthority *authority(kv_pb_writer *writer,
@@ -179,6 +300,8 @@ static Keyvault__V1__CertificateAuthority *authority(kv_pb_writer *writer,
     to->max_validity_months = from->max_months;
     to->allowed_vaults = kv_pb_texts(writer, from->allowed_vaults.items, from->allowed_vaults.count,
                                      &to->n_allowed_vaults);
+    to->key_number = from->number;
+    former_keys(writer, from, to);
     to->created = kv_pb_seconds(from->created);
     to->updated = kv_pb_seconds(from->updated);
     return to;

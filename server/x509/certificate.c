@@ -33,7 +33,7 @@ static kv_status check_path(const kv_x509_build *in, X509 *above, kv_error *err)
 
     if (in->authority)
         KV_TRY(kv_x509_authority_check(in->authority, in->policy->x509_props.ca, err));
-    if (room < 0 || !in->policy->x509_props.ca)
+    if (room < 0 || !in->policy->x509_props.ca || in->rollover)
         return KV_OK;
     if (room == 0)
         return kv_fail(err, KV_PRECONDITION,
@@ -105,6 +105,8 @@ static kv_status set_validity(X509 *certificate, const kv_x509_build *in, const 
 
     if (until > by->not_after_ms)
         until = by->not_after_ms;
+    if (in->until_ms && until > in->until_ms)
+        until = in->until_ms;
     if (!ASN1_TIME_set(X509_getm_notBefore(certificate), (time_t)(from / 1000)) ||
         !ASN1_TIME_set(X509_getm_notAfter(certificate), (time_t)(until / 1000)))
         return failed(err);
@@ -201,6 +203,33 @@ static kv_status set_algorithm(X509 *certificate, const kv_mechanism *alg, kv_er
     return KV_OK;
 }
 
+static bool copy_extension(X509 *to, const X509 *from, int nid)
+{
+    int there = X509_get_ext_by_NID(to, nid, -1);
+    int at = X509_get_ext_by_NID(from, nid, -1);
+
+    if (there >= 0)
+        X509_EXTENSION_free(X509_delete_ext(to, there));
+    return at < 0 || X509_add_ext(to, X509_get_ext(from, at), -1);
+}
+
+/* What makes the authority the same one, byte for byte. */
+static kv_status take_over(X509 *certificate, const kv_x509_build *in, kv_error *err)
+{
+    static const int always[] = { NID_basic_constraints, NID_name_constraints, NID_key_usage };
+    KV_AUTO(kv_ossl_x509) like = kv_ossl_parse_certificate(in->like);
+    bool good = like && X509_set_subject_name(certificate, X509_get_subject_name(like));
+
+    if (good && !in->issuer.len)
+        good = X509_set_issuer_name(certificate, X509_get_subject_name(like));
+    for (size_t i = 0; good && i < KV_COUNT(always); i++)
+        good = copy_extension(certificate, like, always[i]);
+    if (good && EVP_PKEY_eq(X509_get0_pubkey(certificate), X509_get0_pubkey(like)) == 1)
+        good = copy_extension(certificate, like, NID_subject_key_identifier);
+    ERR_clear_error();
+    return good ? KV_OK : failed(err);
+}
+
 static kv_status fill(kv_arena *arena, X509 *certificate, const kv_x509_build *in, const issuer *by,
                       kv_error *err)
 {
@@ -211,6 +240,8 @@ static kv_status fill(kv_arena *arena, X509 *certificate, const kv_x509_build *i
     KV_TRY(set_names(arena, certificate, in, by, err));
     KV_TRY(set_key(certificate, in, err));
     KV_TRY(add_extensions(arena, certificate, in, by, err));
+    if (in->like.len)
+        KV_TRY(take_over(certificate, in, err));
     return set_algorithm(certificate, by->alg, err);
 }
 
@@ -234,8 +265,10 @@ static kv_status lint(kv_arena *arena, X509 *certificate, const kv_x509_build *i
 
     KV_TRY(encode(arena, certificate, &der, err));
     KV_TRY(kv_x509_inspect(arena, der, &facts, err));
-    KV_TRY(kv_x509_constraints_allow(&above, der, err));
-    KV_TRY(kv_x509_constraints_allow(&in->above, der, err));
+    if (!in->rollover) {
+        KV_TRY(kv_x509_constraints_allow(&above, der, err));
+        KV_TRY(kv_x509_constraints_allow(&in->above, der, err));
+    }
     kv_x509_lint(&facts, in->scope, out);
     for (size_t i = 0; i < out->count; i++)
         if (out->items[i]->severity == KV_X509_LINT_ERROR)

@@ -28,6 +28,14 @@ typedef struct kv_x509_build {
     kv_x509_list above;                 /* the CAs above the issuer, for their name constraints */
     const kv_x509_authority *authority; /* what the issuer writes into it; NULL: nothing */
     kv_slice serial; /* empty: random; else 1 to 20 bytes, big-endian, positive */
+    /* A certificate of the same authority, DER: its subject, basic and name constraints and key
+     * usage are taken as they are, with the same key its key identifier too. Empty: the policy's.
+     */
+    kv_slice like;
+    /* The issuer is the subject with another key (RFC 4210, section 4.4): path length and name
+     * constraints do not count it (RFC 5280, sections 4.2.1.9 and 4.2.1.10). */
+    bool rollover;
+    int64_t until_ms; /* not-after at the latest; 0: no such bound */
     int64_t now_ms;
     kv_x509_lint_scope scope; /* KV_X509_LINT_PRIVATE or KV_X509_LINT_PUBLIC */
 } kv_x509_build;

@@ -75,6 +75,16 @@ test('a root that is kept offline', () => {
     /does not wait/);
 });
 
+test('a new certificate, and a new key; what was issued', () => {
+  follow(commandsOf('A new certificate, and a new key'));
+  const pem = fs.readFileSync(at('new-root.pem'), 'utf8').match(/-----BEGIN[^]*?END.*-----/g);
+  assert.strictEqual(pem.length, 3);
+  assert.strictEqual(kvctl('ca show --name root').keyNumber, 2);
+  const { serialNumber } = new X509Certificate(fs.readFileSync(at('web.pem')));
+  assert.match(follow(commandsOf('What was issued').replace('4f00…', serialNumber)),
+    new RegExp(serialNumber, 'i'));
+});
+
 test('revocation', () => {
   const { serialNumber } = new X509Certificate(fs.readFileSync(at('web.pem')));
   follow(commandsOf('Revocation').replace('4f00…', serialNumber));

@@ -203,6 +203,11 @@ def authorities(call):
                    serial=base64.b64decode(ask("serial", cer)).decode(), **it)
     assert revoked.on_crl
     assert call(service + "GetCertificateRevocationList", **it).number == revoked.crl_number
+    items = call(service + "ListIssuedCertificates", **it).items
+    assert [item.serial for item in items] == [revoked.serial]
+    assert call(service + "GetIssuedCertificate", serial=revoked.serial, **it).certificate
+    renewed = call(service + "RenewCertificateAuthority", new_key=True, **it)
+    assert renewed.key_number == 2 and len(renewed.chain) == 2
     below = {"vault": VAULT, "name": "below"}
     csr = call(service + "CreateCertificateAuthority", subject="CN=Below",
                type="CERTIFICATE_AUTHORITY_TYPE_SUBORDINATE", **below).csr

@@ -97,6 +97,7 @@ static const struct {
     { &kv_table_issued, 2, false, { "authority_uid", "state", "serial" } },
     { &kv_table_events, 1, false, { "vault_uid", "sequence" } },
     { &kv_table_expiries, 1, false, { "due_at", "object_uid" } },
+    { &kv_table_issued, 3, false, { "authority_uid", "not_after", "serial" } },
 };
 
 /* What schema.h says beside each descriptor, and nothing more. */

@@ -515,6 +515,8 @@ CREATE TABLE "authorities" (
     "crl_hours" INTEGER NOT NULL,
     "max_months" INTEGER NOT NULL,
     "vaults" TEXT NOT NULL,
+    "number" INTEGER NOT NULL,
+    "cross" BLOB NOT NULL,
     "created" INTEGER NOT NULL,
     "updated" INTEGER NOT NULL,
     "generation" INTEGER NOT NULL,
@@ -560,6 +562,7 @@ CREATE TABLE "issued" (
 ) STRICT;
 CREATE UNIQUE INDEX "issued_by_operation" ON "issued" ("operation");
 CREATE INDEX "issued_by_state" ON "issued" ("authority_uid", "state", "serial");
+CREATE INDEX "issued_by_end" ON "issued" ("authority_uid", "not_after", "serial");
 
 CREATE TABLE "responders" (
     "authority_uid" BLOB NOT NULL,
