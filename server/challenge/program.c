@@ -45,19 +45,28 @@ static kv_status check_folders(char *path, kv_error *err)
     return KV_OK;
 }
 
+static kv_status check_file(const char *path, const char *real, kv_error *err)
+{
+    struct stat info;
+
+    if (stat(real, &info) != 0)
+        return kv_fail(err, KV_PRECONDITION, "there is no program '%.120s'", path);
+    if (!S_ISREG(info.st_mode) || faccessat(AT_FDCWD, real, X_OK, AT_EACCESS) != 0)
+        return kv_fail(err, KV_PRECONDITION, "'%.120s' cannot be executed", path);
+    if (!ours(&info))
+        return kv_fail(err, KV_PRECONDITION,
+                       "others than root and the server own or may write '%.100s'", path);
+    return KV_OK;
+}
+
 kv_status kv_program_check(const char *path, kv_arena *arena, const char **out, kv_error *err)
 {
     char *real = path[0] == '/' ? realpath(path, NULL) : NULL;
-    kv_status status = KV_OK;
-    struct stat info;
+    kv_status status;
 
-    if (!real || stat(real, &info) != 0)
-        status = kv_fail(err, KV_PRECONDITION, "there is no program '%.120s'", path);
-    else if (!S_ISREG(info.st_mode) || faccessat(AT_FDCWD, real, X_OK, AT_EACCESS) != 0)
-        status = kv_fail(err, KV_PRECONDITION, "'%.120s' cannot be executed", path);
-    else if (!ours(&info))
-        status = kv_fail(err, KV_PRECONDITION,
-                         "others than root and the server own or may write '%.100s'", path);
+    if (!real)
+        return kv_fail(err, KV_PRECONDITION, "there is no program '%.120s'", path);
+    status = check_file(path, real, err);
     if (status == KV_OK)
         status = kv_arena_text(arena, kv_slice_text(real), out, err);
     if (status == KV_OK)

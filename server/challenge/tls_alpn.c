@@ -14,6 +14,7 @@ enum {
     ARENA_BYTES = 16 * 1024,
     ADDRESS_BYTES = 16,
     V4_AT = 12, /* where an IPv4 address begins in a kv_address */
+    V4_BYTES = 4,
     DIGEST_BYTES = 32,
     REVERSE_MAX = 80,
     V6_REVERSE = 72, /* 32 digits with a dot each, and ip6.arpa */
@@ -79,16 +80,16 @@ static kv_status notice_of(const kv_challenge_task *task, kv_challenge_notice *o
  */
 static size_t address_of(kv_slice name, uint8_t out[ADDRESS_BYTES])
 {
-    char text[REVERSE_MAX];
-    unsigned b[4];
-    int end = 0;
+    static const kv_slice v4_end = KV_SLICE(".in-addr.arpa");
+    kv_address backwards;
 
-    (void)snprintf(text, sizeof(text), "%.*s", KV_SLICE_ARG(name));
-    (void)sscanf(text, "%3u.%3u.%3u.%3u.in-addr.arpa%n", &b[3], &b[2], &b[1], &b[0], &end);
-    if (end && (size_t)end == name.len) {
-        for (int i = 0; i < 4; i++)
-            out[i] = (uint8_t)b[i];
-        return 4;
+    if (ends_with(name, v4_end)) {
+        if (!kv_address_parse(kv_slice_of(name.data, name.len - v4_end.len), &backwards) ||
+            memcmp(backwards.bytes, v4_prefix, V4_AT) != 0)
+            return 0;
+        for (int i = 0; i < V4_BYTES; i++)
+            out[i] = backwards.bytes[ADDRESS_BYTES - 1 - i];
+        return V4_BYTES;
     }
     if (name.len != V6_REVERSE)
         return 0;

@@ -306,12 +306,14 @@ uint16_t kv_alpn_port(const kv_alpn *alpn)
 
 void kv_alpn_stop(kv_alpn *alpn)
 {
+    link_ *link, *next;
+
     if (!alpn)
         return;
     if (alpn->running && eventfd_write(alpn->stop, 1) == 0)
         (void)pthread_join(alpn->thread, NULL);
-    while (alpn->links)
-        drop(alpn->links);
+    DL_FOREACH_SAFE (alpn->links, link, next)
+        drop(link);
     if (alpn->accepts)
         event_free(alpn->accepts);
     if (alpn->stops)
