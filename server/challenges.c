@@ -37,7 +37,7 @@ static void prepare_dns(kv_server *server)
 
     prepare_run(server, &challenges->dns_hook.run);
     prepare_run(server, &challenges->dns_update.run);
-    (void)pthread_mutex_init(&challenges->dns_hook.turn, NULL);
+    kv_dns_hook_open(&challenges->dns_hook);
     challenges->dns_hook.path = settings->acme_dns_hook;
     challenges->dns_update.server = settings->acme_dns_server;
     challenges->dns_update.zone = settings->acme_dns_zone;
@@ -123,4 +123,11 @@ void kv_challenges_stop(kv_server *server)
     challenges->http = NULL;
     kv_alpn_stop(challenges->alpn);
     challenges->alpn = NULL;
+}
+
+void kv_challenges_close(kv_server *server)
+{
+    if (server->challenges.solver_count)
+        kv_dns_hook_close(&server->challenges.dns_hook);
+    server->challenges.solver_count = 0;
 }

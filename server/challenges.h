@@ -11,6 +11,8 @@ void kv_challenges_prepare(kv_server *server);
 kv_status kv_challenges_open(kv_server *server, kv_error *err) KV_MUST_USE;
 /* Listeners end. Proofs that are under way break off. */
 void kv_challenges_stop(kv_server *server);
+/* After the vault was closed, also when nothing was prepared. */
+void kv_challenges_close(kv_server *server);
 
 /* The route of http-01, for a listener that serves plain HTTP. */
 kv_plain_route kv_challenges_route(kv_server *server);

@@ -321,6 +321,7 @@ void kv_server_free(kv_server *server)
     if (!server)
         return;
     kv_vault_close(server->vault);
+    kv_challenges_close(server);
     kv_audit_stop(server->audit);
     kv_auth_close(server->auth);
     kv_oidc_free(server->oidc);

@@ -31,9 +31,15 @@ typedef struct kv_dns_run {
 
 typedef struct kv_dns_hook {
     kv_dns_run run;
-    const char *path; /* see kv_program_check() */
-    pthread_mutex_t turn;
+    const char *path;      /* see kv_program_check() */
+    pthread_mutex_t mutex; /* guards `taken` */
+    pthread_cond_t freed;  /* CLOCK_MONOTONIC */
+    bool taken;            /* one is running */
 } kv_dns_hook;
+
+/* Before the first proof and after the last one. */
+void kv_dns_hook_open(kv_dns_hook *hook);
+void kv_dns_hook_close(kv_dns_hook *hook);
 
 typedef struct kv_dns_update {
     kv_dns_run run;

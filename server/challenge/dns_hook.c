@@ -1,6 +1,44 @@
 /* dns_hook.c - dns-01 by a program of the operator's. */
 #include "server/challenge/dns.h"
 
+void kv_dns_hook_open(kv_dns_hook *hook)
+{
+    pthread_condattr_t monotonic;
+
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&hook->freed, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    (void)pthread_mutex_init(&hook->mutex, NULL);
+}
+
+void kv_dns_hook_close(kv_dns_hook *hook)
+{
+    (void)pthread_mutex_destroy(&hook->mutex);
+    (void)pthread_cond_destroy(&hook->freed);
+}
+
+static bool take_turn(kv_dns_hook *hook, kv_deadline until)
+{
+    bool mine;
+
+    (void)pthread_mutex_lock(&hook->mutex);
+    while (hook->taken && pthread_cond_timedwait(&hook->freed, &hook->mutex, &until.at) == 0)
+        continue;
+    mine = !hook->taken;
+    hook->taken = true;
+    (void)pthread_mutex_unlock(&hook->mutex);
+    return mine;
+}
+
+static void give_turn(kv_dns_hook *hook)
+{
+    (void)pthread_mutex_lock(&hook->mutex);
+    hook->taken = false;
+    (void)pthread_cond_signal(&hook->freed);
+    (void)pthread_mutex_unlock(&hook->mutex);
+}
+
 static kv_status run(kv_dns_hook *hook, const char *verb, const kv_challenge_task *task,
                      kv_error *err)
 {
@@ -12,10 +50,10 @@ static kv_status run(kv_dns_hook *hook, const char *verb, const kv_challenge_tas
     KV_TRY(kv_dns_record_of(task, &record, err));
     KV_TRY(kv_program_check(hook->path, task->arena, &path, err));
     program.argv = (const char *const[]){ path, verb, record.name, record.value, NULL };
-    if (pthread_mutex_clocklock(&hook->turn, CLOCK_MONOTONIC, &task->deadline.at) != 0)
+    if (!take_turn(hook, task->deadline))
         return kv_fail(err, KV_BUSY, "the DNS hook is still running for another name");
     status = kv_dns_run_program(&hook->run, task, "the DNS hook", &program, err);
-    (void)pthread_mutex_unlock(&hook->turn);
+    give_turn(hook);
     return status;
 }
 

@@ -40,7 +40,7 @@ static int set_up(void **state)
     at->hook.path = at->path;
     at->hook.run.seconds = 20;
     at->hook.run.settle_ms = 30000;
-    (void)pthread_mutex_init(&at->hook.turn, NULL);
+    kv_dns_hook_open(&at->hook);
     *state = at;
     return 0;
 }
@@ -59,7 +59,7 @@ static int take_down(void **state)
     (void)unlink(at->path);
     (void)unlink(said_path(at, path));
     (void)rmdir(at->folder);
-    (void)pthread_mutex_destroy(&at->hook.turn);
+    kv_dns_hook_close(&at->hook);
     kv_arena_cleanup(&at->arena);
     free(at);
     return 0;
@@ -256,6 +256,23 @@ static void hooks_run_one_after_the_other(void **state)
     assert_said(at, "done\ndone\ndone\ndone\ndone\ndone\n");
 }
 
+static void whoever_waits_too_long_is_told_so(void **state)
+{
+    bench *at = *state;
+    kv_error err = { 0 };
+    pthread_t first;
+    char path[64];
+
+    write_hook(at, "echo begun > \"$SAID\"; sleep 1000");
+    assert_int_equal(pthread_create(&first, NULL, present, at), 0);
+    while (access(said_path(at, path), F_OK) != 0)
+        (void)usleep(10000);
+    at->task.deadline = kv_deadline_in_ms(100);
+    assert_kv_fails(KV_BUSY, kv_challenge_dns_hook.present(&at->hook, &at->task, &err));
+    atomic_store(&at->hook.run.stopping, true);
+    assert_int_equal(pthread_join(first, NULL), 0);
+}
+
 static void nothing_runs_when_the_server_stops(void **state)
 {
     bench *at = *state;
@@ -279,6 +296,7 @@ int main(void)
         ON_A_BENCH(a_hook_that_hangs_is_killed),
         ON_A_BENCH(a_hook_that_others_may_write_is_not_run),
         ON_A_BENCH(hooks_run_one_after_the_other),
+        ON_A_BENCH(whoever_waits_too_long_is_told_so),
         ON_A_BENCH(nothing_runs_when_the_server_stops),
     };
 
