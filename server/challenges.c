@@ -62,7 +62,7 @@ void kv_challenges_prepare(kv_server *server)
     if (settings->acme_tls_alpn_listen[0])
         add(challenges, &kv_challenge_tls_alpn, &challenges->tls_alpn);
     prepare_dns(server);
-    add(challenges, &kv_challenge_dns_persist, NULL);
+    add(challenges, &kv_challenge_dns_persist, server->log);
 }
 
 static kv_status open_http(kv_server *server, kv_error *err)

@@ -118,7 +118,19 @@ kv_status kv_dns_persist_record(const kv_challenge_task *task, kv_dns_record *ou
     return KV_OK;
 }
 
-static kv_status stands_already(void *context, const kv_challenge_task *task, kv_error *err)
+/* Nobody is to wait for it, and it is the authority that says whether it is right. */
+static kv_status tell_record(void *context, const kv_challenge_task *task, kv_error *err)
+{
+    kv_dns_record record;
+
+    KV_TRY(kv_dns_persist_record(task, &record, err));
+    kv_log_write(
+        context, KV_LOG_INFO, "challenge.dns_persist",
+        (kv_log_field[]){ { "name", record.name, 0 }, { "value", record.value, 0 }, { 0 } });
+    return KV_OK;
+}
+
+static kv_status leave_it(void *context, const kv_challenge_task *task, kv_error *err)
 {
     (void)context;
     (void)task;
@@ -129,7 +141,7 @@ static kv_status stands_already(void *context, const kv_challenge_task *task, kv
 const kv_challenge kv_challenge_dns_persist = {
     .type = "dns-persist-01",
     .wildcards = true,
-    .present = stands_already,
-    .clean = stands_already,
+    .present = tell_record,
+    .clean = leave_it,
     .check = kv_challenge_check_plain,
 };

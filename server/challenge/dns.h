@@ -68,7 +68,7 @@ bool kv_dns_name_good(kv_slice name);
 /* dns-persist-01: the record that has to stand, which nobody here puts there. For every name, once,
  * by the operator; only the account's key makes a proof of it.
  *   _validation-persist.example.org. TXT "ca.example; accounturi=https://...; policy=wildcard" */
-extern const kv_challenge kv_challenge_dns_persist; /* no context */
+extern const kv_challenge kv_challenge_dns_persist; /* its context is a kv_log that tells it */
 kv_status kv_dns_persist_record(const kv_challenge_task *task, kv_dns_record *out,
                                 kv_error *err) KV_MUST_USE;
 

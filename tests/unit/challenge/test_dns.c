@@ -155,6 +155,7 @@ static void a_standing_record_names_authority_and_account(void **state)
     assert_kv_ok(kv_challenge_dns_persist.clean(NULL, &at->task, &err));
     at->task.account_uri = KV_SLICE_NONE;
     assert_kv_fails(KV_PRECONDITION, kv_dns_persist_record(&at->task, &record, &err));
+    assert_kv_fails(KV_PRECONDITION, kv_challenge_dns_persist.present(NULL, &at->task, &err));
 }
 
 /* --- the hook --- */
