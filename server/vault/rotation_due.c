@@ -12,7 +12,7 @@
 #include "server/vault/own_step.h"
 #include "server/vault/rotation_rules.h"
 
-enum { DELETED_WAIT_MS = KV_DAY_MS };
+enum { DELETED_WAIT_MS = KV_DAY_MS, BROKEN_WAIT_MS = 60 * 60 * 1000 };
 
 typedef struct rotation {
     kv_rotation_row row;
@@ -22,6 +22,7 @@ typedef struct rotation {
     kv_rotation_times times;
 } rotation;
 
+/* Of those that can be trusted. */
 static kv_status earliest(kv_vault *vault, kv_work *work, kv_rotation_row *out, bool *found,
                           kv_error *err)
 {
@@ -29,7 +30,7 @@ static kv_status earliest(kv_vault *vault, kv_work *work, kv_rotation_row *out, 
     kv_scan scan = { .table = &kv_table_rotations, .index = 1, .from = &from, .limit = 1 };
     kv_rows rows;
 
-    KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
+    KV_TRY(kv_records_scan_sound(vault->config.records, &scan, work->arena, &rows, err));
     *found = rows.count > 0;
     if (*found)
         *out = *(const kv_rotation_row *)rows.rows;
@@ -192,6 +193,12 @@ static kv_status act_or_wait(kv_vault *vault, kv_work *work, rotation *at, kv_er
 
     if (status == KV_NOT_FOUND)
         return forget(vault, work, at, err);
+    if (status == KV_INTERNAL) {
+        /* Something it belongs to cannot be trusted: those behind it do not wait for that. */
+        report(vault, work, at, KV_LOG_ERROR, "key.rotation.failed", err->message);
+        *err = (kv_error){ 0 };
+        return move(vault, work, at, work->now_ms + BROKEN_WAIT_MS, err);
+    }
     KV_TRY(status);
     if (rests(at))
         return move(vault, work, at, work->now_ms + DELETED_WAIT_MS, err);

@@ -37,7 +37,7 @@ static kv_status current_of(kv_vault *vault, kv_work *work, const kv_rotation_vi
 kv_status kv_rotation_times_of(kv_vault *vault, kv_work *work, const kv_rotation_view *view,
                                const kv_rotation_row *row, kv_rotation_times *out, kv_error *err)
 {
-    kv_rotation_rules stored;
+    kv_rotation_rules stored = { 0 };
     const kv_rotation_rules *rules = view->rules ? view->rules : &stored;
     kv_key_version_row current;
     kv_rotation_facts facts;

@@ -133,6 +133,37 @@ static void set_trigger(house *h, kv_x509_action action, uint32_t percentage)
     assert_kv_ok(HOUSE_DO(h, kv_certificate_policy_update, &in, &out));
 }
 
+/* The policy says whether the next version has a key of its own. */
+static void with_the_same_key_or_another(void **state)
+{
+    kv_certificate_policy_update_in in = {
+        .target = act_target(KV_COLLECTION_CERTIFICATES, "c"),
+        .policy = { .key_props = { .reuse_key = true, .reuse_key_given = true } },
+    };
+    house *h = start();
+    kv_certificate_policy_bundle out;
+    kv_error err = { 0 };
+
+    (void)state;
+    assert_kv_ok(act_make_certificate(h, "c", "Self", false, NULL, &err));
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 330 * DAY, &err));
+    assert_int_equal(versions(h), 2);
+    assert_int_equal(house_count(h, "SELECT count(DISTINCT key_id) FROM key_versions"), 2);
+    assert_kv_ok(HOUSE_DO(h, kv_certificate_policy_update, &in, &out));
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 2 * 330 * DAY, &err));
+    assert_int_equal(versions(h), 3);
+    assert_int_equal(house_count(h, "SELECT count(DISTINCT spki) FROM key_versions"), 2);
+    assert_int_equal(house_keys_on_token(h, KV_DUTY_KEYS), 2);
+    in.policy.key_props.reuse_key = false;
+    assert_kv_ok(HOUSE_DO(h, kv_certificate_policy_update, &in, &out));
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 3 * 330 * DAY, &err));
+    assert_int_equal(versions(h), 4);
+    assert_int_equal(house_count(h, "SELECT count(DISTINCT spki) FROM key_versions"), 3);
+    assert_kv_ok(act_sign(h, "c", KV_SLICE_NONE, &err));
+    house_assert_tidy(h);
+    house_free(h);
+}
+
 static void a_new_trigger_counts_at_once(void **state)
 {
     house *h = start();
@@ -253,6 +284,7 @@ int main(void)
         cmocka_unit_test(after_four_fifths_of_its_life),
         cmocka_unit_test(a_row_that_cannot_be_trusted_stops_nobody),
         cmocka_unit_test(nothing_is_renewed_by_surprise),
+        cmocka_unit_test(with_the_same_key_or_another),
         cmocka_unit_test(a_new_trigger_counts_at_once),
         cmocka_unit_test(a_refusal_is_not_the_end),
         cmocka_unit_test(a_deleted_certificate_rests),

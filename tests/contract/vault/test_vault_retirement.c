@@ -226,6 +226,43 @@ static void a_backup_remembers(void **state)
     house_free(h);
 }
 
+/* Rows gone, keys still there: as where a token has come back and the database has not. */
+static void a_destroyed_version_comes_back_as_one(void **state)
+{
+    static const char *const tables[] = { "objects", "key_versions", "token_objects", "rotations",
+                                          "rotation_policies" };
+    house *h = turning_start();
+    kv_error err = { 0 };
+    kv_slice first = followed(h);
+    kv_backup backup;
+
+    (void)state;
+    permit_it(h);
+    turning_live(h, 121);
+    assert_kv_ok(turning_rotate(h, NULL, &err));
+    assert_kv_ok(act_backup(h, KV_COLLECTION_KEYS, "k", &backup, &err));
+    h->kept = turning_keep(h, backup.value);
+    for (size_t i = 0; i < KV_COUNT(tables); i++) {
+        char sql[64];
+
+        (void)snprintf(sql, sizeof(sql), "DELETE FROM %s", tables[i]);
+        assert_true(house_attack(h, sql) > 0);
+    }
+    assert_kv_ok(act_restore(h, KV_COLLECTION_KEYS, h->kept, &err));
+    assert_int_equal(turning_versions(h), 3);
+    assert_true(turning_look(h, first).retirement.destroyed > 0);
+    assert_kv_fails(KV_PRECONDITION, act_sign(h, "k", first, &err));
+    assert_int_equal(err.reason, KV_REASON_DESTROYED);
+    assert_kv_ok(act_sign(h, "k", KV_SLICE_NONE, &err));
+    /* The policy is there again, what was permitted is not, and its time begins anew. */
+    turning_live(h, 121 + 29);
+    assert_int_equal(house_count(h, "SELECT count(*) FROM key_versions WHERE retired > 0"), 1);
+    turning_live(h, 121 + 400);
+    assert_int_equal(house_count(h, "SELECT count(*) FROM key_versions WHERE retired > 0"), 2);
+    assert_int_equal(house_keys_on_token(h, KV_DUTY_KEYS), 2);
+    house_free(h);
+}
+
 /* Killed after each change of a destruction: the key goes once, and the proof is written. */
 static bool die_and_destroy(house *h, unsigned n, house_death death)
 {
@@ -309,6 +346,7 @@ int main(void)
         cmocka_unit_test(whoever_enables_it_again_keeps_it),
         cmocka_unit_test(only_a_token_that_knew_the_key_is_a_witness),
         cmocka_unit_test(a_backup_remembers),
+        cmocka_unit_test(a_destroyed_version_comes_back_as_one),
         cmocka_unit_test(death_during_a_destruction),
         cmocka_unit_test(each_call_of_a_destruction_may_fail),
     };
