@@ -8,6 +8,8 @@
 #include "pkcs11/token_birth.h"
 #include "pkcs11/token_object.h"
 
+enum { DESTROY_ROUNDS = 3 };
+
 static kv_status generate(kv_token_birth *b, kv_error *err)
 {
     CK_MECHANISM mechanism = { kv_template_generator(b->spec->kind), NULL, 0 };
@@ -56,38 +58,59 @@ typedef struct destruction {
     kv_key_gone gone;
 } destruction;
 
-static void count(destruction *at, CK_ULONG class)
+static void count(destruction *at, CK_ULONG class, bool session)
 {
-    at->gone.private_keys += class == CKO_PRIVATE_KEY;
-    at->gone.secret_keys += class == CKO_SECRET_KEY;
-    at->gone.public_keys += class == CKO_PUBLIC_KEY;
-    at->gone.others +=
-        class != CKO_PRIVATE_KEY && class != CKO_SECRET_KEY && class != CKO_PUBLIC_KEY;
+    if (session)
+        at->gone.copies++;
+    else if (class == CKO_PRIVATE_KEY)
+        at->gone.private_keys++;
+    else if (class == CKO_SECRET_KEY)
+        at->gone.secret_keys++;
+    else if (class == CKO_PUBLIC_KEY)
+        at->gone.public_keys++;
+    else
+        at->gone.others++;
+}
+
+static kv_status destroy_object(kv_token_visit *visit, destruction *at, CK_OBJECT_HANDLE object,
+                                kv_error *err)
+{
+    CK_ULONG class = kv_object_number(visit, object, CKA_CLASS);
+    bool session = kv_object_flag(visit, object, CKA_TOKEN) == KV_FLAG_FALSE;
+    CK_RV rv = visit->f->C_DestroyObject(visit->session, object);
+
+    if (rv != CKR_OK && rv != CKR_OBJECT_HANDLE_INVALID)
+        return kv_token_failed(visit, rv, "C_DestroyObject", err);
+    if (rv == CKR_OK)
+        count(at, class, session);
+    return KV_OK;
+}
+
+/* All objects with the id, copies for use among them; a use that was on its way may have made one
+ * more meanwhile, which the second round finds. `*left`: what the last search found. */
+static kv_status destroy_all(kv_token_visit *visit, destruction *at, size_t *left, kv_error *err)
+{
+    *left = 1;
+    for (unsigned round = 0; round < DESTROY_ROUNDS && *left; round++) {
+        KV_AUTO(kv_handles) list = NULL;
+
+        kv_token_index_drop(visit, at->id);
+        KV_TRY(kv_objects_with_id_anywhere(visit, at->id, &list, left, err));
+        for (size_t i = 0; i < *left; i++)
+            KV_TRY(destroy_object(visit, at, list[i], err));
+    }
+    return KV_OK;
 }
 
 static kv_status destroy_key(kv_token_visit *visit, void *context, kv_error *err)
 {
     destruction *at = context;
-    KV_AUTO(kv_handles) list = NULL;
-    KV_AUTO(kv_handles) left = NULL;
-    size_t found = 0, rest = 0;
-    CK_RV rv;
+    size_t left = 0;
 
     at->gone = (kv_key_gone){ 0 };
-    kv_token_index_drop(visit, at->id);
-    KV_TRY(kv_objects_with_id(visit, at->id, &list, &found, err));
-    for (size_t i = 0; i < found; i++) {
-        CK_ULONG class = kv_object_number(visit, list[i], CKA_CLASS);
-
-        rv = visit->f->C_DestroyObject(visit->session, list[i]);
-        if (rv != CKR_OK && rv != CKR_OBJECT_HANDLE_INVALID)
-            return kv_token_failed(visit, rv, "C_DestroyObject", err);
-        if (rv == CKR_OK)
-            count(at, class);
-    }
-    KV_TRY(kv_objects_with_id(visit, at->id, &left, &rest, err));
+    KV_TRY(destroy_all(visit, at, &left, err));
     /* A wedged token finds nothing, which is not the same as being rid of the key. */
-    if (rest || !kv_token_probe_inside(visit)) {
+    if (left || !kv_token_probe_inside(visit)) {
         kv_token_suspect(visit->token);
         return kv_module_unavailable(err);
     }

@@ -56,7 +56,8 @@ typedef struct kv_key_gone {
     unsigned secret_keys;
     unsigned public_keys;
     unsigned others;
-    char label[33]; /* of the token that was asked */
+    unsigned copies; /* session objects: what was used instead of the key */
+    char label[33];  /* of the token that was asked */
     char serial[17];
 } kv_key_gone;
 

@@ -137,3 +137,11 @@ kv_status kv_objects_with_id(kv_token_visit *visit, const uint8_t id[KV_KEY_ID_B
 
     return kv_objects_find(visit, template, KV_COUNT(template), out, found, err);
 }
+
+kv_status kv_objects_with_id_anywhere(kv_token_visit *visit, const uint8_t id[KV_KEY_ID_BYTES],
+                                      CK_OBJECT_HANDLE **out, size_t *found, kv_error *err)
+{
+    CK_ATTRIBUTE template[] = { { CKA_ID, (void *)(uintptr_t)id, KV_KEY_ID_BYTES } };
+
+    return kv_objects_find(visit, template, KV_COUNT(template), out, found, err);
+}

@@ -35,6 +35,11 @@ kv_status kv_objects_of_class(kv_token_visit *visit, CK_OBJECT_CLASS class, kv_o
 kv_status kv_objects_with_id(kv_token_visit *visit, const uint8_t id[KV_KEY_ID_BYTES],
                              CK_OBJECT_HANDLE **out, size_t *found, kv_error *err) KV_MUST_USE;
 
+/* The same, session objects among them: copies that are used instead of a key. */
+kv_status kv_objects_with_id_anywhere(kv_token_visit *visit, const uint8_t id[KV_KEY_ID_BYTES],
+                                      CK_OBJECT_HANDLE **out, size_t *found,
+                                      kv_error *err) KV_MUST_USE;
+
 /* A list of handles that frees itself: KV_AUTO(kv_handles) list = NULL; */
 typedef CK_OBJECT_HANDLE *kv_handles;
 void kv_handles_cleanup(kv_handles *list);

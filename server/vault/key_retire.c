@@ -162,10 +162,10 @@ static kv_status tell(kv_work *work, const kv_key_version_row *version, const kv
     kv_hex(version->key_id, id);
     return kv_arena_print(
         work->arena, &work->entry->note, err,
-        "CKA_ID=%s destroyed: CKO_PRIVATE_KEY=%u CKO_SECRET_KEY=%u CKO_PUBLIC_KEY=%u other=%u; "
-        "found after: 0; token=%s serial=%s",
-        id, gone->private_keys, gone->secret_keys, gone->public_keys, gone->others, gone->label,
-        gone->serial);
+        "CKA_ID=%s destroyed: CKO_PRIVATE_KEY=%u CKO_SECRET_KEY=%u CKO_PUBLIC_KEY=%u other=%u "
+        "copies=%u; found after: 0; token=%s serial=%s",
+        id, gone->private_keys, gone->secret_keys, gone->public_keys, gone->others, gone->copies,
+        gone->label, gone->serial);
 }
 
 static kv_status destroy_end(kv_vault *vault, kv_work *work, kv_key_version_row *version,

@@ -248,6 +248,29 @@ static void a_key_that_can_be_exported_has_no_session_copy(void **state)
     assert_int_equal(kv_fake_seen().session_objects, before);
 }
 
+/* What is used instead of the key goes with it, also when it does not go at first. */
+static void a_destroyed_key_leaves_no_copy(void **state)
+{
+    bench *b = *state;
+    unsigned before = kv_fake_seen().session_objects;
+    bench_key key = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
+    kv_key_gone gone;
+    kv_error err = { 0 };
+
+    bench_use(b, &key);
+    assert_int_equal(kv_fake_seen().session_objects, before + 1);
+    kv_fake_fail("C_DestroyObject", CKR_FUNCTION_FAILED, 1);
+    assert_kv_ok(kv_token_key_destroy_told(b->token, key.spec.id, &gone, &err));
+    assert_true(kv_fake_failed());
+    assert_int_equal(kv_fake_seen().session_objects, before);
+    assert_int_equal(gone.private_keys, 1);
+    assert_int_equal(gone.copies, 1);
+    assert_int_equal(gone.secret_keys + gone.public_keys + gone.others, 0);
+    assert_string_equal(gone.label, kv_token_label(b->token));
+    assert_kv_ok(kv_token_key_destroy_told(b->token, key.spec.id, &gone, &err));
+    assert_int_equal(gone.private_keys + gone.copies, 0);
+}
+
 /* Whatever a code means, one failure of the signing calls never wedges the thread's session. */
 static void the_session_is_good_again_after_any_code(void **state)
 {
@@ -422,6 +445,7 @@ int main(void)
         TEST(every_call_of_opening_may_fail),
         TEST(a_birth_leaves_one_object_or_none),
         TEST(a_key_that_can_be_exported_has_no_session_copy),
+        TEST(a_destroyed_key_leaves_no_copy),
         TEST(the_session_is_good_again_after_any_code),
         TEST(a_token_that_is_gone_is_down_and_comes_back),
         TEST(a_wedged_token_does_not_say_that_keys_are_gone),

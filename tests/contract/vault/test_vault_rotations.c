@@ -5,14 +5,7 @@
 
 #include "tests/contract/vault/turning.h"
 
-enum {
-    STEPS_MAX = 2000,
-    CHANGES_MAX = 40,
-    CALLS_MAX = 400,
-    ROUNDS = 12,
-    RACE_STEPS = 6,
-    NOTE_BYTES = 512
-};
+enum { CHANGES_MAX = 40, ROUNDS = 12, RACE_STEPS = 6 };
 
 /* --- the next version --- */
 
