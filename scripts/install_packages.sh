@@ -21,7 +21,7 @@ test_packages=(
     fakeroot gnutls-bin libnss3-tools man-db mandoc systemd zsh
     golang-go openjdk-17-jdk-headless
     clang clang-format clang-tidy llvm libclang-rt-14-dev cppcheck shellcheck libcmocka-dev
-    python3-cryptography-vectors python3-grpcio python3-protobuf
+    pebble python3-cryptography-vectors python3-grpcio python3-protobuf
     bind9 bind9-dnsutils # named for tests of DNS updates; its service is not needed
 )
 

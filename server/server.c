@@ -83,19 +83,13 @@ static kv_status open_store(kv_server *server, kv_error *err)
 static kv_status verify_grants(kv_server *server, kv_error *err)
 {
     static const kv_table *const first[] = {
-        &kv_table_instance,
-        &kv_table_signers,
-        &kv_table_principals,
-        &kv_table_credentials,
-        &kv_table_revocations,
-        &kv_table_slots,
-        &kv_table_vaults,
-        &kv_table_policies,
-        &kv_table_operations,
-        &kv_table_authorities,
-        &kv_table_issuers,
-        &kv_table_rotation_policies,
-        NULL,
+        &kv_table_instance,    &kv_table_signers,
+        &kv_table_principals,  &kv_table_credentials,
+        &kv_table_revocations, &kv_table_slots,
+        &kv_table_vaults,      &kv_table_policies,
+        &kv_table_operations,  &kv_table_authorities,
+        &kv_table_issuers,     &kv_table_rotation_policies,
+        &kv_table_enrolments,  NULL,
     };
 
     KV_TRY(kv_records_sweep(server->records, first, err));
@@ -245,6 +239,8 @@ static kv_status open_vault(kv_server *server, kv_error *err)
         .audit_spki = kv_slice_of(server->audit_key.spki, server->audit_key.ref.spki.len),
         .solvers = server->challenges.solvers,
         .solver_count = server->challenges.solver_count,
+        .http = server->http,
+        .acme = server->acme,
     };
     kv_reconciled done;
 
@@ -276,6 +272,7 @@ static kv_status open_outgoing(kv_server *server, kv_error *err)
 
     KV_TRY(kv_networks_parse(kv_slice_text(server->settings->outgoing_networks), "networks",
                              &config.addresses, err));
+    KV_TRY(kv_acme_memory_new(&server->acme, err));
     KV_TRY(kv_http_new(&config, &server->http, err));
     return kv_notifying_open(server, &config.addresses, err);
 }
@@ -333,6 +330,7 @@ void kv_server_free(kv_server *server)
     kv_server_identity_close_key(&server->tls);
     kv_notifying_close(server);
     kv_http_free(server->http);
+    kv_acme_memory_free(server->acme);
     if (server->home_lock >= 0)
         (void)close(server->home_lock);
     free(server);

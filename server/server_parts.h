@@ -1,6 +1,7 @@
 /* server_parts.h - the parts of a server, for the files that run it. Inner to composition. */
 #pragma once
 
+#include "server/acme/memory.h"
 #include "server/auth/auth.h"
 #include "server/auth/oidc.h"
 #include "server/challenge/dns.h"
@@ -50,6 +51,7 @@ struct kv_server {
     char origin[KV_ORIGIN_BYTES]; /* what this server is called outside */
     kv_mailer *mailer;            /* NULL: no mail is sent */
     kv_postman postman;
+    kv_acme_memory *acme;
     kv_tokens *tokens;
     kv_identity identity;
     kv_server_identity tls;

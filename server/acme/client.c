@@ -12,8 +12,7 @@ static kv_deadline soon(const kv_acme_client *client)
 
 static kv_slice server_of(const kv_acme_client *client)
 {
-    return kv_slice_text(client->directory.new_nonce ? client->directory.new_nonce
-                                                     : client->directory_url);
+    return kv_slice_text(client->directory_url);
 }
 
 /* Whatever was answered: its nonce and its wish are noted. */
@@ -152,7 +151,6 @@ kv_status kv_acme_post(kv_acme_client *client, const char *url, kv_slice payload
         if (!kv_acme_nonce_take(client->memory, server_of(client), nonce) &&
             nonce_of(out, nonce, &ignored) != KV_OK)
             KV_TRY(find_nonce(client, nonce, err));
-        client->refused = KV_ACME_LATER;
     }
     return status;
 }

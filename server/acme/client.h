@@ -5,7 +5,8 @@
  * was no answer, or none that makes sense, `refused` is KV_ACME_NOTHING and the status KV_TIMEOUT,
  * KV_CANCELLED, KV_UNAVAILABLE, KV_BUSY, KV_BAD_REQUEST or what the signing function gave.
  *
- * A nonce that is refused is replaced at once, at most KV_ACME_NONCE_TRIES times in a row.
+ * A nonce that is refused is replaced at once, at most KV_ACME_NONCE_TRIES times in a row; then
+ * `refused` is KV_ACME_AGAIN.
  *
  * Threads: one owner, which may block.
  */

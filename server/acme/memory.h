@@ -18,7 +18,8 @@ void kv_acme_memory_free(kv_acme_memory *memory);
 
 /* Functions below do nothing without a memory (NULL). */
 
-/* The newest nonce of the server with that newNonce URL; it is given once. False: there is none. */
+/* `server` is the URL of its directory. The newest nonce; it is given once. False: there is none.
+ */
 bool kv_acme_nonce_take(kv_acme_memory *memory, kv_slice server, char nonce[KV_ACME_NONCE_ROOM]);
 /* What is no base64url of 1 to KV_ACME_NONCE_MOST bytes is not kept. */
 void kv_acme_nonce_put(kv_acme_memory *memory, kv_slice server, kv_slice nonce);

@@ -1,4 +1,4 @@
-/* builtin.h - the issuers that need nobody else. Internal to this folder. */
+/* builtin.h - the issuers of this folder. Internal to it. */
 #pragma once
 
 #include "server/issuer/issuer.h"
@@ -6,6 +6,7 @@
 extern const kv_issuer kv_issuer_self;
 extern const kv_issuer kv_issuer_unknown;
 extern const kv_issuer kv_issuer_local_ca;
+extern const kv_issuer kv_issuer_acme;
 
 /* "validity_self_signed: a self-signed certificate is ..." */
 kv_status kv_issuer_tell_findings(kv_arena *arena, const kv_x509_findings *findings,

@@ -17,6 +17,8 @@
 #include "server/base/clock.h"
 #include "server/base/error.h"
 #include "server/base/secret_buf.h"
+#include "server/issuer/local.h"
+#include "server/issuer/world.h"
 #include "server/x509/certificate.h"
 
 typedef enum kv_issuer_state {
@@ -27,28 +29,6 @@ typedef enum kv_issuer_state {
     KV_ISSUER_RETRYABLE, /* this attempt failed; a new order may succeed */
     KV_ISSUER_CANCELLED
 } kv_issuer_state;
-
-/* The configured issuer object of a vault; all zero for the built-in Self and Unknown. */
-typedef struct kv_issuer_account {
-    kv_slice name;
-    kv_slice account_id;
-    const kv_secret_buf *credential; /* borrowed; NULL: none */
-    kv_slice settings;               /* the provider's own, JSON */
-    kv_x509_lint_scope trust;        /* who is to trust its certificates; 0: private */
-} kv_issuer_account;
-
-/* A certification authority of this server, for the provider that issues from one. */
-typedef struct kv_issuer_local {
-    kv_x509_list chain;  /* its certificate, then those above it */
-    kv_x509_list served; /* what goes out with a certificate instead of that; empty: the chain */
-    kv_x509_signer signer;
-    kv_x509_authority authority; /* what it writes into certificates */
-    uint32_t max_months;         /* of a certificate */
-    kv_slice profile;            /* the one certificate type it is for; empty: all */
-    /* Stores a serial number that is this order's alone, before anything is signed. */
-    kv_status (*reserve)(void *context, kv_slice *serial, kv_error *err);
-    void *context; /* borrowed */
-} kv_issuer_local;
 
 /* What an operation wants. All of it lives as long as the call of the function. */
 typedef struct kv_issuer_order {
@@ -61,7 +41,12 @@ typedef struct kv_issuer_order {
     const kv_x509_signer *signer; /* the key, for issuers that sign with it; NULL after submit */
     const kv_issuer_local *local; /* the authority to issue from; NULL: another provider */
     kv_slice external_id;         /* what submit answered; empty before */
-    kv_x509_list chain;           /* the certificate, for revoke and renewal_hint; else empty */
+    /* The certificate, for revoke and renewal_hint; with submit the one that is to be followed, if
+     * there is one; else empty. */
+    kv_x509_list chain;
+    const kv_issuer_name *names; /* as the last answer had them */
+    size_t name_count;
+    int64_t begun_ms; /* when the operation began */
     int64_t now_ms;
     kv_deadline deadline;
     kv_arena *arena; /* answers live here */
@@ -82,6 +67,8 @@ typedef struct kv_issuer_answer {
      * asks it anything until then. 0: no. A RETRYABLE with it was no order yet: the same `attempt`
      * is submitted again. */
     unsigned pause_ms;
+    const kv_issuer_name *names; /* how far each name is; none: as before */
+    size_t name_count;
 } kv_issuer_answer;
 
 /* When a certificate is best renewed; both 0: the issuer has no opinion. */
@@ -115,12 +102,18 @@ typedef struct kv_issuer {
     kv_issuer_step *cancel; /* best effort */
     kv_status (*revoke)(const kv_issuer_order *order, kv_issuer_revocation why, kv_error *err);
     kv_status (*renewal_hint)(const kv_issuer_order *order, kv_issuer_window *out, kv_error *err);
-    kv_status (*check_credentials)(const kv_issuer_account *account, kv_deadline deadline,
-                                   kv_error *err);
+    kv_status (*check_credentials)(const kv_issuer_account *account, kv_arena *arena,
+                                   kv_deadline deadline, kv_error *err);
     /* Judges account id, settings and whether there is a credential (it is not opened) when an
      * issuer is stored; touches nothing outside. KV_BAD_REQUEST names "settings", "provider",
      * "credentials.account_id" or "credentials.pwd". NULL: any JSON object will do. */
     kv_status (*check_account)(const kv_issuer_account *account, kv_arena *arena, kv_error *err);
+    /* Whose account a key of the token is for: the authority, as text. NULL: there is no key. */
+    kv_status (*realm)(const kv_issuer_account *account, kv_arena *arena, kv_slice *out,
+                       kv_error *err);
+    /* Has the authority take the enrolment's next key in place of the one in use. */
+    kv_status (*new_key)(const kv_issuer_account *account, kv_arena *arena, kv_deadline deadline,
+                         kv_error *err);
 } kv_issuer;
 
 extern const kv_issuer *const kv_issuers[];
@@ -144,4 +137,7 @@ kv_status kv_issuer_revoke(const kv_issuer *issuer, const kv_issuer_order *order
 kv_status kv_issuer_renewal_hint(const kv_issuer *issuer, const kv_issuer_order *order,
                                  kv_issuer_window *out, kv_error *err) KV_MUST_USE;
 kv_status kv_issuer_check_credentials(const kv_issuer *issuer, const kv_issuer_account *account,
-                                      kv_deadline deadline, kv_error *err) KV_MUST_USE;
+                                      kv_arena *arena, kv_deadline deadline,
+                                      kv_error *err) KV_MUST_USE;
+kv_status kv_issuer_new_key(const kv_issuer *issuer, const kv_issuer_account *account,
+                            kv_arena *arena, kv_deadline deadline, kv_error *err) KV_MUST_USE;

@@ -6,6 +6,7 @@ const kv_issuer *const kv_issuers[] = {
     &kv_issuer_self,
     &kv_issuer_unknown,
     &kv_issuer_local_ca,
+    &kv_issuer_acme,
 };
 
 const size_t kv_issuers_count = KV_COUNT(kv_issuers);
@@ -74,11 +75,19 @@ kv_status kv_issuer_renewal_hint(const kv_issuer *issuer, const kv_issuer_order 
 }
 
 kv_status kv_issuer_check_credentials(const kv_issuer *issuer, const kv_issuer_account *account,
-                                      kv_deadline deadline, kv_error *err)
+                                      kv_arena *arena, kv_deadline deadline, kv_error *err)
 {
     if (!issuer->check_credentials)
         return kv_fail(err, KV_UNSUPPORTED, "issuer %s has no credentials", issuer->provider);
-    return issuer->check_credentials(account, deadline, err);
+    return issuer->check_credentials(account, arena, deadline, err);
+}
+
+kv_status kv_issuer_new_key(const kv_issuer *issuer, const kv_issuer_account *account,
+                            kv_arena *arena, kv_deadline deadline, kv_error *err)
+{
+    if (!issuer->new_key)
+        return kv_fail(err, KV_UNSUPPORTED, "issuer %s has no account key", issuer->provider);
+    return issuer->new_key(account, arena, deadline, err);
 }
 
 kv_status kv_issuer_never_pending(const kv_issuer_order *order, kv_issuer_answer *out,

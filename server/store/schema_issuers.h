@@ -31,3 +31,20 @@ typedef struct kv_issuer_row {
     int64_t certificates_per_week; /* of exactly the same names; 0: the same */
     kv_slice blackouts;            /* JSON array of windows: lifecycle/blackout.h */
 } kv_issuer_row;
+
+/* The account of an issuer at an authority that knows it by a key of the `system` token. */
+typedef struct kv_enrolment_row {
+    kv_row_head head;
+    kv_slice vault_uid; /* key */
+    kv_slice issuer;    /* key: its name, lower case */
+    kv_slice realm;     /* key: the authority, as the provider spells it (an ACME directory) */
+    kv_slice key_id;
+    kv_slice spki;
+    kv_slice next_key_id; /* that is to take over; empty: none */
+    kv_slice next_spki;
+    kv_slice url; /* of the account; empty: the authority has not confirmed it yet */
+    int64_t created;
+    int64_t updated;
+} kv_enrolment_row;
+
+extern const kv_table kv_table_enrolments;

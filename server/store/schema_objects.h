@@ -1,5 +1,4 @@
-/* schema_objects.h - rows of vaults, of what is in them, and of operations on certificates.
- * Conventions as in schema.h. */
+/* schema_objects.h - rows of vaults, what is in them, operations; conventions as in schema.h. */
 #pragma once
 
 #include "server/store/table.h"
@@ -147,4 +146,5 @@ typedef struct kv_operation_row {
     kv_slice chain;             /* what the issuer sent, until it is a version: DER, leaf first */
     kv_slice issuer_lower;      /* `issuer` in lower case: to find what waits for it */
     int64_t waiting;            /* kv_waiting: why nobody is asked yet */
+    kv_slice names; /* how far each name is: JSON, see operation_names.c; empty: nobody said */
 } kv_operation_row;

@@ -38,6 +38,7 @@ kv_status kv_operation_out(kv_work *work, const kv_vault_row *vault_row,
     };
     if (kv_slice_equal(row->state, KV_STATE_COMPLETED))
         out->target = id;
+    KV_TRY(kv_names_load(work, row->names, &out->names, &out->name_count, err));
     return kv_texts_load(work, row->warnings, &out->warnings, err);
 }
 

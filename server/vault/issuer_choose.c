@@ -210,7 +210,8 @@ static kv_status open_row(kv_vault *vault, kv_work *work, const kv_issuer_row *r
         .account = { .name = row->display_name,
                      .account_id = row->account_id,
                      .settings = row->settings,
-                     .trust = (kv_x509_lint_scope)row->trust },
+                     .trust = (kv_x509_lint_scope)row->trust,
+                     .world = &vault->world },
     };
     if (!out->issuer)
         return kv_fail(err, KV_UNSUPPORTED, "this server has no provider '%.*s' of issuers",

@@ -60,8 +60,7 @@ static kv_status ask_local(kv_vault *vault, kv_work *work, const kv_vault_row *v
 }
 
 static kv_status ask(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
-                     const kv_chosen_issuer *chosen, kv_slice name, kv_issuer_checked *out,
-                     kv_error *err)
+                     kv_chosen_issuer *chosen, kv_slice name, kv_issuer_checked *out, kv_error *err)
 {
     kv_status status;
 
@@ -70,10 +69,12 @@ static kv_status ask(kv_vault *vault, kv_work *work, const kv_vault_row *vault_r
             (kv_issuer_checked){ .accepted = true, .details = KV_SLICE("it needs no credential") };
         return KV_OK;
     }
+    KV_TRY(kv_enrolment_open(vault, work, vault_row, chosen, err));
     if (kv_issuer_is_local(chosen->issuer))
         status = ask_local(vault, work, vault_row, chosen, name, err);
     else
-        status = kv_issuer_check_credentials(chosen->issuer, &chosen->account, work->deadline, err);
+        status = kv_issuer_check_credentials(chosen->issuer, &chosen->account, work->arena,
+                                             work->deadline, err);
     *out = (kv_issuer_checked){ .accepted = status == KV_OK };
     /* What the authority refused is the answer to the question. */
     if (status != KV_DENIED && status != KV_PRECONDITION)
@@ -161,10 +162,12 @@ static kv_status forget_all(kv_vault *vault, kv_work *work, const kv_table *tabl
 kv_status kv_issuers_forget(kv_vault *vault, kv_work *work, kv_slice vault_uid, kv_error *err)
 {
     kv_issuer_row issuers = { .vault_uid = vault_uid };
+    kv_enrolment_row enrolments = { .vault_uid = vault_uid };
     kv_issuer_state_row states = { .vault_uid = vault_uid };
     kv_name_budget_row budgets = { .vault_uid = vault_uid };
 
     KV_TRY(forget_all(vault, work, &kv_table_issuer_states, &states, err));
     KV_TRY(forget_all(vault, work, &kv_table_name_budgets, &budgets, err));
+    KV_TRY(forget_all(vault, work, &kv_table_enrolments, &enrolments, err));
     return forget_all(vault, work, &kv_table_issuers, &issuers, err);
 }

@@ -14,11 +14,20 @@ static inline kv_slice kv_asker(const kv_work *work)
 
 /* --- issuer_choose.c --- */
 
+/* An account at an authority that knows it by a key of ours. (issuer_enrolment.c) */
+typedef struct kv_enrolment {
+    kv_issuer_enrolment face;
+    kv_enrolment_row row;
+    kv_vault *vault;
+    kv_work *work;
+} kv_enrolment;
+
 /* Whom a policy's issuer.name stands for, ready to take an order. */
 typedef struct kv_chosen_issuer {
     const kv_issuer *issuer;   /* the functions of its provider */
     kv_issuer_account account; /* all zero without an issuer object; borrows from here and work */
     kv_secret_buf credential;
+    kv_enrolment enrolment;
 } kv_chosen_issuer;
 
 void kv_chosen_issuer_cleanup(kv_chosen_issuer *chosen);
@@ -48,6 +57,28 @@ kv_status kv_issuer_choose(kv_vault *vault, kv_work *work, const kv_vault_row *v
  * revoking, checking). KV_NOT_FOUND; a disabled one is found too. */
 kv_status kv_issuer_open(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
                          kv_slice name, kv_chosen_issuer *out, kv_error *err) KV_MUST_USE;
+
+/* --- issuer_enrolment.c --- */
+
+/* Finds the account of an issuer whose provider wants a key, or makes the key; `work` and `chosen`
+ * must not move until its cleanup. Nothing for other providers. KV_CONFLICT when another server
+ * made it at the same time. */
+kv_status kv_enrolment_open(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                            kv_chosen_issuer *chosen, kv_error *err) KV_MUST_USE;
+/* Makes the key that is to take over, unless there is one. KV_UNSUPPORTED without an account. */
+kv_status kv_enrolment_next_key(kv_chosen_issuer *chosen, kv_error *err) KV_MUST_USE;
+
+/* Adds to the change that deletes an issuer: its accounts and their keys go. `ended` lives in
+ * work's arena; after the commit the keys are destroyed. The change must be empty before. */
+typedef struct kv_enrolments_ended {
+    kv_token_object_row *keys;
+    size_t count;
+} kv_enrolments_ended;
+
+kv_status kv_enrolments_end(kv_vault *vault, kv_work *work, const kv_issuer_row *issuer,
+                            kv_change *change, kv_enrolments_ended *ended,
+                            kv_error *err) KV_MUST_USE;
+void kv_enrolments_destroy(kv_vault *vault, kv_work *work, const kv_enrolments_ended *ended);
 
 /* --- issuer_row.c --- */
 

@@ -262,7 +262,8 @@ static kv_status check(kv_vault *vault, kv_work *work, const kv_vault_row *vault
                                   .account_id = row->account_id,
                                   .credential = has_credential ? &some : NULL,
                                   .settings = row->settings,
-                                  .trust = (kv_x509_lint_scope)row->trust };
+                                  .trust = (kv_x509_lint_scope)row->trust,
+                                  .world = &vault->world };
 
     if (!row->provider.len)
         return kv_fail_field(err, "provider", "is required");
@@ -372,12 +373,16 @@ kv_status kv_vault_issuer_update(kv_vault *vault, kv_work *work, const kv_issuer
 kv_status kv_vault_issuer_delete(kv_vault *vault, kv_work *work, const kv_issuer_delete_in *in,
                                  kv_issuer_bundle *out, kv_error *err)
 {
+    kv_enrolments_ended ended;
     kv_change change = { 0 };
     kv_vault_row vault_row;
     kv_issuer_row row;
 
     KV_TRY(kv_issuer_find_row(vault, work, &in->target, &vault_row, &row, err));
     KV_TRY(kv_issuer_bundle_of(work, &vault_row, &row, out, err));
+    KV_TRY(kv_enrolments_end(vault, work, &row, &change, &ended, err));
     KV_TRY(kv_change_delete(&change, &kv_table_issuers, &row, err));
-    return kv_lost_race(kv_commit_change(vault, work, &change, err), err);
+    KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
+    kv_enrolments_destroy(vault, work, &ended);
+    return KV_OK;
 }

@@ -2,6 +2,7 @@
  * KV_COLLECTION_CERTIFICATES. */
 #pragma once
 
+#include "server/issuer/world.h"
 #include "server/vault/messages_common.h"
 #include "server/x509/policy.h"
 
@@ -99,6 +100,8 @@ typedef struct kv_certificate_operation {
     int64_t created;
     int64_t updated;
     kv_x509_list warnings;
+    const kv_issuer_name *names; /* how far each is, where an issuer has them proved */
+    size_t name_count;
 } kv_certificate_operation;
 
 /* Out of CertificateImport, CertificatePendingMerge, CertificateGet, CertificateUpdate,

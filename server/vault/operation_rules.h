@@ -16,6 +16,14 @@ kv_status kv_operation_abandon(kv_vault *vault, kv_work *work, kv_operation_row 
 /* What a row of an operation that is over does not keep. */
 void kv_operation_clear(kv_operation_row *row);
 
+/* --- operation_names.c --- */
+
+kv_status kv_names_store(kv_work *work, const kv_issuer_name *names, size_t count, kv_slice *out,
+                         kv_error *err) KV_MUST_USE;
+/* Empty gives none. */
+kv_status kv_names_load(kv_work *work, kv_slice stored, const kv_issuer_name **out, size_t *count,
+                        kv_error *err) KV_MUST_USE;
+
 /* --- operation_due.c, operation_step.c: operations at issuers outside --- */
 
 /* Something is due earlier than a waiting worker may know. */

@@ -26,7 +26,25 @@ typedef struct step {
     kv_name_budget_row names;
 } step;
 
-static kv_status ask(kv_work *work, step *on, kv_error *err)
+/* The version that is to be followed, for authorities that want to know it. */
+static kv_status add_predecessor(kv_vault *vault, kv_work *work, const step *on,
+                                 kv_issuer_order *order, kv_error *err)
+{
+    kv_slice *der = kv_arena_array(work->arena, 1, sizeof(*der));
+    kv_certificate_version_row version;
+
+    if (!der)
+        return kv_arena_full(err);
+    if (!on->object.current.len)
+        return KV_OK;
+    KV_TRY(kv_find_certificate_version(vault, work, on->object.uid, on->object.current, &version,
+                                       err));
+    *der = version.der;
+    order->chain = (kv_x509_list){ .items = der, .count = 1 };
+    return KV_OK;
+}
+
+static kv_status ask(kv_vault *vault, kv_work *work, step *on, kv_error *err)
 {
     const kv_issuer *issuer = on->chosen.issuer;
     kv_issuer_order order = { .operation = on->row->request_id,
@@ -36,10 +54,15 @@ static kv_status ask(kv_work *work, step *on, kv_error *err)
                               .csr = on->row->csr,
                               .spki = on->row->spki,
                               .external_id = on->row->external_id,
+                              .begun_ms = on->row->created,
                               .now_ms = work->now_ms,
                               .deadline = work->deadline,
                               .arena = work->arena };
 
+    KV_TRY(kv_enrolment_open(vault, work, &on->vault_row, &on->chosen, err));
+    KV_TRY(kv_names_load(work, on->row->names, &order.names, &order.name_count, err));
+    if (!order.external_id.len)
+        KV_TRY(add_predecessor(vault, work, on, &order, err));
     if (on->heard.act == KV_OPERATION_CANCEL)
         return kv_issuer_cancel(issuer, &order, &on->answer, err);
     if (on->heard.act == KV_OPERATION_SUBMIT)
@@ -124,6 +147,8 @@ static kv_status note_answer(kv_work *work, step *on, kv_error *err)
         row->external_id = answer->external_id;
     if (answer->state == KV_ISSUER_RETRYABLE && on->heard.answered)
         row->external_id = KV_SLICE_NONE;
+    if (answer->name_count)
+        KV_TRY(kv_names_store(work, answer->names, answer->name_count, &row->names, err));
     if (answer->warnings.count)
         KV_TRY(kv_texts_store(work, &answer->warnings, &row->warnings, err));
     if (answer->state == KV_ISSUER_ISSUED)
@@ -277,7 +302,7 @@ static kv_status ask_and_store(kv_vault *vault, kv_work *work, step *on, kv_erro
     if (status == KV_OK && on->heard.act == KV_OPERATION_ACCEPT)
         return accept(vault, work, on, err);
     if (status == KV_OK) {
-        status = ask(work, on, &why);
+        status = ask(vault, work, on, &why);
         note_health(vault, work, on, status, &why);
     }
     if (status == KV_OK)

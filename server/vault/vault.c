@@ -32,6 +32,10 @@ static kv_status fill(const kv_vault_config *config, kv_vault *vault, kv_error *
     vault->config = *config;
     memcpy(vault->node, config->node.data, sizeof(vault->node));
     memcpy(vault->instance, config->instance.data, sizeof(vault->instance));
+    vault->world = (kv_issuer_world){ .http = config->http,
+                                      .memory = config->acme,
+                                      .solvers = config->solvers,
+                                      .solver_count = config->solver_count };
     vault->started_ms = kv_clock_now_ms(config->clock);
     if (!vault->config.secret_key_uses)
         vault->config.secret_key_uses = default_key_uses;

@@ -16,6 +16,7 @@ struct kv_vault {
     kv_vault_config config;
     uint8_t node[16], instance[16];
     int64_t started_ms;
+    kv_issuer_world world;
     kv_key_cache *keys;
     kv_key_uses *uses;
     struct kv_outbox *outbox;
@@ -125,7 +126,6 @@ kv_status kv_destroy_key(kv_vault *vault, kv_work *work, kv_slice key_id,
 /* --- secret encryption (secret_box.c) --- */
 kv_key_uses *kv_key_uses_new(void);
 void kv_key_uses_free(kv_key_uses *uses);
-
 /* What a ciphertext is bound to, beside the key. */
 typedef struct kv_box {
     kv_slice vault_uid;

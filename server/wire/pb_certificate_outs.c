@@ -2,6 +2,24 @@
 #include "server/vault/messages_certificates.h"
 #include "server/wire/pb_policy.h"
 
+static void names(kv_pb_writer *writer, const kv_certificate_operation *from,
+                  Keyvault__V1__CertificateOperation *to)
+{
+    to->names = kv_pb_array(writer, from->name_count, sizeof(*to->names), &to->n_names);
+    for (size_t i = 0; i < to->n_names; i++) {
+        Keyvault__V1__OperationName *name =
+            kv_pb_new(writer, &keyvault__v1__operation_name__descriptor);
+
+        to->names[i] = name;
+        if (!name)
+            continue;
+        name->name = kv_pb_text(writer, from->names[i].name);
+        name->status = kv_pb_text(writer, from->names[i].status);
+        name->details = kv_pb_text(writer, from->names[i].details);
+        name->since = kv_pb_seconds(from->names[i].since_ms);
+    }
+}
+
 kv_status kv_pb_write_certificate_operation(const void *out, kv_arena *arena, kv_slice *body,
                                             kv_error *err)
 {
@@ -29,6 +47,7 @@ kv_status kv_pb_write_certificate_operation(const void *out, kv_arena *arena, kv
     to.created = kv_pb_seconds(from->created);
     to.updated = kv_pb_seconds(from->updated);
     to.warnings = kv_pb_texts(&writer, from->warnings.items, from->warnings.count, &to.n_warnings);
+    names(&writer, from, &to);
     return kv_pb_pack(&writer, &to.base, body, err);
 }
 

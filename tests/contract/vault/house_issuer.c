@@ -15,9 +15,10 @@ static kv_status submit(const kv_issuer_order *order, kv_issuer_answer *out, kv_
     return KV_OK;
 }
 
-static kv_status check_credentials(const kv_issuer_account *account, kv_deadline deadline,
-                                   kv_error *err)
+static kv_status check_credentials(const kv_issuer_account *account, kv_arena *arena,
+                                   kv_deadline deadline, kv_error *err)
 {
+    (void)arena;
     (void)deadline;
     if (account->credential &&
         kv_secret_buf_equal(account->credential, KV_SLICE("a password of the authority")))

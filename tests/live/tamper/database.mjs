@@ -15,7 +15,7 @@ const ROLES = ['CERTIFICATE_OFFICER', 'CERTIFICATE_USER', 'CRYPTO_OFFICER', 'CRY
 // Who may what, and under which rules: wrong here, nobody is served.
 const DECIDING = ['instance', 'signers', 'principals', 'credentials', 'slots', 'revocations',
   'vaults', 'policies', 'operations', 'authorities', 'issuers',
-  'rotation_policies'];
+  'rotation_policies', 'enrolments'];
 // What no seal of its own covers: the columns of a seal that assignments never get, because the
 // principal's digest is over them; and the notes of full segments, which decide nothing (each is
 // signed, and a missing one is written again). Proofs for authorities stand there for seconds
@@ -51,6 +51,11 @@ async function fill(server) {
     revocation: { ocsp_url: 'http://pki.example.org/root' } });
   await issuers.call('IssuerService/SetIssuer', { vault: 'shop', issuer: 'Self', provider: 'Self',
     allowed_domains: { rules: ['*'] } });
+  // Nobody is there; the key for the account is made before anybody is asked.
+  await issuers.call('IssuerService/SetIssuer', { vault: 'shop', issuer: 'acme', provider: 'ACME',
+    settings: '{"directory":"https://127.0.0.1:1/","terms_agreed":true}',
+    allowed_domains: { rules: ['*'] } });
+  await issuers.call('IssuerService/CheckIssuer', { vault: 'shop', issuer: 'acme' });
   await user.call('CertificateService/CreateCertificate',
     { vault: 'shop', name: 'signed', policy: policy('root', false) });
   await user.call('SecretService/SetSecret', { vault: 'shop', name: 'once',

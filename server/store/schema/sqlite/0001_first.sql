@@ -193,6 +193,23 @@ CREATE TABLE "issuers" (
 ) STRICT;
 CREATE INDEX "issuers_by_credential_expires" ON "issuers" ("credential_expires", "vault_uid", "name");
 
+CREATE TABLE "enrolments" (
+    "vault_uid" BLOB NOT NULL,
+    "issuer" TEXT NOT NULL,
+    "realm" TEXT NOT NULL,
+    "key_id" BLOB NOT NULL,
+    "spki" BLOB NOT NULL,
+    "next_key_id" BLOB NOT NULL,
+    "next_spki" BLOB NOT NULL,
+    "url" TEXT NOT NULL,
+    "created" INTEGER NOT NULL,
+    "updated" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("vault_uid", "issuer", "realm")
+) STRICT;
+
 CREATE TABLE "contacts" (
     "vault_uid" BLOB NOT NULL,
     "contacts" TEXT NOT NULL,
@@ -236,6 +253,7 @@ CREATE TABLE "operations" (
     "chain" BLOB NOT NULL,
     "issuer_lower" TEXT NOT NULL,
     "waiting" INTEGER NOT NULL,
+    "names" TEXT NOT NULL,
     "generation" INTEGER NOT NULL,
     "seal" BLOB NOT NULL,
     "seal_key" BLOB NOT NULL,
