@@ -7,10 +7,15 @@
 
 enum { TROUBLE_WAIT_MS = 5000, WORKERS_MAX = 16 };
 
-struct kv_ordering {
+typedef struct worker {
     kv_server *server;
+    bool first;
+    pthread_t thread;
+} worker;
+
+struct kv_ordering {
     unsigned count;
-    pthread_t threads[WORKERS_MAX];
+    worker workers[WORKERS_MAX];
 };
 
 typedef kv_status step(kv_vault *vault, int64_t *next_at, kv_error *err);
@@ -42,14 +47,30 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* Wall time against the time that only grows; one thread watches for all. */
+static void watch_clock(kv_server *server, int64_t *offset_ms)
+{
+    int64_t offset = kv_clock_now_ms(NULL) - kv_monotonic_us() / 1000;
+    kv_error err = { 0 };
+
+    if (*offset_ms && offset < *offset_ms &&
+        kv_vault_clock_set_back(server->vault, *offset_ms - offset, &err) != KV_OK)
+        (void)after_trouble(server, "clock.set_back.trouble", &err);
+    *offset_ms = offset;
+}
+
 static void *work(void *argument)
 {
-    kv_server *server = argument;
+    worker *self = argument;
+    kv_server *server = self->server;
+    int64_t offset_ms = 0;
     uint64_t seen = 0;
     int64_t next_at;
 
     do {
         next_at = 0;
+        if (self->first)
+            watch_clock(server, &offset_ms);
         for (size_t i = 0; i < KV_COUNT(steps); i++) {
             kv_error err = { 0 };
             int64_t at = 0;
@@ -68,9 +89,11 @@ kv_status kv_ordering_start(kv_server *server, kv_ordering **out, kv_error *err)
 
     if (!ordering)
         return kv_fail(err, KV_BUSY, "out of memory");
-    ordering->server = server;
     while (ordering->count < (unsigned)server->settings->order_workers) {
-        if (pthread_create(&ordering->threads[ordering->count], NULL, work, server) != 0) {
+        worker *next = &ordering->workers[ordering->count];
+
+        *next = (worker){ .server = server, .first = ordering->count == 0 };
+        if (pthread_create(&next->thread, NULL, work, next) != 0) {
             kv_vault_stop(server->vault);
             kv_ordering_stop(ordering);
             return kv_fail(err, KV_UNAVAILABLE, "a thread cannot be started");
@@ -86,6 +109,6 @@ void kv_ordering_stop(kv_ordering *ordering)
     if (!ordering)
         return;
     for (unsigned i = 0; i < ordering->count; i++)
-        (void)pthread_join(ordering->threads[i], NULL);
+        (void)pthread_join(ordering->workers[i].thread, NULL);
     free(ordering);
 }

@@ -76,3 +76,10 @@ kv_gate kv_gate_of(const kv_gate_facts *facts)
         return budget_gate(facts);
     return gate;
 }
+
+int64_t kv_after_step_back(int64_t now_ms, int64_t at, int64_t back_ms)
+{
+    if (at <= now_ms || at > now_ms + back_ms + KV_CLOCK_WAIT_MAX_MS)
+        return at;
+    return at - back_ms > now_ms ? at - back_ms : now_ms;
+}

@@ -38,3 +38,14 @@ typedef struct kv_gate {
 } kv_gate;
 
 kv_gate kv_gate_of(const kv_gate_facts *facts);
+
+/* --- a clock that is set back --- */
+
+enum {
+    KV_CLOCK_STEP_MS = 60 * 1000,              /* less does not matter */
+    KV_CLOCK_WAIT_MAX_MS = 30 * 60 * 60 * 1000 /* no wait that was begun is longer */
+};
+
+/* A wait until `at` that was begun before the clock was set back by so much ends that much earlier.
+ * Times that are further off than a wait can be are plans, and stay. */
+int64_t kv_after_step_back(int64_t now_ms, int64_t at, int64_t back_ms);

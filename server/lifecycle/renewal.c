@@ -107,8 +107,11 @@ int64_t kv_renewal_ask_again(int64_t now_ms, int64_t retry_ms, int64_t failures)
 int64_t kv_renewal_at(const kv_renewal_facts *facts, const kv_renewal_hint *hint)
 {
     int64_t due = kv_renewal_due(facts);
+    int64_t soonest = facts->got + LATE_MS;
 
-    return hint->at && hint->at < due ? hint->at : due;
+    if (!hint->at || hint->at >= due)
+        return due;
+    return hint->at < soonest ? soonest : hint->at;
 }
 
 /* --- now --- */

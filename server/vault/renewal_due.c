@@ -252,8 +252,7 @@ static kv_status ask_window(kv_vault *vault, kv_work *work, const renewal *at,
     return status;
 }
 
-/* Asked with the row moved on already, so that a crash asks once more at most. No answer is no
- * harm: the plan stands. */
+/* Nothing is stored before: a crash asks once more. No answer is no harm: the plan stands. */
 static kv_status ask(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
 {
     kv_renewal_hint hint = hint_of(&at->row);
@@ -262,10 +261,6 @@ static kv_status ask(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
     uint64_t random = 0;
     kv_error why = { 0 };
 
-    at->row.ask_at = kv_renewal_ask_again(work->now_ms, 0, 0);
-    plan(&at->row, &at->facts);
-    KV_TRY(kv_change_update(&change, &kv_table_renewals, &at->row, err));
-    KV_TRY(kv_commit_step(vault, work, "CertificateRenewAsk", &change, err));
     if (!kv_random_id((uint8_t *)&random, sizeof(random)))
         return kv_fail(err, KV_INTERNAL, "no random bytes");
     if (ask_window(vault, work, at, &window, &why) != KV_OK)
@@ -278,7 +273,6 @@ static kv_status ask(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
     at->row.hint_at = hint.at;
     at->row.ask_at = kv_renewal_ask_again(work->now_ms, window.retry_ms, at->row.ask_failures);
     plan(&at->row, &at->facts);
-    change = (kv_change){ 0 };
     KV_TRY(kv_change_update(&change, &kv_table_renewals, &at->row, err));
     return kv_commit_step(vault, work, "CertificateRenewHint", &change, err);
 }

@@ -96,6 +96,9 @@ kv_status kv_vault_step_expiry(kv_vault *vault, int64_t *next_at, kv_error *err)
 /* Does one thing that is due with a key: its next version, the notice that its policy asks for, the
  * retirement of a version that has been followed. `*next_at` and errors as above. */
 kv_status kv_vault_step_rotation(kv_vault *vault, int64_t *next_at, kv_error *err) KV_MUST_USE;
+/* The clock was set back by so much: what waits does not wait for that in addition. Less than a
+ * minute does not matter. */
+kv_status kv_vault_clock_set_back(kv_vault *vault, int64_t back_ms, kv_error *err) KV_MUST_USE;
 /* Waits until that time (0: for no time in particular), until something becomes due earlier, or at
  * most a minute, since another server may have added work. `*seen` is the waiting thread's own, 0
  * at first: what happened since its last wait is not missed. False: the vault stops. */

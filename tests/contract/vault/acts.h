@@ -28,6 +28,9 @@ kv_status act_import_certificate(house *h, const char *name, kv_error *err) KV_M
 /* Signs a request under an authority that lives for this call, with alternative names ("DNS:a") or
  * NULL. DER, for OPENSSL_free(). */
 uint8_t *act_certify(kv_slice csr, const char *alternative, int *len) KV_MUST_USE;
+/* The same with dates of one's own, seconds since the Unix epoch. */
+uint8_t *act_certify_for(kv_slice csr, const char *alternative, int64_t from_s, int64_t until_s,
+                         int *len) KV_MUST_USE;
 /* What an authority makes of the waiting request; a new certificate each time. */
 kv_status act_merge(house *h, const char *name, kv_error *err) KV_MUST_USE;
 kv_status act_merge_named(house *h, const char *name, const char *alternative,

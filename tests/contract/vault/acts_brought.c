@@ -45,14 +45,20 @@ kv_status act_import_certificate(house *h, const char *name, kv_error *err)
 
 uint8_t *act_certify(kv_slice csr, const char *alternative, int *len)
 {
+    return act_certify_for(csr, alternative, FROM_S, UNTIL_S, len);
+}
+
+uint8_t *act_certify_for(kv_slice csr, const char *alternative, int64_t from_s, int64_t until_s,
+                         int *len)
+{
     const unsigned char *at = csr.data;
     X509_REQ *request = d2i_X509_REQ(NULL, &at, (long)csr.len);
     made_certificate *ca = make_certificate(
-        &(certificate_shape){ .name = "CA", .ca = true, .from_s = FROM_S, .until_s = UNTIL_S });
+        &(certificate_shape){ .name = "CA", .ca = true, .from_s = from_s, .until_s = until_s });
     made_certificate *leaf = make_certificate(&(certificate_shape){ .name = "c",
                                                                     .alternative = alternative,
-                                                                    .from_s = FROM_S,
-                                                                    .until_s = UNTIL_S,
+                                                                    .from_s = from_s,
+                                                                    .until_s = until_s,
                                                                     .issuer = ca });
     uint8_t *der = NULL;
 

@@ -6,6 +6,8 @@
 
 #include <openssl/crypto.h>
 
+#include "server/x509/inspect.h"
+
 enum { ORDERS_MAX = 4096, STEPS_MAX = 400, HANG_SECONDS = 10 };
 
 typedef struct placed {
@@ -44,6 +46,15 @@ static void place(const char *name)
     scripted.orders++;
 }
 
+static uint8_t *certify(const kv_issuer_order *order, int *len)
+{
+    int64_t now_s = order->now_ms / 1000;
+
+    if (!scripted.life_ms)
+        return act_certify(order->csr, scripted.names, len);
+    return act_certify_for(order->csr, scripted.names, now_s, now_s + scripted.life_ms / 1000, len);
+}
+
 static kv_status issue(const kv_issuer_order *order, kv_issuer_answer *out, kv_error *err)
 {
     kv_slice *chain = kv_arena_array(order->arena, 1, sizeof(*chain));
@@ -60,7 +71,7 @@ static kv_status issue(const kv_issuer_order *order, kv_issuer_answer *out, kv_e
         free_certificate(other);
     } else {
         if (scripted.deed != SCRIPT_GARBAGE) {
-            der = act_certify(order->csr, scripted.names, &len);
+            der = certify(order, &len);
             made = kv_slice_of(der, (size_t)len);
         }
         status = kv_arena_copy(order->arena, made, chain, err);
@@ -220,6 +231,19 @@ static const kv_issuer prompt = {
     .provider = "Prompt", .auto_renew = true, .outside = true, .submit = issue_at_once
 };
 
+static kv_status hint(const kv_issuer_order *order, kv_issuer_window *out, kv_error *err)
+{
+    kv_x509_facts facts;
+
+    assert_true(order->chain.count > 0);
+    KV_TRY(kv_x509_inspect(order->arena, order->chain.items[0], &facts, err));
+    scripted.hints++;
+    *out = (kv_issuer_window){ 0 };
+    if (facts.not_before_ms < scripted.window_from)
+        *out = (kv_issuer_window){ scripted.window_from, scripted.window_until, 0 };
+    return KV_OK;
+}
+
 static const kv_issuer issuer = { .provider = "Scripted",
                                   .auto_renew = true,
                                   .outside = true,
@@ -228,6 +252,15 @@ static const kv_issuer issuer = { .provider = "Scripted",
                                   .fetch = fetch,
                                   .cancel = cancel };
 
+static const kv_issuer hinting = { .provider = "Hinting",
+                                   .auto_renew = true,
+                                   .outside = true,
+                                   .submit = submit,
+                                   .poll = poll,
+                                   .fetch = fetch,
+                                   .cancel = cancel,
+                                   .renewal_hint = hint };
+
 void scripted_begin(void)
 {
     scripted = (script){ .pending = 1, .retry_ms = 30000 };
@@ -235,12 +268,12 @@ void scripted_begin(void)
 
 void scripted_join(house *h)
 {
-    static const kv_issuer *const issuers[] = { &issuer, &house_provider, &prompt };
+    static const kv_issuer *const issuers[] = { &issuer, &house_provider, &prompt, &hinting };
     kv_error err = { 0 };
 
     scripted_begin();
     h->issuers = issuers;
-    h->issuer_count = 3;
+    h->issuer_count = 4;
     assert_kv_ok(house_restart(h, &err));
 }
 

@@ -22,17 +22,19 @@ typedef enum script_deed {
 
 typedef struct script {
     script_deed deed;
-    unsigned pending;                 /* polls that are answered with PENDING */
-    unsigned retry_ms;                /* with them */
-    unsigned failures;                /* orders that end with RETRYABLE first */
-    unsigned silences;                /* submits that are carried out, and their answer lost */
-    const char *names;                /* of the certificate, "DNS:a"; NULL: none */
-    void (*meanwhile)(void *context); /* called while submit is under way, once */
+    unsigned pending;                  /* polls that are answered with PENDING */
+    unsigned retry_ms;                 /* with them */
+    int64_t life_ms;                   /* of its certificates, from now on; 0: those of 2026 */
+    int64_t window_from, window_until; /* that "Hinting" suggests for what is older; 0: none */
+    unsigned failures;                 /* orders that end with RETRYABLE first */
+    unsigned silences;                 /* submits that are carried out, and their answer lost */
+    const char *names;                 /* of the certificate, "DNS:a"; NULL: none */
+    void (*meanwhile)(void *context);  /* called while submit is under way, once */
     void *context;
 
     /* counted */
     unsigned orders; /* different ones */
-    unsigned submits, polls, fetches, cancels;
+    unsigned submits, polls, fetches, cancels, hints;
     unsigned unanswered; /* submits that were not, or that were sent away; not among `submits` */
     unsigned hanging, hanging_most; /* submits that hang now, and at most did at once */
     char cancelled[64];             /* the order that was cancelled last */
@@ -40,8 +42,9 @@ typedef struct script {
 
 extern script scripted; /* one issuer, one script */
 
-/* The house knows issuer "Scripted" from now on, and "Prompt", which does nothing but issue at
- * once; the script begins anew, with one poll that is answered with PENDING. */
+/* The house knows issuer "Scripted" from now on, "Hinting", which also suggests windows, and
+ * "Prompt", which does nothing but issue at once; the script begins anew, with one poll that is
+ * answered with PENDING. */
 void scripted_join(house *h);
 void scripted_begin(void);
 /* Those that hang time out, and others get no answer either: the script is SCRIPT_SILENT now. */

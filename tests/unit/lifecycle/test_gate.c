@@ -135,6 +135,8 @@ static void a_hint_is_rolled_once_for_each_window(void **state)
     assert_int_equal(kv_renewal_hint_of(&first, FROM, FROM, 1).at, first.at);
     assert_int_equal(kv_renewal_hint_of(&first, 0, 0, 1).at, first.at);
     /* It brings a renewal forward, and never puts one off. */
+    assert_int_equal(kv_renewal_at(&facts, &moved), FROM + HOUR);
+    moved.at = FROM + 30 * DAY;
     assert_int_equal(kv_renewal_at(&facts, &moved), moved.at);
     moved.at = FROM + 99 * DAY;
     assert_int_equal(kv_renewal_at(&facts, &moved), kv_renewal_due(&facts));
