@@ -11,6 +11,7 @@
 /* The codes of google.rpc.Code that the client itself gives or looks at. */
 enum {
     KV_CODE_OK = 0,
+    KV_CODE_CANCELLED = 1,
     KV_CODE_INVALID_ARGUMENT = 3,
     KV_CODE_DEADLINE_EXCEEDED = 4,
     KV_CODE_NOT_FOUND = 5,

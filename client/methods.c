@@ -12,6 +12,7 @@
 #include <keyvault/v1/certificates.pb-c.h>
 #include <keyvault/v1/common.pb-c.h>
 #include <keyvault/v1/contacts.pb-c.h>
+#include <keyvault/v1/events.pb-c.h>
 #include <keyvault/v1/issuers.pb-c.h>
 #include <keyvault/v1/keys.pb-c.h>
 #include <keyvault/v1/secrets.pb-c.h>
@@ -36,6 +37,7 @@ static const service services[] = {
     { &keyvault__v1__contact_service__descriptor, "certificates", false, false },
     { &keyvault__v1__key_service__descriptor, "keys", false, false },
     { &keyvault__v1__secret_service__descriptor, "secrets", false, false },
+    { &keyvault__v1__event_service__descriptor, NULL, false, false },
     { &keyvault__v1__access_service__descriptor, NULL, true, false },
     { &keyvault__v1__audit_service__descriptor, NULL, false, false },
     { &keyvault__v1__server_service__descriptor, NULL, true, false },
@@ -47,6 +49,7 @@ typedef struct exception {
     bool streams;
     bool open;
     bool whole_server;
+    bool asked_collection;
     const char *open_about;
 } exception;
 
@@ -63,6 +66,8 @@ static const exception exceptions[] = {
     { "keyvault.v1.AccessService", "ListRoles", .open = true, .whole_server = true },
     { "keyvault.v1.AccessService", "ExplainAccess", .whole_server = true,
       .open_about = "principal_id" },
+    { "keyvault.v1.EventService", "ListEvents", .asked_collection = true },
+    { "keyvault.v1.EventService", "WatchEvents", .streams = true, .asked_collection = true },
     { "keyvault.v1.AuditService", "SearchAudit", .streams = true },
     { "keyvault.v1.AuditService", "ExportAudit", .streams = true, .whole_server = true },
     { "keyvault.v1.AuditService", "GetAuditStatus", .whole_server = true },
@@ -75,7 +80,7 @@ static bool changes_nothing(const char *method)
     static const char *const words[] = {
         "Get",     "List",    "Search",  "Export", "WhoAmI",    "Sign",           "Verify",
         "Encrypt", "Decrypt", "WrapKey", "Check",  "UnwrapKey", "IssueRoleToken", "Explain",
-        "WhoCan",  "Backup",  "Test",
+        "WhoCan",  "Backup",  "Test",    "Watch",
     };
 
     for (size_t i = 0; i < KV_COUNT(words); i++)
@@ -95,6 +100,7 @@ static void apply_exception(const char *service_name, const char *method_name, k
         out->open = row->open;
         out->open_about = row->open_about;
         out->whole_server = row->whole_server;
+        out->asked_collection = row->asked_collection;
     }
 }
 
@@ -175,15 +181,19 @@ bool kv_method_scope(const kv_method *method, const ProtobufCMessage *request,
                      char out[KV_SCOPE_BYTES])
 {
     const char *vault = method->whole_server ? "" : kv_message_text(request, "vault");
-    const char *name = method->collection ? kv_message_text(request, "name") : "";
+    const char *collection = method->collection ? method->collection : "";
+    const char *name;
     int len;
+
+    if (method->asked_collection)
+        collection = kv_message_text(request, "collection");
+    name = *collection ? kv_message_text(request, "name") : "";
 
     if (!*vault)
         len = snprintf(out, KV_SCOPE_BYTES, "/");
     else
-        len = snprintf(out, KV_SCOPE_BYTES, "/vaults/%s%s%s%s%s", vault,
-                       method->collection ? "/" : "", method->collection ? method->collection : "",
-                       *name ? "/" : "", name);
+        len = snprintf(out, KV_SCOPE_BYTES, "/vaults/%s%s%s%s%s", vault, *collection ? "/" : "",
+                       collection, *name ? "/" : "", name);
     for (char *c = out; *c; c++)
         *c = (char)tolower((unsigned char)*c);
     return len >= 0 && len < KV_SCOPE_BYTES;

@@ -17,6 +17,7 @@ typedef struct kv_method {
     const char *open_about; /* needs none while this field is empty; NULL: there is no such field */
     bool whole_server;      /* its permission is wanted at "/", whatever it names */
     const char *collection; /* "keys"; NULL: none */
+    bool asked_collection;  /* the request has a field that says which one */
 } kv_method;
 
 /* "/keyvault.v1.KeyService/GetKey". False if there is none. */

@@ -18,7 +18,7 @@ build_packages=(
     libp11-dev libp11-kit-dev softhsm2 opensc openssl sqlite3 jq
 )
 test_packages=(
-    fakeroot gnutls-bin libnss3-tools man-db mandoc systemd zsh
+    fakeroot gnutls-bin libnss3-tools man-db mandoc nginx systemd zsh
     golang-go openjdk-17-jdk-headless
     clang clang-format clang-tidy llvm libclang-rt-14-dev cppcheck shellcheck libcmocka-dev
     pebble python3-cryptography-vectors python3-grpcio python3-protobuf

@@ -8,6 +8,7 @@
 #include "server/audit/audit.h"
 #include "server/auth/auth.h"
 #include "server/base/secret_buf.h"
+#include "server/core/watch.h"
 #include "server/vault/idempotency.h"
 
 /* What the record says of every call, whatever becomes of it. */
@@ -173,6 +174,12 @@ static kv_status audit_begin(void *context, kv_call *call)
     return KV_OK;
 }
 
+static void park(void *context, kv_call *call)
+{
+    (void)context;
+    kv_watch_start(call->watcher);
+}
+
 void kv_gates_fill(kv_services *services)
 {
     services->gates = (kv_gates){ .identify = identify,
@@ -182,5 +189,6 @@ void kv_gates_fill(kv_services *services)
                                   .audit_refused = audit_refused,
                                   .audit_left = audit_left,
                                   .audit_begin = audit_begin,
+                                  .park = park,
                                   .context = services };
 }

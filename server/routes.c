@@ -7,7 +7,9 @@
 #include "server/core/call.h"
 #include "server/core/route.h"
 #include "server/core/services.h"
+#include "server/core/watch.h"
 #include "server/vault/access.h"
+#include "server/vault/event_watch.h"
 #include "server/vault/evidence.h"
 #include "server/vault/operations.h"
 #include "server/wire/pb.h"
@@ -39,6 +41,24 @@ static kv_status send_on(void *context, const void *message, kv_error *err)
 {
     (void)err; /* the call's own: kv_call_send fills it */
     return kv_call_send(context, message);
+}
+
+/* Begins here, and goes on in the thread of the watchers. */
+static kv_status run_kv_event_watch(kv_call *call)
+{
+    kv_watch *watch = call->services->watch;
+    kv_event_message first;
+    kv_status status;
+
+    if (!watch)
+        return kv_fail(&call->error, KV_UNAVAILABLE, "this server cannot be watched");
+    KV_TRY(kv_event_watch_begin(call->services->vault, &call->work,
+                                (const kv_event_watch_in *)call->in, &first, &call->error));
+    KV_TRY(kv_watch_enter(watch, call, first.cursor, &call->error));
+    status = kv_call_send(call, &first);
+    if (status != KV_OK)
+        kv_watch_leave(call->watcher);
+    return status;
 }
 
 RUN(kv_server_status_get, kv_server_status_get_in, kv_server_status)
@@ -147,6 +167,7 @@ RUN(kv_role_assignment_remove, kv_role_assignment_remove_in, kv_nothing_out)
 RUN(kv_role_list, kv_role_list_in, kv_role_lines)
 RUN(kv_explain_access, kv_access_explain_in, kv_access_answer)
 RUN(kv_who_can, kv_access_who_can_in, kv_access_answers)
+RUN(kv_event_list_all, kv_event_list_in, kv_event_list)
 RUN_STREAM(kv_audit_records, kv_audit_search_in)
 RUN_STREAM(kv_audit_segments, kv_audit_export_in)
 RUN(kv_audit_state_get, kv_audit_status_get_in, kv_audit_state)
@@ -695,6 +716,17 @@ const kv_route kv_routes[] = {
       .in_size = sizeof(kv_access_who_can_in), .out_size = sizeof(kv_access_answers),
       .at = GRPC("AccessService", "WhoCan",
                  kv_pb_read_access_who_can, kv_pb_write_access_answers) },
+
+    /* EventService: what of it the caller may see, is judged for each event */
+    { .name = "EventList", .needs = KV_MAY_BE_KNOWN, .lane = KV_LANE_STORE,
+      .run = run_kv_event_list_all,
+      .in_size = sizeof(kv_event_list_in), .out_size = sizeof(kv_event_list),
+      .at = GRPC("EventService", "ListEvents", kv_pb_read_event_list, kv_pb_write_event_list) },
+    { .name = "EventWatch", .needs = KV_MAY_BE_KNOWN, .lane = KV_LANE_STORE,
+      .run = run_kv_event_watch, .streams = true, .watches = true,
+      .in_size = sizeof(kv_event_watch_in), .out_size = sizeof(kv_event_message),
+      .at = GRPC("EventService", "WatchEvents",
+                 kv_pb_read_event_watch, kv_pb_write_event_message) },
 
     /* AuditService */
     { .name = "AuditSearch", .needs = KV_MAY_AUDIT_READ, .lane = KV_LANE_SLOW,

@@ -29,6 +29,8 @@
 #include "server/store/schema.h"
 #include "server/vault/vault.h"
 
+#define DAY_MS INT64_C(86400000)
+
 enum { CALL_MEMORY = 16 << 20, CA_ARENA_BYTES = 1 << 20, HANDSHAKE_WORKERS = 2 };
 
 /* --- before anything else --- */
@@ -219,6 +221,8 @@ static void log_reconciled(kv_server *server, const kv_reconciled *done)
 static kv_status open_vault(kv_server *server, kv_error *err)
 {
     kv_vault_config config = {
+        .events_keep_ms = server->settings->event_days * DAY_MS,
+        .events_keep = (uint64_t)server->settings->event_count,
         .records = server->records,
         .tokens = server->tokens,
         .auth = server->auth,
@@ -352,6 +356,21 @@ static void fill_services(kv_server *server)
     kv_gates_fill(&server->services);
 }
 
+static kv_status start_watch(kv_server *server, kv_error *err)
+{
+    const kv_settings *settings = server->settings;
+    kv_watch_config config = {
+        .services = &server->services,
+        .most = (unsigned)settings->max_watches,
+        .per_principal = (unsigned)settings->max_watches_per_principal,
+        .slow_ms = (unsigned)settings->slow_watch_ms,
+    };
+
+    KV_TRY(kv_watch_new(&config, &server->watch, err));
+    server->services.watch = server->watch;
+    return KV_OK;
+}
+
 static kv_status start_lanes(kv_server *server, kv_error *err)
 {
     const kv_settings *settings = server->settings;
@@ -413,6 +432,8 @@ void kv_server_tell_port(kv_server *server, const char *file, const char *addres
 
 static void take_down(kv_server *server)
 {
+    /* They would not end by themselves. */
+    kv_watch_stop(server->watch);
     if (server->front)
         (void)kv_front_drain(server->front);
     kv_plain_stop(server->plain);
@@ -434,6 +455,8 @@ static void take_down(kv_server *server)
     server->front = NULL;
     kv_lanes_free(server->lanes);
     server->lanes = NULL;
+    kv_watch_free(server->watch);
+    server->watch = NULL;
 }
 
 static kv_status serve(kv_server *server, kv_error *err)
@@ -441,6 +464,7 @@ static kv_status serve(kv_server *server, kv_error *err)
     fill_services(server);
     if (server->oidc)
         KV_TRY(kv_oidc_start(server->oidc, err));
+    KV_TRY(start_watch(server, err));
     KV_TRY(start_lanes(server, err));
     KV_TRY(start_front(server, err));
     KV_TRY(kv_challenges_open(server, err));

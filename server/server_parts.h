@@ -9,6 +9,7 @@
 #include "server/challenge/tls_alpn.h"
 #include "server/core/lanes.h"
 #include "server/core/services.h"
+#include "server/core/watch.h"
 #include "server/front/alpn.h"
 #include "server/front/front.h"
 #include "server/front/plain.h"
@@ -66,6 +67,7 @@ struct kv_server {
     kv_challenges challenges;
     kv_vault *vault;
     kv_services services;
+    kv_watch *watch;
     kv_lanes *lanes;
     kv_front *front;
     kv_plain_route plain_routes[KV_PLAIN_ROUTES];

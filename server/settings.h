@@ -72,6 +72,12 @@ typedef struct kv_settings {
     char *outgoing_ca_file;  /* PEM file instead of the system's store, "" for that */
     char *outgoing_networks; /* besides public addresses; see server/net/address.h */
 
+    int64_t event_days;
+    int64_t event_count;
+    int64_t max_watches;
+    int64_t max_watches_per_principal;
+    int64_t slow_watch_ms;
+
     int64_t order_workers;    /* threads that renew and ask issuers; at most 16 */
     int64_t order_per_issuer; /* of them with one issuer at once */
 

@@ -290,13 +290,13 @@ static bool next_page(const ProtobufCMessage *page, ProtobufCMessage *request)
                                 &err) == KV_OK;
 }
 
-kv_exit kv_cli_run_list(kv_cli *cli)
+kv_exit kv_cli_list(kv_cli *cli, ProtobufCMessage *request)
 {
     const char *path = cli->args.verb->path;
-    ProtobufCMessage *request = NULL, *page;
     json_t *all = json_array();
-    kv_exit told = kv_cli_build(cli, path, &request);
-    bool more = told == KV_EXIT_OK;
+    ProtobufCMessage *page;
+    kv_exit told = KV_EXIT_OK;
+    bool more = true;
 
     while (more) {
         told = kv_cli_call(cli, path, request, &page);
@@ -306,12 +306,19 @@ kv_exit kv_cli_run_list(kv_cli *cli)
         more = next_page(page, request);
         keyvault_message_free(page);
     }
-    if (request)
-        keyvault_message_free(request);
+    keyvault_message_free(request);
     if (told == KV_EXIT_OK)
         return kv_cli_print(cli, all);
     json_decref(all);
     return told;
+}
+
+kv_exit kv_cli_run_list(kv_cli *cli)
+{
+    ProtobufCMessage *request = NULL;
+    kv_exit told = kv_cli_build(cli, cli->args.verb->path, &request);
+
+    return told == KV_EXIT_OK ? kv_cli_list(cli, request) : told;
 }
 
 /* --- the whole run --- */

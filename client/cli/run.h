@@ -33,6 +33,14 @@ kv_exit kv_cli_usage(const kv_cli *cli, const char *message, ...) KV_PRINTF(2, 3
 
 kv_cli_run kv_cli_run_call, kv_cli_run_list;
 
+/* All pages of a list, printed as one. */
+kv_exit kv_cli_list(kv_cli *cli, KV_TAKES ProtobufCMessage *request);
+
+/* --- event.c --- */
+
+/* A watch that failed may go on, and that is said. */
+bool kv_cli_watch_goes_on(const kv_cli *cli, const keyvault_error *err);
+
 /* --- files.c --- */
 
 /* "-" is standard input; from a terminal, a line without echo. The bytes are in the arena, which is
@@ -87,6 +95,7 @@ kv_exit kv_cli_device_login(kv_cli *cli, const char *issuer, const char *client_
 
 kv_cli_run kv_cli_certificate_create, kv_cli_certificate_show, kv_cli_certificate_download;
 kv_cli_run kv_cli_certificate_import, kv_cli_certificate_merge;
+kv_cli_run kv_cli_certificate_watch, kv_cli_event_list, kv_cli_event_watch;
 kv_cli_run kv_cli_issuer_set, kv_cli_issuer_check;
 kv_cli_run kv_cli_contact_add, kv_cli_contact_remove, kv_cli_contact_set, kv_cli_contact_list,
     kv_cli_contact_test;

@@ -43,9 +43,9 @@ const kv_cli_option kv_cli_to_restore[] = {
 /* --- the table, in the order of the help --- */
 
 static const kv_cli_verb *const nouns[] = {
-    kv_cli_verbs_vault,  kv_cli_verbs_certificate, kv_cli_verbs_authority,
-    kv_cli_verbs_issuer, kv_cli_verbs_notify,      kv_cli_verbs_key,
-    kv_cli_verbs_secret, kv_cli_verbs_access,      kv_cli_verbs_server,
+    kv_cli_verbs_vault,  kv_cli_verbs_certificate, kv_cli_verbs_authority, kv_cli_verbs_issuer,
+    kv_cli_verbs_notify, kv_cli_verbs_key,         kv_cli_verbs_secret,    kv_cli_verbs_access,
+    kv_cli_verbs_server, kv_cli_verbs_event,
 };
 
 const kv_cli_verb *kv_cli_verb_at(size_t index)

@@ -129,6 +129,7 @@ extern const kv_cli_verb kv_cli_verbs_certificate[];
 extern const kv_cli_verb kv_cli_verbs_authority[];
 extern const kv_cli_verb kv_cli_verbs_issuer[];
 extern const kv_cli_verb kv_cli_verbs_notify[];
+extern const kv_cli_verb kv_cli_verbs_event[];
 extern const kv_cli_verb kv_cli_verbs_key[];
 extern const kv_cli_verb kv_cli_verbs_secret[];
 extern const kv_cli_verb kv_cli_verbs_access[];

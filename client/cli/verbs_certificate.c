@@ -87,6 +87,19 @@ static const kv_cli_option certificate_update[] = {
     VAULT, NAME, VERSION, ENABLED, TAGS("tags.items"), END
 };
 
+/* shape: table */
+static const kv_cli_option certificate_watch[] = {
+    VAULT,
+    NAME,
+    OWN_NEED("folder", "FOLDER", "where versions are put; FOLDER/current is the newest"),
+    SWITCH("with-key", "the private key too, from the certificate's secret; it must be exportable"),
+    OWN("check", "COMMAND",
+        "run before a version becomes the current one; its failure keeps the old"),
+    OWN("reload", "COMMAND", "run after a version became the current one"),
+    SWITCH("once", "do not wait for the next version"),
+    END,
+};
+
 #define CERTIFICATE_COLUMNS                                                      \
     "NAME=id.name VERSION=id.version SUBJECT=subject ENABLED=attributes.enabled" \
     " EXPIRES=attributes.expires:time THUMBPRINT=x5t:hex"
@@ -117,6 +130,8 @@ const kv_cli_verb kv_cli_verbs_certificate[] = {
     { "certificate", "download", "the public certificate and its issuers, to a file",
       API "CertificateService/GetCertificateChain", certificate_download,
       kv_cli_certificate_download, NULL },
+    { "certificate", "watch", "keep files up to date with the newest version, and reload programs",
+      API "EventService/WatchEvents", certificate_watch, kv_cli_certificate_watch, NULL },
     { "certificate", "set-attributes", "enable, disable, tag a version",
       API "CertificateService/UpdateCertificate", certificate_update, kv_cli_run_call,
       CERTIFICATE_COLUMNS },

@@ -127,19 +127,41 @@ void kv_message_free(kv_message *message)
     free(message);
 }
 
-static kv_status send_message(kv_call *call, kv_message *message, const void *out)
+/* Encoded in memory of its own, which the loop wipes and frees. */
+static kv_status make_message(kv_call *call, const void *out, kv_message **made)
 {
     const kv_spelled *spelled = &call->route->at[call->door];
+    kv_message *message = calloc(1, sizeof(*message));
+    kv_status status;
 
-    KV_TRY(spelled->encode(out, &message->arena, &message->body, &call->error));
-    return kv_flow_enter(call->flow, message->body.len, call->deadline, &call->error);
+    if (!message)
+        return kv_fail(&call->error, KV_BUSY, "the server is out of memory");
+    message->arena =
+        call->route->secret ? KV_ARENA_SECRET(call->arena.limit) : KV_ARENA(call->arena.limit);
+    message->serial = call->ticket.serial;
+    message->mail.deliver = call->deliver_message;
+    status = spelled->encode(out, &message->arena, &message->body, &call->error);
+    if (status != KV_OK) {
+        kv_message_free(message);
+        return status;
+    }
+    *made = message;
+    return KV_OK;
+}
+
+static kv_status post_message(kv_call *call, KV_TAKES kv_message *message, kv_status room)
+{
+    if (room == KV_OK)
+        kv_mailbox_post(call->ticket.home, &message->mail);
+    else
+        kv_message_free(message);
+    return room;
 }
 
 kv_status kv_call_send(kv_call *call, const void *out)
 {
     const kv_gates *gates = &call->services->gates;
     kv_message *message;
-    kv_status status;
 
     if (!call->flow)
         return kv_fail(&call->error, KV_INTERNAL, "this operation does not stream");
@@ -147,21 +169,21 @@ kv_status kv_call_send(kv_call *call, const void *out)
         KV_TRY(gates->permit(gates->context, call));
     KV_TRY(kv_call_still_wanted(call));
     KV_TRY(begin(call));
+    KV_TRY(make_message(call, out, &message));
+    return post_message(call, message,
+                        kv_flow_enter(call->flow, message->body.len, call->deadline, &call->error));
+}
 
-    message = calloc(1, sizeof(*message));
-    if (!message)
-        return kv_fail(&call->error, KV_BUSY, "the server is out of memory");
-    message->arena =
-        call->route->secret ? KV_ARENA_SECRET(call->arena.limit) : KV_ARENA(call->arena.limit);
-    message->serial = call->ticket.serial;
-    message->mail.deliver = call->deliver_message;
-    status = send_message(call, message, out);
-    if (status != KV_OK) {
-        kv_message_free(message);
-        return status;
-    }
-    kv_mailbox_post(call->ticket.home, &message->mail);
-    return KV_OK;
+kv_status kv_call_offer(kv_call *call, const void *out, bool *sent)
+{
+    kv_message *message;
+    kv_status room;
+
+    *sent = false;
+    KV_TRY(make_message(call, out, &message));
+    room = post_message(call, message, kv_flow_try(call->flow, message->body.len, &call->error));
+    *sent = room == KV_OK;
+    return room == KV_BUSY ? KV_OK : room;
 }
 
 void kv_call_answer(kv_call *call)

@@ -20,6 +20,7 @@
 #include "server/vault/work.h"
 
 typedef struct kv_services kv_services;
+struct kv_watcher;
 
 /* Who is at the other end of the connection. Copied into the call. */
 typedef struct kv_peer {
@@ -71,11 +72,12 @@ struct kv_call {
     kv_error error;
     kv_slice answer; /* the encoded message when error.status is KV_OK, arena */
 
-    unsigned worker; /* index of the worker in its lane: the key for pinned sessions */
-    bool identified; /* `caller` is filled: the outcome is a record, not a count */
-    bool late;       /* the loop won the race: the answer will not be sent */
-    bool begun;      /* the first message of a stream has been sent */
-    kv_flow *flow;   /* streaming rows only, else NULL */
+    unsigned worker;            /* index of the worker in its lane: the key for pinned sessions */
+    bool identified;            /* `caller` is filled: the outcome is a record, not a count */
+    bool late;                  /* the loop won the race: the answer will not be sent */
+    bool begun;                 /* the first message of a stream has been sent */
+    kv_flow *flow;              /* streaming rows only, else NULL */
+    struct kv_watcher *watcher; /* it goes on without a worker when it has been run; see watch.h */
     void (*deliver_message)(KV_TAKES kv_mail *mail, void *owner); /* set by the door */
 };
 
@@ -127,6 +129,10 @@ const kv_target *kv_call_target(const kv_call *call);
  * while too much is unsent. KV_CANCELLED when nobody reads any more, KV_TIMEOUT at the deadline,
  * and what `permit` and `encode` say; each ends the stream. Worker thread. */
 kv_status kv_call_send(kv_call *call, const void *out) KV_MUST_USE;
+
+/* The same without waiting, and without asking `permit`: not `*sent` when there is no room now. Any
+ * thread that owns the call, after a first message was sent. */
+kv_status kv_call_offer(kv_call *call, const void *out, bool *sent) KV_MUST_USE;
 
 /* The end of a call's way: posts it home, where the loop answers and frees it. On an error no bytes
  * of the answer leave. Any thread. */

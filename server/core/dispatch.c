@@ -119,6 +119,10 @@ void kv_dispatch(kv_task *task, kv_worker *worker)
 
     prepare(call, worker->index);
     status = serve(call);
+    if (status == KV_OK && call->watcher) {
+        gates->park(gates->context, call);
+        return;
+    }
     /* Whom only the operation could identify (KV_MAY_BE_PROVED). */
     call->identified = call->identified || (call->caller.proved && call->caller.known);
     kv_call_conclude(call, status);

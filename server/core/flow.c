@@ -69,6 +69,24 @@ kv_status kv_flow_enter(kv_flow *flow, size_t bytes, kv_deadline deadline, kv_er
     return room ? KV_OK : kv_fail(err, KV_TIMEOUT, "the caller did not read the stream in time");
 }
 
+kv_status kv_flow_try(kv_flow *flow, size_t bytes, kv_error *err)
+{
+    bool closed, room;
+
+    pthread_mutex_lock(&flow->mutex);
+    closed = flow->closed;
+    room = !closed && has_room(flow, bytes);
+    if (room) {
+        flow->messages++;
+        flow->bytes += bytes;
+    }
+    pthread_mutex_unlock(&flow->mutex);
+
+    if (closed)
+        return kv_fail(err, KV_CANCELLED, "the caller has left");
+    return room ? KV_OK : kv_fail(err, KV_BUSY, "the stream has no room now");
+}
+
 void kv_flow_leave(kv_flow *flow, unsigned messages, size_t bytes)
 {
     pthread_mutex_lock(&flow->mutex);

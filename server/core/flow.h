@@ -20,6 +20,8 @@ void kv_flow_free(kv_flow *flow);
 /* Waits for room and takes it. KV_CANCELLED when the stream is gone, KV_TIMEOUT at the deadline. */
 kv_status kv_flow_enter(kv_flow *flow, size_t bytes, kv_deadline deadline,
                         kv_error *err) KV_MUST_USE;
+/* Takes room only if there is some. KV_BUSY when there is none, KV_CANCELLED as above. */
+kv_status kv_flow_try(kv_flow *flow, size_t bytes, kv_error *err) KV_MUST_USE;
 /* Messages have left, `bytes` in all. */
 void kv_flow_leave(kv_flow *flow, unsigned messages, size_t bytes);
 /* Nobody reads any more. */

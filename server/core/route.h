@@ -53,6 +53,7 @@ typedef struct kv_route {
     bool mutates;   /* its record is stored with the change, before the answer */
     bool secret;    /* its arena lives on the locked heap, its answer is never indexed or logged */
     bool streams;   /* server-streaming */
+    bool watches;   /* a stream without an end: no deadline but the caller's own */
     size_t in_size; /* of the `in` struct, which starts with a kv_target */
     size_t out_size;
     kv_run *run;

@@ -12,6 +12,7 @@
 struct kv_auth;
 struct kv_audit;
 struct kv_vault;
+struct kv_watch;
 
 typedef struct kv_gates {
     /* Fills call->caller from call->peer and call->credential (and entry->roles). A refusal is
@@ -41,6 +42,8 @@ typedef struct kv_gates {
     /* Makes it durable that a stream begins, before its first message leaves. May wait. Worker
      * thread. Optional. */
     kv_status (*audit_begin)(void *context, kv_call *call);
+    /* Takes a call that its operation made a watcher: it ends elsewhere. Worker thread. */
+    void (*park)(void *context, KV_TAKES kv_call *call);
     void *context; /* borrowed */
 } kv_gates;
 
@@ -51,6 +54,7 @@ struct kv_services {
     struct kv_auth *auth;
     struct kv_audit *audit;
     struct kv_vault *vault;
-    kv_log *log; /* may be NULL */
+    struct kv_watch *watch; /* NULL: nothing can be watched */
+    kv_log *log;            /* may be NULL */
     kv_clock clock;
 };

@@ -11,6 +11,7 @@ struct kv_outbox {
     pthread_cond_t settled;
     int64_t last;                      /* the largest number given out */
     kv_outbox_turn *oldest, *youngest; /* open changes, by number */
+    uint64_t pokes;
     bool stopped;
 };
 
@@ -132,17 +133,28 @@ int64_t kv_outbox_settled(kv_outbox *outbox)
     return number;
 }
 
-bool kv_outbox_wait(kv_outbox *outbox, int64_t after, kv_deadline deadline)
+bool kv_outbox_wait(kv_outbox *outbox, int64_t after, uint64_t *pokes, kv_deadline deadline)
 {
     bool more;
     int late = 0;
 
     pthread_mutex_lock(&outbox->mutex);
-    while (!outbox->stopped && settled(outbox) <= after && !late)
+    while (!outbox->stopped && settled(outbox) <= after && !late &&
+           !(pokes && *pokes != outbox->pokes))
         late = pthread_cond_timedwait(&outbox->settled, &outbox->mutex, &deadline.at);
     more = !outbox->stopped && settled(outbox) > after;
+    if (pokes)
+        *pokes = outbox->pokes;
     pthread_mutex_unlock(&outbox->mutex);
     return more;
+}
+
+void kv_outbox_poke(kv_outbox *outbox)
+{
+    pthread_mutex_lock(&outbox->mutex);
+    outbox->pokes++;
+    pthread_cond_broadcast(&outbox->settled);
+    pthread_mutex_unlock(&outbox->mutex);
 }
 
 void kv_outbox_stop(kv_outbox *outbox)

@@ -34,6 +34,8 @@ void kv_outbox_close(kv_outbox *outbox, kv_outbox_turn *turn);
 
 /* Every event up to this number is in the store or will never be. */
 int64_t kv_outbox_settled(kv_outbox *outbox);
-bool kv_outbox_wait(kv_outbox *outbox, int64_t after, kv_deadline deadline);
+/* `pokes` may be NULL; see kv_events_wait_or_poke(). */
+bool kv_outbox_wait(kv_outbox *outbox, int64_t after, uint64_t *pokes, kv_deadline deadline);
+void kv_outbox_poke(kv_outbox *outbox);
 /* Nobody waits any more. */
 void kv_outbox_stop(kv_outbox *outbox);

@@ -8,7 +8,17 @@ int64_t kv_events_now(kv_vault *vault)
 
 bool kv_events_wait(kv_vault *vault, int64_t after, kv_deadline deadline)
 {
-    return kv_outbox_wait(vault->outbox, after, deadline);
+    return kv_outbox_wait(vault->outbox, after, NULL, deadline);
+}
+
+bool kv_events_wait_or_poke(kv_vault *vault, int64_t after, uint64_t *pokes, kv_deadline deadline)
+{
+    return kv_outbox_wait(vault->outbox, after, pokes, deadline);
+}
+
+void kv_events_poke(kv_vault *vault)
+{
+    kv_outbox_poke(vault->outbox);
 }
 
 kv_status kv_event_consumer_find(kv_vault *vault, kv_arena *arena, const char *name,

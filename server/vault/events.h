@@ -97,6 +97,10 @@ int64_t kv_events_now(kv_vault *vault);
 /* Sleeps until something may have happened past the cursor (true), or until the deadline or the end
  * of the vault (false). May be true for nothing. */
 bool kv_events_wait(kv_vault *vault, int64_t after, kv_deadline deadline);
+/* The same, but a poke since the last return ends it too. `*pokes` starts at 0 and is the waiter's
+ * own. */
+bool kv_events_wait_or_poke(kv_vault *vault, int64_t after, uint64_t *pokes, kv_deadline deadline);
+void kv_events_poke(kv_vault *vault);
 
 /* --- consumers --- */
 

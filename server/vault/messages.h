@@ -7,6 +7,7 @@
 #include "server/vault/messages_backup.h"
 #include "server/vault/messages_certificates.h"
 #include "server/vault/messages_common.h"
+#include "server/vault/messages_events.h"
 #include "server/vault/messages_issued.h"
 #include "server/vault/messages_issuers.h"
 #include "server/vault/messages_keys.h"

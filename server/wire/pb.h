@@ -88,6 +88,8 @@ kv_decode kv_pb_read_who_am_i, kv_pb_read_role_token_issue, kv_pb_read_role_toke
     kv_pb_read_role_assignment_remove, kv_pb_read_role_list, kv_pb_read_access_explain,
     kv_pb_read_access_who_can;
 
+kv_decode kv_pb_read_event_list, kv_pb_read_event_watch;
+
 kv_decode kv_pb_read_audit_search, kv_pb_read_audit_export, kv_pb_read_audit_status_get;
 
 /* Writers take the struct that their name says. */
@@ -110,4 +112,5 @@ kv_encode kv_pb_write_caller_bundle, kv_pb_write_role_token_bundle, kv_pb_write_
     kv_pb_write_principal_list, kv_pb_write_credential, kv_pb_write_credential_list,
     kv_pb_write_assigned, kv_pb_write_assignment_list, kv_pb_write_role_lines,
     kv_pb_write_access_answer, kv_pb_write_access_answers;
+kv_encode kv_pb_write_event_list, kv_pb_write_event_message;
 kv_encode kv_pb_write_audit_record, kv_pb_write_audit_chunk, kv_pb_write_audit_state;

@@ -3,26 +3,6 @@
 #include "server/vault/messages_audit.h"
 #include "server/wire/pb_impl.h"
 
-static const struct {
-    const char *name;
-    kv_collection collection;
-} collections[] = {
-    { "", KV_COLLECTION_NONE },
-    { "certificates", KV_COLLECTION_CERTIFICATES },
-    { "keys", KV_COLLECTION_KEYS },
-    { "secrets", KV_COLLECTION_SECRETS },
-};
-
-static kv_status collection_in(const char *text, kv_collection *out, kv_error *err)
-{
-    for (size_t i = 0; i < KV_COUNT(collections); i++)
-        if (!strcmp(text, collections[i].name)) {
-            *out = collections[i].collection;
-            return KV_OK;
-        }
-    return kv_fail_field(err, "collection", "must be certificates, keys or secrets");
-}
-
 kv_status kv_pb_read_audit_search(kv_slice body, kv_arena *arena, void *in, kv_error *err)
 {
     kv_audit_search_in *read = in;
@@ -33,7 +13,7 @@ kv_status kv_pb_read_audit_search(kv_slice body, kv_arena *arena, void *in, kv_e
     KV_TRY(kv_pb_open(&keyvault__v1__search_audit_request__descriptor, body, KV_COLLECTION_NONE,
                       arena, &read->target, &message, err));
     m = (const void *)message;
-    KV_TRY(collection_in(m->collection, &read->target.collection, err));
+    KV_TRY(kv_pb_collection(m->collection, &read->target.collection, err));
     if (m->from_ms <= 0)
         return kv_fail_field(err, "from_ms", "a time range is required");
     if (m->to_ms <= m->from_ms)

@@ -50,6 +50,9 @@ kv_status kv_pb_id(kv_arena *arena, const char *text, const char *field, bool op
 /* `must` bytes. */
 kv_status kv_pb_fixed(ProtobufCBinaryData bytes, size_t must, const char *field, kv_slice *out,
                       kv_error *err) KV_MUST_USE;
+/* "certificates", "keys", "secrets" or empty: a filter. */
+kv_status kv_pb_collection(const char *text, kv_collection *out, kv_error *err) KV_MUST_USE;
+const char *kv_pb_collection_name(kv_collection collection);
 kv_status kv_pb_attributes_in(const Keyvault__V1__AttributesInput *from, kv_attributes_in *out,
                               kv_error *err) KV_MUST_USE;
 kv_status kv_pb_tags_in(size_t count, Keyvault__V1__Tag *const *from, kv_arena *arena, kv_tags *out,

@@ -22,6 +22,24 @@ _Static_assert(KV_KEY_OP_SIGN == 1u << KEYVAULT__V1__KEY_OPERATION__KEY_OPERATIO
 /* 9999-12-31T23:59:59Z */
 #define LAST_SECOND INT64_C(253402300799)
 
+static const char *const collections[KV_COLLECTION_COUNT] = { "", "certificates", "keys",
+                                                              "secrets" };
+
+kv_status kv_pb_collection(const char *text, kv_collection *out, kv_error *err)
+{
+    for (int i = 0; i < KV_COLLECTION_COUNT; i++)
+        if (!strcmp(text, collections[i])) {
+            *out = (kv_collection)i;
+            return KV_OK;
+        }
+    return kv_fail_field(err, "collection", "must be certificates, keys or secrets");
+}
+
+const char *kv_pb_collection_name(kv_collection collection)
+{
+    return collections[collection];
+}
+
 kv_status kv_pb_time(int64_t seconds, const char *field, int64_t *out, kv_error *err)
 {
     if (seconds < 0 || seconds > LAST_SECOND)

@@ -10,7 +10,8 @@
 #include "server/front/grpc/details.h"
 #include "server/front/grpc/health.h"
 
-enum { DETAILS_BYTES = 8 * 1024, RETRY_MS = 100 };
+/* A role token lasts for a third of that at most. */
+enum { DETAILS_BYTES = 8 * 1024, RETRY_MS = 100, ENDLESS_MS = 24 * 60 * 60 * 1000 };
 
 static const kv_gates *gates_of(const kv_stub *stub)
 {
@@ -94,11 +95,14 @@ static void set_timer(kv_stub *stub, const kv_grpc_request *request)
 {
     const kv_front_config *config = &stub->loop->front->config;
     int64_t ms = request->has_timeout ? request->timeout_ms : (int64_t)config->deadline_ms;
+    bool endless = stub->watches || (stub->route && stub->route->watches);
     struct timeval in;
 
     if (stub->watches && !request->has_timeout)
         return;
-    if (ms > config->deadline_most && !stub->watches)
+    if (endless && !request->has_timeout)
+        ms = ENDLESS_MS;
+    if (ms > config->deadline_most && !endless)
         ms = config->deadline_most;
     stub->deadline = kv_deadline_in_ms(ms);
     in = (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
@@ -153,10 +157,11 @@ static void on_begin(kv_conn *conn, kv_grpc_stream *stream)
         return;
     }
     health = kv_health_is(request->path, &stub->watches);
+    if (!health)
+        stub->route = kv_methods_find(conn->loop->front->methods, request->path);
     set_timer(stub, request);
     if (health)
         return;
-    stub->route = kv_methods_find(conn->loop->front->methods, request->path);
     if (!stub->route) {
         kv_fail(&err, KV_UNSUPPORTED, "this server has no such method");
         kv_door_finish(stub, &err);

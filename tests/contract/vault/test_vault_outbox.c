@@ -82,10 +82,10 @@ static void an_open_change_holds_readers_back(void **state)
     assert_int_equal(rows[1].sequence, 102);
     kv_outbox_close(outbox, &turns[1]);
     assert_int_equal(kv_outbox_settled(outbox), 100);
-    assert_false(kv_outbox_wait(outbox, 100, kv_deadline_in_ms(1)));
+    assert_false(kv_outbox_wait(outbox, 100, NULL, kv_deadline_in_ms(1)));
     kv_outbox_close(outbox, &turns[0]);
     assert_int_equal(kv_outbox_settled(outbox), 102);
-    assert_true(kv_outbox_wait(outbox, 100, kv_deadline_in_ms(60000)));
+    assert_true(kv_outbox_wait(outbox, 100, NULL, kv_deadline_in_ms(60000)));
     /* At least the time in microseconds, so numbers of other servers fit in between. */
     changes[0].few[0].row = &rows[0];
     kv_outbox_open(outbox, &changes[0], 7000, &turns[0]);
@@ -96,7 +96,7 @@ static void an_open_change_holds_readers_back(void **state)
 
 static void *wait_for_ever(void *argument)
 {
-    assert_false(kv_outbox_wait(argument, 100, kv_deadline_in_ms(600000)));
+    assert_false(kv_outbox_wait(argument, 100, NULL, kv_deadline_in_ms(600000)));
     return NULL;
 }
 

@@ -148,6 +148,10 @@ export const MAY = {
   'AccessService/WhoCan': [AA, AU],
   'AccessService/RemoveAssignment': [AA],
 
+  /* What they are told of is judged for each event: tests/live/events. */
+  'EventService/ListEvents': ROLES,
+  'EventService/WatchEvents': ROLES,
+
   'AuditService/SearchAudit': [AU],
   'AuditService/ExportAudit': [AU],
   'AuditService/GetAuditStatus': [AU],

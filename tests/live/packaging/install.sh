@@ -23,6 +23,7 @@ step install
 DESTDIR=$root cmake --install "$build" --prefix /usr >"$work/install.log"
 for file in sbin/keyvaultd bin/kvctl lib/systemd/system/keyvaultd.service \
     lib/sysusers.d/keyvault.conf lib/tmpfiles.d/keyvault.conf include/keyvault/keyvault.h \
+    include/keyvault/keyvault_watch.h \
     include/keyvault/keyvault/v1/keys.pb-c.h share/keyvault/proto/keyvault/v1/keys.proto \
     share/man/man1/kvctl.1 share/man/man8/keyvaultd.8 share/man/man5/keyvaultd.conf.5; do
     [ -s "$root/usr/$file" ] || fail "$file is not installed"

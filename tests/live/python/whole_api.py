@@ -70,6 +70,20 @@ class Caller:
         return got
 
 
+    def first(self, method, **fields):
+        """The first message of a stream that goes on."""
+        request, answer, _ = self.api.methods[method]
+        make = self.channel.unary_stream(f"/{PACKAGE}{method}",
+                                         request_serializer=request.SerializeToString,
+                                         response_deserializer=answer.FromString)
+        stream = make(json_format.ParseDict(fields, request()), timeout=30,
+                      metadata=[("authorization", f"Bearer {self.bearer}")])
+        got = next(stream)
+        stream.cancel()
+        self.api.called.add(method)
+        return got
+
+
 def text(data):
     return base64.b64encode(data).decode()
 
@@ -274,6 +288,13 @@ def access(call, everybody):
     call(service + "DeletePrincipal", principal_id=one)
 
 
+def events(call):
+    listed = call("EventService/ListEvents", vault=VAULT)
+    assert any(it.type.endswith("KeyNewVersionCreated") for it in listed.events)
+    first = call.first("EventService/WatchEvents", vault=VAULT, after=str(listed.cursor))
+    assert first.cursor == listed.cursor and not first.HasField("event")
+
+
 def audit(call):
     now = int(time.time() * 1000)
     assert call("AuditService/SearchAudit", from_ms=now - 600000, to_ms=now + 60000)
@@ -295,6 +316,7 @@ def main():
     authorities(call)
     issuers(call)
     contacts(call)
+    events(call)
     access(admin, call)
     audit(call)
     missing = sorted(set(api.methods) - api.called)

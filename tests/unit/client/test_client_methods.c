@@ -8,6 +8,7 @@
 #include <keyvault/v1/authorities.pb-c.h>
 #include <keyvault/v1/certificates.pb-c.h>
 #include <keyvault/v1/contacts.pb-c.h>
+#include <keyvault/v1/events.pb-c.h>
 #include <keyvault/v1/issuers.pb-c.h>
 #include <keyvault/v1/keys.pb-c.h>
 #include <keyvault/v1/secrets.pb-c.h>
@@ -23,6 +24,7 @@ static const ProtobufCServiceDescriptor *const services[] = {
     &keyvault__v1__certificate_service__descriptor,
     &keyvault__v1__issuer_service__descriptor,
     &keyvault__v1__contact_service__descriptor,
+    &keyvault__v1__event_service__descriptor,
     &keyvault__v1__access_service__descriptor,
     &keyvault__v1__audit_service__descriptor,
     &keyvault__v1__server_service__descriptor,
@@ -90,6 +92,8 @@ static void knows_which_answer_with_streams(void **state)
     assert_true(method.streams);
     assert_true(kv_method_find("/keyvault.v1.AuditService/GetAuditStatus", &method));
     assert_false(method.streams);
+    assert_true(kv_method_find("/keyvault.v1.EventService/WatchEvents", &method));
+    assert_true(method.streams);
 }
 
 static void assert_scope(const char *path, const ProtobufCMessage *request, const char *expected)
@@ -116,7 +120,17 @@ static void reads_the_scope_from_the_request(void **state)
     Keyvault__V1__GetVaultRequest get = KEYVAULT__V1__GET_VAULT_REQUEST__INIT;
     Keyvault__V1__ListCredentialsRequest list = KEYVAULT__V1__LIST_CREDENTIALS_REQUEST__INIT;
 
+    Keyvault__V1__WatchEventsRequest watch = KEYVAULT__V1__WATCH_EVENTS_REQUEST__INIT;
+
     (void)state;
+    assert_scope("/keyvault.v1.EventService/WatchEvents", &watch.base, "/");
+    watch.vault = text("Shop");
+    assert_scope("/keyvault.v1.EventService/WatchEvents", &watch.base, "/vaults/shop");
+    watch.name = text("Web");
+    assert_scope("/keyvault.v1.EventService/WatchEvents", &watch.base, "/vaults/shop");
+    watch.collection = text("certificates");
+    assert_scope("/keyvault.v1.EventService/WatchEvents", &watch.base,
+                 "/vaults/shop/certificates/web");
     key.vault = text("Shop");
     key.name = text("Web");
     assert_scope("/keyvault.v1.KeyService/GetKey", &key.base, "/vaults/shop/keys/web");

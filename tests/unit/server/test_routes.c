@@ -10,6 +10,7 @@
 #include "keyvault/v1/certificates.pb-c.h"
 #include "keyvault/v1/common.pb-c.h"
 #include "keyvault/v1/contacts.pb-c.h"
+#include "keyvault/v1/events.pb-c.h"
 #include "keyvault/v1/issuers.pb-c.h"
 #include "keyvault/v1/keys.pb-c.h"
 #include "keyvault/v1/secrets.pb-c.h"
@@ -28,6 +29,7 @@ static const ProtobufCServiceDescriptor *const services[] = {
     &keyvault__v1__certificate_service__descriptor,
     &keyvault__v1__issuer_service__descriptor,
     &keyvault__v1__contact_service__descriptor,
+    &keyvault__v1__event_service__descriptor,
     &keyvault__v1__access_service__descriptor,
     &keyvault__v1__audit_service__descriptor,
     &keyvault__v1__certificate_authority_service__descriptor,
@@ -96,7 +98,10 @@ static void every_row_is_spelled_as_the_door_spells_it(void **state)
 
 static void only_these_need_no_role(void **state)
 {
-    static const char *const known[] = { "WhoAmI", "RoleList", "AccessExplain" };
+    static const char *const known[] = { "WhoAmI", "RoleList", "AccessExplain",
+                                         /* These ask for a role token themselves, and judge each
+                                          * event by what it lets its bearer read. */
+                                         "EventList", "EventWatch" };
 
     (void)state;
     for (size_t i = 0; i < kv_routes_count; i++) {

@@ -24,6 +24,7 @@ static const struct {
     { "version", "0123456789abcdef0123456789abcdef" },
     { "collection", "keys" },
     { "scope", "/vaults/v" },
+    { "types", "Microsoft.KeyVault.KeyExpired" },
 };
 
 static const struct {

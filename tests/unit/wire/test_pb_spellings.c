@@ -9,6 +9,7 @@
 #include "keyvault/v1/certificates.pb-c.h"
 #include "keyvault/v1/common.pb-c.h"
 #include "keyvault/v1/contacts.pb-c.h"
+#include "keyvault/v1/events.pb-c.h"
 #include "keyvault/v1/issuers.pb-c.h"
 #include "keyvault/v1/keys.pb-c.h"
 #include "keyvault/v1/secrets.pb-c.h"
@@ -26,6 +27,7 @@ static const ProtobufCServiceDescriptor *const services[] = {
     &keyvault__v1__certificate_service__descriptor,
     &keyvault__v1__issuer_service__descriptor,
     &keyvault__v1__contact_service__descriptor,
+    &keyvault__v1__event_service__descriptor,
     &keyvault__v1__access_service__descriptor,
     &keyvault__v1__audit_service__descriptor,
     &keyvault__v1__certificate_authority_service__descriptor,

@@ -1,0 +1,227 @@
+// nginx serves a certificate whose files `kvctl certificate watch` keeps up to date: a renewal is
+// picked up by the reload hook, also one that was made while the server or kvctl was away; a key
+// that does not belong to the certificate, or a check that fails, never goes live; nothing is served
+// past its end.
+import assert from 'node:assert';
+import { spawn, spawnSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import test, { after, before } from 'node:test';
+import tls from 'node:tls';
+import { Keyvault, nap, run } from '../support/keyvault.mjs';
+
+const PATIENCE_MS = 30_000;
+const NGINX = ['/usr/sbin/nginx', '/usr/local/sbin/nginx'].find((it) => fs.existsSync(it));
+let server;
+let officer;
+let port;
+let program;
+let env;
+const children = [];
+const at = (...parts) => path.join(server.folder, ...parts);
+
+const freePort = () => new Promise((resolve) => {
+  const probe = net.createServer().listen(0, '127.0.0.1', () => {
+    const { port: free } = probe.address();
+    probe.close(() => resolve(free));
+  });
+});
+
+const renew = () => officer.call('CertificateService/CreateCertificate',
+  { vault: 'shop', name: 'web' });
+const newest = async () => {
+  const { id, cer } = await officer.call('CertificateService/GetCertificate',
+    { vault: 'shop', name: 'web' });
+  return { version: id.version, serial: new X509Certificate(cer).serialNumber };
+};
+
+/** What a client is shown; null while nobody listens. */
+const served = () => new Promise((resolve) => {
+  const socket = tls.connect({ host: '127.0.0.1', port, servername: 'web.example.org',
+    rejectUnauthorized: false }, () => {
+    resolve(socket.getPeerX509Certificate());
+    socket.end();
+  });
+  socket.on('error', () => resolve(null));
+});
+
+async function until(what, question) {
+  const end = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const answer = await question();
+    if (answer) return answer;
+    if (Date.now() > end) throw new Error(`waited in vain: ${what}\n${logOf()}`);
+    await nap(20);
+  }
+}
+const logs = [];
+const logOf = () => logs.join('');
+
+function kvctlWatch(...args) {
+  const child = spawn(program, ['certificate', 'watch', '--vault', 'shop', '--name', 'web',
+    '--folder', at('web'), '--with-key', ...args], { env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (text) => logs.push(text.toString()));
+  }
+  const ended = new Promise((resolve) => { child.on('close', (code) => resolve(code)); });
+  children.push(child);
+  return { child, ended };
+}
+
+const nginx = (...args) => spawnSync(NGINX, ['-p', at('nginx'), '-c', at('nginx.conf'), ...args],
+  { encoding: 'utf8' });
+const hook = () => ['--check', `openssl x509 -in "$KVCTL_CERTIFICATE_FOLDER/fullchain.pem" ` +
+  '-noout -checkend 60', '--reload',
+  `${NGINX} -p '${at('nginx')}' -c '${at('nginx.conf')}' -s reload`];
+
+before(async () => {
+  assert(NGINX, 'nginx is not installed: scripts/install_packages.sh test');
+  server = await Keyvault.start();
+  const operator = await server.officer('operator', ['VAULT_OPERATOR'], '/');
+  await operator.call('VaultService/CreateVault', { vault: 'shop' });
+  officer = await server.officer('officer', ['CERTIFICATE_OFFICER'], '/vaults/shop');
+  const app = await server.principal('app',
+    [['CERTIFICATE_USER', '/vaults/shop/certificates/web']]);
+  fs.writeFileSync(at('app.pem'), app.identity.pem);
+  fs.writeFileSync(at('app.key'), app.identity.key, { mode: 0o600 });
+  program = path.join(path.dirname(process.env.KEYVAULTD), '../client/kvctl');
+  server.configure({ 'server.listen': `127.0.0.1:${server.port}` });
+  env = { KVCTL_ENDPOINT: `localhost:${server.port}`,
+    KVCTL_CA: path.join(server.home, 'tls/server.pem'),
+    KVCTL_CERTIFICATE: at('app.pem'), KVCTL_KEY: at('app.key') };
+  await officer.call('CertificateService/CreateCertificate', { vault: 'shop', name: 'web', policy: {
+    key_props: { kty: 'EC', exportable: true }, issuer: { name: 'Self' },
+    secret_props: { content_type: 'application/x-pem-file' },
+    x509_props: { subject: 'CN=web.example.org', validity_months: 1,
+      sans: { dns_names: ['web.example.org'] } } } });
+  port = await freePort();
+  fs.mkdirSync(at('nginx'));
+  fs.writeFileSync(at('nginx.conf'), `daemon off;
+pid ${at('nginx.pid')};
+error_log ${at('nginx.log')} notice;
+events {}
+http {
+  access_log off;
+  client_body_temp_path ${at('nginx')}; proxy_temp_path ${at('nginx')};
+  fastcgi_temp_path ${at('nginx')}; uwsgi_temp_path ${at('nginx')};
+  scgi_temp_path ${at('nginx')};
+  server {
+    listen 127.0.0.1:${port} ssl;
+    ssl_certificate ${at('web/current/fullchain.pem')};
+    ssl_certificate_key ${at('web/current/privkey.pem')};
+    location / { return 204; }
+  }
+}
+`);
+});
+
+after(async () => {
+  /* Its workers would outlive a kill. */
+  if (fs.existsSync(at('nginx.pid'))) nginx('-s', 'stop');
+  for (const child of children.filter((it) => it.spawnfile === program)) if (child.exitCode === null) child.kill('SIGKILL');
+  await server?.stop();
+});
+
+test('the first version is there at once, for its owner alone', async () => {
+  const once = run(program, ['certificate', 'watch', '--vault', 'shop', '--name', 'web', '--folder',
+    at('web'), '--with-key', '--once'], { env });
+  assert.strictEqual(once, '');
+  const { version, serial } = await newest();
+  assert.strictEqual(fs.readlinkSync(at('web/current')), version);
+  const leaf = new X509Certificate(fs.readFileSync(at('web/current/fullchain.pem')));
+  assert.strictEqual(leaf.serialNumber, serial);
+  assert.strictEqual(fs.statSync(at('web', version)).mode & 0o777, 0o700);
+  assert.strictEqual(fs.statSync(at('web/current/privkey.pem')).mode & 0o777, 0o600);
+});
+
+test('nginx picks up what is renewed', async () => {
+  const child = spawn(NGINX, ['-p', at('nginx'), '-c', at('nginx.conf')],
+    { stdio: ['ignore', 'pipe', 'pipe'] });
+  children.push(child);
+  child.stderr.on('data', (text) => logs.push(text.toString()));
+  const first = await newest();
+  await until('nginx serves', async () => (await served())?.serialNumber === first.serial);
+  kvctlWatch(...hook());
+  for (let i = 0; i < 3; i++) {
+    const began = Date.now();
+    await renew();
+    const { version, serial } = await newest();
+    await until('nginx serves the new version',
+      async () => (await served())?.serialNumber === serial);
+    console.log(`# served ${Date.now() - began} ms after the renewal was asked for`);
+    assert.strictEqual(fs.readlinkSync(at('web/current')), version);
+  }
+  /* The one before is kept, older ones are gone. */
+  assert.strictEqual(fs.readdirSync(at('web')).filter((it) => it.length === 32).length, 2);
+});
+
+test('a server that was away is waited for, and what happened meanwhile is not missed',
+  async () => {
+    await server.kill();
+    await nap(1000);
+    await server.restart();
+    await renew();
+    const { serial } = await newest();
+    await until('nginx serves the version after the crash',
+      async () => (await served())?.serialNumber === serial);
+    assert.match(logOf(), /trying again/);
+  });
+
+test('a kvctl that was away catches up when it begins', async () => {
+  const old = children.find((it) => it.spawnfile === program);
+  old.kill('SIGKILL');
+  await renew();
+  const { serial } = await newest();
+  assert.notStrictEqual((await served()).serialNumber, serial);
+  kvctlWatch(...hook());
+  await until('nginx serves the version made while nobody looked',
+    async () => (await served())?.serialNumber === serial);
+});
+
+test('a version that the check refuses never goes live; nothing is served past its end',
+  async () => {
+    for (const child of children.filter((it) => it.spawnfile === program)) child.kill('SIGKILL');
+    const before = await newest();
+    const { child } = kvctlWatch('--check', 'false', '--reload', `touch '${at('reloaded')}'`);
+    await renew();
+    await until('the check was made', () => /the check failed/.test(logOf()));
+    assert.strictEqual(fs.readlinkSync(at('web/current')), before.version);
+    assert(!fs.existsSync(at('reloaded')));
+    child.kill('SIGKILL');
+    const leaf = await served();
+    assert(Date.now() < Date.parse(leaf.validTo));
+    assert.strictEqual(nginx('-t').status, 0);
+  });
+
+test('who may not, gets no key', async () => {
+  const reader = await server.principal('reader',
+    [['CERTIFICATE_READER', '/vaults/shop/certificates/web']]);
+  fs.writeFileSync(at('reader.pem'), reader.identity.pem);
+  fs.writeFileSync(at('reader.key'), reader.identity.key, { mode: 0o600 });
+  const asked = spawnSync(program, ['certificate', 'watch', '--vault', 'shop', '--name', 'web',
+    '--folder', at('other'), '--with-key', '--once'], { encoding: 'utf8', env: { ...process.env,
+    ...env, KVCTL_CERTIFICATE: at('reader.pem'), KVCTL_KEY: at('reader.key') } });
+  assert.strictEqual(asked.status, 4, asked.stderr);
+  assert(!fs.existsSync(at('other/current')));
+  const without = spawnSync(program, ['certificate', 'watch', '--vault', 'shop', '--name', 'web',
+    '--folder', at('other'), '--once'], { encoding: 'utf8', env: { ...process.env,
+    ...env, KVCTL_CERTIFICATE: at('reader.pem'), KVCTL_KEY: at('reader.key') } });
+  assert.strictEqual(without.status, 0, without.stderr);
+  assert(fs.existsSync(at('other/current/fullchain.pem')));
+});
+
+test('kvctl event list and watch', async () => {
+  const listed = JSON.parse(run(program, ['event', 'list', '--vault', 'shop', '--collection',
+    'certificates', '--name', 'web', '--since', '1h'], { env }));
+  assert(listed.length >= 6);
+  const lines = run(program, ['event', 'watch', '--vault', 'shop', '--collection', 'certificates',
+    '--name', 'web', '--after', '0', '--count', '2'], { env }).trim().split('\n');
+  assert.strictEqual(lines.length, 2);
+  assert.strictEqual(JSON.parse(lines[0]).sequence, listed[0].sequence);
+  const bad = spawnSync(program, ['event', 'watch', '--count', '0'], { encoding: 'utf8',
+    env: { ...process.env, ...env } });
+  assert.strictEqual(bad.status, 2);
+});
