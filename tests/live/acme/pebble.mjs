@@ -60,7 +60,7 @@ export class Pebble {
   }
 
   async begin({ folder, eab = false, validity = 7_776_000, blocked = [], env = {}, httpPort,
-    tlsPort, listen }) {
+    tlsPort, listen, dnsPort }) {
     this.log = '';
     this.folder = folder;
     this.children = [];
@@ -82,7 +82,7 @@ export class Pebble {
       `127.0.0.1:${dns}`, '-http01', '', '-https01', '', '-tlsalpn01', '', '-management',
       `127.0.0.1:${dnsManagement}`], {});
     this.spawn('pebble', ['-config', path.join(folder, 'pebble.json'), '-strict=false',
-      '-dnsserver', `127.0.0.1:${dns}`],
+      '-dnsserver', `127.0.0.1:${dnsPort ?? dns}`],
     { PEBBLE_VA_NOSLEEP: '1', PEBBLE_AUTHZREUSE: '0', PEBBLE_WFE_NONCEREJECT: '0', ...env });
     const until = Date.now() + START_MS;
     while (!await this.get(this.directory).catch(() => null)) {
