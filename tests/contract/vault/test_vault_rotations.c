@@ -2,6 +2,7 @@
  * is alive then.
  */
 #include <pthread.h>
+#include <time.h>
 
 #include "tests/contract/vault/turning.h"
 
@@ -255,22 +256,46 @@ static void a_row_that_cannot_be_trusted_stops_nobody(void **state)
     }
 }
 
+static unsigned creating(house *h)
+{
+    return house_count(h, "SELECT count(*) FROM token_objects WHERE state = 'creating'");
+}
+
+static void wait_until_down(house *h)
+{
+    const struct timespec moment = { 0, 10 * 1000 * 1000 };
+
+    for (unsigned i = 0;
+         i < 1000 && kv_token_state_of(kv_tokens_get(h->tokens, KV_DUTY_KEYS)) != KV_TOKEN_DOWN;
+         i++)
+        (void)nanosleep(&moment, NULL);
+}
+
+/* Out of reach when it is time: once that is known nothing is begun, and it is done when the token
+ * is back. */
 static void a_token_that_was_away(void **state)
 {
     house *h = turning_start();
     kv_error err = { 0 };
+    unsigned begun;
 
     (void)state;
     assert_kv_ok(act_make_key(h, "k", NULL, &err));
     assert_kv_ok(turning_set_policy(h, EACH_90_DAYS, &err));
-    kv_fake_fail("C_GenerateKeyPair", CKR_DEVICE_ERROR, 3);
-    turning_live(h, 90);
-    (void)turning_live_until(h, HOUSE_NOW_MS + 91 * DAY, &err);
+    turning_live(h, 89);
+    kv_fake_gone(true);
+    (void)turning_live_until(h, HOUSE_NOW_MS + 90 * DAY, &err);
+    wait_until_down(h);
+    begun = creating(h);
+    (void)turning_live_until(h, HOUSE_NOW_MS + 95 * DAY, &err);
+    assert_int_equal(turning_versions(h), 1);
+    assert_int_equal(creating(h), begun);
+    kv_fake_gone(false);
     house_wait_for_tokens(h);
-    assert_kv_ok(house_restart(h, &err));
-    turning_live(h, 92);
+    turning_live(h, 96);
     assert_int_equal(turning_versions(h), 2);
     assert_kv_ok(act_sign(h, "k", KV_SLICE_NONE, &err));
+    assert_kv_ok(house_restart(h, &err));
     house_assert_tidy(h);
     house_free(h);
 }
