@@ -55,6 +55,7 @@ static void crl(void *context, const kv_plain_request *request, kv_arena *arena,
     out->status = status_of(kv_pki_crl(context, &name, arena, &list, &err));
     out->type = "application/pkix-crl";
     out->body = list.crl;
+    out->made_ms = list.this_update;
     /* A revocation makes a new list before the old one ends: nobody keeps it for long. */
     out->max_age_s = 60;
 }
@@ -116,6 +117,8 @@ static void ocsp(void *context, const kv_plain_request *request, kv_arena *arena
     out->type = "application/ocsp-response";
     out->body = answer.der;
     out->max_age_s = request->method == KV_PLAIN_GET ? answer.max_age_s : 0;
+    out->made_ms = answer.this_ms;
+    out->until_ms = answer.next_ms;
 }
 
 kv_status kv_pki_door_open(kv_server *server, kv_error *err)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/sha.h>
@@ -134,20 +135,44 @@ static void tag_of(kv_slice body, char out[2 * TAG_BYTES + 3])
     memcpy(out + 1 + (size_t)2 * TAG_BYTES, "\"", 2);
 }
 
+/* "Last-Modified: Sat, 21 Nov 2026 10:00:00 GMT"; nothing for 0. */
+static void add_date(char *head, size_t room, const char *name, int64_t ms)
+{
+    time_t seconds = (time_t)(ms / 1000);
+    size_t len = strlen(head);
+    char text[40];
+    struct tm parts;
+
+    if (ms && gmtime_r(&seconds, &parts) &&
+        strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &parts))
+        (void)snprintf(head + len, room - len, "%s: %s\r\n", name, text);
+}
+
+/* What caches may do with it (RFC 5019, section 6.2). */
+static void add_age(const kv_plain_answer *answer, const char *tag, char *kept, size_t room)
+{
+    (void)snprintf(kept, room,
+                   "Cache-Control: max-age=%lld, public, no-transform, must-revalidate\r\n"
+                   "ETag: %s\r\n",
+                   (long long)answer->max_age_s, tag);
+    add_date(kept, room, "Date", kv_clock_now_ms(NULL));
+    add_date(kept, room, "Last-Modified", answer->made_ms);
+    add_date(kept, room, "Expires", answer->until_ms);
+}
+
 static void send_answer(int fd, const kv_plain_request *request, const kv_plain_answer *answer)
 {
     kv_deadline until = kv_deadline_in_ms(WRITE_MS);
     char tag[2 * TAG_BYTES + 3] = "";
     unsigned status = answer->status;
     kv_slice body = answer->body;
-    char kept[96] = "Cache-Control: no-store\r\n";
-    char head[512];
+    char kept[384] = "Cache-Control: no-store\r\n";
+    char head[768];
     int len;
 
     if (status == 200 && answer->max_age_s > 0) {
         tag_of(body, tag);
-        (void)snprintf(kept, sizeof(kept), "Cache-Control: public, max-age=%lld\r\nETag: %s\r\n",
-                       (long long)answer->max_age_s, tag);
+        add_age(answer, tag, kept, sizeof(kept));
         if (kv_slice_equal(request->if_none_match, kv_slice_text(tag)))
             status = 304;
     }

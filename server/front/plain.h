@@ -31,6 +31,8 @@ typedef struct kv_plain_answer {
     const char *type;  /* media type; static */
     kv_slice body;     /* in the arena */
     int64_t max_age_s; /* others may keep it; 0: nobody may */
+    int64_t made_ms;   /* Last-Modified; 0: not said */
+    int64_t until_ms;  /* Expires; 0: not said */
 } kv_plain_answer;
 
 /* Fills `out`, zeroed before. */

@@ -1,8 +1,11 @@
 /* authority_ocsp.c - the delegated responder of an authority, and what everybody may ask of it. */
+#include <openssl/evp.h>
+
 #include "server/base/text.h"
 #include "server/vault/authority_keys.h"
 #include "server/vault/key_rules.h"
 #include "server/vault/objects.h"
+#include "server/vault/ocsp_cache.h"
 #include "server/vault/own_step.h"
 #include "server/vault/pki.h"
 #include "server/x509/ocsp.h"
@@ -255,15 +258,90 @@ static kv_status read(kv_vault *vault, kv_own_step *at, const kv_pki_name *name,
     return kv_fail(err, KV_DENIED, "another authority issued that");
 }
 
+/* Everything that an answer says, and who says it. */
+static kv_status key_of(const kv_authority_row *authority, const kv_responder_row *responder,
+                        const kv_x509_ocsp_answer *in, uint8_t key[KV_OCSP_CACHE_KEY],
+                        kv_error *err)
+{
+    const kv_slice parts[] = { authority->uid, responder->certificate, in->request };
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    bool good = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1;
+
+    for (size_t i = 0; good && i < KV_COUNT(parts); i++)
+        good = EVP_DigestUpdate(hash, &parts[i].len, sizeof(parts[i].len)) == 1 &&
+               EVP_DigestUpdate(hash, parts[i].data, parts[i].len) == 1;
+    for (size_t i = 0; good && i < in->count; i++) {
+        const int64_t says[] = { in->statuses[i].state, in->statuses[i].revoked_ms,
+                                 in->statuses[i].reason };
+
+        good = EVP_DigestUpdate(hash, says, sizeof(says)) == 1;
+    }
+    good = good && EVP_DigestFinal_ex(hash, key, NULL) == 1;
+    EVP_MD_CTX_free(hash);
+    return good ? KV_OK : kv_fail(err, KV_INTERNAL, "an OCSP question could not be hashed");
+}
+
+/* Half of the time that an answer holds it is given again; the other half only when the token is
+ * away. */
+static int64_t half_of(const kv_ocsp_kept *kept)
+{
+    return kept->this_ms + (kept->next_ms - kept->this_ms) / 2;
+}
+
+static void hand_out(const kv_ocsp_kept *kept, int64_t now_ms, kv_pki_ocsp *out)
+{
+    int64_t until = now_ms < half_of(kept) ? half_of(kept) : kept->next_ms;
+
+    *out = (kv_pki_ocsp){ .der = kept->der,
+                          .max_age_s = (until - now_ms) / 1000,
+                          .this_ms = kept->this_ms,
+                          .next_ms = kept->next_ms };
+}
+
+static kv_status sign(kv_vault *vault, const kv_responder_row *responder, kv_x509_ocsp_answer *in,
+                      kv_arena *arena, kv_ocsp_kept *out, kv_error *err)
+{
+    kv_authority_row as_key = { .key_id = responder->key_id, .spki = responder->spki };
+    kv_authority_key key;
+
+    KV_TRY(kv_authority_signer(vault, &as_key, &key, &in->signer, err));
+    *out = (kv_ocsp_kept){ .this_ms = in->now_ms, .next_ms = in->next_ms };
+    return kv_x509_ocsp_answer_der(arena, in, &out->der, err);
+}
+
+/* One that was signed before, as long as it says what there is to say now. */
+static kv_status signed_or_kept(kv_vault *vault, const uint8_t key[KV_OCSP_CACHE_KEY],
+                                const kv_responder_row *responder, kv_x509_ocsp_answer *in,
+                                kv_arena *arena, kv_pki_ocsp *out, kv_error *err)
+{
+    kv_ocsp_kept kept = { 0 };
+    kv_ocsp_kept made = { 0 };
+    bool found = kv_ocsp_cache_get(vault->ocsp, key, in->now_ms, arena, &kept);
+    kv_status status;
+
+    if (!found || in->now_ms >= half_of(&kept)) {
+        status = sign(vault, responder, in, arena, &made, err);
+        if (status != KV_OK && !found)
+            return status;
+        if (status == KV_OK) {
+            kept = made;
+            kv_ocsp_cache_put(vault->ocsp, key, &kept);
+        }
+        *err = (kv_error){ 0 };
+    }
+    hand_out(&kept, in->now_ms, out);
+    return KV_OK;
+}
+
 static kv_status answer(kv_vault *vault, kv_own_step *at, const kv_pki_name *name, kv_slice request,
                         kv_arena *arena, kv_pki_ocsp *out, kv_error *err)
 {
     kv_x509_ocsp_status statuses[KV_X509_OCSP_IDS_MAX];
+    uint8_t key[KV_OCSP_CACHE_KEY];
     kv_x509_ocsp_question question;
     kv_authority_row authority;
     kv_responder_row responder;
-    kv_authority_row as_key;
-    kv_authority_key key;
+    kv_ocsp_kept fresh;
     kv_x509_ocsp_answer in = { .request = request, .statuses = statuses };
     bool exists = false;
 
@@ -279,10 +357,13 @@ static kv_status answer(kv_vault *vault, kv_own_step *at, const kv_pki_name *nam
     in.next_ms = in.now_ms + answer_hours * hour_ms;
     if (in.next_ms > responder.not_after)
         in.next_ms = responder.not_after;
-    as_key = (kv_authority_row){ .key_id = responder.key_id, .spki = responder.spki };
-    KV_TRY(kv_authority_signer(vault, &as_key, &key, &in.signer, err));
-    out->max_age_s = question.nonce ? 0 : (in.next_ms - in.now_ms) / 2000;
-    return kv_x509_ocsp_answer_der(arena, &in, &out->der, err);
+    if (!question.nonce) {
+        KV_TRY(key_of(&authority, &responder, &in, key, err));
+        return signed_or_kept(vault, key, &responder, &in, arena, out, err);
+    }
+    KV_TRY(sign(vault, &responder, &in, arena, &fresh, err));
+    out->der = fresh.der;
+    return KV_OK;
 }
 
 static kv_x509_ocsp_error refusal_of(kv_status status)

@@ -15,6 +15,8 @@ typedef struct kv_pki_name {
 typedef struct kv_pki_ocsp {
     kv_slice der;      /* an OCSPResponse, refusals too */
     int64_t max_age_s; /* 0: not to be kept */
+    int64_t this_ms;   /* when it was signed; 0: a refusal */
+    int64_t next_ms;   /* until when it holds */
 } kv_pki_ocsp;
 
 /* Results are in the arena. KV_NOT_FOUND: there is none; else as kv_records_get. */

@@ -7,6 +7,7 @@
 #include "server/vault/errands.h"
 #include "server/vault/event_outbox.h"
 #include "server/vault/key_cache.h"
+#include "server/vault/ocsp_cache.h"
 #include "server/vault/operation_rules.h"
 #include "server/vault/vault_impl.h"
 
@@ -41,9 +42,10 @@ static kv_status fill(const kv_vault_config *config, kv_vault *vault, kv_error *
         vault->config.secret_key_uses = default_key_uses;
     vault->keys = kv_key_cache_new(KEYS_CACHED);
     vault->uses = kv_key_uses_new();
+    vault->ocsp = kv_ocsp_cache_new();
     vault->errands =
         kv_errands_new(config->orders_per_issuer ? config->orders_per_issuer : ORDERS_PER_ISSUER);
-    if (!vault->keys || !vault->uses || !vault->errands)
+    if (!vault->keys || !vault->uses || !vault->ocsp || !vault->errands)
         return kv_fail(err, KV_BUSY, "out of memory");
     KV_TRY(make_outbox(vault, err));
     return kv_records_watch(config->records, kv_key_cache_changed, vault->keys, err);
@@ -96,6 +98,7 @@ void kv_vault_close(kv_vault *vault)
     kv_outbox_free(vault->outbox);
     kv_errands_free(vault->errands);
     kv_key_uses_free(vault->uses);
+    kv_ocsp_cache_free(vault->ocsp);
     kv_key_cache_free(vault->keys);
     (void)pthread_cond_destroy(&vault->wake);
     (void)pthread_mutex_destroy(&vault->wake_mutex);

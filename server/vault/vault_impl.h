@@ -19,6 +19,7 @@ struct kv_vault {
     kv_issuer_world world;
     kv_key_cache *keys;
     kv_key_uses *uses;
+    struct kv_ocsp_cache *ocsp;
     struct kv_outbox *outbox;
     atomic_bool stopping, purge_owed; /* see vault.h */
     struct kv_errands *errands;
@@ -122,7 +123,6 @@ void kv_birth_undo(kv_vault *vault, kv_work *work, const kv_birth *birth);
 /* Marks `destroying`, destroys on the token, deletes the row. KV_OK when there is no such row. */
 kv_status kv_destroy_key(kv_vault *vault, kv_work *work, kv_slice key_id,
                          kv_error *err) KV_MUST_USE;
-
 /* --- secret encryption (secret_box.c) --- */
 kv_key_uses *kv_key_uses_new(void);
 void kv_key_uses_free(kv_key_uses *uses);
