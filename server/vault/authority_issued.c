@@ -33,6 +33,8 @@ static kv_status make_token(kv_work *work, int64_t number, const kv_issued_row *
 
     if (!bytes)
         return kv_arena_full(err);
+    if (last->serial.len != KV_X509_SERIAL_BYTES)
+        return kv_fail(err, KV_INTERNAL, "a stored serial number is not well formed");
     put(bytes, 4, (uint64_t)number);
     put(bytes + 4, 8, (uint64_t)last->not_after);
     memcpy(bytes + 12, last->serial.data, KV_X509_SERIAL_BYTES);

@@ -249,7 +249,7 @@ static kv_status read(kv_vault *vault, kv_own_step *at, const kv_pki_name *name,
     KV_TRY(kv_authority_all_keys(vault, &at->work, &current, &keys, &count, err));
     for (size_t i = 0; i < count; i++) {
         *by = keys[i];
-        if (!by->certificate.len)
+        if (!by->certificate.len || !by->key_id.len)
             continue;
         KV_TRY(kv_x509_ocsp_read(&at->arena, request, by->certificate, out, err));
         if (!out->foreign)

@@ -92,6 +92,10 @@ static kv_status take_urls(kv_vault *vault, kv_work *work, renewal *at, kv_error
 {
     kv_revocation_config now, later;
 
+    if (at->in->new_key && at->in->revocation.crl_url.len &&
+        kv_slice_equal(at->in->revocation.crl_url, at->row.crl_url))
+        return kv_fail_field(err, "revocation.crl_url",
+                             "must be another one: the list of the key before stays there");
     if (at->in->revocation.given || !at->in->new_key)
         return kv_authority_settings(&at->in->revocation, 0, &at->next, err);
     KV_TRY(kv_authority_urls(vault, work, &at->vault_row, &at->row, at->row.number, &now, err));

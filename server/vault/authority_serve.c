@@ -7,7 +7,7 @@
 
 #include "server/base/text.h"
 #include "server/issuer/local_ca.h"
-#include "server/vault/authority_rules.h"
+#include "server/vault/authority_keys.h"
 #include "server/vault/issuer_rules.h"
 
 enum { VAULTS_MAX = 64, UID_DIGITS = 2 * KV_UID_BYTES };
@@ -164,8 +164,10 @@ kv_status kv_authority_named(kv_vault *vault, kv_work *work, const kv_vault_row 
     if (found)
         KV_TRY(
             kv_authority_look_up(vault, work, named.vault_row.uid, name, &named.row, &found, err));
-    if (found)
+    if (found && kv_authority_is_current(&named.row))
         KV_TRY(serves(work, &named.row, by, &found, err));
+    else
+        found = false;
     if (!found) {
         kv_fail(err, KV_DENIED, "there is no certificate authority '%.*s' that serves this vault",
                 KV_SLICE_ARG(name));

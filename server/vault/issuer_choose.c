@@ -5,7 +5,7 @@
  */
 #include "server/base/text.h"
 #include "server/issuer/domains.h"
-#include "server/vault/authority_rules.h"
+#include "server/vault/authority_keys.h"
 #include "server/vault/issuer_rules.h"
 
 void kv_chosen_issuer_cleanup(kv_chosen_issuer *chosen)
@@ -31,7 +31,7 @@ static kv_status rowless(kv_vault *vault, kv_work *work, const kv_vault_row *vau
     if (*out && !(*out)->needs_account)
         return KV_OK;
     KV_TRY(kv_authority_look_up(vault, work, vault_row->uid, name, &authority, &exists, err));
-    if (!exists)
+    if (!exists || !kv_authority_is_current(&authority))
         return no_issuer(name, err);
     *out = kv_provider_find(vault, KV_SLICE(KV_X509_ISSUER_LOCAL_CA));
     return KV_OK;

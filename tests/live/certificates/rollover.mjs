@@ -211,7 +211,9 @@ test('who may not, and what cannot be', async () => {
   assert.strictEqual(denied.code, 'PERMISSION_DENIED');
   const refused = (name, more) => issuers.refused(`${CA}RenewCertificateAuthority`,
     { ...named(name), ...more });
+  const lists = { crl_url: 'http://lists.example.org/own.crl' };
   for (const [name, more, field] of [['own', { new_key: true }, 'revocation'],
+    ['own', { new_key: true, revocation: lists }, 'revocation.crl_url'],
     ['root', { crv: 'P256' }, 'kty'], ['root', { new_key: true, crv: 'P521' }, 'kty'],
     ['root', { parent: 'own' }, 'parent'], ['tls', { parent: 'tls' }, 'parent'],
     ['root', { validity_months: 361 }, 'validity_months']]) {
@@ -219,6 +221,13 @@ test('who may not, and what cannot be', async () => {
   }
   /* A former key is no authority to be named. */
   assert.strictEqual((await refused('root.1')).field, 'name');
+  const settings = JSON.stringify({ authority: 'root.1' });
+  assert.strictEqual((await issuers.refused('IssuerService/SetIssuer', { vault: VAULT,
+    issuer: 'former', provider: 'LocalCA', settings, allowed_domains: { rules: ['*'] } })).field,
+  'settings');
+  assert.match((await officer.refused('CertificateService/CreateCertificate', { ...named('x'),
+    policy: { key_props: { kty: 'EC' }, issuer: { name: 'root.1' },
+      x509_props: { subject: 'CN=x' } } })).field, /issuer.name/);
   assert.strictEqual((await issuers.refused(`${CA}GetCertificateAuthority`, named('root.1'))).field,
     'name');
   const items = [];
