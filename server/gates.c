@@ -9,6 +9,7 @@
 #include "server/auth/auth.h"
 #include "server/base/secret_buf.h"
 #include "server/core/watch.h"
+#include "server/vault/event_denied.h"
 #include "server/vault/idempotency.h"
 
 /* What the record says of every call, whatever becomes of it. */
@@ -69,10 +70,15 @@ static kv_status permit(void *context, kv_call *call)
     kv_resource resource = { .vault = target->vault,
                              .collection = target->collection,
                              .name = target->name };
+    int64_t now_ms = kv_clock_now_ms(&services->clock);
+    kv_status status;
 
     note_target(call, target);
-    return kv_auth_admit(services->auth, &call->caller, call->route->needs, &resource,
-                         kv_clock_now_ms(&services->clock), &call->arena, &call->error);
+    status = kv_auth_admit(services->auth, &call->caller, call->route->needs, &resource, now_ms,
+                           &call->arena, &call->error);
+    if (status == KV_DENIED && call->error.reason == KV_REASON_PERMISSION_MISSING)
+        kv_event_denied(services->vault, &call->caller, call->route->name, target, now_ms);
+    return status;
 }
 
 static kv_status recall(void *context, kv_call *call, bool *again)

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "server/vault/event_denied.h"
+
 enum { TROUBLE_WAIT_MS = 5000, WORKERS_MAX = 16 };
 
 typedef struct worker {
@@ -28,6 +30,7 @@ static const struct {
     { kv_vault_step_renewal, "certificate.order.trouble" },
     { kv_vault_step_operation, "certificate.order.trouble" },
     { kv_vault_step_expiry, "expiry.trouble" },
+    { kv_vault_step_denied, "access.denied.trouble" },
 };
 
 /* The store or the token is in trouble: nothing can be written down, so nobody is asked. */

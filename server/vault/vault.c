@@ -5,6 +5,7 @@
 
 #include "server/vault/certificate_rules.h"
 #include "server/vault/errands.h"
+#include "server/vault/event_denied.h"
 #include "server/vault/event_outbox.h"
 #include "server/vault/key_cache.h"
 #include "server/vault/ocsp_cache.h"
@@ -23,7 +24,8 @@ static kv_status make_outbox(kv_vault *vault, kv_error *err)
 
     KV_TRY(kv_outbox_last(vault->config.records, &arena, &last, err));
     vault->outbox = kv_outbox_new(last);
-    return vault->outbox ? KV_OK : kv_fail(err, KV_BUSY, "out of memory");
+    vault->denials = kv_denials_new();
+    return vault->outbox && vault->denials ? KV_OK : kv_fail(err, KV_BUSY, "out of memory");
 }
 
 static kv_status fill(const kv_vault_config *config, kv_vault *vault, kv_error *err)
@@ -96,6 +98,7 @@ void kv_vault_close(kv_vault *vault)
     if (!vault)
         return;
     kv_outbox_free(vault->outbox);
+    kv_denials_free(vault->denials);
     kv_errands_free(vault->errands);
     kv_key_uses_free(vault->uses);
     kv_ocsp_cache_free(vault->ocsp);

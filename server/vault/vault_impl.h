@@ -21,6 +21,7 @@ struct kv_vault {
     kv_key_uses *uses;
     struct kv_ocsp_cache *ocsp;
     struct kv_outbox *outbox;
+    struct kv_denials *denials;
     atomic_bool stopping, purge_owed; /* see vault.h */
     struct kv_errands *errands;
     pthread_mutex_t wake_mutex; /* guards `wakes` */
@@ -63,7 +64,6 @@ kv_status kv_commit_step(kv_vault *vault, kv_work *work, const char *operation, 
 /* One after which the call is as good as done: it takes the idempotency key. */
 kv_status kv_commit_first_step(kv_vault *vault, kv_work *work, const char *operation,
                                kv_change *change, kv_error *err) KV_MUST_USE;
-
 /* --- finding (find.c) --- */
 /* Copies the key columns of a row to another, slices into the arena. */
 kv_status kv_copy_row_key(const kv_table *table, const void *row, kv_arena *arena, void *out,

@@ -214,6 +214,28 @@ test('a principal has so many streams and no more; one that ends makes room', as
   for (const stream of [...streams, room]) stream.cancel();
 });
 
+test('who tries what they may not is told of, once an hour, to auditors alone', async () => {
+  const auditor = await server.officer('listens', ['AUDITOR'], '/');
+  const reader = await server.officer('curious', ['READER'], '/vaults/shop');
+  const stream = watch(auditor);
+  const other = watch(reader);
+  await Promise.all([stream.begun, other.begun]);
+  for (let i = 0; i < 3; i++) {
+    await reader.refused('SecretService/GetSecret', { vault: 'shop', name: `s${i}` });
+  }
+  await reader.refused('KeyService/CreateKey', { vault: 'shop', name: 'k', kty: 'EC' });
+  const told = [await stream.next(), await stream.next()];
+  assert.deepStrictEqual(told.map((it) => [it.type, it.severity, it.vault, it.principal]),
+    Array(2).fill(['KeyVault.AccessDenied', 'warning', 'shop', 'curious']));
+  assert.deepStrictEqual(told.map((it) => it.operation).sort(), ['KeyCreate', 'SecretGet']);
+  await say('later');
+  await other.next((it) => it.name === 'later');
+  assert.strictEqual(stream.events.length, 2);
+  assert.strictEqual(other.events.length, 1);
+  stream.cancel();
+  other.cancel();
+});
+
 test('nothing of a secret is in an event, and each stream is in the audit log', async () => {
   const reader = await server.officer('looks', ['READER'], '/vaults/shop');
   const { events } = await reader.call('EventService/ListEvents', { page_size: 1000 });

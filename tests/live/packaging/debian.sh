@@ -60,7 +60,7 @@ grep -q '^keyvault:' "$root/etc/passwd" || fail "there is no user keyvault"
 step "use"
 "$root/usr/sbin/keyvaultd" version
 "$root/usr/sbin/keyvaultd" check-config --config "$root/etc/keyvault/keyvaultd.conf" |
-    grep -qx 'home = /var/lib/keyvault' || fail "the packaged configuration is refused"
+    grep -x "home = /var/lib/keyvault" >/dev/null || fail "the packaged configuration is refused"
 "$root/usr/bin/kvctl" --help | has '^kvctl NOUN VERB'
 "$root/usr/bin/kvctl" key sign --help | has -- '--algorithm'
 gzip -t "$root/usr/share/man/man1/kvctl.1.gz" "$root/usr/share/man/man8/keyvaultd.8.gz" \
