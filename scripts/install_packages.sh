@@ -22,7 +22,7 @@ test_packages=(
     golang-go openjdk-17-jdk-headless
     clang clang-format clang-tidy llvm libclang-rt-14-dev cppcheck shellcheck libcmocka-dev
     pebble python3-cryptography-vectors python3-grpcio python3-protobuf
-    bind9 bind9-dnsutils # named for tests of DNS updates; its service is not needed
+    bind9 bind9-dnsutils
 )
 
 usage() {
@@ -89,9 +89,24 @@ if [ -n "$list_only" ]; then
     printf '%s\n' "${missing[@]}"
     exit 0
 fi
+# Servers that the tests start themselves must not become services of this machine: Debian asks this
+# file before it starts one, and what was not there before is not started at the next boot either.
+services=()
+for service in named nginx; do
+    [ -e "/lib/systemd/system/$service.service" ] || services+=("$service")
+done
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    # shellcheck disable=SC2016 # written as it is
+    as_root sh -c 'printf "#!/bin/sh\nexit 101\n" >"$1" && chmod 0755 "$1"' sh "$policy"
+    trap 'as_root rm -f "$policy"' EXIT
+fi
 echo "installing ${#missing[@]} packages: ${missing[*]}"
 apt_get update >/dev/null
 apt_get install --no-install-recommends "${missing[@]}" >/dev/null
+if [ ${#services[@]} -gt 0 ] && command -v systemctl >/dev/null; then
+    as_root systemctl disable "${services[@]}" >/dev/null 2>&1 || : # those that came
+fi
 mapfile -t missing < <(missing_of "${wanted[@]}")
 if [ ${#missing[@]} -gt 0 ]; then
     echo "install_packages.sh: still missing: ${missing[*]}" >&2
