@@ -58,6 +58,8 @@ static void note_target(kv_call *call, const kv_target *target)
     call->entry.name = target->name;
     if (target->issuer.len) {
         call->entry.collection = KV_SLICE("issuers");
+        if (target->collection == KV_COLLECTION_NONE)
+            call->entry.collection = KV_SLICE("webhooks");
         call->entry.name = target->issuer;
     }
     call->entry.version = target->version;

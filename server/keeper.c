@@ -14,6 +14,7 @@ enum {
     PURGE_TICKS = 3600,
     PURGE_AGAIN_TICKS = 60, /* when one that was asked for could not be finished at once */
     FORGET_TICKS = 600,
+    DEAD_LETTER_TICKS = 24 * 3600,
     SCAN_TICKS = 24 * 3600, /* the start has its own */
     CRL_TICKS = 30,
     EXPIRY_TICKS = 24 * 3600,
@@ -118,6 +119,15 @@ static void forget_proofs(kv_server *server)
     report(server, "challenge.failed", status, &err);
 }
 
+static void sweep_dead_letters(kv_server *server)
+{
+    kv_error err = { 0 };
+    unsigned removed = 0;
+
+    report(server, "notification.sweep_failed",
+           kv_vault_sweep_dead_letters(server->vault, &removed, &err), &err);
+}
+
 static void publish(kv_server *server)
 {
     kv_error err = { 0 };
@@ -174,6 +184,8 @@ static void *keep(void *argument)
         if (tick % PURGE_TICKS == 0 ||
             (tick % PURGE_AGAIN_TICKS == 0 && kv_vault_owes_purge(server->vault)))
             purge(server);
+        if (tick % DEAD_LETTER_TICKS == DEAD_LETTER_TICKS - 1)
+            sweep_dead_letters(server);
         if (tick % FORGET_TICKS == 0) {
             forget(server);
             forget_events(server);

@@ -148,6 +148,13 @@ RUN(kv_vault_contacts_set, kv_contacts_set_in, kv_contacts)
 RUN(kv_vault_contacts_get, kv_contacts_get_in, kv_contacts)
 RUN(kv_vault_contacts_delete, kv_contacts_delete_in, kv_contacts)
 RUN(kv_vault_contacts_test, kv_contacts_test_in, kv_contacts_tested)
+RUN(kv_vault_webhook_set, kv_webhook_set_in, kv_webhook_bundle)
+RUN(kv_vault_webhook_get, kv_webhook_get_in, kv_webhook_bundle)
+RUN(kv_vault_webhook_list, kv_webhook_list_in, kv_webhook_list)
+RUN(kv_vault_webhook_delete, kv_webhook_delete_in, kv_webhook_bundle)
+RUN(kv_vault_webhook_test, kv_webhook_test_in, kv_webhook_tested)
+RUN(kv_vault_dead_letters, kv_dead_letter_list_in, kv_dead_letter_list)
+RUN(kv_vault_redeliver, kv_redeliver_in, kv_redelivered)
 RUN(kv_who_am_i, kv_who_am_i_in, kv_caller_bundle)
 RUN(kv_role_token_issue, kv_role_token_issue_in, kv_role_token_bundle)
 RUN(kv_role_token_revoke, kv_role_token_revoke_in, kv_nothing_out)
@@ -624,6 +631,43 @@ const kv_route kv_routes[] = {
       .in_size = sizeof(kv_contacts_test_in), .out_size = sizeof(kv_contacts_tested),
       .at = GRPC("ContactService", "TestContacts",
                  kv_pb_read_contacts_test, kv_pb_write_contacts_tested) },
+
+    /* WebhookService */
+    { .name = "WebhookSet", .needs = KV_MAY_VAULTS_WRITE, .lane = KV_LANE_SLOW,
+      .run = run_kv_vault_webhook_set, .mutates = true, .secret = true,
+      .in_size = sizeof(kv_webhook_set_in), .out_size = sizeof(kv_webhook_bundle),
+      .at = GRPC("WebhookService", "SetWebhook",
+                 kv_pb_read_webhook_set, kv_pb_write_webhook_bundle) },
+    { .name = "WebhookGet", .needs = KV_MAY_VAULTS_WRITE, .lane = KV_LANE_STORE,
+      .run = run_kv_vault_webhook_get,
+      .in_size = sizeof(kv_webhook_get_in), .out_size = sizeof(kv_webhook_bundle),
+      .at = GRPC("WebhookService", "GetWebhook",
+                 kv_pb_read_webhook_get, kv_pb_write_webhook_bundle) },
+    { .name = "WebhookList", .needs = KV_MAY_VAULTS_WRITE, .lane = KV_LANE_STORE,
+      .run = run_kv_vault_webhook_list,
+      .in_size = sizeof(kv_webhook_list_in), .out_size = sizeof(kv_webhook_list),
+      .at = GRPC("WebhookService", "ListWebhooks",
+                 kv_pb_read_webhook_list, kv_pb_write_webhook_list) },
+    { .name = "WebhookDelete", .needs = KV_MAY_VAULTS_WRITE, .lane = KV_LANE_SLOW,
+      .run = run_kv_vault_webhook_delete, .mutates = true,
+      .in_size = sizeof(kv_webhook_delete_in), .out_size = sizeof(kv_webhook_bundle),
+      .at = GRPC("WebhookService", "DeleteWebhook",
+                 kv_pb_read_webhook_delete, kv_pb_write_webhook_bundle) },
+    { .name = "WebhookTest", .needs = KV_MAY_VAULTS_WRITE, .lane = KV_LANE_SLOW,
+      .run = run_kv_vault_webhook_test, .secret = true,
+      .in_size = sizeof(kv_webhook_test_in), .out_size = sizeof(kv_webhook_tested),
+      .at = GRPC("WebhookService", "TestWebhook",
+                 kv_pb_read_webhook_test, kv_pb_write_webhook_tested) },
+    { .name = "DeadLetterList", .needs = KV_MAY_VAULTS_WRITE, .lane = KV_LANE_STORE,
+      .run = run_kv_vault_dead_letters,
+      .in_size = sizeof(kv_dead_letter_list_in), .out_size = sizeof(kv_dead_letter_list),
+      .at = GRPC("WebhookService", "ListDeadLetters",
+                 kv_pb_read_dead_letter_list, kv_pb_write_dead_letter_list) },
+    { .name = "DeadLetterRedeliver", .needs = KV_MAY_VAULTS_WRITE, .lane = KV_LANE_SLOW,
+      .run = run_kv_vault_redeliver, .mutates = true,
+      .in_size = sizeof(kv_redeliver_in), .out_size = sizeof(kv_redelivered),
+      .at = GRPC("WebhookService", "RedeliverDeadLetters",
+                 kv_pb_read_redeliver, kv_pb_write_redelivered) },
 
     /* AccessService */
     { .name = "WhoAmI", .needs = KV_MAY_BE_KNOWN, .lane = KV_LANE_STORE, .run = run_kv_who_am_i,

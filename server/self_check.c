@@ -16,7 +16,8 @@ enum {
     SOON_DAYS = 30,
     ARENA_BYTES = 1 << 20,
     DESCRIPTORS_BESIDE = 256, /* files, database, tokens, outgoing connections */
-    ENOUGH_TIMES = 4
+    ENOUGH_TIMES = 4,
+    MAIL_MS = 5000
 };
 static const int64_t day_ms = INT64_C(86400000);
 static const uint64_t least_space = UINT64_C(64) << 20;
@@ -183,6 +184,28 @@ static kv_status check_limits(const kv_server *server, kv_checks *checks, kv_err
                          (unsigned long long)files.rlim_cur);
 }
 
+static kv_status add_mail_trouble(kv_checks *checks, kv_error *err)
+{
+    kv_error why = *err;
+
+    *err = (kv_error){ 0 };
+    return kv_checks_add(checks, "mail", KV_CHECK_ERROR, "see [smtp], and the mail server", err,
+                         "%s", why.message);
+}
+
+static kv_status check_mail(const kv_server *server, kv_checks *checks, kv_error *err)
+{
+    kv_status status;
+
+    if (!server->mailer)
+        return KV_OK;
+    status = kv_postman_check(&server->postman, kv_deadline_in_ms(MAIL_MS), err);
+    if (status == KV_OK)
+        return kv_checks_add(checks, "mail", KV_CHECK_OK, "", err, "%s takes mail",
+                             server->settings->smtp_host);
+    return add_mail_trouble(checks, err);
+}
+
 kv_status kv_server_self_check(void *context, kv_checks *checks, kv_error *err)
 {
     const kv_server *server = context;
@@ -193,5 +216,6 @@ kv_status kv_server_self_check(void *context, kv_checks *checks, kv_error *err)
     KV_TRY(check_spaces(server, checks, err));
     KV_TRY(check_files(server, checks, err));
     KV_TRY(check_dns(server, checks, err));
+    KV_TRY(check_mail(server, checks, err));
     return check_limits(server, checks, err);
 }

@@ -233,7 +233,7 @@ static kv_status open_vault(kv_server *server, kv_error *err)
         .version = KV_VERSION,
         .tls_token =
             server->tls.token_key ? server->settings->tokens[KV_SETTING_TOKEN_TLS].uri : NULL,
-        .postman = server->mailer ? &server->postman : NULL,
+        .notify = kv_notifying_of(server),
         .check = kv_server_self_check,
         .check_context = server,
         .orders_per_issuer = (unsigned)server->settings->order_per_issuer,
@@ -444,6 +444,8 @@ static void take_down(kv_server *server)
     kv_vault_stop(server->vault);
     kv_keeper_stop(server->keeper);
     server->keeper = NULL;
+    kv_notifying_stop(server->notifying);
+    server->notifying = NULL;
     kv_ordering_stop(server->ordering);
     server->ordering = NULL;
     kv_lanes_stop(server->lanes);
@@ -471,6 +473,7 @@ static kv_status serve(kv_server *server, kv_error *err)
     KV_TRY(kv_pki_door_open(server, err));
     KV_TRY(kv_keeper_start(server, &server->keeper, err));
     KV_TRY(kv_ordering_start(server, &server->ordering, err));
+    KV_TRY(kv_notifying_start(server, &server->notifying, err));
     kv_front_set_serving(server->front, true);
     if (server->plain)
         kv_server_tell_port(server, "pki-port", server->settings->pki_listen,

@@ -26,6 +26,7 @@ enum { KV_PLAIN_ROUTES = 4, KV_ORIGIN_BYTES = 256 };
 
 typedef struct kv_keeper kv_keeper;
 typedef struct kv_ordering kv_ordering;
+typedef struct kv_notifying kv_notifying;
 
 enum { KV_SOLVERS = 4 };
 
@@ -74,6 +75,7 @@ struct kv_server {
     kv_plain *plain;
     kv_keeper *keeper;
     kv_ordering *ordering;
+    kv_notifying *notifying;
 };
 
 /* For who started it with port 0: in a file of the home, and in the log. (server.c) */

@@ -82,14 +82,12 @@ typedef struct kv_settings {
     int64_t order_per_issuer; /* of them with one issuer at once */
 
     char *smtp_host; /* "" for none */
+    char *smtp_tls;  /* "starttls", "implicit", "none" */
+    char *smtp_ca_file, *smtp_user, *smtp_password_file, *smtp_from, *smtp_from_name;
     int64_t smtp_port;
-    char *smtp_tls; /* "starttls", "implicit", "none" */
-    char *smtp_ca_file;
-    char *smtp_user;
-    char *smtp_password_file;
-    char *smtp_from;
-    char *smtp_from_name;
     char *notification_origin; /* "": the host's name */
+    int64_t webhook_threads, notification_tries, retry_percent;
+    int64_t mail_interval_seconds, digest_hour;
 
     char *pki_listen;   /* "host:port" of the plain HTTP listener, "" for none */
     char *pki_base_url; /* http:// URL under which clients reach it, "" for none */

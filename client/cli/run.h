@@ -99,6 +99,7 @@ kv_cli_run kv_cli_certificate_watch, kv_cli_event_list, kv_cli_event_watch;
 kv_cli_run kv_cli_issuer_set, kv_cli_issuer_check;
 kv_cli_run kv_cli_contact_add, kv_cli_contact_remove, kv_cli_contact_set, kv_cli_contact_list,
     kv_cli_contact_test;
+kv_cli_run kv_cli_webhook_set, kv_cli_webhook_test;
 kv_cli_run kv_cli_key_sign, kv_cli_key_verify, kv_cli_key_download;
 kv_cli_run kv_cli_key_encrypt, kv_cli_key_decrypt, kv_cli_key_import;
 kv_cli_run kv_cli_rotation_policy_update;

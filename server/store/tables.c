@@ -393,6 +393,7 @@ const kv_table *const kv_tables[] = {
     &kv_table_event_consumers, &kv_table_expiries,
     &kv_table_contacts,        &kv_table_proofs,
     &kv_table_rotations,       &kv_table_rotation_policies,
+    &kv_table_webhooks,        &kv_table_deliveries,
 };
 
 const size_t kv_tables_count = KV_COUNT(kv_tables);

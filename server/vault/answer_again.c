@@ -193,6 +193,36 @@ static kv_status removed_contacts_again(kv_vault *vault, kv_work *work,
     return KV_OK;
 }
 
+static kv_status webhook_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
+                               void *out, kv_error *err)
+{
+    kv_webhook_get_in in = { .target = { .vault = row->vault, .issuer = row->name } };
+
+    return kv_vault_webhook_get(vault, work, &in, out, err);
+}
+
+/* The webhook went with the first call. */
+static kv_status removed_webhook_again(kv_vault *vault, kv_work *work,
+                                       const kv_idempotency_row *row, void *out, kv_error *err)
+{
+    (void)vault;
+    (void)work;
+    (void)err;
+    *(kv_webhook_bundle *)out = (kv_webhook_bundle){ .vault = row->vault, .name = row->name };
+    return KV_OK;
+}
+
+static kv_status redelivered_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
+                                   void *out, kv_error *err)
+{
+    (void)vault;
+    (void)work;
+    (void)row;
+    (void)err;
+    *(kv_redelivered *)out = (kv_redelivered){ 0 };
+    return KV_OK;
+}
+
 static kv_status nothing_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
                                void *out, kv_error *err)
 {
@@ -294,6 +324,9 @@ static const struct {
     { "CertificateIssuerDelete", removed_issuer_again },
     { "CertificateContactsSet", contacts_again },
     { "CertificateContactsDelete", removed_contacts_again },
+    { "WebhookSet", webhook_again },
+    { "WebhookDelete", removed_webhook_again },
+    { "DeadLetterRedeliver", redelivered_again },
     { "RoleTokenRevoke", nothing_again },
     { "RoleTokenRevokePrincipal", principal_again },
     { "PrincipalCreate", principal_again },

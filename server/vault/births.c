@@ -9,6 +9,8 @@
 #include "server/base/text.h"
 #include "server/vault/objects.h"
 
+enum { BIRTH_LEASE_MS = 10 * 60 * 1000 };
+
 static const char *const class_names[KV_CLASS_COUNT] = {
     [KV_CLASS_NONE] = "",         [KV_CLASS_SIGN] = "sign", [KV_CLASS_DECRYPT] = "decrypt",
     [KV_CLASS_SECRET] = "secret", [KV_CLASS_SEAL] = "seal", [KV_CLASS_MAC] = "mac",
@@ -36,7 +38,7 @@ static kv_status begin(kv_vault *vault, kv_work *work, kv_birth *birth, kv_token
         .class = kv_class_name(birth->class),
         .kind = kv_slice_text(kv_key_kind_of(birth->kind)->name),
         .node = kv_slice_of(vault->node, sizeof(vault->node)),
-        .lease_until = work->now_ms + KV_BIRTH_LEASE_MS,
+        .lease_until = work->now_ms + BIRTH_LEASE_MS,
         .owner_uid = birth->owner_uid,
         .created = work->now_ms,
     };

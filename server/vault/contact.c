@@ -207,7 +207,7 @@ static kv_status test_one(kv_vault *vault, kv_work *work, const kv_vault_row *va
         "comes to this address.\n",
         KV_SLICE_ARG(vault_row->display_name)));
     status =
-        kv_postman_send(vault->config.postman, &mail,
+        kv_postman_send(vault->config.notify.postman, &mail,
                         kv_deadline_in_ms(left_ms < TEST_MS ? left_ms : TEST_MS), work->arena, err);
     *out = (kv_contact_tested){ .email = contact->email, .accepted = status == KV_OK };
     if (status == KV_OK || status == KV_CANCELLED || status == KV_BUSY)
@@ -227,7 +227,7 @@ kv_status kv_vault_contacts_test(kv_vault *vault, kv_work *work, const kv_contac
     kv_contacts contacts;
 
     KV_TRY(find(vault, work, &in->target, &vault_row, &row, err));
-    if (!vault->config.postman)
+    if (!vault->config.notify.postman)
         return kv_fail(err, KV_PRECONDITION, "this server sends no mail: see [smtp] host");
     KV_TRY(kv_contacts_of(work, &vault_row, &row, &contacts, err));
     items = kv_arena_array(work->arena, contacts.count, sizeof(*items));

@@ -26,6 +26,8 @@ typedef enum kv_event_type {
     KV_EVENT_ACCESS_DENIED,  /* at most one per principal, operation and hour */
     KV_EVENT_KEY_DISABLED,
     KV_EVENT_KEY_DESTROYED,
+    KV_EVENT_CERTIFICATE_RENEWAL_STARTED,
+    KV_EVENT_WEBHOOK_DISABLED, /* by the server: it is gone, or took nothing for days */
     KV_EVENT_TYPE_COUNT
 } kv_event_type;
 

@@ -14,3 +14,4 @@
 #include "server/vault/messages_notify.h"
 #include "server/vault/messages_secrets.h"
 #include "server/vault/messages_vaults.h"
+#include "server/vault/messages_webhooks.h"

@@ -17,6 +17,7 @@
 #include "server/vault/messages_notify.h"
 #include "server/vault/messages_secrets.h"
 #include "server/vault/messages_vaults.h"
+#include "server/vault/messages_webhooks.h"
 #include "server/vault/vault.h"
 
 #define KV_OPERATION(name, in_type, out_type)                                        \
@@ -118,6 +119,15 @@ KV_OPERATION(kv_vault_issuer_list, kv_issuer_list_in, kv_issuer_list);
 KV_OPERATION(kv_vault_issuer_update, kv_issuer_update_in, kv_issuer_bundle);
 KV_OPERATION(kv_vault_issuer_delete, kv_issuer_delete_in, kv_issuer_bundle);
 KV_OPERATION(kv_vault_issuer_check, kv_issuer_check_in, kv_issuer_checked);
+
+/* webhook.c, delivery_rows.c */
+KV_OPERATION(kv_vault_webhook_set, kv_webhook_set_in, kv_webhook_bundle);
+KV_OPERATION(kv_vault_webhook_get, kv_webhook_get_in, kv_webhook_bundle);
+KV_OPERATION(kv_vault_webhook_list, kv_webhook_list_in, kv_webhook_list);
+KV_OPERATION(kv_vault_webhook_delete, kv_webhook_delete_in, kv_webhook_bundle);
+KV_OPERATION(kv_vault_webhook_test, kv_webhook_test_in, kv_webhook_tested);
+KV_OPERATION(kv_vault_dead_letters, kv_dead_letter_list_in, kv_dead_letter_list);
+KV_OPERATION(kv_vault_redeliver, kv_redeliver_in, kv_redelivered);
 
 /* contact.c */
 KV_OPERATION(kv_vault_contacts_set, kv_contacts_set_in, kv_contacts);

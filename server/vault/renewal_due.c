@@ -9,6 +9,7 @@
 #include "server/lifecycle/renewal.h"
 #include "server/vault/certificate_rules.h"
 #include "server/vault/errands.h"
+#include "server/vault/events.h"
 #include "server/vault/issuer_state.h"
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
@@ -187,6 +188,18 @@ static void report(kv_vault *vault, kv_work *work, const renewal *at, const kv_e
                                    { 0 } });
 }
 
+/* Once for each version: who wants to be there, is. */
+static kv_status tell(kv_work *work, const renewal *at, kv_change *change, kv_error *err)
+{
+    kv_event_row event = { .version = at->version.version,
+                           .not_before = at->version.not_before,
+                           .expires = at->version.expires,
+                           .issuer = at->policy.issuer.name };
+
+    kv_event_place(&at->vault_row, &at->object, &event);
+    return kv_event_add(work, KV_EVENT_CERTIFICATE_RENEWAL_STARTED, &event, change, err);
+}
+
 /* The attempt is counted and the next one has its time before this one begins. */
 static kv_status begin(kv_vault *vault, kv_work *work, renewal *at, int64_t again, kv_error *err)
 {
@@ -200,6 +213,8 @@ static kv_status begin(kv_vault *vault, kv_work *work, renewal *at, int64_t agai
     at->row.due_at = again;
     at->row.waiting = KV_WAITING_NOTHING;
     KV_TRY(kv_change_update(&change, &kv_table_renewals, &at->row, err));
+    if (at->row.attempts == 1)
+        KV_TRY(tell(work, at, &change, err));
     KV_TRY(kv_commit_step(vault, work, "CertificateRenewBegin", &change, err));
     if (exists && kv_operation_in_progress(&operation))
         return KV_OK;

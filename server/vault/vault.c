@@ -10,6 +10,7 @@
 #include "server/vault/key_cache.h"
 #include "server/vault/ocsp_cache.h"
 #include "server/vault/operation_rules.h"
+#include "server/vault/postbox.h"
 #include "server/vault/vault_impl.h"
 
 enum { KEYS_CACHED = 100000, START_ARENA_BYTES = 1 << 20, ORDERS_PER_ISSUER = 2 };
@@ -33,6 +34,8 @@ static kv_status fill(const kv_vault_config *config, kv_vault *vault, kv_error *
     if (config->node.len != sizeof(vault->node) || config->instance.len != sizeof(vault->instance))
         return kv_fail(err, KV_INTERNAL, "node and instance have 16 bytes");
     vault->config = *config;
+    if (!vault->config.notify.origin)
+        vault->config.notify.origin = "localhost";
     memcpy(vault->node, config->node.data, sizeof(vault->node));
     memcpy(vault->instance, config->instance.data, sizeof(vault->instance));
     vault->world = (kv_issuer_world){ .http = config->http,
@@ -45,9 +48,10 @@ static kv_status fill(const kv_vault_config *config, kv_vault *vault, kv_error *
     vault->keys = kv_key_cache_new(KEYS_CACHED);
     vault->uses = kv_key_uses_new();
     vault->ocsp = kv_ocsp_cache_new();
+    vault->postbox = kv_postbox_new(config->notify.threads);
     vault->errands =
         kv_errands_new(config->orders_per_issuer ? config->orders_per_issuer : ORDERS_PER_ISSUER);
-    if (!vault->keys || !vault->uses || !vault->ocsp || !vault->errands)
+    if (!vault->keys || !vault->uses || !vault->ocsp || !vault->errands || !vault->postbox)
         return kv_fail(err, KV_BUSY, "out of memory");
     KV_TRY(make_outbox(vault, err));
     return kv_records_watch(config->records, kv_key_cache_changed, vault->keys, err);
@@ -86,6 +90,12 @@ void kv_vault_stop(kv_vault *vault)
     atomic_store(&vault->stopping, true);
     kv_wake_steps(vault);
     kv_outbox_stop(vault->outbox);
+    kv_postbox_stop(vault->postbox);
+}
+
+bool kv_vault_running(const kv_vault *vault)
+{
+    return !atomic_load(&vault->stopping);
 }
 
 bool kv_vault_owes_purge(const kv_vault *vault)
@@ -97,6 +107,7 @@ void kv_vault_close(kv_vault *vault)
 {
     if (!vault)
         return;
+    kv_postbox_free(vault->postbox);
     kv_outbox_free(vault->outbox);
     kv_denials_free(vault->denials);
     kv_errands_free(vault->errands);

@@ -21,6 +21,18 @@ typedef struct kv_vault kv_vault;
 
 struct kv_checks;
 
+/* How people and programs are told. All borrowed. */
+typedef struct kv_vault_notify {
+    struct kv_http *http;             /* NULL: no webhooks are called */
+    const struct kv_postman *postman; /* NULL: this server sends no mail */
+    const char *origin;               /* DNS name of this server; NULL: "localhost" */
+    unsigned threads;                 /* that call webhooks; 0: 1 */
+    unsigned tries;                   /* before a delivery is a dead letter; 0: 10 */
+    unsigned retry_percent;           /* of the usual waits; 0: 100 */
+    unsigned digest_hour;             /* UTC, of the daily mail */
+    int64_t mail_interval_ms;         /* between two mails to one contact */
+} kv_vault_notify;
+
 typedef struct kv_vault_config {
     kv_records *records;
     kv_tokens *tokens;
@@ -37,12 +49,12 @@ typedef struct kv_vault_config {
     const char *tls_token;      /* URI of the token with the TLS key; NULL: the key is in a file */
     /* What the doctor looks at beside the vaults themselves; NULL: nothing. Any worker. */
     kv_status (*check)(void *context, struct kv_checks *checks, kv_error *err);
-    void *check_context;              /* borrowed */
-    const char *pki_base_url;         /* of the plain HTTP listener, for clients; NULL: none */
-    kv_slice audit_kid;               /* of the audit signer; borrowed */
-    kv_slice audit_spki;              /* its public key, DER; borrowed */
-    const struct kv_postman *postman; /* NULL: this server sends no mail; borrowed */
-    const kv_issuer *const *issuers;  /* beside those of kv_issuers, for tests; borrowed */
+    void *check_context;      /* borrowed */
+    const char *pki_base_url; /* of the plain HTTP listener, for clients; NULL: none */
+    kv_slice audit_kid;       /* of the audit signer; borrowed */
+    kv_slice audit_spki;      /* its public key, DER; borrowed */
+    kv_vault_notify notify;
+    const kv_issuer *const *issuers; /* beside those of kv_issuers, for tests; borrowed */
     size_t issuer_count;
     int64_t events_keep_ms; /* how long events are kept; 0: 30 days */
     uint64_t events_keep;   /* how many at most; 0: 100,000 */
@@ -103,5 +115,31 @@ kv_status kv_vault_clock_set_back(kv_vault *vault, int64_t back_ms, kv_error *er
  * most a minute, since another server may have added work. `*seen` is the waiting thread's own, 0
  * at first: what happened since its last wait is not missed. False: the vault stops. */
 bool kv_vault_wait_for_steps(kv_vault *vault, int64_t next_at, uint64_t *seen);
+/* --- telling (delivery_*.c) --- */
+
+/* Finds out what is still to be told. Before the steps below. */
+kv_status kv_vault_open_postbox(kv_vault *vault, kv_error *err) KV_MUST_USE;
+/* How far the planning is; zero at the start. */
+typedef struct kv_planned {
+    int64_t cursor;    /* of events (events.h) */
+    unsigned unstored; /* events that concerned nobody: to pass them is stored now and then */
+} kv_planned;
+
+/* Plans the deliveries of what happened since the last call. `*more`: at once again; else, when
+ * something has happened past the cursor. One caller at a time. */
+kv_status kv_vault_plan_deliveries(kv_vault *vault, kv_planned *planned, bool *more,
+                                   kv_error *err) KV_MUST_USE;
+/* Sends to one webhook, or mails one contact, whose turn it is. `*next_at` as above. What they
+ * answer is stored; a status is trouble here. */
+kv_status kv_vault_step_webhook(kv_vault *vault, int64_t *next_at, kv_error *err) KV_MUST_USE;
+kv_status kv_vault_step_mail(kv_vault *vault, int64_t *next_at, kv_error *err) KV_MUST_USE;
+/* Waits until that time or for more to send. False: the vault stops. */
+bool kv_vault_wait_for_deliveries(kv_vault *vault, int64_t next_at);
+/* Forgets dead letters of more than 30 days ago; called by the server's timer. */
+kv_status kv_vault_sweep_dead_letters(kv_vault *vault, unsigned *removed,
+                                      kv_error *err) KV_MUST_USE;
+
+/* False after kv_vault_stop(). */
+bool kv_vault_running(const kv_vault *vault);
 /* The server stops: purges break off after the step at hand; the next start goes on. Any thread. */
 void kv_vault_stop(kv_vault *vault);

@@ -12,6 +12,7 @@
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
 #include "server/vault/vault_rules.h"
+#include "server/vault/webhook_rules.h"
 
 enum { OBJECTS_PER_STEP = 50 };
 
@@ -182,6 +183,7 @@ kv_status kv_finish_vault_purge(kv_vault *vault, kv_work *work, kv_vault_row *ro
     KV_TRY(purge_collection(vault, work, row->uid, KV_COLLECTION_SECRETS, err));
     KV_TRY(kv_issuers_forget(vault, work, row->uid, err));
     KV_TRY(kv_contacts_forget(vault, work, row->uid, err));
+    KV_TRY(kv_webhooks_forget(vault, work, row->uid, err));
     KV_TRY(destroy_vault_keys(vault, work, row->uid, err));
     KV_TRY(forget_grants(vault, work, row->name, err));
     KV_TRY(kv_change_delete(&change, &kv_table_vaults, row, err));

@@ -24,6 +24,7 @@ struct kv_vault {
     struct kv_denials *denials;
     atomic_bool stopping, purge_owed; /* see vault.h */
     struct kv_errands *errands;
+    struct kv_postbox *postbox;
     pthread_mutex_t wake_mutex; /* guards `wakes` */
     uint64_t wakes;             /* how often something may have become due */
     pthread_cond_t wake;        /* CLOCK_MONOTONIC */
@@ -39,7 +40,6 @@ enum {
     KV_PAGE_MAX = 1000,
     KV_RETENTION_MIN_DAYS = 7,
     KV_RETENTION_MAX_DAYS = 90,
-    KV_BIRTH_LEASE_MS = 10 * 60 * 1000,
     KV_DAY_MS = 24 * 60 * 60 * 1000
 };
 /* --- names (names.c): 1 to 127 of [0-9A-Za-z-]; a version is 32 lower-case hex digits --- */

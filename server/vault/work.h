@@ -18,7 +18,8 @@ typedef struct kv_target {
     kv_collection collection;
     kv_slice name;
     kv_slice version; /* empty: the current one */
-    kv_slice issuer; /* an issuer of the vault: permitted as the collection, recorded as the name */
+    /* An issuer or webhook of the vault: permitted as the collection, recorded as the name. */
+    kv_slice issuer;
 } kv_target;
 
 struct kv_idempotency; /* idempotency.h */

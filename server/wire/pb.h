@@ -62,6 +62,10 @@ kv_decode kv_pb_read_issuer_set, kv_pb_read_issuer_get, kv_pb_read_issuer_list,
 kv_decode kv_pb_read_contacts_set, kv_pb_read_contacts_get, kv_pb_read_contacts_delete,
     kv_pb_read_contacts_test;
 
+kv_decode kv_pb_read_webhook_set, kv_pb_read_webhook_get, kv_pb_read_webhook_list,
+    kv_pb_read_webhook_delete, kv_pb_read_webhook_test, kv_pb_read_dead_letter_list,
+    kv_pb_read_redeliver;
+
 kv_decode kv_pb_read_certificate_create, kv_pb_read_certificate_merge,
     kv_pb_read_certificate_import, kv_pb_read_certificate_pending_get,
     kv_pb_read_certificate_pending_delete, kv_pb_read_certificate_pending_update,
@@ -101,6 +105,8 @@ kv_encode kv_pb_write_key_bundle, kv_pb_write_signature, kv_pb_write_verificatio
     kv_pb_write_random_bytes, kv_pb_write_rotation_policy;
 kv_encode kv_pb_write_issuer_bundle, kv_pb_write_issuer_list, kv_pb_write_issuer_checked;
 kv_encode kv_pb_write_contacts, kv_pb_write_contacts_tested;
+kv_encode kv_pb_write_webhook_bundle, kv_pb_write_webhook_list, kv_pb_write_webhook_tested,
+    kv_pb_write_dead_letter_list, kv_pb_write_redelivered;
 kv_encode kv_pb_write_secret_bundle, kv_pb_write_backup;
 /* A kv_object_list each. */
 kv_encode kv_pb_write_key_list, kv_pb_write_secret_list, kv_pb_write_certificate_list;

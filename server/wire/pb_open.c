@@ -94,6 +94,8 @@ kv_status kv_pb_open(const ProtobufCMessageDescriptor *type, kv_slice body,
     target->name = text_field(*out, "name");
     target->version = text_field(*out, "version");
     target->issuer = text_field(*out, "issuer");
+    if (!target->issuer.len)
+        target->issuer = text_field(*out, "webhook");
     return KV_OK;
 }
 

@@ -24,12 +24,12 @@ static const struct {
     const char *field;
     unsigned most;
 } bounds[] = {
-    { "dns_names", 100 },     { "ekus", 20 },       { "emails", 100 },
-    { "ip_addresses", 100 },  { "ip_ranges", 100 }, { "directory_names", 100 },
-    { "items", KV_TAGS_MAX }, { "roles", 8 },       { "tags", KV_TAGS_MAX },
-    { "upns", 100 },          { "uris", 100 },      { "lifetime_actions", 2 },
-    { "rules", 100 },         { "principals", 64 }, { "admin_details", 8 },
-    { "contacts", 50 },
+    { "dns_names", 100 },     { "ekus", 20 },        { "emails", 100 },
+    { "ip_addresses", 100 },  { "ip_ranges", 100 },  { "directory_names", 100 },
+    { "items", KV_TAGS_MAX }, { "roles", 8 },        { "tags", KV_TAGS_MAX },
+    { "upns", 100 },          { "uris", 100 },       { "lifetime_actions", 2 },
+    { "rules", 100 },         { "principals", 64 },  { "admin_details", 8 },
+    { "contacts", 50 },       { "event_types", 32 },
 };
 
 typedef struct frame {

@@ -123,6 +123,14 @@ export const MAY = {
   'IssuerService/DeleteIssuer': [IO, AD],
   'IssuerService/CheckIssuer': [IO, AD],
 
+  'WebhookService/SetWebhook': [VO],
+  'WebhookService/GetWebhook': [VO],
+  'WebhookService/ListWebhooks': [VO],
+  'WebhookService/DeleteWebhook': [VO],
+  'WebhookService/TestWebhook': [VO],
+  'WebhookService/ListDeadLetters': [VO],
+  'WebhookService/RedeliverDeadLetters': [VO],
+
   'ContactService/SetContacts': [VO, AD],
   'ContactService/GetContacts': [VO, AD],
   'ContactService/DeleteContacts': [VO, AD],

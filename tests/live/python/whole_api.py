@@ -261,6 +261,19 @@ def contacts(call):
     assert len(call(service + "DeleteContacts", vault=VAULT).contacts) == 1
 
 
+def webhooks(call):
+    service = "WebhookService/"
+    it = {"vault": VAULT, "webhook": "hook"}
+    made = call(service + "SetWebhook", url="https://localhost:1/", **it)
+    assert made.public_key.startswith("whpk_") and made.state == 2 and made.why
+    assert call(service + "GetWebhook", **it).public_key == made.public_key
+    assert len(call(service + "ListWebhooks", vault=VAULT).webhooks) == 1
+    assert not call(service + "TestWebhook", **it).agreed
+    assert not call(service + "ListDeadLetters", vault=VAULT).dead_letters
+    assert call(service + "RedeliverDeadLetters", vault=VAULT).count == 0
+    assert call(service + "DeleteWebhook", **it).webhook == "hook"
+
+
 def access(call, everybody):
     service = "AccessService/"
     assert everybody(service + "WhoAmI").principal.id
@@ -317,6 +330,7 @@ def main():
     issuers(call)
     contacts(call)
     events(call)
+    webhooks(call)
     access(admin, call)
     audit(call)
     missing = sorted(set(api.methods) - api.called)

@@ -17,3 +17,16 @@ function(kv_live_js name file)
         FIXTURES_REQUIRED live_npm
         ENVIRONMENT "KEYVAULTD=$<TARGET_FILE:keyvaultd>;KV_LIVE_NODE=${KV_LIVE_NODE}")
 endfunction()
+
+# Of tests that use Ed25519 keys: SoftHSM leaks at each use, which only a whole stack tells.
+function(kv_live_whole_stacks name)
+    set(supp "suppressions='${PROJECT_SOURCE_DIR}/tests/support/lsan.supp'")
+    set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT
+        "ASAN_OPTIONS=strict_string_checks=1:fast_unwind_on_malloc=0:malloc_context_size=14"
+        "LSAN_OPTIONS=print_suppressions=0:${supp}")
+endfunction()
+# And of those that would take too long so: other tests look for leaks.
+function(kv_live_no_leak_check name)
+    set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT
+        "ASAN_OPTIONS=strict_string_checks=1:detect_leaks=0")
+endfunction()

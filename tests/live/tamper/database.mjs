@@ -33,6 +33,8 @@ const policy = (issuer, exportable = false) => ({
 async function fill(server) {
   const operator = await server.officer('operator', ['VAULT_OPERATOR'], '/');
   await operator.call('VaultService/CreateVault', { vault: 'shop' });
+  await operator.call('WebhookService/SetWebhook',
+    { vault: 'shop', webhook: 'hook', url: 'https://localhost:1/' });
   await operator.call('ContactService/SetContacts',
     { vault: 'shop', contacts: [{ email: 'team@example.org' }] });
   const user = await server.officer('user', ROLES, '/vaults/shop');
@@ -93,7 +95,10 @@ let at;
 
 test('tampering with the database', async (t) => {
   server = await Keyvault.start({ settings: { 'access.separation_of_duty': 'off',
-    'audit.segment_bytes': 65536, 'audit.checkpoint_seconds': 1 } });
+    'audit.segment_bytes': 65536, 'audit.checkpoint_seconds': 1,
+    /* Nobody takes mail there, so a delivery waits. */
+    'smtp.host': '127.0.0.1', 'smtp.port': 1, 'smtp.tls': 'none', 'smtp.from': 'a@example.org',
+    'outgoing.networks': '127.0.0.0/8' } });
   try {
     at = await fill(server);
     const sealed = tables(server);

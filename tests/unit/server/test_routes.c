@@ -15,6 +15,7 @@
 #include "keyvault/v1/keys.pb-c.h"
 #include "keyvault/v1/secrets.pb-c.h"
 #include "keyvault/v1/vaults.pb-c.h"
+#include "keyvault/v1/webhooks.pb-c.h"
 #include "server/auth/policy.h"
 #include "server/vault/idempotency.h"
 #include "server/vault/messages_common.h"
@@ -30,6 +31,7 @@ static const ProtobufCServiceDescriptor *const services[] = {
     &keyvault__v1__issuer_service__descriptor,
     &keyvault__v1__contact_service__descriptor,
     &keyvault__v1__event_service__descriptor,
+    &keyvault__v1__webhook_service__descriptor,
     &keyvault__v1__access_service__descriptor,
     &keyvault__v1__audit_service__descriptor,
     &keyvault__v1__certificate_authority_service__descriptor,
@@ -159,7 +161,9 @@ static void private_bytes_travel_on_the_locked_heap(void **state)
                                           "RandomBytesGet",
                                           "CertificateImport",
                                           "CertificateIssuerSet",
-                                          "CertificateIssuerUpdate" };
+                                          "CertificateIssuerUpdate",
+                                          "WebhookSet",
+                                          "WebhookTest" };
 
     (void)state;
     for (size_t i = 0; i < kv_routes_count; i++) {

@@ -14,6 +14,7 @@
 #include "keyvault/v1/keys.pb-c.h"
 #include "keyvault/v1/secrets.pb-c.h"
 #include "keyvault/v1/vaults.pb-c.h"
+#include "keyvault/v1/webhooks.pb-c.h"
 #include "server/vault/work.h"
 #include "server/wire/pb.h"
 #include "tests/support/kv_cmocka.h"
@@ -28,6 +29,7 @@ static const ProtobufCServiceDescriptor *const services[] = {
     &keyvault__v1__issuer_service__descriptor,
     &keyvault__v1__contact_service__descriptor,
     &keyvault__v1__event_service__descriptor,
+    &keyvault__v1__webhook_service__descriptor,
     &keyvault__v1__access_service__descriptor,
     &keyvault__v1__audit_service__descriptor,
     &keyvault__v1__certificate_authority_service__descriptor,

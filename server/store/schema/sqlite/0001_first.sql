@@ -222,6 +222,58 @@ CREATE TABLE "contacts" (
     PRIMARY KEY ("vault_uid")
 ) STRICT;
 
+CREATE TABLE "webhooks" (
+    "vault_uid" BLOB NOT NULL,
+    "name" TEXT NOT NULL,
+    "display_name" TEXT NOT NULL,
+    "uid" BLOB NOT NULL,
+    "url" TEXT NOT NULL,
+    "types" TEXT NOT NULL,
+    "enabled" INTEGER NOT NULL,
+    "stopped" TEXT NOT NULL,
+    "agreed" INTEGER NOT NULL,
+    "rate" INTEGER NOT NULL,
+    "key_id" BLOB NOT NULL,
+    "spki" BLOB NOT NULL,
+    "authorization_uid" BLOB NOT NULL,
+    "authorization_key_id" BLOB NOT NULL,
+    "authorization" BLOB NOT NULL,
+    "failing_since" INTEGER NOT NULL,
+    "last_error" TEXT NOT NULL,
+    "created" INTEGER NOT NULL,
+    "updated" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("vault_uid", "name")
+) STRICT;
+CREATE UNIQUE INDEX "webhooks_by_uid" ON "webhooks" ("uid");
+
+CREATE TABLE "deliveries" (
+    "target" BLOB NOT NULL,
+    "sequence" INTEGER NOT NULL,
+    "vault_uid" BLOB NOT NULL,
+    "channel" TEXT NOT NULL,
+    "state" TEXT NOT NULL,
+    "next_at" INTEGER NOT NULL,
+    "attempts" INTEGER NOT NULL,
+    "object_uid" BLOB NOT NULL,
+    "type" TEXT NOT NULL,
+    "body" TEXT NOT NULL,
+    "address" TEXT NOT NULL,
+    "last_status" INTEGER NOT NULL,
+    "last_error" TEXT NOT NULL,
+    "created" INTEGER NOT NULL,
+    "updated" INTEGER NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "seal" BLOB NOT NULL,
+    "seal_key" BLOB NOT NULL,
+    PRIMARY KEY ("target", "sequence")
+) STRICT;
+CREATE INDEX "deliveries_by_due" ON "deliveries" ("target", "state", "next_at", "sequence");
+CREATE INDEX "deliveries_by_object" ON "deliveries" ("target", "object_uid", "sequence");
+CREATE INDEX "deliveries_by_vault" ON "deliveries" ("vault_uid", "state", "target", "sequence");
+
 CREATE TABLE "operations" (
     "object_uid" BLOB NOT NULL,
     "vault_uid" BLOB NOT NULL,
