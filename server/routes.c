@@ -144,6 +144,8 @@ RUN(kv_vault_issuer_list, kv_issuer_list_in, kv_issuer_list)
 RUN(kv_vault_issuer_update, kv_issuer_update_in, kv_issuer_bundle)
 RUN(kv_vault_issuer_delete, kv_issuer_delete_in, kv_issuer_bundle)
 RUN(kv_vault_issuer_check, kv_issuer_check_in, kv_issuer_checked)
+RUN(kv_vault_issuer_roll_key, kv_issuer_roll_key_in, kv_issuer_account_bundle)
+RUN(kv_vault_issuer_revoke, kv_issuer_revoke_in, kv_nothing_out)
 RUN(kv_vault_contacts_set, kv_contacts_set_in, kv_contacts)
 RUN(kv_vault_contacts_get, kv_contacts_get_in, kv_contacts)
 RUN(kv_vault_contacts_delete, kv_contacts_delete_in, kv_contacts)
@@ -605,6 +607,18 @@ const kv_route kv_routes[] = {
       .in_size = sizeof(kv_issuer_check_in), .out_size = sizeof(kv_issuer_checked),
       .at = GRPC("IssuerService", "CheckIssuer",
                  kv_pb_read_issuer_check, kv_pb_write_issuer_checked) },
+    { .name = "CertificateIssuerRollKey", .needs = KV_MAY_CERTIFICATECAS_WRITE,
+      .lane = KV_LANE_SLOW,
+      .run = run_kv_vault_issuer_roll_key, .mutates = true,
+      .in_size = sizeof(kv_issuer_roll_key_in), .out_size = sizeof(kv_issuer_account_bundle),
+      .at = GRPC("IssuerService", "RollAccountKey",
+                 kv_pb_read_issuer_roll_key, kv_pb_write_issuer_account) },
+    { .name = "CertificateIssuerRevoke", .needs = KV_MAY_CERTIFICATECAS_WRITE,
+      .lane = KV_LANE_SLOW,
+      .run = run_kv_vault_issuer_revoke, .mutates = true,
+      .in_size = sizeof(kv_issuer_revoke_in), .out_size = sizeof(kv_nothing_out),
+      .at = GRPC("IssuerService", "RevokeIssuedCertificate",
+                 kv_pb_read_issuer_revoke, kv_pb_write_nothing) },
 
     /* ContactService */
     { .name = "CertificateContactsSet", .needs = KV_MAY_CERTIFICATECONTACTS_WRITE,

@@ -26,6 +26,15 @@
 /* shape: table */
 static const kv_cli_option of_issuer[] = { VAULT, ISSUER, END };
 /* shape: table */
+static const kv_cli_option issuer_revoke[] = {
+    VAULT,
+    ISSUER,
+    NEED("certificate-name", "NAME", "name", "the certificate"),
+    TEXT("version", "VERSION", "version", "default: the current one"),
+    TEXT("reason", "REASON", "reason", "key-compromise, superseded, cessation-of-operation, ..."),
+    END
+};
+/* shape: table */
 static const kv_cli_option issuer_set[] = {
     VAULT, ISSUER,
     NEED("provider", "PROVIDER", "provider", "Self, Unknown, ...: who speaks with the authority"),
@@ -57,7 +66,11 @@ const kv_cli_verb kv_cli_verbs_issuer[] = {
       API "IssuerService/DeleteIssuer", of_issuer, kv_cli_run_call, ISSUER_COLUMNS },
     { "issuer", "check", "does the authority take the credential? orders nothing",
       API "IssuerService/CheckIssuer", of_issuer, kv_cli_issuer_check,
-      "ACCEPTED=accepted EXPIRES=credentialExpires:time DETAILS=details" },
+      "ACCEPTED=accepted EXPIRES=credentialExpires:time ACCOUNT=account DETAILS=details" },
+    { "issuer", "roll-account-key", "another key for the account at the authority, on the token",
+      API "IssuerService/RollAccountKey", of_issuer, kv_cli_run_call, "URL=url" },
+    { "issuer", "revoke", "have the authority revoke a certificate that it issued",
+      API "IssuerService/RevokeIssuedCertificate", issuer_revoke, kv_cli_run_call, NULL },
     { .noun = NULL },
 };
 /* clang-format on */

@@ -3,6 +3,8 @@
 
 #include "server/acme/when.h"
 
+enum { SLACK_MS = 500 };
+
 static kv_deadline soon(const kv_acme_client *client)
 {
     int64_t left = kv_deadline_left_ms(client->deadline);
@@ -13,6 +15,15 @@ static kv_deadline soon(const kv_acme_client *client)
 static kv_slice server_of(const kv_acme_client *client)
 {
     return kv_slice_text(client->directory_url);
+}
+
+/* What it asks for begins now, not when the visit did, nor what led to the visit. */
+static int64_t wait_of(const kv_acme_client *client, kv_slice wish)
+{
+    int64_t spent_ms = (kv_monotonic_us() - client->began_us + 999) / 1000;
+    int64_t wait = kv_acme_retry_after(wish, client->now_ms + spent_ms);
+
+    return wait < 0 ? wait : wait + spent_ms + SLACK_MS;
 }
 
 /* Whatever was answered: its nonce and its wish are noted. */
@@ -30,7 +41,7 @@ static kv_status deliver(kv_acme_client *client, kv_http_request *request, kv_ar
     if (kv_http_header_of(out, "Replay-Nonce", 0, &value))
         kv_acme_nonce_put(client->memory, server_of(client), value);
     if (kv_http_header_of(out, "Retry-After", 0, &value))
-        client->retry_ms = kv_acme_retry_after(value, client->now_ms);
+        client->retry_ms = wait_of(client, value);
     client->created = out->status == 201;
     return KV_OK;
 }

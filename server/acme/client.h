@@ -35,14 +35,15 @@ typedef struct kv_acme_client {
     kv_acme_key key;
     const char *account; /* URL; NULL: not known yet */
     kv_deadline deadline;
-    int64_t now_ms;
-    kv_arena *arena; /* what the server said lives here */
+    int64_t now_ms;   /* wall time when the visit began */
+    int64_t began_us; /* kv_monotonic_us() then */
+    kv_arena *arena;  /* what the server said lives here */
 
     kv_acme_directory directory; /* filled by kv_acme_open() */
     /* of the last request */
     kv_acme_action refused;
     kv_acme_problem problem;
-    int64_t retry_ms; /* Retry-After; -1: none */
+    int64_t retry_ms; /* Retry-After, counted from now_ms; -1: none */
     bool created;     /* 201 */
 } kv_acme_client;
 

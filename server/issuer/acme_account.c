@@ -50,6 +50,7 @@ kv_status kv_acme_visit_begin(const kv_issuer_account *account, kv_arena *arena,
                                     .directory_url = out->settings.directory,
                                     .deadline = deadline,
                                     .now_ms = now_ms,
+                                    .began_us = kv_monotonic_us(),
                                     .arena = arena,
                                     .retry_ms = -1 };
     if (account->enrolment) {

@@ -8,6 +8,7 @@
 #include "server/vault/certificate_rules.h"
 #include "server/vault/certificate_show.h"
 #include "server/vault/idempotency.h"
+#include "server/vault/issuer_rules.h"
 #include "server/vault/key_rules.h"
 #include "server/vault/messages_access.h"
 #include "server/vault/operations.h"
@@ -161,6 +162,14 @@ static kv_status issuer_again(kv_vault *vault, kv_work *work, const kv_idempoten
     kv_issuer_get_in in = { .target = { .vault = row->vault, .issuer = row->name } };
 
     return kv_vault_issuer_get(vault, work, &in, out, err);
+}
+
+static kv_status account_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
+                               void *out, kv_error *err)
+{
+    kv_target target = { .vault = row->vault, .issuer = row->name };
+
+    return kv_issuer_account_of(vault, work, &target, out, err);
 }
 
 /* The issuer went with the first call. */
@@ -322,6 +331,8 @@ static const struct {
     { "CertificateIssuerSet", issuer_again },
     { "CertificateIssuerUpdate", issuer_again },
     { "CertificateIssuerDelete", removed_issuer_again },
+    { "CertificateIssuerRollKey", account_again },
+    { "CertificateIssuerRevoke", nothing_again },
     { "CertificateContactsSet", contacts_again },
     { "CertificateContactsDelete", removed_contacts_again },
     { "WebhookSet", webhook_again },

@@ -82,7 +82,10 @@ static kv_status taken_over(void *context, kv_error *err)
     at->row.spki = at->row.next_spki;
     at->row.next_key_id = KV_SLICE_NONE;
     at->row.next_spki = KV_SLICE_NONE;
-    KV_TRY(store(at, "IssuerAccountKeyChanged", &change, err));
+    at->row.updated = at->work->now_ms;
+    KV_TRY(kv_change_update(&change, &kv_table_enrolments, &at->row, err));
+    KV_TRY(kv_commit_first_step(at->vault, at->work, "IssuerAccountKeyChanged", &change, err));
+    show(at);
     destroy(at->vault, at->work, old);
     return KV_OK;
 }

@@ -101,6 +101,7 @@ kv_status kv_vault_issuer_check(kv_vault *vault, kv_work *work, const kv_issuer_
     KV_TRY(kv_issuer_open(vault, work, &vault_row, in->target.issuer, &chosen, err));
     KV_TRY(ask(vault, work, &vault_row, &chosen, in->target.issuer, out, err));
     out->credential_expires = row.credential_expires;
+    out->account = chosen.enrolment.row.url;
     return KV_OK;
 }
 

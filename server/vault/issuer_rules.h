@@ -80,6 +80,12 @@ kv_status kv_enrolments_end(kv_vault *vault, kv_work *work, const kv_issuer_row 
                             kv_error *err) KV_MUST_USE;
 void kv_enrolments_destroy(kv_vault *vault, kv_work *work, const kv_enrolments_ended *ended);
 
+/* --- issuer_account.c --- */
+
+/* The account of an issuer as it is. */
+kv_status kv_issuer_account_of(kv_vault *vault, kv_work *work, const kv_target *target,
+                               kv_issuer_account_bundle *out, kv_error *err) KV_MUST_USE;
+
 /* --- issuer_row.c --- */
 
 /* The provider's functions; NULL when this server has no such provider. */

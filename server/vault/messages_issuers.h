@@ -95,4 +95,18 @@ typedef struct kv_issuer_checked {
     bool accepted;
     kv_slice details;
     int64_t credential_expires;
+    kv_slice account; /* URL; empty: there is none that is known by a key */
 } kv_issuer_checked;
+
+typedef kv_target_in kv_issuer_roll_key_in;
+
+typedef struct kv_issuer_account_bundle {
+    kv_slice url;
+    kv_slice spki;
+} kv_issuer_account_bundle;
+
+/* target.name and target.version are the certificate's. */
+typedef struct kv_issuer_revoke_in {
+    kv_target target;
+    int reason; /* CRLReason */
+} kv_issuer_revoke_in;

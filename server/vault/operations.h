@@ -119,6 +119,8 @@ KV_OPERATION(kv_vault_issuer_list, kv_issuer_list_in, kv_issuer_list);
 KV_OPERATION(kv_vault_issuer_update, kv_issuer_update_in, kv_issuer_bundle);
 KV_OPERATION(kv_vault_issuer_delete, kv_issuer_delete_in, kv_issuer_bundle);
 KV_OPERATION(kv_vault_issuer_check, kv_issuer_check_in, kv_issuer_checked);
+KV_OPERATION(kv_vault_issuer_roll_key, kv_issuer_roll_key_in, kv_issuer_account_bundle);
+KV_OPERATION(kv_vault_issuer_revoke, kv_issuer_revoke_in, kv_nothing_out);
 
 /* webhook.c, delivery_rows.c */
 KV_OPERATION(kv_vault_webhook_set, kv_webhook_set_in, kv_webhook_bundle);

@@ -57,7 +57,8 @@ kv_decode kv_pb_read_secret_set, kv_pb_read_secret_get, kv_pb_read_secret_list,
     kv_pb_read_secret_purge;
 
 kv_decode kv_pb_read_issuer_set, kv_pb_read_issuer_get, kv_pb_read_issuer_list,
-    kv_pb_read_issuer_update, kv_pb_read_issuer_delete, kv_pb_read_issuer_check;
+    kv_pb_read_issuer_update, kv_pb_read_issuer_delete, kv_pb_read_issuer_check,
+    kv_pb_read_issuer_roll_key, kv_pb_read_issuer_revoke;
 
 kv_decode kv_pb_read_contacts_set, kv_pb_read_contacts_get, kv_pb_read_contacts_delete,
     kv_pb_read_contacts_test;
@@ -103,7 +104,8 @@ kv_encode kv_pb_write_server_status, kv_pb_write_checks, kv_pb_write_vault_bundl
 kv_encode kv_pb_write_key_bundle, kv_pb_write_signature, kv_pb_write_verification,
     kv_pb_write_encrypted, kv_pb_write_decrypted, kv_pb_write_wrapped, kv_pb_write_unwrapped,
     kv_pb_write_random_bytes, kv_pb_write_rotation_policy;
-kv_encode kv_pb_write_issuer_bundle, kv_pb_write_issuer_list, kv_pb_write_issuer_checked;
+kv_encode kv_pb_write_issuer_bundle, kv_pb_write_issuer_list, kv_pb_write_issuer_checked,
+    kv_pb_write_issuer_account;
 kv_encode kv_pb_write_contacts, kv_pb_write_contacts_tested;
 kv_encode kv_pb_write_webhook_bundle, kv_pb_write_webhook_list, kv_pb_write_webhook_tested,
     kv_pb_write_dead_letter_list, kv_pb_write_redelivered;

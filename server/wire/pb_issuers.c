@@ -115,6 +115,24 @@ kv_status kv_pb_read_issuer_check(kv_slice body, kv_arena *arena, void *in, kv_e
                              KV_COLLECTION_CERTIFICATES, arena, in, err);
 }
 
+kv_status kv_pb_read_issuer_roll_key(kv_slice body, kv_arena *arena, void *in, kv_error *err)
+{
+    return kv_pb_read_target(&keyvault__v1__roll_account_key_request__descriptor, body,
+                             KV_COLLECTION_CERTIFICATES, arena, in, err);
+}
+
+kv_status kv_pb_read_issuer_revoke(kv_slice body, kv_arena *arena, void *in, kv_error *err)
+{
+    kv_issuer_revoke_in *read = in;
+    const ProtobufCMessage *message;
+
+    KV_TRY(kv_pb_open(&keyvault__v1__revoke_issued_certificate_request__descriptor, body,
+                      KV_COLLECTION_CERTIFICATES, arena, &read->target, &message, err));
+    read->reason =
+        (int)((const Keyvault__V1__RevokeIssuedCertificateRequest *)(const void *)message)->reason;
+    return KV_OK;
+}
+
 static Keyvault__V1__OrganizationDetails *organization(kv_pb_writer *writer,
                                                        const kv_issuer_bundle *from)
 {
@@ -239,5 +257,18 @@ kv_status kv_pb_write_issuer_checked(const void *out, kv_arena *arena, kv_slice 
     to.accepted = from->accepted;
     to.details = kv_pb_text(&writer, from->details);
     to.credential_expires = kv_pb_seconds(from->credential_expires);
+    to.account = kv_pb_text(&writer, from->account);
+    return kv_pb_pack(&writer, &to.base, body, err);
+}
+
+kv_status kv_pb_write_issuer_account(const void *out, kv_arena *arena, kv_slice *body,
+                                     kv_error *err)
+{
+    const kv_issuer_account_bundle *from = out;
+    kv_pb_writer writer = { .arena = arena };
+    Keyvault__V1__IssuerAccount to = KEYVAULT__V1__ISSUER_ACCOUNT__INIT;
+
+    to.url = kv_pb_text(&writer, from->url);
+    to.public_key = kv_pb_bytes(from->spki);
     return kv_pb_pack(&writer, &to.base, body, err);
 }

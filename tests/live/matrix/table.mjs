@@ -122,6 +122,8 @@ export const MAY = {
   'IssuerService/UpdateIssuer': [IO, AD],
   'IssuerService/DeleteIssuer': [IO, AD],
   'IssuerService/CheckIssuer': [IO, AD],
+  'IssuerService/RollAccountKey': [IO, AD],
+  'IssuerService/RevokeIssuedCertificate': [IO, AD],
 
   'WebhookService/SetWebhook': [VO],
   'WebhookService/GetWebhook': [VO],

@@ -247,6 +247,13 @@ def issuers(call):
     changed = call(service + "UpdateIssuer", order_rules=limits, **it)
     assert changed.order_rules.orders_per_hour == 20 and changed.health.healthy
     assert call(service + "CheckIssuer", **it).accepted
+    for name, more in (("RollAccountKey", {}), ("RevokeIssuedCertificate", {"name": "web"})):
+        try:
+            call(service + name, **it, **more)
+        except grpc.RpcError as error:
+            assert error.code() in (grpc.StatusCode.UNIMPLEMENTED,
+                                    grpc.StatusCode.NOT_FOUND), error
+            call.api.called.add(service + name)
     assert call(service + "DeleteIssuer", **it).issuer == "Self"
 
 

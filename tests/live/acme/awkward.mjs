@@ -1,0 +1,139 @@
+// An authority that is slow, full, garrulous or wrong: an ACME stub of our own through the real
+// server.
+import assert from 'node:assert';
+import fs from 'node:fs';
+import test, { after, before } from 'node:test';
+import { Scene, folderOf } from './scene.mjs';
+import { Stub } from './stub.mjs';
+
+const folder = folderOf('acme-stub');
+let stub;
+let scene;
+
+before(async () => {
+  stub = await Stub.start(folder);
+  scene = await Scene.start({ ca: stub.ca });
+});
+
+after(async () => {
+  await scene?.stop();
+  await stub?.stop();
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+
+/* An issuer and a certificate of that name. */
+async function order(name, more = {}, policy = {}) {
+  const world = stub.world(name);
+  await scene.setIssuer(name, { directory: world.directory, ...more });
+  await scene.create(name, name, [`${name}.example.test`], policy);
+  return world;
+}
+
+const told = (name) => scene.until(name, (it) => it.error, 'told');
+const cancel = (name) => scene.certificates.call('CertificateService/CancelCertificateOperation',
+  { vault: 'shop', name });
+
+test('a certificate type is the profile of the order', async () => {
+  stub.world('profile').profiles = { classic: 'x', shortlived: 'y' };
+  const world = await order('profile', { profile: 'classic' },
+    { issuer: { name: 'profile', cty: 'shortlived' } });
+  await scene.completed('profile');
+  assert.strictEqual(world.orders[0].profile, 'shortlived');
+});
+
+test('who is told to wait waits, and orders once', async () => {
+  let first = true;
+  stub.world('full').on('newOrder', (request, answer) => {
+    if (!first) return false;
+    first = false;
+    stub.world('full').refuse(answer, 429, 'rateLimited', 'too many orders', { 'Retry-After': '3' });
+    return true;
+  });
+  const world = await order('full');
+  await scene.completed('full');
+  const [refused, placed] = world.asked.filter((it) => it.what === 'newOrder');
+  assert(placed.at - refused.at >= 3000, `${placed.at - refused.at} ms`);
+  assert.strictEqual(world.orders.length, 1);
+  const between = world.asked.filter((it) => it.at > refused.at && it.at < refused.at + 3000);
+  assert.deepStrictEqual(between, [], 'it was asked meanwhile');
+});
+
+test('an order that is worked on is asked for when its time has come', async () => {
+  const world = stub.world('working').on('finalize', ({ id, payload }, answer) => {
+    world.usual('finalize', id, { payload }, { writeHead() {}, end() {} });
+    world.orders[id].status = 'processing';
+    world.say(answer, 200, world.view(world.orders[id]), { 'Retry-After': '3' });
+    return true;
+  }).on('order', ({ id }) => {
+    if (world.orders[id].status === 'processing') world.orders[id].status = 'valid';
+    return false;
+  });
+  await order('working');
+  await scene.completed('working');
+  const finalized = world.asked.find((it) => it.what === 'finalize');
+  const after = world.asked.find((it) => it.what === 'order' && it.at >= finalized.at);
+  assert(after.at - finalized.at >= 3000, `${after.at - finalized.at} ms`);
+});
+
+test('a renewal names its predecessor, and does not insist', async () => {
+  const world = stub.world('replaced');
+  world.renewalInfo = true;
+  world.on('newOrder', ({ payload }, answer) => {
+    if (!payload.replaces) return false;
+    world.refuse(answer, 409, 'alreadyReplaced', 'it has a successor');
+    return true;
+  });
+  await order('replaced');
+  await scene.completed('replaced');
+  await scene.certificates.call('CertificateService/CreateCertificate',
+    { vault: 'shop', name: 'replaced' });
+  await scene.completed('replaced');
+  const asked = world.asked.filter((it) => it.what === 'newOrder').map((it) => it.payload);
+  assert.deepStrictEqual(asked.map((it) => Boolean(it.replaces)), [false, true, false]);
+  assert.match(asked[1].replaces, /^[\w-]+\.[\w-]+$/);
+});
+
+test('answers that make no sense are told and do no harm', async () => {
+  const cases = {
+    garbage: (answer) => answer.writeHead(200).end('{"newNonce":'),
+    endless: (answer) => answer.writeHead(200).end(Buffer.alloc(4 << 20, 0x20)),
+    torn: (answer) => {
+      answer.writeHead(200, { 'Content-Length': '5000' });
+      answer.write('{');
+      answer.socket.end();
+    },
+    elsewhere: (answer) => answer.writeHead(200).end(JSON.stringify({
+      newNonce: 'http://127.0.0.1/n', newAccount: 'https://a.test/', newOrder: 'https://a.test/' })),
+    html: (answer) => answer.writeHead(502).end('<html>bad gateway</html>'),
+  };
+  for (const [name, misbehave] of Object.entries(cases)) {
+    stub.world(name).on('directory', (request, answer) => {
+      misbehave(answer);
+      return true;
+    });
+    await order(name);
+  }
+  for (const name of Object.keys(cases)) {
+    const operation = await told(name);
+    assert.strictEqual(operation.status, 'inProgress', name);
+    assert.strictEqual(operation.error.code, 'UNAVAILABLE', JSON.stringify(operation.error));
+    await cancel(name);
+    await scene.until(name, (it) => it.status === 'cancelled', 'cancelled');
+  }
+});
+
+test('a certificate for another key is not taken', async () => {
+  const world = stub.world('swapped').on('cert', (request, answer) => {
+    world.say(answer, 200, stub.world('profile').orders[0].pem,
+      { 'Content-Type': 'application/pem-certificate-chain' });
+    return true;
+  });
+  await order('swapped');
+  const over = await scene.until('swapped', (it) => it.status !== 'inProgress', 'over');
+  assert.strictEqual(over.status, 'failed');
+  assert.strictEqual(over.error.code, 'CertificateNotAccepted');
+});
+
+test('every request was signed, fresh and for its URL', () => {
+  assert.deepStrictEqual(stub.troubles, []);
+});
