@@ -15,6 +15,7 @@
 #include <keyvault/v1/events.pb-c.h>
 #include <keyvault/v1/issuers.pb-c.h>
 #include <keyvault/v1/keys.pb-c.h>
+#include <keyvault/v1/renewals.pb-c.h>
 #include <keyvault/v1/secrets.pb-c.h>
 #include <keyvault/v1/vaults.pb-c.h>
 #include <keyvault/v1/webhooks.pb-c.h>
@@ -37,6 +38,7 @@ static const service services[] = {
     { &keyvault__v1__issuer_service__descriptor, "certificates", false, false },
     { &keyvault__v1__contact_service__descriptor, "certificates", false, false },
     { &keyvault__v1__webhook_service__descriptor, NULL, false, false },
+    { &keyvault__v1__renewal_service__descriptor, "certificates", false, false },
     { &keyvault__v1__key_service__descriptor, "keys", false, false },
     { &keyvault__v1__secret_service__descriptor, "secrets", false, false },
     { &keyvault__v1__event_service__descriptor, NULL, false, false },

@@ -146,6 +146,9 @@ RUN(kv_vault_issuer_delete, kv_issuer_delete_in, kv_issuer_bundle)
 RUN(kv_vault_issuer_check, kv_issuer_check_in, kv_issuer_checked)
 RUN(kv_vault_issuer_roll_key, kv_issuer_roll_key_in, kv_issuer_account_bundle)
 RUN(kv_vault_issuer_revoke, kv_issuer_revoke_in, kv_nothing_out)
+RUN(kv_inventory_list, kv_inventory_list_in, kv_inventory_page)
+RUN(kv_forecast_read, kv_forecast_get_in, kv_forecast)
+RUN(kv_renewal_all, kv_renew_all_in, kv_renewed_all)
 RUN(kv_vault_contacts_set, kv_contacts_set_in, kv_contacts)
 RUN(kv_vault_contacts_get, kv_contacts_get_in, kv_contacts)
 RUN(kv_vault_contacts_delete, kv_contacts_delete_in, kv_contacts)
@@ -619,6 +622,25 @@ const kv_route kv_routes[] = {
       .in_size = sizeof(kv_issuer_revoke_in), .out_size = sizeof(kv_nothing_out),
       .at = GRPC("IssuerService", "RevokeIssuedCertificate",
                  kv_pb_read_issuer_revoke, kv_pb_write_nothing) },
+
+    /* RenewalService */
+    { .name = "CertificateInventory", .needs = KV_MAY_CERTIFICATES_READ, .lane = KV_LANE_STORE,
+      .run = run_kv_inventory_list,
+      .in_size = sizeof(kv_inventory_list_in), .out_size = sizeof(kv_inventory_page),
+      .at = GRPC("RenewalService", "ListInventory",
+                 kv_pb_read_inventory_list, kv_pb_write_inventory_page) },
+    { .name = "CertificateRenewalForecast", .needs = KV_MAY_CERTIFICATES_READ,
+      .lane = KV_LANE_STORE,
+      .run = run_kv_forecast_read,
+      .in_size = sizeof(kv_forecast_get_in), .out_size = sizeof(kv_forecast),
+      .at = GRPC("RenewalService", "GetForecast",
+                 kv_pb_read_forecast_get, kv_pb_write_forecast) },
+    { .name = "CertificateIssuerRenewAll", .needs = KV_MAY_CERTIFICATECAS_WRITE,
+      .lane = KV_LANE_SLOW,
+      .run = run_kv_renewal_all, .mutates = true,
+      .in_size = sizeof(kv_renew_all_in), .out_size = sizeof(kv_renewed_all),
+      .at = GRPC("RenewalService", "RenewAll",
+                 kv_pb_read_renew_all, kv_pb_write_renewed_all) },
 
     /* ContactService */
     { .name = "CertificateContactsSet", .needs = KV_MAY_CERTIFICATECONTACTS_WRITE,

@@ -97,6 +97,7 @@ kv_cli_run kv_cli_certificate_create, kv_cli_certificate_show, kv_cli_certificat
 kv_cli_run kv_cli_certificate_import, kv_cli_certificate_merge;
 kv_cli_run kv_cli_certificate_watch, kv_cli_event_list, kv_cli_event_watch;
 kv_cli_run kv_cli_issuer_set, kv_cli_issuer_check;
+kv_cli_run kv_cli_forecast, kv_cli_renew_all;
 kv_cli_run kv_cli_contact_add, kv_cli_contact_remove, kv_cli_contact_set, kv_cli_contact_list,
     kv_cli_contact_test;
 kv_cli_run kv_cli_webhook_set, kv_cli_webhook_test;

@@ -99,10 +99,22 @@ static const kv_cli_option certificate_watch[] = {
     SWITCH("once", "do not wait for the next version"),
     END,
 };
+#define ONE_VAULT_OR_ALL TEXT("vault", "VAULT", "vault", "only those of this one; default all")
+
+/* shape: table */
+static const kv_cli_option certificate_inventory[] = { ONE_VAULT_OR_ALL, END };
+/* shape: table */
+static const kv_cli_option certificate_forecast[] = {
+    ONE_VAULT_OR_ALL, TEXT("hours", "N", "hours", "how far ahead; default 720, thirty days"), END
+};
 
 #define CERTIFICATE_COLUMNS                                                      \
     "NAME=id.name VERSION=id.version SUBJECT=subject ENABLED=attributes.enabled" \
     " EXPIRES=attributes.expires:time THUMBPRINT=x5t:hex"
+#define INVENTORY_COLUMNS                                                             \
+    "VAULT=id.vault NAME=id.name EXPIRES=expires:time ISSUER=issuer"                  \
+    " RENEWAL=nextRenewal:time WAITING=waiting:RENEWAL_WAIT_ STATUS=status TAGS=tags" \
+    " ERROR=error"
 #define OPERATION_COLUMNS \
     "NAME=id.name VERSION=id.version STATUS=status ISSUER=issuer.name ERROR=error.message"
 
@@ -127,6 +139,12 @@ const kv_cli_verb kv_cli_verbs_certificate[] = {
     { "certificate", "list-versions", "all versions of one",
       API "CertificateService/ListCertificateVersions", kv_cli_of_name, kv_cli_run_list,
       CERTIFICATE_COLUMNS },
+    { "certificate", "inventory", "all of them: expiry, issuer, tags, next renewal, last error",
+      API "RenewalService/ListInventory", certificate_inventory, kv_cli_run_list,
+      INVENTORY_COLUMNS },
+    { "certificate", "forecast", "how many are renewed in each hour to come",
+      API "RenewalService/GetForecast", certificate_forecast, kv_cli_forecast,
+      "HOUR=hour:time RENEWALS=renewals" },
     { "certificate", "download", "the public certificate and its issuers, to a file",
       API "CertificateService/GetCertificateChain", certificate_download,
       kv_cli_certificate_download, NULL },

@@ -46,6 +46,11 @@ static const kv_cli_option issuer_update[] = {
     ISSUER_OPTIONS
 };
 
+/* shape: table */
+static const kv_cli_option issuer_renew_all[] = {
+    VAULT, ISSUER, OWN("within", "DURATION", "spread over so long: 90s, 12h, 7d; default 1d"), END
+};
+
 #define ISSUER_COLUMNS                                                                \
     "NAME=issuer PROVIDER=provider ACCOUNT=accountId CREDENTIAL=hasCredential"        \
     " EXPIRES=credentialExpires:time DOMAINS=allowedDomains TRUST=trust:TRUST_SCOPE_" \
@@ -71,6 +76,8 @@ const kv_cli_verb kv_cli_verbs_issuer[] = {
       API "IssuerService/RollAccountKey", of_issuer, kv_cli_run_call, "URL=url" },
     { "issuer", "revoke", "have the authority revoke a certificate that it issued",
       API "IssuerService/RevokeIssuedCertificate", issuer_revoke, kv_cli_run_call, NULL },
+    { "issuer", "renew-all", "renew now what it made, spread, as when an authority takes all back",
+      API "RenewalService/RenewAll", issuer_renew_all, kv_cli_renew_all, "COUNT=count" },
     { .noun = NULL },
 };
 /* clang-format on */

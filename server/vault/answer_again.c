@@ -11,6 +11,7 @@
 #include "server/vault/issuer_rules.h"
 #include "server/vault/key_rules.h"
 #include "server/vault/messages_access.h"
+#include "server/vault/messages_renewals.h"
 #include "server/vault/operations.h"
 #include "server/vault/secret_rules.h"
 #include "server/vault/values.h"
@@ -183,6 +184,18 @@ static kv_status removed_issuer_again(kv_vault *vault, kv_work *work, const kv_i
     return KV_OK;
 }
 
+/* All of them were brought forward by the first call. */
+static kv_status renewed_all_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
+                                   void *out, kv_error *err)
+{
+    (void)vault;
+    (void)work;
+    (void)row;
+    (void)err;
+    *(kv_renewed_all *)out = (kv_renewed_all){ .count = 0 };
+    return KV_OK;
+}
+
 static kv_status contacts_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
                                 void *out, kv_error *err)
 {
@@ -333,6 +346,7 @@ static const struct {
     { "CertificateIssuerDelete", removed_issuer_again },
     { "CertificateIssuerRollKey", account_again },
     { "CertificateIssuerRevoke", nothing_again },
+    { "CertificateIssuerRenewAll", renewed_all_again },
     { "CertificateContactsSet", contacts_again },
     { "CertificateContactsDelete", removed_contacts_again },
     { "WebhookSet", webhook_again },

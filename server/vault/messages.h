@@ -12,6 +12,7 @@
 #include "server/vault/messages_issuers.h"
 #include "server/vault/messages_keys.h"
 #include "server/vault/messages_notify.h"
+#include "server/vault/messages_renewals.h"
 #include "server/vault/messages_secrets.h"
 #include "server/vault/messages_vaults.h"
 #include "server/vault/messages_webhooks.h"

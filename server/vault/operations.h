@@ -15,6 +15,7 @@
 #include "server/vault/messages_issuers.h"
 #include "server/vault/messages_keys.h"
 #include "server/vault/messages_notify.h"
+#include "server/vault/messages_renewals.h"
 #include "server/vault/messages_secrets.h"
 #include "server/vault/messages_vaults.h"
 #include "server/vault/messages_webhooks.h"
@@ -130,6 +131,11 @@ KV_OPERATION(kv_vault_webhook_delete, kv_webhook_delete_in, kv_webhook_bundle);
 KV_OPERATION(kv_vault_webhook_test, kv_webhook_test_in, kv_webhook_tested);
 KV_OPERATION(kv_vault_dead_letters, kv_dead_letter_list_in, kv_dead_letter_list);
 KV_OPERATION(kv_vault_redeliver, kv_redeliver_in, kv_redelivered);
+
+/* inventory.c, renewal_many.c */
+KV_OPERATION(kv_inventory_list, kv_inventory_list_in, kv_inventory_page);
+KV_OPERATION(kv_forecast_read, kv_forecast_get_in, kv_forecast);
+KV_OPERATION(kv_renewal_all, kv_renew_all_in, kv_renewed_all);
 
 /* contact.c */
 KV_OPERATION(kv_vault_contacts_set, kv_contacts_set_in, kv_contacts);

@@ -60,6 +60,7 @@ kv_decode kv_pb_read_issuer_set, kv_pb_read_issuer_get, kv_pb_read_issuer_list,
     kv_pb_read_issuer_update, kv_pb_read_issuer_delete, kv_pb_read_issuer_check,
     kv_pb_read_issuer_roll_key, kv_pb_read_issuer_revoke;
 
+kv_decode kv_pb_read_inventory_list, kv_pb_read_forecast_get, kv_pb_read_renew_all;
 kv_decode kv_pb_read_contacts_set, kv_pb_read_contacts_get, kv_pb_read_contacts_delete,
     kv_pb_read_contacts_test;
 
@@ -106,6 +107,7 @@ kv_encode kv_pb_write_key_bundle, kv_pb_write_signature, kv_pb_write_verificatio
     kv_pb_write_random_bytes, kv_pb_write_rotation_policy;
 kv_encode kv_pb_write_issuer_bundle, kv_pb_write_issuer_list, kv_pb_write_issuer_checked,
     kv_pb_write_issuer_account;
+kv_encode kv_pb_write_inventory_page, kv_pb_write_forecast, kv_pb_write_renewed_all;
 kv_encode kv_pb_write_contacts, kv_pb_write_contacts_tested;
 kv_encode kv_pb_write_webhook_bundle, kv_pb_write_webhook_list, kv_pb_write_webhook_tested,
     kv_pb_write_dead_letter_list, kv_pb_write_redelivered;

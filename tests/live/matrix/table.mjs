@@ -132,6 +132,9 @@ export const MAY = {
   'WebhookService/TestWebhook': [VO],
   'WebhookService/ListDeadLetters': [VO],
   'WebhookService/RedeliverDeadLetters': [VO],
+  'RenewalService/ListInventory': [CO, CI, CR, CU, RD, RC, AD],
+  'RenewalService/GetForecast': [CO, CI, CR, CU, RD, RC, AD],
+  'RenewalService/RenewAll': [IO, AD],
 
   'ContactService/SetContacts': [VO, AD],
   'ContactService/GetContacts': [VO, AD],

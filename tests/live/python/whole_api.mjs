@@ -13,7 +13,7 @@ import { MailServer, smtpSettings } from '../support/mail.mjs';
 
 const PROTO = fileURLToPath(new URL('../../../proto', import.meta.url));
 const SERVICES = ['vaults', 'keys', 'secrets', 'certificates', 'authorities', 'issuers',
-  'contacts', 'webhooks', 'events', 'access', 'audit'];
+  'contacts', 'webhooks', 'events', 'renewals', 'access', 'audit'];
 const ROLES = ['ADMINISTRATOR', 'VAULT_OPERATOR', 'PURGE_OFFICER', 'AUDITOR'];
 let server;
 let everybody;

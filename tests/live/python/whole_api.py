@@ -254,6 +254,13 @@ def issuers(call):
             assert error.code() in (grpc.StatusCode.UNIMPLEMENTED,
                                     grpc.StatusCode.NOT_FOUND), error
             call.api.called.add(service + name)
+    call("CertificateService/CreateCertificate", vault=VAULT, name="renewed", policy=policy("Self"))
+    assert call("RenewalService/RenewAll", spread_seconds=3600, **it).count == 1
+    assert call("RenewalService/RenewAll", spread_seconds=3600, **it).count == 0
+    forecast = call("RenewalService/GetForecast", vault=VAULT, hours=2)
+    assert len(forecast.renewals) == 2 and sum(forecast.renewals) >= 1
+    inventory = call("RenewalService/ListInventory", vault=VAULT).items
+    assert any(entry.issuer == "Self" and entry.next_renewal for entry in inventory)
     assert call(service + "DeleteIssuer", **it).issuer == "Self"
 
 

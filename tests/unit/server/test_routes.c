@@ -13,6 +13,7 @@
 #include "keyvault/v1/events.pb-c.h"
 #include "keyvault/v1/issuers.pb-c.h"
 #include "keyvault/v1/keys.pb-c.h"
+#include "keyvault/v1/renewals.pb-c.h"
 #include "keyvault/v1/secrets.pb-c.h"
 #include "keyvault/v1/vaults.pb-c.h"
 #include "keyvault/v1/webhooks.pb-c.h"
@@ -32,6 +33,7 @@ static const ProtobufCServiceDescriptor *const services[] = {
     &keyvault__v1__contact_service__descriptor,
     &keyvault__v1__event_service__descriptor,
     &keyvault__v1__webhook_service__descriptor,
+    &keyvault__v1__renewal_service__descriptor,
     &keyvault__v1__access_service__descriptor,
     &keyvault__v1__audit_service__descriptor,
     &keyvault__v1__certificate_authority_service__descriptor,

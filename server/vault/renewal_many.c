@@ -1,0 +1,242 @@
+/* renewal_many.c - renewals of many certificates: counted for the hours to come, brought forward.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "server/base/text.h"
+#include "server/vault/issuer_state.h"
+#include "server/vault/messages_renewals.h"
+#include "server/vault/objects.h"
+#include "server/vault/operation_rules.h"
+#include "server/vault/operations.h"
+
+enum { ROWS_PER_PAGE = 500, TOKEN_MAX = 96, HOUR_MS = 60 * 60 * 1000 };
+
+/* Where a page goes on: a time of the whole list, and the last row. */
+typedef struct place {
+    int64_t time;
+    int64_t at;
+    uint8_t object_uid[KV_UID_BYTES];
+} place;
+
+static kv_status read_place(kv_slice token, place *out, bool *given, kv_error *err)
+{
+    char text[TOKEN_MAX] = { 0 };
+    char digits[2 * KV_UID_BYTES + 1];
+    long long time;
+    long long at;
+    int read = 0;
+
+    *given = token.len > 0;
+    if (!token.len)
+        return KV_OK;
+    if (token.len < sizeof(text))
+        memcpy(text, token.data, token.len);
+    if (sscanf(text, "%lld/%lld/%32[0-9a-f]%n", &time, &at, digits, &read) != 3 ||
+        (size_t)read != token.len ||
+        !kv_unhex(kv_slice_text(digits), out->object_uid, sizeof(out->object_uid)))
+        return kv_fail_field(err, "page_token", "this is not a page token of this list");
+    out->time = time;
+    out->at = at;
+    return KV_OK;
+}
+
+static kv_status write_place(kv_work *work, int64_t time, int64_t at, kv_slice object_uid,
+                             kv_slice *out, kv_error *err)
+{
+    char digits[2 * KV_UID_BYTES + 1];
+
+    kv_hex(object_uid, digits);
+    return kv_arena_print(work->arena, out, err, "%lld/%lld/%s", (long long)time, (long long)at,
+                          digits);
+}
+
+/* --- the forecast --- */
+
+typedef struct counting {
+    int64_t from;
+    uint32_t *renewals;
+    uint32_t hours;
+} counting;
+
+/* As often as it will be renewed, if everything stays as it is. */
+static void count(const kv_renewal_row *row, counting *to)
+{
+    int64_t end = to->from + (int64_t)to->hours * HOUR_MS;
+    int64_t period = row->period > HOUR_MS ? row->period : HOUR_MS;
+    int64_t at = row->renew_at > to->from ? row->renew_at : to->from;
+
+    for (; at < end; at += period)
+        to->renewals[(at - to->from) / HOUR_MS]++;
+}
+
+static kv_status count_page(kv_vault *vault, kv_work *work, kv_slice vault_uid, const place *after,
+                            counting *to, kv_slice *next, kv_error *err)
+{
+    kv_renewal_row from = { .renew_at = after->at,
+                            .object_uid =
+                                kv_slice_of(after->object_uid, sizeof(after->object_uid)) };
+    kv_scan scan = { .table = &kv_table_renewals,
+                     .index = 3,
+                     .from = &from,
+                     .after = true,
+                     .limit = KV_SCAN_LIMIT };
+    const kv_renewal_row *rows;
+    kv_rows found;
+
+    KV_TRY(kv_records_scan_sound(vault->config.records, &scan, work->arena, &found, err));
+    rows = found.rows;
+    for (unsigned i = 0; i < found.count; i++) {
+        if (rows[i].renew_at >= to->from + (int64_t)to->hours * HOUR_MS)
+            return KV_OK;
+        if (!vault_uid.len || kv_slice_equal(rows[i].vault_uid, vault_uid))
+            count(&rows[i], to);
+    }
+    if (!found.more || !found.count)
+        return KV_OK;
+    return write_place(work, to->from, rows[found.count - 1].renew_at,
+                       rows[found.count - 1].object_uid, next, err);
+}
+
+kv_status kv_forecast_read(kv_vault *vault, kv_work *work, const kv_forecast_get_in *in,
+                           kv_forecast *out, kv_error *err)
+{
+    counting to = { .hours = in->hours ? in->hours : KV_FORECAST_HOURS };
+    kv_slice next = KV_SLICE_NONE;
+    kv_vault_row vault_row = { 0 };
+    place after = { .at = INT64_MIN };
+    bool given = false;
+
+    work->entry->collection = KV_SLICE("certificates");
+    if (to.hours > KV_FORECAST_HOURS_MAX)
+        return kv_fail_field(err, "hours", "is at most %d", KV_FORECAST_HOURS_MAX);
+    KV_TRY(read_place(in->token, &after, &given, err));
+    if (in->target.vault.len)
+        KV_TRY(kv_find_vault(vault, work, in->target.vault, &vault_row, err));
+    to.from = given ? after.time : work->now_ms;
+    to.renewals = kv_arena_array(work->arena, to.hours, sizeof(*to.renewals));
+    if (!to.renewals)
+        return kv_arena_full(err);
+    memset(to.renewals, 0, to.hours * sizeof(*to.renewals));
+    KV_TRY(count_page(vault, work, vault_row.uid, &after, &to, &next, err));
+    *out = (kv_forecast){
+        .from = to.from, .renewals = to.renewals, .hours = to.hours, .next_page_token = next
+    };
+    return KV_OK;
+}
+
+/* --- all of one issuer --- */
+
+/* It keeps its time until it is renewed: the issuer is not asked what it suggests. */
+static void bring_forward(kv_renewal_row *row, int64_t now_ms, int64_t until)
+{
+    int64_t steps = (int64_t)(kv_seed_of(row->version) % 10000);
+    int64_t at = now_ms + (until - now_ms) / 10000 * steps;
+
+    row->ask_at = 0;
+    row->hint_from = now_ms;
+    row->hint_until = until;
+    row->hint_at = at;
+    row->renew_at = at;
+    if (!row->attempts || row->due_at > at)
+        row->due_at = at;
+    row->waiting = KV_WAITING_NOTHING;
+}
+
+typedef struct bringing {
+    kv_slice vault_uid;
+    kv_slice issuer;
+    int64_t until;
+    place after;
+    bool more;
+    uint32_t count;
+} bringing;
+
+static kv_status gather(kv_vault *vault, kv_work *step, bringing *of, kv_change *change,
+                        kv_error *err)
+{
+    kv_renewal_row from = { .vault_uid = of->vault_uid,
+                            .issuer = of->issuer,
+                            .due_at = of->after.at,
+                            .object_uid =
+                                kv_slice_of(of->after.object_uid, sizeof(of->after.object_uid)) };
+    kv_scan scan = { .table = &kv_table_renewals,
+                     .index = 2,
+                     .from = &from,
+                     .after = true,
+                     .limit = ROWS_PER_PAGE };
+    kv_renewal_row *rows;
+    kv_rows found;
+
+    KV_TRY(kv_records_scan_sound(vault->config.records, &scan, step->arena, &found, err));
+    KV_TRY(kv_change_room(change, step->arena, ROWS_PER_PAGE, err));
+    rows = found.rows;
+    of->more = found.more;
+    for (unsigned i = 0; i < found.count; i++) {
+        if (!kv_slice_equal(rows[i].vault_uid, of->vault_uid) ||
+            !kv_slice_equal(rows[i].issuer, of->issuer)) {
+            of->more = false;
+            break;
+        }
+        of->after.at = rows[i].due_at;
+        memcpy(of->after.object_uid, rows[i].object_uid.data, sizeof(of->after.object_uid));
+        if (rows[i].renew_at <= of->until)
+            continue;
+        bring_forward(&rows[i], step->now_ms, of->until);
+        KV_TRY(kv_change_update(change, &kv_table_renewals, &rows[i], err));
+    }
+    return KV_OK;
+}
+
+/* The last one makes the call complete, and is what a repeated call is told from. */
+static kv_status bring_page(kv_vault *vault, kv_work *work, bringing *of, kv_error *err)
+{
+    KV_AUTO(kv_arena) arena = KV_ARENA(KV_STEP_ARENA_BYTES);
+    kv_work step = kv_step_of(work, &arena);
+    kv_change change = { 0 };
+
+    KV_TRY(gather(vault, &step, of, &change, err));
+    if (of->more && kv_deadline_passed(work->deadline))
+        return kv_fail(err, KV_TIMEOUT, "%u were brought forward in time; call again for the rest",
+                       of->count);
+    of->count += change.count;
+    if (of->more && !change.count)
+        return KV_OK;
+    if (of->more)
+        return kv_lost_race(
+            kv_commit_step(vault, &step, "CertificateIssuerRenewSome", &change, err), err);
+    return change.count ? kv_lost_race(kv_commit_change(vault, &step, &change, err), err) : KV_OK;
+}
+
+static kv_status find_issuer(kv_vault *vault, kv_work *work, const kv_renew_all_in *in,
+                             kv_vault_row *vault_row, kv_slice *issuer, kv_error *err)
+{
+    KV_AUTO(kv_chosen_issuer) chosen = { 0 };
+
+    work->entry->collection = KV_SLICE("issuers");
+    KV_TRY(kv_find_vault(vault, work, in->target.vault, vault_row, err));
+    KV_TRY(kv_check_name(in->target.issuer, "issuer", err));
+    work->entry->name = in->target.issuer;
+    KV_TRY(kv_issuer_open(vault, work, vault_row, in->target.issuer, &chosen, err));
+    return kv_text_lower(work->arena, in->target.issuer, issuer, err);
+}
+
+kv_status kv_renewal_all(kv_vault *vault, kv_work *work, const kv_renew_all_in *in,
+                         kv_renewed_all *out, kv_error *err)
+{
+    int64_t spread = in->spread_seconds ? in->spread_seconds : KV_RENEW_ALL_SPREAD_S;
+    bringing of = { .after = { .at = INT64_MIN }, .more = true };
+    kv_vault_row vault_row;
+
+    if (spread > KV_RENEW_ALL_SPREAD_MAX_S)
+        return kv_fail_field(err, "spread_seconds", "is at most %d", KV_RENEW_ALL_SPREAD_MAX_S);
+    KV_TRY(find_issuer(vault, work, in, &vault_row, &of.issuer, err));
+    of.vault_uid = vault_row.uid;
+    of.until = work->now_ms + spread * 1000;
+    while (of.more)
+        KV_TRY(bring_page(vault, work, &of, err));
+    if (of.count)
+        kv_wake_steps(vault);
+    *out = (kv_renewed_all){ .count = of.count };
+    return KV_OK;
+}

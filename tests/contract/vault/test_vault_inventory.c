@@ -1,0 +1,218 @@
+/* test_vault_inventory.c - all certificates page by page, the renewals of the hours to come, and
+ * all of one issuer brought forward.
+ */
+#include <stdio.h>
+
+#include "tests/contract/vault/scripted_issuer.h"
+
+#define HOUR INT64_C(3600000)
+#define DAY  (24 * HOUR)
+
+enum { CERTIFICATES = 7, STEPS_MAX = 2000 };
+
+static house *start(void)
+{
+    house *h = house_new(false);
+    kv_error err = { 0 };
+    char name[16];
+
+    assert_kv_ok(act_make_vault(h, &err));
+    for (unsigned i = 0; i < CERTIFICATES; i++) {
+        (void)snprintf(name, sizeof(name), "c-%u", i);
+        assert_kv_ok(act_make_certificate(h, name, "Self", false, NULL, &err));
+    }
+    return h;
+}
+
+static kv_status read_page(house *h, const char *vault, unsigned size, kv_slice token,
+                           kv_inventory_page *out, kv_error *why)
+{
+    kv_inventory_list_in in = { .target = act_target(KV_COLLECTION_CERTIFICATES, ""),
+                                .page = { .size = size, .token = token } };
+    kv_error err;
+    kv_status status;
+
+    if (vault)
+        in.target.vault = kv_slice_text(vault);
+    status = HOUSE_DO(h, kv_inventory_list, &in, out);
+    *why = err;
+    return status;
+}
+
+/* Every certificate once, in order, whatever the size of the pages; `vault` NULL: the test's. */
+static void expect_pages(house *h, const char *vault, unsigned size, unsigned count)
+{
+    kv_slice token = KV_SLICE_NONE;
+    char last[32] = "";
+    unsigned seen = 0;
+    kv_error err;
+
+    do {
+        kv_inventory_page page;
+
+        assert_kv_ok(read_page(h, vault, size, token, &page, &err));
+        assert_true(page.count <= size);
+        for (size_t i = 0; i < page.count; i++) {
+            const kv_inventory_item *item = &page.items[i];
+
+            assert_true(kv_slice_compare(item->id.name, kv_slice_text(last)) > 0);
+            (void)snprintf(last, sizeof(last), "%.*s", KV_SLICE_ARG(item->id.name));
+            assert_slice_equal(KV_SLICE("Self"), item->issuer);
+            assert_slice_equal(KV_SLICE("completed"), item->status);
+            assert_true(item->enabled && item->expires > HOUSE_NOW_MS);
+            assert_in_range(item->next_renewal, HOUSE_NOW_MS + 290 * DAY, HOUSE_NOW_MS + 312 * DAY);
+            seen++;
+        }
+        token = page.next_page_token;
+        h->next_job = 0;
+        assert_kv_ok(kv_arena_copy(&h->kept_arena, token, &token, &err));
+    } while (token.len);
+    assert_int_equal(seen, count);
+}
+
+static void every_certificate_once_in_pages_of_any_size(void **state)
+{
+    house *h = start();
+    kv_error err = { 0 };
+
+    (void)state;
+    for (unsigned size = 1; size <= CERTIFICATES + 1; size++) {
+        expect_pages(h, NULL, size, CERTIFICATES);
+        expect_pages(h, "", size, CERTIFICATES);
+    }
+    assert_kv_ok(act_delete(h, KV_COLLECTION_CERTIFICATES, "c-3", &err));
+    expect_pages(h, NULL, 3, CERTIFICATES - 1);
+    house_free(h);
+}
+
+static void a_token_of_another_list_is_refused(void **state)
+{
+    static const char *const bad[] = { "x", "/", "v/../..", "no/such name", "-/a" };
+    house *h = start();
+    kv_inventory_page page;
+    kv_error err;
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(bad); i++) {
+        assert_kv_fails(KV_BAD_REQUEST, read_page(h, "", 10, kv_slice_text(bad[i]), &page, &err));
+        assert_string_equal(err.field, "page_token");
+    }
+    assert_kv_fails(KV_NOT_FOUND, read_page(h, "nowhere", 10, KV_SLICE_NONE, &page, &err));
+    assert_kv_fails(KV_BAD_REQUEST, read_page(h, "", 1001, KV_SLICE_NONE, &page, &err));
+    house_free(h);
+}
+
+static kv_status forecast(house *h, uint32_t hours, const char *token, kv_forecast *out,
+                          kv_error *why)
+{
+    kv_forecast_get_in in = { .target = act_target(KV_COLLECTION_CERTIFICATES, ""),
+                              .hours = hours,
+                              .token = kv_slice_text(token) };
+    kv_error err;
+    kv_status status = HOUSE_DO(h, kv_forecast_read, &in, out);
+
+    *why = err;
+    return status;
+}
+
+static unsigned planned(house *h, uint32_t hours)
+{
+    kv_forecast found;
+    unsigned sum = 0;
+    kv_error err;
+
+    assert_kv_ok(forecast(h, hours, "", &found, &err));
+    assert_int_equal(found.from, atomic_load(&h->now_ms));
+    for (size_t i = 0; i < found.hours; i++)
+        sum += found.renewals[i];
+    return sum;
+}
+
+static void what_is_planned_is_forecast(void **state)
+{
+    house *h = start();
+    kv_forecast found;
+    kv_error err;
+
+    (void)state;
+    assert_int_equal(planned(h, 0), 0);
+    atomic_store(&h->now_ms, HOUSE_NOW_MS + 290 * DAY);
+    assert_int_equal(planned(h, 24 * 22), CERTIFICATES);
+    /* What is overdue is in the first hour. */
+    atomic_store(&h->now_ms, HOUSE_NOW_MS + 320 * DAY);
+    assert_int_equal(planned(h, 1), CERTIFICATES);
+    assert_kv_fails(KV_BAD_REQUEST, forecast(h, 2161, "", &found, &err));
+    assert_string_equal(err.field, "hours");
+    assert_kv_fails(KV_BAD_REQUEST, forecast(h, 1, "1/2/3", &found, &err));
+    assert_string_equal(err.field, "page_token");
+    house_free(h);
+}
+
+static kv_status renew_all(house *h, const char *issuer, uint32_t seconds, uint32_t *count,
+                           kv_error *why)
+{
+    kv_renew_all_in in = { .target = act_target(KV_COLLECTION_CERTIFICATES, ""),
+                           .spread_seconds = seconds };
+    kv_renewed_all out = { 0 };
+    kv_error err;
+    kv_status status;
+
+    in.target.issuer = kv_slice_text(issuer);
+    status = HOUSE_DO(h, kv_renewal_all, &in, &out);
+    *count = out.count;
+    *why = err;
+    return status;
+}
+
+static unsigned live_until(house *h, int64_t until)
+{
+    kv_error err = { 0 };
+
+    for (unsigned i = 0; i < STEPS_MAX; i++) {
+        int64_t next = 0;
+
+        assert_kv_ok(kv_vault_step_renewal(h->vault, &next, &err));
+        if (!next || next > until)
+            break;
+        if (next > atomic_load(&h->now_ms))
+            atomic_store(&h->now_ms, next);
+    }
+    return house_count(h, "SELECT count(*) FROM certificate_versions");
+}
+
+static void all_of_an_issuer_are_renewed_within_a_time(void **state)
+{
+    house *h = start();
+    uint32_t count;
+    kv_error err;
+
+    (void)state;
+    assert_kv_ok(act_import_certificate(h, "brought", &err));
+    assert_kv_fails(KV_NOT_FOUND, renew_all(h, "nobody", 0, &count, &err));
+    assert_kv_fails(KV_BAD_REQUEST, renew_all(h, "Self", 2592001, &count, &err));
+    assert_string_equal(err.field, "spread_seconds");
+    assert_kv_ok(renew_all(h, "self", 2 * 3600, &count, &err));
+    assert_int_equal(count, CERTIFICATES);
+    assert_kv_ok(renew_all(h, "Self", 2 * 3600, &count, &err));
+    assert_int_equal(count, 0);
+    assert_int_equal(planned(h, 2), CERTIFICATES);
+    /* Spread: some come in the first hour, some later; what was brought does not. */
+    assert_in_range(live_until(h, HOUSE_NOW_MS + HOUR), CERTIFICATES + 2, 2 * CERTIFICATES);
+    assert_int_equal(live_until(h, HOUSE_NOW_MS + 2 * HOUR), 2 * CERTIFICATES + 1);
+    /* And then it is as it was. */
+    assert_int_equal(live_until(h, HOUSE_NOW_MS + 200 * DAY), 2 * CERTIFICATES + 1);
+    house_assert_tidy(h);
+    house_free(h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_certificate_once_in_pages_of_any_size),
+        cmocka_unit_test(a_token_of_another_list_is_refused),
+        cmocka_unit_test(what_is_planned_is_forecast),
+        cmocka_unit_test(all_of_an_issuer_are_renewed_within_a_time),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
