@@ -7,7 +7,7 @@
 static kv_status add_urgency(kv_vault *vault, kv_work *work, const kv_operation_row *row,
                              kv_gate_facts *facts, kv_error *err)
 {
-    kv_certificate_version_row current;
+    kv_certificate_version_row current = { 0 };
     kv_object_row object;
     kv_status status = kv_object_by_uid(vault, work, row->object_uid, &object, err);
 
