@@ -395,10 +395,12 @@ static bool retired(kv_vault *vault, kv_own_step *at, kv_authority_row *row)
 {
     kv_error why = { 0 };
     bool any = true;
+    kv_status status = kv_issued_any_valid(vault, &at->work, row, &any, &why);
 
-    if (kv_issued_any_valid(vault, &at->work, row, &any, &why) == KV_OK && any)
+    if (status == KV_OK && any)
         return false;
-    if (!any && kv_authority_retire(vault, &at->work, row, &why) == KV_OK)
+    /* "Cannot say" is no reason to destroy anything. */
+    if (status == KV_OK && kv_authority_retire(vault, &at->work, row, &why) == KV_OK)
         return true;
     kv_log_write(vault->config.log, KV_LOG_WARNING, "authority.key_later",
                  (kv_log_field[]){ { "why", why.message, 0 }, { 0 } });

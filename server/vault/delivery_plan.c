@@ -14,7 +14,8 @@
 enum {
     EVENTS_PER_CHANGE = 10,
     ROWS_MOST = EVENTS_PER_CHANGE * (KV_WEBHOOKS_MAX + KV_CONTACTS_MAX),
-    LOOK_BACK = 1000,
+    LOOK_BACK = 16,
+    LOOK_BACK_BYTES = 1 << 20,
     UNSTORED_MOST = 1000
 };
 
@@ -33,24 +34,61 @@ static bool same_line(const kv_delivery_row *a, const kv_delivery_row *b)
     return kv_slice_equal(a->target, b->target) && kv_slice_equal(a->object_uid, b->object_uid);
 }
 
-/* The last one of its object that is still to be delivered; NULL: there is none. */
-static kv_status last_before(plan *at, const kv_delivery_row *row, kv_delivery_row **out,
-                             kv_error *err)
+/* One page of its object's deliveries after `*sequence`, which moves to the last of them. True: one
+ * is still to be delivered, and it is `*sequence`. */
+static kv_status look_back(plan *at, const kv_delivery_row *row, int64_t *sequence, bool *found,
+                           bool *more, kv_error *err)
 {
-    kv_delivery_row from = { .target = row->target, .object_uid = row->object_uid };
-    kv_scan scan = {
-        .table = &kv_table_deliveries, .index = 2, .prefix = 2, .from = &from, .limit = LOOK_BACK
-    };
-    kv_delivery_row *found;
-    kv_rows rows;
+    KV_AUTO(kv_arena) page = KV_ARENA(LOOK_BACK_BYTES);
+    kv_delivery_row from = { .target = row->target,
+                             .object_uid = row->object_uid,
+                             .sequence = *sequence };
+    kv_scan scan = { .table = &kv_table_deliveries,
+                     .index = 2,
+                     .prefix = 2,
+                     .from = &from,
+                     .after = *sequence > 0,
+                     .limit = LOOK_BACK };
+    const kv_delivery_row *rows;
+    kv_rows read;
+
+    KV_TRY(kv_records_scan_sound(at->vault->config.records, &scan, &page, &read, err));
+    rows = read.rows;
+    *more = read.more;
+    for (unsigned i = 0; i < read.count && !*found; i++) {
+        *found = !kv_slice_equal(rows[i].state, KV_DELIVERY_DEAD);
+        *sequence = rows[i].sequence;
+    }
+    return KV_OK;
+}
+
+/* The first one of its object that is still to be delivered, for those behind it wait for it; NULL:
+ * there is none. */
+static kv_status first_before(plan *at, const kv_delivery_row *row, kv_delivery_row **out,
+                              kv_error *err)
+{
+    kv_delivery_row *first = kv_arena_alloc(at->work->arena, sizeof(*first));
+    int64_t sequence = 0;
+    bool found = false;
+    bool more = true;
+    kv_status status;
 
     *out = NULL;
-    KV_TRY(kv_records_scan(at->vault->config.records, &scan, at->work->arena, &rows, err));
-    found = rows.rows;
-    for (unsigned i = 0; i < rows.count; i++)
-        if (!kv_slice_equal(found[i].state, KV_DELIVERY_DEAD))
-            *out = &found[i];
-    return KV_OK;
+    if (!first)
+        return kv_arena_full(err);
+    while (more && !found)
+        KV_TRY(look_back(at, row, &sequence, &found, &more, err));
+    if (!found)
+        return KV_OK;
+    *first = (kv_delivery_row){ .target = row->target, .sequence = sequence };
+    status = kv_records_get(at->vault->config.records, &kv_table_deliveries, first, at->work->arena,
+                            err);
+    if (status == KV_NOT_FOUND) {
+        *err = (kv_error){ 0 };
+        return kv_fail(err, KV_CONFLICT, "it was delivered meanwhile");
+    }
+    *out = first;
+    return status;
 }
 
 /* Behind another one of its object it is held. That one is touched: if it is being delivered in
@@ -69,7 +107,7 @@ static kv_status line_up(plan *at, kv_delivery_row *row, kv_error *err)
         row->state = KV_DELIVERY_HELD;
         return KV_OK;
     }
-    KV_TRY(last_before(at, row, &before, err));
+    KV_TRY(first_before(at, row, &before, err));
     if (!before)
         return KV_OK;
     row->state = KV_DELIVERY_HELD;
@@ -98,6 +136,9 @@ static kv_status for_webhooks(plan *at, const kv_event_row *event, kv_delivery_r
     kv_x509_list types;
     kv_rows rows;
 
+    /* Who tried what is for auditors; whoever sets a webhook need not be one. */
+    if (kv_slice_equal(event->type, kv_slice_text(kv_event_kind_of(KV_EVENT_ACCESS_DENIED)->name)))
+        return KV_OK;
     KV_TRY(kv_webhooks_of(at->vault, at->work, event->vault_uid, &rows, err));
     webhooks = rows.rows;
     row->channel = KV_CHANNEL_WEBHOOK_NAME;
@@ -141,6 +182,20 @@ static kv_status for_contacts(plan *at, const kv_event_row *event, kv_delivery_r
     return KV_OK;
 }
 
+/* A webhook or a contact that cannot be trusted is told nothing; the others are. */
+static kv_status unless_broken(plan *at, const kv_event_row *event, kv_status status, kv_error *err)
+{
+    if (status != KV_INTERNAL)
+        return status;
+    kv_log_write(at->vault->config.log, KV_LOG_ERROR, "notification.not_planned",
+                 (kv_log_field[]){ { "why", err->message, 0 },
+                                   { "detail", err->detail, 0 },
+                                   { "event", NULL, event->sequence },
+                                   { 0 } });
+    *err = (kv_error){ 0 };
+    return KV_OK;
+}
+
 static kv_status plan_event(plan *at, const kv_event_row *event, kv_error *err)
 {
     kv_delivery_row row = { .sequence = event->sequence,
@@ -153,8 +208,8 @@ static kv_status plan_event(plan *at, const kv_event_row *event, kv_error *err)
         return KV_OK;
     KV_TRY(kv_arena_print(at->work->arena, &id, err, "evt_%lld", (long long)event->sequence));
     KV_TRY(kv_event_cloud(at->vault, at->work->arena, event, id, &row.body, err));
-    KV_TRY(for_webhooks(at, event, &row, err));
-    return for_contacts(at, event, &row, err);
+    KV_TRY(unless_broken(at, event, for_webhooks(at, event, &row, err), err));
+    return unless_broken(at, event, for_contacts(at, event, &row, err), err);
 }
 
 static void wake(const plan *at)

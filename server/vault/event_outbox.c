@@ -48,7 +48,7 @@ static kv_status next_number(kv_records *records, kv_arena *arena, int64_t after
     kv_scan scan = { .table = &kv_table_events, .from = &from, .after = true, .limit = 1 };
     kv_rows rows;
 
-    KV_TRY(kv_records_scan(records, &scan, arena, &rows, err));
+    KV_TRY(kv_records_scan_sound(records, &scan, arena, &rows, err));
     *found = rows.count > 0;
     if (*found)
         *out = ((const kv_event_row *)rows.rows)->sequence;

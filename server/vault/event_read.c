@@ -67,7 +67,7 @@ kv_status kv_events_read(kv_vault *vault, kv_arena *arena, const kv_event_query 
     kv_rows rows;
 
     *out = (kv_event_page){ 0 };
-    KV_TRY(kv_records_scan(vault->config.records, &scan, arena, &rows, err));
+    KV_TRY(kv_records_scan_sound(vault->config.records, &scan, arena, &rows, err));
     take_settled(&rows, settled, query->after, out);
     /* Read last: what is swept between the two was not lost, but is said to be. */
     KV_TRY(kv_event_consumer_find(vault, arena, KV_EVENTS_SWEPT, &swept, err));

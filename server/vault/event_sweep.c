@@ -58,7 +58,7 @@ static kv_status remove_some(kv_vault *vault, kv_work *work, sweep *at, kv_error
     kv_event_row *events;
     kv_rows rows;
 
-    KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
+    KV_TRY(kv_records_scan_sound(vault->config.records, &scan, work->arena, &rows, err));
     KV_TRY(kv_change_room(&change, work->arena, rows.count + 1, err));
     events = rows.rows;
     while (number < rows.count && (number + 1 < rows.count || rows.more) &&

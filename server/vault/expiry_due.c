@@ -94,7 +94,7 @@ static kv_status earliest(kv_vault *vault, kv_work *work, kv_expiry_row *out, bo
     kv_scan scan = { .table = &kv_table_expiries, .index = 1, .from = &from, .limit = 1 };
     kv_rows rows;
 
-    KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
+    KV_TRY(kv_records_scan_sound(vault->config.records, &scan, work->arena, &rows, err));
     *found = rows.count > 0;
     if (*found)
         *out = *(const kv_expiry_row *)rows.rows;
@@ -199,6 +199,17 @@ static kv_status announce_or_wait(kv_vault *vault, kv_work *work, expiry *at, kv
     return announce(vault, work, at, &latest, next.at, err);
 }
 
+/* Something that it belongs to cannot be trusted: those behind it do not wait for that. */
+static kv_status shelve(kv_vault *vault, kv_work *work, expiry *at, kv_error *err)
+{
+    kv_log_write(
+        vault->config.log, KV_LOG_ERROR, "expiry.shelved",
+        (kv_log_field[]){ { "why", err->message, 0 }, { "detail", err->detail, 0 }, { 0 } });
+    *err = (kv_error){ 0 };
+    KV_TRY(kv_records_get(vault->config.records, &kv_table_expiries, &at->row, work->arena, err));
+    return move(vault, work, at, work->now_ms + DELETED_WAIT_MS, err);
+}
+
 static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_error *err)
 {
     expiry at = { 0 };
@@ -213,6 +224,8 @@ static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_
     if (at.row.due_at > work->now_ms)
         return KV_OK;
     status = announce_or_wait(vault, work, &at, err);
+    if (status == KV_INTERNAL || status == KV_NOT_FOUND)
+        status = shelve(vault, work, &at, err);
     if (status != KV_CONFLICT)
         return status;
     /* Another server, or a new version meanwhile. */

@@ -13,7 +13,7 @@
 #include "server/vault/operation_rules.h"
 #include "server/vault/own_step.h"
 
-enum { PAGE_ROWS = 32, FEW_ROWS = 8, LONGEST_REST_MS = 60 * 1000 };
+enum { PAGE_ROWS = 32, FEW_ROWS = 8, LONGEST_REST_MS = 60 * 1000, BROKEN_WAIT_MS = 10 * 60 * 1000 };
 
 /* What a thread has found to do, or when there will be something. */
 typedef struct finding {
@@ -198,6 +198,26 @@ static kv_status take_step(kv_vault *vault, kv_work *work, kv_operation_row *row
     return status == KV_CONFLICT ? give_up(vault, work, row, err) : status;
 }
 
+/* Something that it belongs to cannot be trusted: those behind it do not wait for that. */
+static kv_status shelve(kv_vault *vault, kv_work *work, const kv_operation_row *asked,
+                        kv_error *err)
+{
+    kv_operation_row row = { .object_uid = asked->object_uid };
+    kv_change change = { 0 };
+
+    kv_log_write(
+        vault->config.log, KV_LOG_ERROR, "certificate.order.shelved",
+        (kv_log_field[]){ { "why", err->message, 0 }, { "detail", err->detail, 0 }, { 0 } });
+    *err = (kv_error){ 0 };
+    KV_TRY(kv_records_get(vault->config.records, &kv_table_operations, &row, work->arena, err));
+    if (!row.next_at)
+        return KV_OK;
+    row.worker = KV_SLICE_NONE;
+    row.next_at = work->now_ms + BROKEN_WAIT_MS;
+    KV_TRY(kv_change_update(&change, &kv_table_operations, &row, err));
+    return kv_commit_step(vault, work, "CertificateOrderLater", &change, err);
+}
+
 static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_error *err)
 {
     finding found = { .errand = -1 };
@@ -209,6 +229,8 @@ static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_
     if (!found.row)
         return KV_OK;
     status = take_step(vault, work, found.row, err);
+    if (status == KV_INTERNAL)
+        status = shelve(vault, work, found.row, err);
     if (kv_errand_end(vault->errands, found.errand))
         kv_wake_steps(vault);
     return status;

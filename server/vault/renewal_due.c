@@ -35,20 +35,23 @@ typedef struct renewal {
     kv_certificate_version_row version;
 } renewal;
 
-/* False: nobody asked for renewal, or the issuer cannot do it alone. */
-static bool planned(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
-                    const kv_x509_policy *policy, const kv_certificate_version_row *version,
-                    kv_renewal_facts *facts, const kv_issuer **issuer)
+/* `*out` is false: nobody asked for renewal, or the issuer cannot do it alone. KV_BAD_REQUEST:
+ * there is no such issuer at present. */
+static kv_status planned(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                         const kv_x509_policy *policy, const kv_certificate_version_row *version,
+                         kv_renewal_facts *facts, const kv_issuer **issuer, bool *out,
+                         kv_error *err)
 {
-    kv_error gone = { 0 };
-
+    *out = false;
     *facts = (kv_renewal_facts){ .not_before = version->not_before,
                                  .not_after = version->expires,
                                  .got = version->created,
                                  .seed = kv_seed_of(version->version) };
-    return kv_renewal_asked(policy, &facts->trigger) &&
-           kv_issuer_known(vault, work, vault_row, policy->issuer.name, issuer, &gone) == KV_OK &&
-           (*issuer)->auto_renew;
+    if (!kv_renewal_asked(policy, &facts->trigger))
+        return KV_OK;
+    KV_TRY(kv_issuer_known(vault, work, vault_row, policy->issuer.name, issuer, err));
+    *out = (*issuer)->auto_renew;
+    return KV_OK;
 }
 
 static kv_renewal_hint hint_of(const kv_renewal_row *row)
@@ -91,9 +94,16 @@ kv_status kv_renewal_keep(kv_vault *vault, kv_work *work, const kv_vault_row *va
     kv_renewal_facts facts;
     kv_slice name;
     bool exists = false;
+    bool yes = false;
+    kv_status status;
 
     KV_TRY(find_row(vault, work, version->object_uid, row, &exists, err));
-    if (!planned(vault, work, vault_row, policy, version, &facts, &issuer))
+    status = planned(vault, work, vault_row, policy, version, &facts, &issuer, &yes, err);
+    if (status != KV_BAD_REQUEST)
+        KV_TRY(status);
+    else
+        *err = (kv_error){ 0 };
+    if (!yes)
         return exists ? kv_change_delete(change, &kv_table_renewals, row, err) : KV_OK;
     KV_TRY(kv_text_lower(work->arena, policy->issuer.name, &name, err));
     /* A hint is about one certificate, by the issuer that gave it. */
@@ -326,22 +336,32 @@ static kv_status act(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
     return begin(vault, work, at, turn.due_at, err);
 }
 
+/* Something that it belongs to cannot be trusted, or is not there now: those behind it do not wait
+ * for that. */
+static kv_status shelve(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
+{
+    renewal again = *at;
+    bool exists = false;
+
+    report(vault, work, at, err);
+    *err = (kv_error){ 0 };
+    KV_TRY(find_row(vault, work, at->row.object_uid, &again.row, &exists, err));
+    return exists ? move(vault, work, &again, work->now_ms + BROKEN_WAIT_MS, err) : KV_OK;
+}
+
 static kv_status renew_or_wait(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
 {
     kv_status status = look(vault, work, at, err);
+    bool yes = false;
 
     if (status == KV_NOT_FOUND)
         return forget(vault, work, at, err);
-    if (status == KV_INTERNAL) {
-        /* Something it belongs to cannot be trusted: those behind it do not wait for that. */
-        report(vault, work, at, err);
-        *err = (kv_error){ 0 };
-        return move(vault, work, at, work->now_ms + BROKEN_WAIT_MS, err);
-    }
     KV_TRY(status);
     if (at->object.deleted || at->vault_row.deleted)
         return move(vault, work, at, work->now_ms + DELETED_WAIT_MS, err);
-    if (!planned(vault, work, &at->vault_row, &at->policy, &at->version, &at->facts, &at->issuer))
+    KV_TRY(planned(vault, work, &at->vault_row, &at->policy, &at->version, &at->facts, &at->issuer,
+                   &yes, err));
+    if (!yes)
         return forget(vault, work, at, err);
     if (!at->version.enabled)
         return move(vault, work, at, work->now_ms + DISABLED_WAIT_MS, err);
@@ -358,6 +378,8 @@ static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_
     if (at.errand < 0)
         return KV_OK;
     status = renew_or_wait(vault, work, &at, err);
+    if (status == KV_INTERNAL || status == KV_BAD_REQUEST)
+        status = shelve(vault, work, &at, err);
     if (kv_errand_end(vault->errands, at.errand))
         kv_wake_steps(vault);
     if (status != KV_CONFLICT)
