@@ -262,8 +262,9 @@ static void a_window_begins_before_it_ends(void **state)
         "{}",
         "{\"suggestedWindow\":[]}",
         "{\"suggestedWindow\":{\"start\":\"2026-01-02T04:00:00Z\"}}",
-        "{\"suggestedWindow\":{\"start\":\"2026-01-02T04:00:00Z\",\"end\":"
-        "\"2026-01-02T04:00:00Z\"}}",
+        "{\"suggestedWindow\":{\"start\":\"2026-01-02T04Z\",\"end\":\"2026-01-02T04Z\"}}",
+        ("{\"suggestedWindow\":{\"start\":\"2026-01-02T04:00:00Z\",\"end\":"
+         "\"2026-01-02T04:00:00Z\"}}"),
         "{\"suggestedWindow\":{\"start\":\"tomorrow\",\"end\":\"2026-01-02T04:00:00Z\"}}",
     };
     kv_acme_window window;
