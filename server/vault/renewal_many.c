@@ -1,6 +1,8 @@
 /* renewal_many.c - renewals of many certificates: counted for the hours to come, brought forward.
  */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/base/text.h"
@@ -19,25 +21,32 @@ typedef struct place {
     uint8_t object_uid[KV_UID_BYTES];
 } place;
 
+/* A number and the slash behind it. */
+static bool take_number(const char **at, int64_t *out)
+{
+    char *end = NULL;
+
+    errno = 0;
+    *out = strtoll(*at, &end, 10);
+    if (errno || end == *at || *end != '/')
+        return false;
+    *at = end + 1;
+    return true;
+}
+
 static kv_status read_place(kv_slice token, place *out, bool *given, kv_error *err)
 {
     char text[TOKEN_MAX] = { 0 };
-    char digits[2 * KV_UID_BYTES + 1];
-    long long time;
-    long long at;
-    int read = 0;
+    const char *rest = text;
 
     *given = token.len > 0;
     if (!token.len)
         return KV_OK;
     if (token.len < sizeof(text))
         memcpy(text, token.data, token.len);
-    if (sscanf(text, "%lld/%lld/%32[0-9a-f]%n", &time, &at, digits, &read) != 3 ||
-        (size_t)read != token.len ||
-        !kv_unhex(kv_slice_text(digits), out->object_uid, sizeof(out->object_uid)))
+    if (!take_number(&rest, &out->time) || !take_number(&rest, &out->at) ||
+        !kv_unhex(kv_slice_text(rest), out->object_uid, sizeof(out->object_uid)))
         return kv_fail_field(err, "page_token", "this is not a page token of this list");
-    out->time = time;
-    out->at = at;
     return KV_OK;
 }
 
