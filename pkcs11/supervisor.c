@@ -15,7 +15,7 @@ enum {
     WATCH_MS = 250,
     DOUBT_WINDOW_MS = 10000,
     DOUBTS_QUIET = 3, /* in a window: from then on only told together */
-    DOUBTS_MOST = 8,  /* in a window: the probe does not see what is wrong */
+    DOUBTS_MOST = 32, /* in a window: the probe does not see what is wrong */
     PATIENCE_FIRST_MS = 30000,
     PATIENCE_MAX_MS = 600000
 };
