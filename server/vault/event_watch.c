@@ -6,7 +6,7 @@
 #include "server/vault/values.h"
 
 /* A page looks at so many times its size before it is sent, short, with a token. */
-enum { LOOKS_PER_PAGE = 8, US_PER_MS = 1000 };
+enum { LOOKS_PER_PAGE = 8, US_PER_MS = 1000, VAULT_ARENA_BYTES = 64 * 1024 };
 
 bool kv_event_asked(const kv_target *target, uint32_t types, const kv_event_row *event)
 {
@@ -44,15 +44,41 @@ static kv_permission needed(const kv_event_row *event)
     return KV_MAY_CERTIFICATECAS_READ;
 }
 
+/* Is the vault of that name the one that it happened in? Its name may belong to another by now. */
+static kv_status same_vault(kv_vault *vault, const kv_event_row *event, bool *same, kv_error *err)
+{
+    KV_AUTO(kv_arena) arena = KV_ARENA(VAULT_ARENA_BYTES);
+    kv_vault_row row = { 0 };
+    kv_status status;
+
+    *same = false;
+    KV_TRY(kv_text_lower(&arena, event->vault, &row.name, err));
+    status = kv_records_get(vault->config.records, &kv_table_vaults, &row, &arena, err);
+    if (status == KV_NOT_FOUND) {
+        *err = (kv_error){ 0 };
+        return KV_OK;
+    }
+    KV_TRY(status);
+    *same = kv_slice_equal(row.uid, event->vault_uid);
+    return KV_OK;
+}
+
 kv_status kv_event_permit(kv_vault *vault, const kv_caller *caller, const kv_event_row *event,
                           int64_t now_ms, bool *may, kv_error *err)
 {
     kv_resource resource = { .vault = event->vault,
                              .collection = (kv_collection)event->collection,
                              .name = event->name };
-    kv_status status =
-        kv_auth_permit(vault->config.auth, caller, needed(event), &resource, now_ms, err);
+    bool same = true;
+    kv_status status;
 
+    *may = false;
+    if (event->vault.len)
+        KV_TRY(same_vault(vault, event, &same, err));
+    /* What happened in a vault that is gone is for those who may know it of every vault. */
+    if (!same)
+        resource = (kv_resource){ 0 };
+    status = kv_auth_permit(vault->config.auth, caller, needed(event), &resource, now_ms, err);
     *may = status == KV_OK;
     if (status != KV_DENIED || err->reason != KV_REASON_PERMISSION_MISSING)
         return status;

@@ -247,3 +247,21 @@ test('nothing of a secret is in an event, and each stream is in the audit log', 
   assert(records.some((it) => it.principal_name === 'revoked' && it.note === 'stream=begins'));
   assert(records.some((it) => it.principal_name === 'revoked' && it.reason === 'TOKEN_REVOKED'));
 });
+
+test('what happened in a vault that is gone is not told to who has one of its name', async () => {
+  const operator = await server.officer('purger', ['VAULT_OPERATOR', 'PURGE_OFFICER'], '/');
+  await operator.call('VaultService/CreateVault', { vault: 'again' });
+  const first = await server.officer('first', ['SECRETS_OFFICER'], '/vaults/again');
+  await first.call('SecretService/SetSecret',
+    { vault: 'again', name: 'old', value: Buffer.from('hidden') });
+  const list = async (who) => (await who.call('EventService/ListEvents', { vault: 'again' }))
+    .events.map((it) => it.name);
+  assert((await list(first)).includes('old'));
+  await operator.call('VaultService/DeleteVault', { vault: 'again' });
+  await operator.call('VaultService/PurgeVault', { vault: 'again' });
+  await operator.call('VaultService/CreateVault', { vault: 'again' });
+  const second = await server.officer('second', ['SECRETS_OFFICER'], '/vaults/again');
+  await second.call('SecretService/SetSecret',
+    { vault: 'again', name: 'new', value: Buffer.from('hidden') });
+  assert.deepStrictEqual(await list(second), ['new']);
+});
