@@ -249,7 +249,8 @@ test('nothing of a secret is in an event, and each stream is in the audit log', 
 });
 
 test('what happened in a vault that is gone is not told to who has one of its name', async () => {
-  const operator = await server.officer('purger', ['VAULT_OPERATOR', 'PURGE_OFFICER'], '/');
+  const operator = await server.officer('maker', ['VAULT_OPERATOR'], '/');
+  const purger = await server.officer('purger', ['PURGE_OFFICER'], '/');
   await operator.call('VaultService/CreateVault', { vault: 'again' });
   const first = await server.officer('first', ['SECRETS_OFFICER'], '/vaults/again');
   await first.call('SecretService/SetSecret',
@@ -258,7 +259,7 @@ test('what happened in a vault that is gone is not told to who has one of its na
     .events.map((it) => it.name);
   assert((await list(first)).includes('old'));
   await operator.call('VaultService/DeleteVault', { vault: 'again' });
-  await operator.call('VaultService/PurgeVault', { vault: 'again' });
+  await purger.call('VaultService/PurgeVault', { vault: 'again' });
   await operator.call('VaultService/CreateVault', { vault: 'again' });
   const second = await server.officer('second', ['SECRETS_OFFICER'], '/vaults/again');
   await second.call('SecretService/SetSecret',
