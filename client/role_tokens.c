@@ -24,6 +24,8 @@ enum {
     RENEW_PARTS = 5,       /* renewed in the last fifth of its life */
     RENEW_MS = 10000,      /* how long a renewal may take */
     ASK_AGAIN_MS = 10000,
+    TOGETHER_MS = 100,     /* callers at one moment share a request, whoever came first */
+    TOGETHER_PARTS = 8,    /* but never so that one waits this part of its time longer */
     TRIES_MAX = 3,
     MS = 1000
 };
@@ -48,7 +50,7 @@ typedef struct fetch {
     bool who;
     kv_role_choice choice;
     kv_deadline deadline;
-    ask *waiting; /* none of them later than the deadline */
+    ask *waiting; /* each with a deadline that is later, or hardly sooner */
 } fetch;
 
 typedef struct kept {
@@ -79,13 +81,6 @@ static int64_t now_ms(const kv_role_tokens *tokens)
     if (tokens->config.clock.now_ms)
         return tokens->config.clock.now_ms(tokens->config.clock.context);
     return kv_monotonic_us() / MS;
-}
-
-static bool sooner(kv_deadline a, kv_deadline b)
-{
-    if (a.at.tv_sec != b.at.tv_sec)
-        return a.at.tv_sec < b.at.tv_sec;
-    return a.at.tv_nsec < b.at.tv_nsec;
 }
 
 /* --- what is kept --- */
@@ -167,6 +162,16 @@ static void send_fetch(kv_role_tokens *tokens, fetch *it)
                  &err);
 }
 
+/* Whether a caller with `deadline` can wait for a request that ends at `other`. Threads that begin
+ * together read the clock in one order and come here in another: who is a moment ahead of the
+ * request on its way does not need one of its own. */
+static bool can_wait_for(kv_deadline deadline, kv_deadline other)
+{
+    int64_t left = kv_deadline_left_ms(deadline), grace = left / TOGETHER_PARTS;
+
+    return kv_deadline_left_ms(other) <= left + (grace < TOGETHER_MS ? grace : TOGETHER_MS);
+}
+
 static fetch *fetch_find(kv_role_tokens *tokens, bool who, const kv_role_choice *choice,
                          const kv_deadline *not_after)
 {
@@ -174,7 +179,7 @@ static fetch *fetch_find(kv_role_tokens *tokens, bool who, const kv_role_choice 
 
     DL_FOREACH (tokens->fetches, it)
         if (it->who == who && (who || kv_role_choice_equal(&it->choice, choice)) &&
-            (!not_after || !sooner(*not_after, it->deadline)))
+            (!not_after || can_wait_for(*not_after, it->deadline)))
             return it;
     return NULL;
 }

@@ -124,6 +124,10 @@ const chainOf = (name, ...ders) => write(`${name}.pem`, pem(ders));
 
 /* --- what the authority would not sign: by its key, with the PIN --- */
 
+const tool = (...args) => run('pkcs11-tool', ['--module', server.settings['token.ca.module'],
+  '--token-label', 'kv-ca', '--login', '--pin', server.pin('ca'), ...args],
+{ env: { ...process.env, ...server.env } });
+
 function forge(name, extensions, csrKey) {
   const key = (it) => run('openssl', ['genpkey', '-algorithm', 'EC', '-pkeyopt',
     'ec_paramgen_curve:P-256', '-out', at(it)]);
@@ -143,10 +147,10 @@ function forge(name, extensions, csrKey) {
   const head = 4; /* of the outer sequence, and of the one inside: both longer than 255 bytes */
   const body = whole.subarray(head, head + 4 + whole.readUInt16BE(head + 2));
   write('f.digest', createHash('sha256').update(body).digest());
-  run('pkcs11-tool', ['--module', server.settings['token.ca.module'], '--token-label', 'kv-ca',
-    '--login', '--pin', server.pin('ca'), '--sign', '--mechanism', 'ECDSA', '--label', 'tls',
-    '--signature-format', 'openssl', '--input-file', at('f.digest'), '--output-file', at('f.sig')],
-  { env: { ...process.env, ...server.env } });
+  /* It signs with the first key that it meets, unless the key is named by its id. */
+  const id = /label: +tls\n +ID: +([0-9a-f]+)/.exec(tool('-O', '--type', 'privkey'))[1];
+  tool('--sign', '--mechanism', 'ECDSA', '--id', id, '--signature-format', 'openssl',
+    '--input-file', at('f.digest'), '--output-file', at('f.sig'));
   const ecdsaSha256 = der(0x30, der(0x06, [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02]));
   const forged = der(0x30, body, ecdsaSha256, der(0x03, [0], fs.readFileSync(at('f.sig'))));
   assert(new X509Certificate(forged).verify(new X509Certificate(below.certificate).publicKey));
