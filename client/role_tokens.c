@@ -24,8 +24,8 @@ enum {
     RENEW_PARTS = 5,       /* renewed in the last fifth of its life */
     RENEW_MS = 10000,      /* how long a renewal may take */
     ASK_AGAIN_MS = 10000,
-    TOGETHER_MS = 100,     /* callers at one moment share a request, whoever came first */
-    TOGETHER_PARTS = 8,    /* but never so that one waits this part of its time longer */
+    TOGETHER_MS = 100,  /* callers at one moment share a request, whoever came first */
+    TOGETHER_PARTS = 8, /* but never so that one waits this part of its time longer */
     TRIES_MAX = 3,
     MS = 1000
 };

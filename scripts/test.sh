@@ -18,7 +18,7 @@
 #
 # Environment   KV_FUZZ_SECONDS=3      how long each fuzz target runs
 #               KV_JOBS=2              compilers and tests at a time
-#               KV_TEST_JOBS=2         tests at a time, if not as many
+#               KV_TEST_JOBS=3         tests at a time, if not one more: many of them wait
 #               KV_SKIP_PACKAGES=1     install nothing
 #
 # Builds are in build/<preset>, the output of each step in build/log.
@@ -27,7 +27,7 @@ self=$(realpath "$0")
 cd "$(dirname "$self")/.."
 
 jobs=${KV_JOBS:-2}
-test_jobs=${KV_TEST_JOBS:-$jobs}
+test_jobs=${KV_TEST_JOBS:-$((jobs + 1))}
 fuzz_seconds=${KV_FUZZ_SECONDS:-3}
 # What one clone has compiled, the next one need not.
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1

@@ -1,5 +1,8 @@
-/* ordering.c - threads that rotate keys, begin renewals, ask issuers and announce ends, a step at a
- * time; else they sleep. */
+/* ordering.c - threads that take what is due a step further; else they sleep.
+ *
+ * Those that ask issuers may be kept waiting by strangers. What needs nobody outside (rotation of
+ * keys, announcements) has a thread of its own, which no stranger delays.
+ */
 #include "server/ordering.h"
 
 #include <pthread.h>
@@ -7,30 +10,33 @@
 
 #include "server/vault/event_denied.h"
 
-enum { TROUBLE_WAIT_MS = 5000, WORKERS_MAX = 16 };
+enum { TROUBLE_WAIT_MS = 5000, WORKERS_MAX = 16, STEPS_MAX = 4 };
+
+typedef struct step {
+    kv_status (*take)(kv_vault *vault, int64_t *next_at, kv_error *err);
+    const char *trouble;
+} step;
+
+static const step with_issuers[STEPS_MAX] = {
+    { kv_vault_step_renewal, "certificate.order.trouble" },
+    { kv_vault_step_operation, "certificate.order.trouble" },
+};
+
+static const step alone[STEPS_MAX] = {
+    { kv_vault_step_rotation, "key.rotation.trouble" },
+    { kv_vault_step_expiry, "expiry.trouble" },
+    { kv_vault_step_denied, "access.denied.trouble" },
+};
 
 typedef struct worker {
     kv_server *server;
-    bool first;
+    const step *steps; /* up to one without a function */
     pthread_t thread;
 } worker;
 
 struct kv_ordering {
     unsigned count;
-    worker workers[WORKERS_MAX];
-};
-
-typedef kv_status step(kv_vault *vault, int64_t *next_at, kv_error *err);
-
-static const struct {
-    step *take;
-    const char *trouble;
-} steps[] = {
-    { kv_vault_step_rotation, "key.rotation.trouble" },
-    { kv_vault_step_renewal, "certificate.order.trouble" },
-    { kv_vault_step_operation, "certificate.order.trouble" },
-    { kv_vault_step_expiry, "expiry.trouble" },
-    { kv_vault_step_denied, "access.denied.trouble" },
+    worker workers[1 + WORKERS_MAX]; /* the first is the one that is alone */
 };
 
 /* The store or the token is in trouble: nothing can be written down, so nobody is asked. */
@@ -62,27 +68,33 @@ static void watch_clock(kv_server *server, int64_t *offset_ms)
     *offset_ms = offset;
 }
 
+static int64_t take_steps(const worker *self)
+{
+    int64_t next_at = 0;
+
+    for (const step *each = self->steps; each->take; each++) {
+        kv_error err = { 0 };
+        int64_t at = 0;
+
+        if (each->take(self->server->vault, &at, &err) != KV_OK)
+            at = after_trouble(self->server, each->trouble, &err);
+        next_at = earlier(next_at, at);
+    }
+    return next_at;
+}
+
 static void *work(void *argument)
 {
-    worker *self = argument;
-    kv_server *server = self->server;
+    const worker *self = argument;
     int64_t offset_ms = 0;
     uint64_t seen = 0;
     int64_t next_at;
 
     do {
-        next_at = 0;
-        if (self->first)
-            watch_clock(server, &offset_ms);
-        for (size_t i = 0; i < KV_COUNT(steps); i++) {
-            kv_error err = { 0 };
-            int64_t at = 0;
-
-            if (steps[i].take(server->vault, &at, &err) != KV_OK)
-                at = after_trouble(server, steps[i].trouble, &err);
-            next_at = earlier(next_at, at);
-        }
-    } while (kv_vault_wait_for_steps(server->vault, next_at, &seen));
+        if (self->steps == alone)
+            watch_clock(self->server, &offset_ms);
+        next_at = take_steps(self);
+    } while (kv_vault_wait_for_steps(self->server->vault, next_at, &seen));
     return NULL;
 }
 
@@ -92,10 +104,10 @@ kv_status kv_ordering_start(kv_server *server, kv_ordering **out, kv_error *err)
 
     if (!ordering)
         return kv_fail(err, KV_BUSY, "out of memory");
-    while (ordering->count < (unsigned)server->settings->order_workers) {
+    while (ordering->count < 1 + (unsigned)server->settings->order_workers) {
         worker *next = &ordering->workers[ordering->count];
 
-        *next = (worker){ .server = server, .first = ordering->count == 0 };
+        *next = (worker){ .server = server, .steps = ordering->count ? with_issuers : alone };
         if (pthread_create(&next->thread, NULL, work, next) != 0) {
             kv_vault_stop(server->vault);
             kv_ordering_stop(ordering);

@@ -1,5 +1,5 @@
-/* ordering.h - the threads that take operations at issuers outside a step further when it is time.
- */
+/* ordering.h - the threads that take a step when it is time: with issuers (renewals, operations),
+ * and one for what asks nobody outside (rotation of keys, announcements). */
 #pragma once
 
 #include "server/server_parts.h"

@@ -237,6 +237,7 @@ static kv_status open_vault(kv_server *server, kv_error *err)
         .check = kv_server_self_check,
         .check_context = server,
         .orders_per_issuer = (unsigned)server->settings->order_per_issuer,
+        .orders_per_vault = (unsigned)server->settings->order_per_vault,
         .pki_base_url = server->settings->pki_base_url[0] ? server->settings->pki_base_url : NULL,
         .checkpoint_ms = server->settings->audit_checkpoint_seconds * 1000,
         .audit_kid = kv_slice_text(server->audit_key.kid),

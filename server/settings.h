@@ -80,6 +80,7 @@ typedef struct kv_settings {
 
     int64_t order_workers;    /* threads that renew and ask issuers; at most 16 */
     int64_t order_per_issuer; /* of them with one issuer at once */
+    int64_t order_per_vault;  /* with the issuers of one vault */
 
     char *smtp_host; /* "" for none */
     char *smtp_tls;  /* "starttls", "implicit", "none" */

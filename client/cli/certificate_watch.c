@@ -8,7 +8,8 @@
  *     FOLDER/current -> <version>      moved by one rename: all files change together
  *
  * A key that does not belong to the certificate, or a --check that fails, leaves `current` alone.
- * The version before is kept; older ones are removed.
+ * The version before is kept; older ones are removed. A version whose check failed is checked again
+ * with each heartbeat, with the files as they are.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -28,6 +29,7 @@
 #include <keyvault/v1/secrets.pb-c.h>
 
 #include "client/cli/run.h"
+#include "client/failure.h"
 #include "client/keyvault_watch.h"
 
 #define NEW_VERSION "Microsoft.KeyVault.CertificateNewVersionCreated"
@@ -39,6 +41,7 @@ typedef struct deployment {
     const char *vault, *name, *folder;
     char current[VERSION_DIGITS + 1]; /* "": none yet */
     char before[VERSION_DIGITS + 1];
+    char tried[VERSION_DIGITS + 1]; /* its files are complete, its check has failed so far */
     bool reload_owed;
 } deployment;
 
@@ -135,7 +138,7 @@ static void remove_older(const deployment *at)
 
     while (entries && (entry = readdir(entries)) != NULL) {
         if (!is_version(entry->d_name) || !strcmp(entry->d_name, at->current) ||
-            !strcmp(entry->d_name, at->before))
+            !strcmp(entry->d_name, at->before) || !strcmp(entry->d_name, at->tried))
             continue;
         if (path_of(at, entry->d_name, "privkey.pem", path))
             (void)unlink(path);
@@ -219,12 +222,13 @@ static kv_exit fetch_key(const deployment *at, const char *version, kv_slice cha
 
 /* --- a version --- */
 
-static kv_exit put(deployment *at, const char *version, kv_slice chain)
+static kv_exit write_files(deployment *at, const char *version, kv_slice chain)
 {
-    const char *check = kv_cli_given(at->cli, "check");
     char path[PATH_BYTES];
     kv_exit told = KV_EXIT_OK;
 
+    if (!strcmp(version, at->tried))
+        return KV_EXIT_OK;
     if (!path_of(at, version, "", path))
         return kv_cli_usage(at->cli, "the path of the folder is too long");
     if (mkdir(path, 0700) && errno != EEXIST)
@@ -233,15 +237,27 @@ static kv_exit put(deployment *at, const char *version, kv_slice chain)
         told = fetch_key(at, version, chain);
     if (told == KV_EXIT_OK)
         told = write_file(at, version, "fullchain.pem", chain);
+    if (told == KV_EXIT_OK)
+        (void)snprintf(at->tried, sizeof(at->tried), "%s", version);
+    return told;
+}
+
+static kv_exit put(deployment *at, const char *version, kv_slice chain)
+{
+    const char *check = kv_cli_given(at->cli, "check");
+    kv_exit told = write_files(at, version, chain);
+
     if (told != KV_EXIT_OK)
         return told;
     if (check && !run_command(at, check, version)) {
         (void)fprintf(at->cli->err, "kvctl: the check failed; version %s is not used\n", version);
+        remove_older(at);
         return KV_EXIT_GENERAL;
     }
     told = flip(at, version);
     if (told != KV_EXIT_OK)
         return told;
+    *at->tried = 0;
     (void)fprintf(at->cli->err, "kvctl: %s has version %s\n", at->folder, version);
     remove_older(at);
     reload(at);
@@ -273,8 +289,17 @@ static kv_exit deploy(deployment *at)
 
 /* --- and the next --- */
 
+/* A stream that began well and cannot go on from where it was: its events are gone, or the server
+ * was restored from a backup. What there is now is looked at anyhow. */
+static bool lost(const keyvault_error *err)
+{
+    return err->code == KV_CODE_FAILED_PRECONDITION || err->code == KV_CODE_INVALID_ARGUMENT;
+}
+
+/* KV_EXIT_OK: another watch is to be opened. */
 static kv_exit follow(deployment *at, keyvault_watch *from)
 {
+    bool began = false;
     bool known = false; /* what there is has been looked at since something may have changed */
 
     for (;;) {
@@ -283,10 +308,13 @@ static kv_exit follow(deployment *at, keyvault_watch *from)
 
         if (keyvault_watch_next(from, &message, &err)) {
             known = false;
+            if (began && lost(&err))
+                return KV_EXIT_OK;
             if (!kv_cli_watch_goes_on(at->cli, &err))
                 return kv_cli_fail(at->cli, &err);
             continue;
         }
+        began = true;
         known = known && !message->event;
         keyvault_message_free(message);
         /* What failed is tried again with the next heartbeat. */
@@ -312,10 +340,12 @@ static kv_exit watch(deployment *at)
     request.n_types = 1;
     if (told != KV_EXIT_OK)
         return told;
-    if (keyvault_watch_open(at->cli->handle, &request, &from, &err))
-        return kv_cli_fail(at->cli, &err);
-    told = follow(at, from);
-    keyvault_watch_close(from);
+    while (told == KV_EXIT_OK) {
+        if (keyvault_watch_open(at->cli->handle, &request, &from, &err))
+            return kv_cli_fail(at->cli, &err);
+        told = follow(at, from);
+        keyvault_watch_close(from);
+    }
     return told;
 }
 

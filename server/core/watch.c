@@ -38,7 +38,7 @@ struct kv_watcher {
     int64_t cursor;
     int64_t told_us;       /* when the last message was sent; CLOCK_MONOTONIC */
     int64_t full_since_us; /* 0: the last one found room */
-    bool more;             /* there is something to be read past the cursor */
+    bool more;             /* there is, or may be, something to be read past the cursor */
     bool full;             /* there was no room in this round */
 };
 
@@ -54,7 +54,10 @@ struct kv_watch {
     /* the thread's own */
     kv_watcher *watchers;
     uint64_t pokes;
-    kv_arena arena; /* of the page */
+    int64_t settled;  /* what the last round over everybody was about */
+    uint64_t heard;   /* the pokes before it */
+    int64_t round_us; /* when it was */
+    kv_arena arena;   /* of the page */
     int64_t page_after;
     kv_event_page page; /* what was read past page_after; every watcher there shares it */
     bool has_page;
@@ -102,7 +105,7 @@ kv_status kv_watch_enter(kv_watch *watch, kv_call *call, int64_t cursor, kv_erro
     if (!watcher)
         return kv_fail(err, KV_BUSY, "out of memory");
     *watcher = (kv_watcher){
-        .watch = watch, .call = call, .cursor = cursor, .told_us = kv_monotonic_us()
+        .watch = watch, .call = call, .cursor = cursor, .told_us = kv_monotonic_us(), .more = true
     };
     pthread_mutex_lock(&watch->mutex);
     status = take_place(watch, call->caller.principal_id, err);
@@ -295,16 +298,34 @@ static bool take_incoming(kv_watch *watch)
     return !stopping;
 }
 
+/* Nothing has happened since the last round over everybody, and it is not time for the next. */
+static bool only_for_who_is_behind(kv_watch *watch, int64_t settled)
+{
+    int64_t now_us = kv_monotonic_us();
+
+    if (settled == watch->settled && watch->pokes == watch->heard &&
+        now_us - watch->round_us < (TICK_MS - BEHIND_MS) * US_PER_MS)
+        return true;
+    watch->settled = settled;
+    watch->heard = watch->pokes;
+    watch->round_us = now_us;
+    return false;
+}
+
 /* True when somebody is behind. */
 static bool serve_all(kv_watch *watch, int64_t settled)
 {
+    bool few = only_for_who_is_behind(watch, settled);
     kv_watcher *watcher, *next;
     bool behind = false;
 
     watch->has_page = false;
     DL_FOREACH_SAFE (watch->watchers, watcher, next) {
-        kv_status status = serve(watcher, settled);
+        kv_status status;
 
+        if (few && !watcher->more && !watcher->full)
+            continue;
+        status = serve(watcher, settled);
         if (status == KV_OK) {
             behind = behind || watcher->more || watcher->full;
             continue;

@@ -112,6 +112,7 @@ kv_status kv_authority_import(kv_vault *vault, kv_work *work, const kv_authority
                               kv_authority_bundle *out, kv_error *err)
 {
     importing at = { 0 };
+    kv_slice before[2];
 
     KV_TRY(kv_authority_find(vault, work, &in->target, &at.vault_row, &at.row, err));
     KV_TRY(kv_authority_waiting(vault, work, &at.row, &at.waiting, &at.waits, err));
@@ -119,7 +120,13 @@ kv_status kv_authority_import(kv_vault *vault, kv_work *work, const kv_authority
         return kv_fail(err, KV_PRECONDITION, "the authority does not wait for a certificate");
     KV_TRY(merge(vault, work, in, at.waits ? &at.waiting : &at.row, &at.merged, err));
     KV_TRY(check_same(work, &at.row, &at.merged, err));
+    before[0] = at.row.certificate;
+    before[1] = at.row.chain;
     KV_TRY(store_import(vault, work, &at, err));
+    /* What a key signed before follows its new certificate; a new key signed nothing yet. */
+    if (!at.waits && before[0].len)
+        KV_TRY(kv_authority_rechain(vault, work, at.row.vault_uid, before,
+                                    (const kv_slice[]){ at.row.certificate, at.row.chain }, err));
     return kv_authority_bundle_of(work, &at.vault_row, at.waits ? &at.waiting : &at.row, out, err);
 }
 

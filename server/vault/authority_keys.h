@@ -62,5 +62,10 @@ kv_status kv_authorities_check(kv_vault *vault, struct kv_checks *checks,
 kv_status kv_authority_succeed(kv_vault *vault, kv_work *work, const kv_authority_row *old,
                                kv_authority_row *next, kv_authority_row *former,
                                kv_crl_row *old_list, kv_change *change, kv_error *err) KV_MUST_USE;
-/* In all chains of the vault that end with `from`, that end becomes `to`. What fails is logged. */
-void kv_authority_rechain(kv_vault *vault, kv_slice vault_uid, kv_slice from, kv_slice to);
+/* --- authority_rechain.c --- */
+
+/* In all chains of the vault that end with `before` (a certificate and its own chain), that end
+ * becomes `after`. What fails is logged: those chains stay good for as long as they last. */
+kv_status kv_authority_rechain(kv_vault *vault, kv_work *work, kv_slice vault_uid,
+                               const kv_slice before[2], const kv_slice after[2],
+                               kv_error *err) KV_MUST_USE;

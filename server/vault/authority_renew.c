@@ -10,6 +10,7 @@
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
 #include "server/vault/own_step.h"
+#include "server/vault/row_walk.h"
 #include "server/x509/inspect.h"
 #include "server/x509/request.h"
 
@@ -115,28 +116,44 @@ static kv_status take_urls(kv_vault *vault, kv_work *work, renewal *at, kv_error
 
 /* The authority of this vault whose certificate is the first above; a former key's stands for the
  * authority as it is now. */
+static kv_status signer_among(kv_vault *vault, kv_work *work, renewal *at, kv_slice spki,
+                              const kv_rows *rows, kv_error *err)
+{
+    const kv_authority_row *found = rows->rows;
+    kv_slice base;
+    uint32_t number;
+
+    for (unsigned i = 0; i < rows->count; i++) {
+        if (found[i].certificate.len && kv_slice_equal(found[i].spki, spki) &&
+            kv_authority_split(found[i].name, &base, &number))
+            return kv_authority_look_up(vault, work, at->row.vault_uid, base, &at->parent,
+                                        &at->signed_here, err);
+    }
+    return KV_OK;
+}
+
 static kv_status signer_of(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
 {
     kv_authority_row from = { .vault_uid = at->row.vault_uid };
-    kv_scan scan = { .table = &kv_table_authorities, .prefix = 1, .from = &from, .limit = 1000 };
-    const kv_authority_row *found;
+    kv_scan scan = { .table = &kv_table_authorities, .prefix = 1, .from = &from, .limit = 50 };
     kv_x509_list chain;
-    kv_slice base;
-    uint32_t number;
-    kv_rows rows;
+    kv_x509_facts above;
+    kv_rows rows = { .more = true };
 
     KV_TRY(kv_authority_chain(work, &at->row, &chain, err));
-    KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
-    found = rows.rows;
-    for (unsigned i = 0; i < rows.count && chain.count > 1; i++) {
-        kv_x509_facts above;
+    if (chain.count < 2)
+        return KV_OK;
+    KV_TRY(kv_x509_inspect(work->arena, chain.items[1], &above, err));
+    while (rows.more && !at->signed_here) {
+        KV_AUTO(kv_arena) arena = KV_ARENA(KV_STEP_ARENA_BYTES);
 
-        if (!found[i].certificate.len || !kv_authority_split(found[i].name, &base, &number))
-            continue;
-        KV_TRY(kv_x509_inspect(work->arena, chain.items[1], &above, err));
-        if (kv_slice_equal(found[i].spki, above.spki))
-            return kv_authority_look_up(vault, work, at->row.vault_uid, base, &at->parent,
-                                        &at->signed_here, err);
+        KV_TRY(kv_records_scan(vault->config.records, &scan, &arena, &rows, err));
+        KV_TRY(signer_among(vault, work, at, above.spki, &rows, err));
+        if (rows.count)
+            KV_TRY(kv_copy_row_key(&kv_table_authorities,
+                                   (const kv_authority_row *)rows.rows + rows.count - 1,
+                                   work->arena, &from, err));
+        scan.after = true;
     }
     return KV_OK;
 }
@@ -382,46 +399,6 @@ static kv_status ask(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
 
 /* --- those below --- */
 
-typedef struct chains {
-    kv_slice vault_uid;
-    kv_slice from;
-    kv_slice to;
-} chains;
-
-static kv_status rechain_one(kv_vault *vault, kv_own_step *at, void *row, void *context,
-                             kv_error *err)
-{
-    const chains *all = context;
-    kv_authority_row *below = row;
-    kv_change change = { 0 };
-    size_t before = below->chain.len - all->from.len;
-
-    if (!kv_slice_equal(below->vault_uid, all->vault_uid) || below->chain.len < all->from.len ||
-        !kv_slice_equal(kv_slice_of(below->chain.data + before, all->from.len), all->from))
-        return KV_OK;
-    {
-        uint8_t *bytes = kv_arena_alloc(&at->arena, before + all->to.len);
-
-        if (!bytes)
-            return kv_arena_full(err);
-        memcpy(bytes, below->chain.data, before);
-        memcpy(bytes + before, all->to.data, all->to.len);
-        below->chain = kv_slice_of(bytes, before + all->to.len);
-    }
-    KV_TRY(kv_change_update(&change, &kv_table_authorities, below, err));
-    return kv_commit_step(vault, &at->work, "CertificateAuthorityChain", &change, err);
-}
-
-void kv_authority_rechain(kv_vault *vault, kv_slice vault_uid, kv_slice from, kv_slice to)
-{
-    chains all = { .vault_uid = vault_uid, .from = from, .to = to };
-    kv_error why = { 0 };
-
-    if (from.len && kv_each_row(vault, &kv_table_authorities, rechain_one, &all, &why) != KV_OK)
-        kv_log_write(vault->config.log, KV_LOG_WARNING, "authority.chain_stays",
-                     (kv_log_field[]){ { "why", why.message, 0 }, { 0 } });
-}
-
 /* Their chains go through the new certificate, or through the one that the new key made of the old:
  * what they had before stays good as long as it lasts. */
 static kv_status rechain(kv_vault *vault, kv_work *work, const renewal *at, kv_error *err)
@@ -429,14 +406,10 @@ static kv_status rechain(kv_vault *vault, kv_work *work, const renewal *at, kv_e
     const kv_slice before[] = { at->row.certificate, at->row.chain };
     const kv_slice after[] = { at->cross ? at->old_with_new_der : at->next.certificate,
                                at->cross ? at->next.certificate : at->next.chain };
-    kv_slice from, to;
 
     if (at->in->new_key && !at->cross)
         return KV_OK;
-    KV_TRY(kv_chain_join(work, &(kv_x509_list){ .items = before, .count = 2 }, 0, &from, err));
-    KV_TRY(kv_chain_join(work, &(kv_x509_list){ .items = after, .count = 2 }, 0, &to, err));
-    kv_authority_rechain(vault, at->row.vault_uid, from, to);
-    return KV_OK;
+    return kv_authority_rechain(vault, work, at->row.vault_uid, before, after, err);
 }
 
 /* --- the whole --- */

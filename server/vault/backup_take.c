@@ -8,6 +8,7 @@
 #include "server/vault/messages_backup.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
+#include "server/vault/row_walk.h"
 #include "server/vault/secret_rules.h"
 
 enum { VERSIONS_PER_STEP = 10 };

@@ -7,118 +7,82 @@
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
 #include "server/vault/own_step.h"
+#include "server/vault/row_walk.h"
 
-enum { ROWS_PER_STEP = 100 };
+typedef struct step_back {
+    int64_t ms;
+} step_back;
 
-typedef struct walk {
-    int64_t back_ms;
-    int64_t at; /* rows up to here are done */
-    uint8_t object_uid[KV_UID_BYTES];
-    bool more;
-} walk;
-
-/* False: what follows is no wait any more. */
-static bool go_on(walk *on, int64_t now_ms, int64_t at, kv_slice object_uid)
+static bool waits(const step_back *by, int64_t now_ms, int64_t at)
 {
-    on->at = at;
-    if (object_uid.len == sizeof(on->object_uid))
-        memcpy(on->object_uid, object_uid.data, sizeof(on->object_uid));
-    if (at > now_ms + on->back_ms + KV_CLOCK_WAIT_MAX_MS)
-        on->more = false;
-    return on->more;
+    return at <= now_ms + by->ms + KV_CLOCK_WAIT_MAX_MS;
 }
 
-static kv_status renewals(kv_vault *vault, kv_work *work, walk *on, kv_error *err)
+static kv_row_verdict move_renewal(const void *context, int64_t now_ms, void *found)
 {
-    kv_renewal_row from = { .due_at = on->at,
-                            .object_uid = kv_slice_of(on->object_uid, sizeof(on->object_uid)) };
-    kv_scan scan = { .table = &kv_table_renewals,
-                     .index = 1,
-                     .from = &from,
-                     .after = true,
-                     .limit = ROWS_PER_STEP };
-    kv_change change = { 0 };
-    kv_renewal_row *rows;
-    kv_rows found;
+    const step_back *by = context;
+    kv_renewal_row *row = found;
+    int64_t at = kv_after_step_back(now_ms, row->due_at, by->ms);
 
-    KV_TRY(kv_records_scan_sound(vault->config.records, &scan, work->arena, &found, err));
-    KV_TRY(kv_change_room(&change, work->arena, ROWS_PER_STEP, err));
-    rows = found.rows;
-    on->more = found.more;
-    for (unsigned i = 0; i < found.count; i++) {
-        int64_t at = kv_after_step_back(work->now_ms, rows[i].due_at, on->back_ms);
-
-        if (!go_on(on, work->now_ms, rows[i].due_at, rows[i].object_uid))
-            break;
-        if ((!rows[i].attempts && !rows[i].waiting) || at == rows[i].due_at)
-            continue;
-        rows[i].due_at = at;
-        KV_TRY(kv_change_update(&change, &kv_table_renewals, &rows[i], err));
-    }
-    return change.count ? kv_commit_step(vault, work, "ClockSetBackRenewals", &change, err) : KV_OK;
+    if (!waits(by, now_ms, row->due_at))
+        return KV_ROW_STOP;
+    if ((!row->attempts && !row->waiting) || at == row->due_at)
+        return KV_ROW_LEAVE;
+    row->due_at = at;
+    return KV_ROW_CHANGE;
 }
 
-static kv_status operations(kv_vault *vault, kv_work *work, walk *on, kv_error *err)
+static kv_row_verdict move_operation(const void *context, int64_t now_ms, void *found)
 {
-    kv_operation_row from = { .next_at = on->at,
-                              .object_uid = kv_slice_of(on->object_uid, sizeof(on->object_uid)) };
-    kv_scan scan = { .table = &kv_table_operations,
-                     .index = 2,
-                     .from = &from,
-                     .after = true,
-                     .limit = ROWS_PER_STEP };
-    kv_change change = { 0 };
-    kv_operation_row *rows;
-    kv_rows found;
+    const step_back *by = context;
+    kv_operation_row *row = found;
+    int64_t at = kv_after_step_back(now_ms, row->next_at, by->ms);
 
-    KV_TRY(kv_records_scan_sound(vault->config.records, &scan, work->arena, &found, err));
-    KV_TRY(kv_change_room(&change, work->arena, ROWS_PER_STEP, err));
-    rows = found.rows;
-    on->more = found.more;
-    for (unsigned i = 0; i < found.count; i++) {
-        int64_t at = kv_after_step_back(work->now_ms, rows[i].next_at, on->back_ms);
-
-        if (!go_on(on, work->now_ms, rows[i].next_at, rows[i].object_uid))
-            break;
-        /* A claim is somebody's. */
-        if (rows[i].worker.len || at == rows[i].next_at)
-            continue;
-        rows[i].next_at = at;
-        KV_TRY(kv_change_update(&change, &kv_table_operations, &rows[i], err));
-    }
-    return change.count ? kv_commit_step(vault, work, "ClockSetBackOrders", &change, err) : KV_OK;
+    if (!waits(by, now_ms, row->next_at))
+        return KV_ROW_STOP;
+    /* A claim is somebody's. */
+    if (row->worker.len || at == row->next_at)
+        return KV_ROW_LEAVE;
+    row->next_at = at;
+    return KV_ROW_CHANGE;
 }
 
-/* A page that changed meanwhile is left as it is now. */
-static kv_status
-each_page(kv_vault *vault, int64_t back_ms,
-          kv_status (*move)(kv_vault *vault, kv_work *work, walk *on, kv_error *err), kv_error *err)
+static kv_status move_all(kv_vault *vault, const kv_work *work, const step_back *by, kv_error *err)
 {
-    walk on = { .back_ms = back_ms, .at = kv_clock_now_ms(vault->config.clock), .more = true };
+    kv_renewal_row renewal = { .due_at = work->now_ms };
+    kv_operation_row operation = { .next_at = work->now_ms };
+    kv_row_walk renewals = { .table = &kv_table_renewals,
+                             .index = 1,
+                             .from = &renewal,
+                             .judge = move_renewal,
+                             .context = by,
+                             .operation = "ClockSetBackRenewals" };
+    kv_row_walk operations = { .table = &kv_table_operations,
+                               .index = 2,
+                               .from = &operation,
+                               .judge = move_operation,
+                               .context = by,
+                               .operation = "ClockSetBackOrders" };
 
-    while (on.more && !atomic_load(&vault->stopping)) {
-        kv_own_step at;
-        kv_status status = kv_own_step_begin(vault, &at, err);
-
-        if (status == KV_OK)
-            status = move(vault, &at.work, &on, err);
-        kv_own_step_end(&at);
-        if (status == KV_CONFLICT)
-            *err = (kv_error){ 0 };
-        else
-            KV_TRY(status);
-    }
-    return KV_OK;
+    KV_TRY(kv_walk_rows(vault, work, &renewals, err));
+    return kv_walk_rows(vault, work, &operations, err);
 }
 
 kv_status kv_vault_clock_set_back(kv_vault *vault, int64_t back_ms, kv_error *err)
 {
+    step_back by = { back_ms };
+    kv_own_step at;
+    kv_status status;
+
     if (back_ms < KV_CLOCK_STEP_MS)
         return KV_OK;
     kv_log_write(vault->config.log, KV_LOG_WARNING, "clock.set_back",
                  (kv_log_field[]){ { "seconds", NULL, back_ms / 1000 }, { 0 } });
-    KV_TRY(each_page(vault, back_ms, renewals, err));
-    KV_TRY(each_page(vault, back_ms, operations, err));
+    status = kv_own_step_begin(vault, &at, err);
+    if (status == KV_OK)
+        status = move_all(vault, &at.work, &by, err);
+    kv_own_step_end(&at);
+    KV_TRY(status);
     kv_wake_steps(vault);
     return KV_OK;
 }

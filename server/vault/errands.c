@@ -23,17 +23,19 @@ typedef struct place {
 struct kv_errands {
     pthread_mutex_t mutex; /* guards all that follows */
     unsigned per_issuer;
+    unsigned per_vault;
     bool refused;
     place places[KV_ERRANDS_MAX];
 };
 
-kv_errands *kv_errands_new(unsigned per_issuer)
+kv_errands *kv_errands_new(unsigned per_issuer, unsigned per_vault)
 {
     kv_errands *errands = calloc(1, sizeof(*errands));
 
     if (!errands)
         return NULL;
     errands->per_issuer = per_issuer;
+    errands->per_vault = per_vault;
     (void)pthread_mutex_init(&errands->mutex, NULL);
     return errands;
 }
@@ -64,6 +66,7 @@ static bool same(const text *a, const text *b)
 static int find_place(const kv_errands *errands, const place *wanted, int64_t now_ms)
 {
     unsigned with_issuer = 0;
+    unsigned with_vault = 0;
     int free_place = -1;
 
     for (int i = 0; i < KV_ERRANDS_MAX; i++) {
@@ -75,10 +78,15 @@ static int find_place(const kv_errands *errands, const place *wanted, int64_t no
         }
         if (same(&other->object_uid, &wanted->object_uid) && other->until_ms > now_ms)
             return -1;
-        with_issuer +=
-            same(&other->vault_uid, &wanted->vault_uid) && same(&other->issuer, &wanted->issuer);
+        if (!other->issuer.len || !same(&other->vault_uid, &wanted->vault_uid))
+            continue;
+        with_vault++;
+        with_issuer += same(&other->issuer, &wanted->issuer);
     }
-    return with_issuer < errands->per_issuer ? free_place : -1;
+    if (wanted->issuer.len &&
+        (with_issuer >= errands->per_issuer || with_vault >= errands->per_vault))
+        return -1;
+    return free_place;
 }
 
 int kv_errand_begin(kv_errands *errands, const kv_errand *errand, int64_t now_ms)

@@ -183,23 +183,37 @@ kv_status kv_event_list_all(kv_vault *vault, kv_work *work, const kv_event_list_
 
 /* --- the beginning of a stream --- */
 
+/* The last change before a crash may have had a number and never have happened: nothing is past it,
+ * and the stream begins now. What the clock has not come to yet is of another server. */
+static kv_status first_cursor(const kv_event_watch_in *in, int64_t now, int64_t now_ms,
+                              int64_t *out, kv_error *err)
+{
+    *out = now;
+    if (!in->has_after)
+        return KV_OK;
+    if (in->after < 0 || (in->after > now && in->after / US_PER_MS > now_ms))
+        return kv_fail_field(err, "after", "is not a cursor of this server");
+    if (in->after < now)
+        *out = in->after;
+    return KV_OK;
+}
+
 kv_status kv_event_watch_begin(kv_vault *vault, kv_work *work, const kv_event_watch_in *in,
                                kv_event_message *out, kv_error *err)
 {
     int64_t now = kv_events_now(vault);
-    kv_event_query query = { .after = in->after, .limit = 1 };
+    kv_event_query query = { .limit = 1 };
     kv_event_page page = { 0 };
 
     KV_TRY(kv_event_permit_any(vault, work->caller, work->now_ms, err));
     KV_TRY(check_target(&in->target, err));
     if (in->heartbeat_seconds > KV_HEARTBEAT_MAX_S)
         return kv_fail_field(err, "heartbeat_seconds", "at most %d", KV_HEARTBEAT_MAX_S);
-    if (in->has_after && (in->after < 0 || in->after > now))
-        return kv_fail_field(err, "after", "is not a cursor of this server");
+    KV_TRY(first_cursor(in, now, work->now_ms, &query.after, err));
     if (in->has_after)
         KV_TRY(kv_events_read(vault, work->arena, &query, &page, err));
     if (page.lost)
         return kv_event_lost(err);
-    *out = (kv_event_message){ .cursor = in->has_after ? in->after : now };
+    *out = (kv_event_message){ .cursor = query.after };
     return KV_OK;
 }

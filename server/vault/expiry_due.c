@@ -7,12 +7,15 @@
  */
 #include "server/lifecycle/expiry.h"
 #include "server/vault/certificate_rules.h"
+#include "server/vault/due.h"
 #include "server/vault/event_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
-#include "server/vault/own_step.h"
 
 enum { DELETED_WAIT_MS = 24 * 60 * 60 * 1000 };
+
+static const kv_due expiries = { &kv_table_expiries, offsetof(kv_expiry_row, due_at),
+                                 "ExpiryAnnounceLater", "ExpiryAnnounceNever" };
 
 static int64_t begins(int64_t not_before, int64_t created)
 {
@@ -87,20 +90,6 @@ typedef struct expiry {
     kv_object_row object;
 } expiry;
 
-static kv_status earliest(kv_vault *vault, kv_work *work, kv_expiry_row *out, bool *found,
-                          kv_error *err)
-{
-    kv_expiry_row from = { 0 };
-    kv_scan scan = { .table = &kv_table_expiries, .index = 1, .from = &from, .limit = 1 };
-    kv_rows rows;
-
-    KV_TRY(kv_records_scan_sound(vault->config.records, &scan, work->arena, &rows, err));
-    *found = rows.count > 0;
-    if (*found)
-        *out = *(const kv_expiry_row *)rows.rows;
-    return KV_OK;
-}
-
 static kv_status look(kv_vault *vault, kv_work *work, expiry *at, kv_error *err)
 {
     KV_TRY(kv_object_by_uid(vault, work, at->row.object_uid, &at->object, err));
@@ -111,24 +100,6 @@ static kv_status look(kv_vault *vault, kv_work *work, expiry *at, kv_error *err)
     work->entry->name = at->object.display_name;
     work->entry->version = at->row.version;
     return KV_OK;
-}
-
-static kv_status move(kv_vault *vault, kv_work *work, expiry *at, int64_t due_at, kv_error *err)
-{
-    kv_change change = { 0 };
-
-    at->row.due_at = due_at;
-    KV_TRY(kv_change_update(&change, &kv_table_expiries, &at->row, err));
-    return kv_commit_step(vault, work, "ExpiryAnnounceLater", &change, err);
-}
-
-static kv_status forget(kv_vault *vault, kv_work *work, expiry *at, kv_error *err)
-{
-    kv_change change = { 0 };
-
-    *err = (kv_error){ 0 };
-    KV_TRY(kv_change_delete(&change, &kv_table_expiries, &at->row, err));
-    return kv_commit_step(vault, work, "ExpiryAnnounceNever", &change, err);
 }
 
 /* Of a certificate, what its row and its policy say. */
@@ -189,13 +160,13 @@ static kv_status announce_or_wait(kv_vault *vault, kv_work *work, expiry *at, kv
     kv_status status = look(vault, work, at, err);
 
     if (status == KV_NOT_FOUND)
-        return forget(vault, work, at, err);
+        return kv_due_forget(vault, work, &expiries, &at->row, err);
     KV_TRY(status);
     if (at->object.deleted || at->vault_row.deleted)
-        return move(vault, work, at, work->now_ms + DELETED_WAIT_MS, err);
+        return kv_due_move(vault, work, &expiries, &at->row, work->now_ms + DELETED_WAIT_MS, err);
     /* The clock went back since. */
     if (!latest.cause)
-        return move(vault, work, at, next.at, err);
+        return kv_due_move(vault, work, &expiries, &at->row, next.at, err);
     return announce(vault, work, at, &latest, next.at, err);
 }
 
@@ -205,9 +176,7 @@ static kv_status shelve(kv_vault *vault, kv_work *work, expiry *at, kv_error *er
     kv_log_write(
         vault->config.log, KV_LOG_ERROR, "expiry.shelved",
         (kv_log_field[]){ { "why", err->message, 0 }, { "detail", err->detail, 0 }, { 0 } });
-    *err = (kv_error){ 0 };
-    KV_TRY(kv_records_get(vault->config.records, &kv_table_expiries, &at->row, work->arena, err));
-    return move(vault, work, at, work->now_ms + DELETED_WAIT_MS, err);
+    return kv_due_shelve(vault, work, &expiries, &at->row, work->now_ms + DELETED_WAIT_MS, err);
 }
 
 static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_error *err)
@@ -216,33 +185,17 @@ static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_
     bool found = false;
     kv_status status;
 
-    *next_at = 0;
-    KV_TRY(earliest(vault, work, &at.row, &found, err));
-    if (!found)
-        return KV_OK;
+    KV_TRY(kv_due_first(vault, work, &expiries, &at.row, &found, err));
     *next_at = at.row.due_at;
-    if (at.row.due_at > work->now_ms)
+    if (!found || at.row.due_at > work->now_ms)
         return KV_OK;
     status = announce_or_wait(vault, work, &at, err);
     if (status == KV_INTERNAL || status == KV_NOT_FOUND)
         status = shelve(vault, work, &at, err);
-    if (status != KV_CONFLICT)
-        return status;
-    /* Another server, or a new version meanwhile. */
-    *err = (kv_error){ 0 };
-    return KV_OK;
+    return status;
 }
 
 kv_status kv_vault_step_expiry(kv_vault *vault, int64_t *next_at, kv_error *err)
 {
-    kv_own_step at;
-    kv_status status = kv_own_step_begin(vault, &at, err);
-
-    if (status == KV_OK) {
-        at.entry.operation = "ExpiryAnnounce";
-        at.work.deadline = kv_deadline_in_ms(KV_OPERATION_STEP_MS);
-        status = take_turn(vault, &at.work, next_at, err);
-    }
-    kv_own_step_end(&at);
-    return status;
+    return kv_due_step(vault, "ExpiryAnnounce", take_turn, next_at, err);
 }

@@ -171,20 +171,3 @@ kv_status kv_kind_of_name(kv_slice name, kv_key_kind *out, kv_error *err)
     }
     return kv_fail(err, KV_INTERNAL, "a key's row names a kind this server does not know");
 }
-
-kv_status kv_copy_row_key(const kv_table *table, const void *row, kv_arena *arena, void *out,
-                          kv_error *err)
-{
-    for (unsigned i = 0; i < table->key_count; i++) {
-        const kv_column *column = &table->columns[i];
-        kv_slice copy;
-
-        if (column->kind == KV_COLUMN_INTEGER) {
-            kv_row_set_integer(column, out, kv_row_integer(column, row));
-            continue;
-        }
-        KV_TRY(kv_arena_copy(arena, kv_row_slice(column, row), &copy, err));
-        kv_row_set_slice(column, out, copy);
-    }
-    return KV_OK;
-}

@@ -9,9 +9,9 @@
  * read or its claim made, and when anything has happened to the row since, nothing is stored.
  */
 #include "server/vault/certificate_rules.h"
+#include "server/vault/due.h"
 #include "server/vault/errands.h"
 #include "server/vault/operation_rules.h"
-#include "server/vault/own_step.h"
 
 enum { PAGE_ROWS = 32, FEW_ROWS = 8, LONGEST_REST_MS = 60 * 1000, BROKEN_WAIT_MS = 10 * 60 * 1000 };
 
@@ -223,7 +223,6 @@ static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_
     finding found = { .errand = -1 };
     kv_status status;
 
-    *next_at = 0;
     KV_TRY(find(vault, work, &found, err));
     *next_at = found.row ? found.row->next_at : found.next_at;
     if (!found.row)
@@ -238,13 +237,7 @@ static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_
 
 kv_status kv_vault_step_operation(kv_vault *vault, int64_t *next_at, kv_error *err)
 {
-    kv_own_step at;
-    kv_status status = begin(vault, &at, err);
-
-    if (status == KV_OK)
-        status = take_turn(vault, &at.work, next_at, err);
-    kv_own_step_end(&at);
-    return status;
+    return kv_due_step(vault, "CertificateOrder", take_turn, next_at, err);
 }
 
 static kv_status release_one(kv_vault *vault, kv_work *work, bool *found, kv_error *err)

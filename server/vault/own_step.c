@@ -1,5 +1,6 @@
 /* own_step.c - steps of the server's own work, and every row of a table. */
 #include "server/vault/own_step.h"
+#include "server/vault/row_walk.h"
 
 #include "server/base/text.h"
 

@@ -8,12 +8,12 @@
 #include "server/base/text.h"
 #include "server/lifecycle/renewal.h"
 #include "server/vault/certificate_rules.h"
+#include "server/vault/due.h"
 #include "server/vault/errands.h"
 #include "server/vault/events.h"
 #include "server/vault/issuer_state.h"
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
-#include "server/vault/own_step.h"
 #include "server/vault/renewal_rules.h"
 
 enum {
@@ -22,6 +22,9 @@ enum {
     BROKEN_WAIT_MS = 60 * 60 * 1000,
     DISABLED_WAIT_MS = 24 * 60 * 60 * 1000
 };
+
+static const kv_due renewals = { &kv_table_renewals, offsetof(kv_renewal_row, due_at),
+                                 "CertificateRenewLater", "CertificateRenewNever" };
 
 typedef struct renewal {
     const kv_issuer *issuer;
@@ -139,7 +142,6 @@ static kv_status earliest(kv_vault *vault, kv_work *work, renewal *at, int64_t *
     for (unsigned i = 0; i < rows.count && at->errand < 0; i++) {
         kv_errand errand = { .object_uid = found[i].object_uid,
                              .vault_uid = found[i].vault_uid,
-                             .issuer = found[i].object_uid,
                              .until_ms = work->now_ms + KV_OPERATION_CLAIM_MS };
 
         *next_at = found[i].due_at;
@@ -149,24 +151,6 @@ static kv_status earliest(kv_vault *vault, kv_work *work, renewal *at, int64_t *
         at->row = found[i];
     }
     return KV_OK;
-}
-
-static kv_status move(kv_vault *vault, kv_work *work, renewal *at, int64_t due_at, kv_error *err)
-{
-    kv_change change = { 0 };
-
-    at->row.due_at = due_at;
-    KV_TRY(kv_change_update(&change, &kv_table_renewals, &at->row, err));
-    return kv_commit_step(vault, work, "CertificateRenewLater", &change, err);
-}
-
-static kv_status forget(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
-{
-    kv_change change = { 0 };
-
-    *err = (kv_error){ 0 };
-    KV_TRY(kv_change_delete(&change, &kv_table_renewals, &at->row, err));
-    return kv_commit_step(vault, work, "CertificateRenewNever", &change, err);
 }
 
 static kv_status look(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
@@ -327,7 +311,7 @@ static kv_status act(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
     switch (turn.act) {
     case KV_RENEWAL_WAIT:
         at->row.waiting = turn.waiting;
-        return move(vault, work, at, turn.due_at, err);
+        return kv_due_move(vault, work, &renewals, &at->row, turn.due_at, err);
     case KV_RENEWAL_ASK:
         return ask(vault, work, at, err);
     case KV_RENEWAL_BEGIN:
@@ -340,13 +324,8 @@ static kv_status act(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
  * for that. */
 static kv_status shelve(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
 {
-    renewal again = *at;
-    bool exists = false;
-
     report(vault, work, at, err);
-    *err = (kv_error){ 0 };
-    KV_TRY(find_row(vault, work, at->row.object_uid, &again.row, &exists, err));
-    return exists ? move(vault, work, &again, work->now_ms + BROKEN_WAIT_MS, err) : KV_OK;
+    return kv_due_shelve(vault, work, &renewals, &at->row, work->now_ms + BROKEN_WAIT_MS, err);
 }
 
 static kv_status renew_or_wait(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
@@ -355,16 +334,16 @@ static kv_status renew_or_wait(kv_vault *vault, kv_work *work, renewal *at, kv_e
     bool yes = false;
 
     if (status == KV_NOT_FOUND)
-        return forget(vault, work, at, err);
+        return kv_due_forget(vault, work, &renewals, &at->row, err);
     KV_TRY(status);
     if (at->object.deleted || at->vault_row.deleted)
-        return move(vault, work, at, work->now_ms + DELETED_WAIT_MS, err);
+        return kv_due_move(vault, work, &renewals, &at->row, work->now_ms + DELETED_WAIT_MS, err);
     KV_TRY(planned(vault, work, &at->vault_row, &at->policy, &at->version, &at->facts, &at->issuer,
                    &yes, err));
     if (!yes)
-        return forget(vault, work, at, err);
+        return kv_due_forget(vault, work, &renewals, &at->row, err);
     if (!at->version.enabled)
-        return move(vault, work, at, work->now_ms + DISABLED_WAIT_MS, err);
+        return kv_due_move(vault, work, &renewals, &at->row, work->now_ms + DISABLED_WAIT_MS, err);
     return act(vault, work, at, err);
 }
 
@@ -373,7 +352,6 @@ static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_
     renewal at = { .errand = -1 };
     kv_status status;
 
-    *next_at = 0;
     KV_TRY(earliest(vault, work, &at, next_at, err));
     if (at.errand < 0)
         return KV_OK;
@@ -382,23 +360,10 @@ static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_
         status = shelve(vault, work, &at, err);
     if (kv_errand_end(vault->errands, at.errand))
         kv_wake_steps(vault);
-    if (status != KV_CONFLICT)
-        return status;
-    /* Another server, or a new version meanwhile. */
-    *err = (kv_error){ 0 };
-    return KV_OK;
+    return status;
 }
 
 kv_status kv_vault_step_renewal(kv_vault *vault, int64_t *next_at, kv_error *err)
 {
-    kv_own_step at;
-    kv_status status = kv_own_step_begin(vault, &at, err);
-
-    if (status == KV_OK) {
-        at.entry.operation = "CertificateRenew";
-        at.work.deadline = kv_deadline_in_ms(KV_OPERATION_STEP_MS);
-        status = take_turn(vault, &at.work, next_at, err);
-    }
-    kv_own_step_end(&at);
-    return status;
+    return kv_due_step(vault, "CertificateRenew", take_turn, next_at, err);
 }

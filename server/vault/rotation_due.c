@@ -6,13 +6,16 @@
  * row is moved to the time of the next attempt, and what the token did is stored only if the row is
  * as it was left: a crash in between costs a minute, and of two servers one wins.
  */
+#include "server/vault/due.h"
 #include "server/vault/event_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
-#include "server/vault/own_step.h"
 #include "server/vault/rotation_rules.h"
 
 enum { DELETED_WAIT_MS = KV_DAY_MS, BROKEN_WAIT_MS = 60 * 60 * 1000 };
+
+static const kv_due rotations = { &kv_table_rotations, offsetof(kv_rotation_row, due_at),
+                                  "KeyRotateLater", "KeyRotateNever" };
 
 typedef struct rotation {
     kv_rotation_row row;
@@ -21,39 +24,6 @@ typedef struct rotation {
     kv_key_version_row version; /* the current one */
     kv_rotation_times times;
 } rotation;
-
-/* Of those that can be trusted. */
-static kv_status earliest(kv_vault *vault, kv_work *work, kv_rotation_row *out, bool *found,
-                          kv_error *err)
-{
-    kv_rotation_row from = { 0 };
-    kv_scan scan = { .table = &kv_table_rotations, .index = 1, .from = &from, .limit = 1 };
-    kv_rows rows;
-
-    KV_TRY(kv_records_scan_sound(vault->config.records, &scan, work->arena, &rows, err));
-    *found = rows.count > 0;
-    if (*found)
-        *out = *(const kv_rotation_row *)rows.rows;
-    return KV_OK;
-}
-
-static kv_status move(kv_vault *vault, kv_work *work, rotation *at, int64_t due_at, kv_error *err)
-{
-    kv_change change = { 0 };
-
-    at->row.due_at = due_at;
-    KV_TRY(kv_change_update(&change, &kv_table_rotations, &at->row, err));
-    return kv_commit_step(vault, work, "KeyRotateLater", &change, err);
-}
-
-static kv_status forget(kv_vault *vault, kv_work *work, rotation *at, kv_error *err)
-{
-    kv_change change = { 0 };
-
-    *err = (kv_error){ 0 };
-    KV_TRY(kv_change_delete(&change, &kv_table_rotations, &at->row, err));
-    return kv_commit_step(vault, work, "KeyRotateNever", &change, err);
-}
 
 static kv_status look(kv_vault *vault, kv_work *work, rotation *at, kv_error *err)
 {
@@ -192,22 +162,23 @@ static kv_status act_or_wait(kv_vault *vault, kv_work *work, rotation *at, kv_er
     int64_t next;
 
     if (status == KV_NOT_FOUND)
-        return forget(vault, work, at, err);
-    if (status == KV_INTERNAL) {
-        /* Something it belongs to cannot be trusted: those behind it do not wait for that. */
-        report(vault, work, at, KV_LOG_ERROR, "key.rotation.failed", err->message);
-        *err = (kv_error){ 0 };
-        return move(vault, work, at, work->now_ms + BROKEN_WAIT_MS, err);
-    }
+        return kv_due_forget(vault, work, &rotations, &at->row, err);
     KV_TRY(status);
     if (rests(at))
-        return move(vault, work, at, work->now_ms + DELETED_WAIT_MS, err);
+        return kv_due_move(vault, work, &rotations, &at->row, work->now_ms + DELETED_WAIT_MS, err);
     next = kv_rotation_first(&at->times);
     if (!next)
-        return forget(vault, work, at, err);
+        return kv_due_forget(vault, work, &rotations, &at->row, err);
     if (next > work->now_ms)
-        return move(vault, work, at, next, err);
+        return kv_due_move(vault, work, &rotations, &at->row, next, err);
     return act(vault, work, at, err);
+}
+
+/* Something that it belongs to cannot be trusted: those behind it do not wait for that. */
+static kv_status shelve(kv_vault *vault, kv_work *work, rotation *at, kv_error *err)
+{
+    report(vault, work, at, KV_LOG_ERROR, "key.rotation.failed", err->message);
+    return kv_due_shelve(vault, work, &rotations, &at->row, work->now_ms + BROKEN_WAIT_MS, err);
 }
 
 static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_error *err)
@@ -216,31 +187,17 @@ static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_
     bool found = false;
     kv_status status;
 
-    *next_at = 0;
-    KV_TRY(earliest(vault, work, &at.row, &found, err));
-    if (!found)
-        return KV_OK;
+    KV_TRY(kv_due_first(vault, work, &rotations, &at.row, &found, err));
     *next_at = at.row.due_at;
-    if (at.row.due_at > work->now_ms)
+    if (!found || at.row.due_at > work->now_ms)
         return KV_OK;
     status = act_or_wait(vault, work, &at, err);
-    if (status != KV_CONFLICT)
-        return status;
-    /* Another server, or somebody changed the key meanwhile. */
-    *err = (kv_error){ 0 };
-    return KV_OK;
+    if (status == KV_INTERNAL || status == KV_NOT_FOUND)
+        status = shelve(vault, work, &at, err);
+    return status;
 }
 
 kv_status kv_vault_step_rotation(kv_vault *vault, int64_t *next_at, kv_error *err)
 {
-    kv_own_step at;
-    kv_status status = kv_own_step_begin(vault, &at, err);
-
-    if (status == KV_OK) {
-        at.entry.operation = "KeyRotateIfDue";
-        at.work.deadline = kv_deadline_in_ms(KV_OPERATION_STEP_MS);
-        status = take_turn(vault, &at.work, next_at, err);
-    }
-    kv_own_step_end(&at);
-    return status;
+    return kv_due_step(vault, "KeyRotateIfDue", take_turn, next_at, err);
 }

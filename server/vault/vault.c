@@ -50,7 +50,8 @@ static kv_status fill(const kv_vault_config *config, kv_vault *vault, kv_error *
     vault->ocsp = kv_ocsp_cache_new();
     vault->postbox = kv_postbox_new(config->notify.threads);
     vault->errands =
-        kv_errands_new(config->orders_per_issuer ? config->orders_per_issuer : ORDERS_PER_ISSUER);
+        kv_errands_new(config->orders_per_issuer ? config->orders_per_issuer : ORDERS_PER_ISSUER,
+                       config->orders_per_vault ? config->orders_per_vault : KV_ERRANDS_MAX);
     if (!vault->keys || !vault->uses || !vault->ocsp || !vault->errands || !vault->postbox)
         return kv_fail(err, KV_BUSY, "out of memory");
     KV_TRY(make_outbox(vault, err));

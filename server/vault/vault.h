@@ -45,6 +45,7 @@ typedef struct kv_vault_config {
     uint64_t secret_key_uses;   /* encryptions before a vault's key rolls; 0: 2^31 */
     const char *version;        /* of the program; static */
     unsigned orders_per_issuer; /* threads that may be with one issuer at once; 0: 2 */
+    unsigned orders_per_vault;  /* with the issuers of one vault; 0: any number */
     int64_t checkpoint_ms;      /* how often the audit log is to have one; 0: not watched */
     const char *tls_token;      /* URI of the token with the TLS key; NULL: the key is in a file */
     /* What the doctor looks at beside the vaults themselves; NULL: nothing. Any worker. */
@@ -96,7 +97,8 @@ bool kv_vault_owes_purge(const kv_vault *vault);
  * KV_CANCELLED after kv_vault_stop(). */
 kv_status kv_vault_scan_all(kv_vault *vault, kv_error *err) KV_MUST_USE;
 /* Takes one step of one operation that is due at an issuer: asks and stores the answer. Several
- * threads may, `orders_per_issuer` of them for one issuer; what they are at is passed over.
+ * threads may, `orders_per_issuer` of them for one issuer and `orders_per_vault` for one vault;
+ * what they are at is passed over.
  * `*next_at`: wall time when to call again, now or in the past for at once; 0: nothing is due.
  * What the issuer says or does not say is stored in the operation; a status is trouble here. */
 kv_status kv_vault_step_operation(kv_vault *vault, int64_t *next_at, kv_error *err) KV_MUST_USE;

@@ -65,10 +65,6 @@ kv_status kv_commit_step(kv_vault *vault, kv_work *work, const char *operation, 
 kv_status kv_commit_first_step(kv_vault *vault, kv_work *work, const char *operation,
                                kv_change *change, kv_error *err) KV_MUST_USE;
 /* --- finding (find.c) --- */
-/* Copies the key columns of a row to another, slices into the arena. */
-kv_status kv_copy_row_key(const kv_table *table, const void *row, kv_arena *arena, void *out,
-                          kv_error *err) KV_MUST_USE;
-
 /* The vault by name; KV_NOT_FOUND when there is none, or it is deleted; `any`: deleted ones too. */
 kv_status kv_find_vault(kv_vault *vault, kv_work *work, kv_slice name, kv_vault_row *out,
                         kv_error *err) KV_MUST_USE;

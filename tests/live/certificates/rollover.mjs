@@ -262,9 +262,16 @@ test('an authority below a root that is elsewhere: both ways, and the old one wo
       { type: 'SUBORDINATE', subject: 'CN=Office' });
     await bring(csr);
     const first = await issue('office');
+    await call('CreateCertificateAuthority', 'team',
+      { type: 'SUBORDINATE', parent: 'office', subject: 'CN=Team' });
     const same = await call('RenewCertificateAuthority', 'office');
     assert(same.csr.length > 0);
-    assert.strictEqual((await bring(same.csr)).key_number, 1);
+    const brought = await bring(same.csr);
+    assert.strictEqual(brought.key_number, 1);
+    /* Those below go through the new certificate of the key that signed them. */
+    const { chain } = await call('GetCertificateAuthority', 'team');
+    assert.deepStrictEqual(chain.map((it) => Buffer.from(it).toString('hex')),
+      [brought.certificate, ...brought.chain].map((it) => Buffer.from(it).toString('hex')));
     const asked = await call('RenewCertificateAuthority', 'office', { new_key: true });
     await issue('office');
     const second = await call('RenewCertificateAuthority', 'office', { new_key: true });

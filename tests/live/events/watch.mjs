@@ -141,6 +141,13 @@ test('who comes back goes on where it was, over a crash and a restart', async ()
   const all = watch(reader, { after: 0 });
   await all.next((it) => it.name === 'fast');
   await all.next((it) => it.name === 'three');
+  /* A number that was given to a change which then never happened. */
+  const beyond = watch(reader, { vault: 'shop', after: Date.now() * 1000 });
+  await beyond.begun;
+  assert(beyond.messages[0].cursor < Date.now() * 1000);
+  await say('four');
+  assert.strictEqual((await beyond.next()).name, 'four');
+  beyond.cancel();
   /* A proper end says so, and does not wait for who watches. */
   const before = Date.now();
   await server.restart();

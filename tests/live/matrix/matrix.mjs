@@ -321,6 +321,13 @@ const rows = Object.keys(MAY);
 const methodOf = (row) => row.split(' ')[0];
 const ask = async (row, role) => (typeof ASK[row] === 'function' ? ASK[row](role) : ASK[row]);
 
+/* What is refused is still there for the next one who is to be refused. */
+const refusable = new Map();
+const askInVain = async (row, role) => {
+  if (!refusable.has(row)) refusable.set(row, await ask(row, role));
+  return refusable.get(row);
+};
+
 /* The bytes themselves, in hexadecimal, and in base64 at each of the three alignments. */
 function addNeedles(name, bytes) {
   const hex = bytes.toString('hex');
@@ -375,14 +382,13 @@ async function callTwice(caller, method, request) {
   assert.deepStrictEqual(again, answer);
 }
 
-async function check(row, role, actor) {
+async function check(row, role, caller) {
   const what = `${role}: ${row}`;
   const method = methodOf(row);
-  const request = await ask(row, role);
-  const caller = actor.again();
-  caller.bearer = actor.bearer;
+  const may = MAY[row].includes(role);
+  const request = await (may ? ask : askInVain)(row, role);
   try {
-    if (MAY[row].includes(role)) {
+    if (may) {
       if (ENDS[row]) assert.strictEqual((await caller.refused(method, request, HOW[row])).code, ENDS[row]);
       else if (UNCHANGING.test(method)) await caller.call(method, request);
       else await callTwice(caller, method, request);
@@ -396,8 +402,6 @@ async function check(row, role, actor) {
   } catch (error) {
     error.message = `${what}: ${error.message}`;
     throw error;
-  } finally {
-    caller.close();
   }
 }
 
@@ -505,11 +509,11 @@ test('without a role token only three methods answer a known certificate', async
   const reader = actors.get('READER').again();
   for (const row of rows) {
     const method = methodOf(row);
-    const request = await ask(row, 'READER');
     if (KNOWN.includes(method)) {
-      await reader.call(method, request, { bearer: null });
+      await reader.call(method, await ask(row, 'READER'), { bearer: null });
       continue;
     }
+    const request = await askInVain(row, 'READER');
     const error = await reader.refused(method, request, { bearer: null });
     assert.strictEqual(error.code, 'UNAUTHENTICATED', `${row}: ${error.message}`);
     searchAnswers(reader, row);
@@ -528,7 +532,8 @@ for (const [name, make] of [['without a certificate', () => server.stranger()],
     assert.strictEqual(await caller.health(), 'SERVING');
     for (const bearer of [null, actors.get('AUDITOR').bearer]) {
       for (const row of rows) {
-        const error = await caller.refused(methodOf(row), await ask(row, 'READER'), { bearer });
+        const error = await caller.refused(methodOf(row), await askInVain(row, 'READER'),
+          { bearer });
         assert.strictEqual(error.code, 'UNAUTHENTICATED', `${row}: ${error.message}`);
         searchAnswers(caller, row);
       }
@@ -545,7 +550,7 @@ test('a role in one vault is worth nothing in another, nor on the server', async
       if (FILTERED.includes(row)) continue;
       if (!JSON.stringify(methods.get(methodOf(row)).requestType.type.field
         .map(({ name }) => name)).includes('"vault"')) continue;
-      const error = await actor.refused(methodOf(row), await ask(row, role));
+      const error = await actor.refused(methodOf(row), await askInVain(row, role));
       assert.strictEqual(error.code, 'PERMISSION_DENIED', `${role} ${row}: ${error.message}`);
       searchAnswers(actor, row);
     }
