@@ -173,46 +173,12 @@ static kv_status account_again(kv_vault *vault, kv_work *work, const kv_idempote
     return kv_issuer_account_of(vault, work, &target, out, err);
 }
 
-/* The issuer went with the first call. */
-static kv_status removed_issuer_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
-                                      void *out, kv_error *err)
-{
-    (void)vault;
-    (void)work;
-    (void)err;
-    *(kv_issuer_bundle *)out = (kv_issuer_bundle){ .name = row->name };
-    return KV_OK;
-}
-
-/* All of them were brought forward by the first call. */
-static kv_status renewed_all_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
-                                   void *out, kv_error *err)
-{
-    (void)vault;
-    (void)work;
-    (void)row;
-    (void)err;
-    *(kv_renewed_all *)out = (kv_renewed_all){ .count = 0 };
-    return KV_OK;
-}
-
 static kv_status contacts_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
                                 void *out, kv_error *err)
 {
     kv_contacts_get_in in = { .target = { .vault = row->vault } };
 
     return kv_vault_contacts_get(vault, work, &in, out, err);
-}
-
-/* The contacts went with the first call. */
-static kv_status removed_contacts_again(kv_vault *vault, kv_work *work,
-                                        const kv_idempotency_row *row, void *out, kv_error *err)
-{
-    (void)vault;
-    (void)work;
-    (void)err;
-    *(kv_contacts *)out = (kv_contacts){ .vault = row->vault };
-    return KV_OK;
 }
 
 static kv_status webhook_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
@@ -223,38 +189,25 @@ static kv_status webhook_again(kv_vault *vault, kv_work *work, const kv_idempote
     return kv_vault_webhook_get(vault, work, &in, out, err);
 }
 
-/* The webhook went with the first call. */
-static kv_status removed_webhook_again(kv_vault *vault, kv_work *work,
-                                       const kv_idempotency_row *row, void *out, kv_error *err)
-{
-    (void)vault;
-    (void)work;
-    (void)err;
-    *(kv_webhook_bundle *)out = (kv_webhook_bundle){ .vault = row->vault, .name = row->name };
-    return KV_OK;
-}
+/* What is left of it after the first call took it away, or did it: the name, or nothing. */
+#define LEFT(function, type, ...)                                                            \
+    static kv_status function(kv_vault *vault, kv_work *work, const kv_idempotency_row *row, \
+                              void *out, kv_error *err)                                      \
+    {                                                                                        \
+        (void)vault;                                                                         \
+        (void)work;                                                                          \
+        (void)row;                                                                           \
+        (void)err;                                                                           \
+        *(type *)out = (type){ __VA_ARGS__ };                                                \
+        return KV_OK;                                                                        \
+    }
 
-static kv_status redelivered_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
-                                   void *out, kv_error *err)
-{
-    (void)vault;
-    (void)work;
-    (void)row;
-    (void)err;
-    *(kv_redelivered *)out = (kv_redelivered){ 0 };
-    return KV_OK;
-}
-
-static kv_status nothing_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
-                               void *out, kv_error *err)
-{
-    (void)vault;
-    (void)work;
-    (void)row;
-    (void)err;
-    *(kv_nothing_out *)out = (kv_nothing_out){ 0 };
-    return KV_OK;
-}
+LEFT(removed_issuer_again, kv_issuer_bundle, .name = row->name)
+LEFT(renewed_all_again, kv_renewed_all, .count = 0)
+LEFT(removed_contacts_again, kv_contacts, .vault = row->vault)
+LEFT(removed_webhook_again, kv_webhook_bundle, .vault = row->vault, .name = row->name)
+LEFT(redelivered_again, kv_redelivered, 0)
+LEFT(nothing_again, kv_nothing_out, 0)
 
 static kv_status principal_again(kv_vault *vault, kv_work *work, const kv_idempotency_row *row,
                                  void *out, kv_error *err)

@@ -247,7 +247,7 @@ kv_status kv_authority_list_all(kv_vault *vault, kv_work *work, const kv_authori
 
     KV_TRY(kv_page_check(&in->page, &scan.limit, err));
     if (from.name.len && !good_token(from.name))
-        return kv_fail_field(err, "page_token", "this is not a page token of this list");
+        return kv_page_refused(err);
     KV_TRY(kv_find_vault(vault, work, in->target.vault, &vault_row, err));
     from.vault_uid = vault_row.uid;
     KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));

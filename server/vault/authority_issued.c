@@ -108,7 +108,7 @@ static kv_status start(kv_work *work, const kv_authority_row *current, const kv_
         return KV_OK;
     if (token.len != TOKEN_BYTES || !get(token.data, 4) ||
         (int64_t)get(token.data, 4) > current->number || token.data[4] & 0x80)
-        return kv_fail_field(err, "page_token", "this is not a page token of this list");
+        return kv_page_refused(err);
     at->number = (int64_t)get(token.data, 4);
     at->last.not_after = (int64_t)get(token.data + 4, 8);
     at->last.serial = kv_slice_of(token.data + 12, KV_X509_SERIAL_BYTES);

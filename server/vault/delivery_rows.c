@@ -237,7 +237,7 @@ kv_status kv_vault_dead_letters(kv_vault *vault, kv_work *work, const kv_dead_le
     from.vault_uid = vault_row.uid;
     scan.after = in->page.token.len > 0;
     if (scan.after && !parse_id(work, in->page.token, &from.target, &from.sequence))
-        return kv_fail_field(err, "page_token", "this is not a page token of this list");
+        return kv_page_refused(err);
     KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
     found = rows.rows;
     items = kv_arena_array(work->arena, rows.count, sizeof(*items));

@@ -134,7 +134,7 @@ static kv_status start(kv_vault *vault, kv_work *work, list *at, kv_error *err)
     KV_TRY(kv_page_check(&in->page, &at->size, err));
     at->cursor = in->from_ms ? in->from_ms * US_PER_MS - 1 : 0;
     if (in->page.token.len && !kv_text_number(in->page.token, INT64_MAX, &cursor))
-        return kv_fail_field(err, "page_token", "this is not a page token of this list");
+        return kv_page_refused(err);
     if (in->page.token.len)
         at->cursor = (int64_t)cursor;
     at->out->events = kv_arena_array(work->arena, at->size, sizeof(*at->out->events));

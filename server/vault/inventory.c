@@ -194,7 +194,7 @@ static kv_status read_token(kv_slice token, builder *page, kv_error *err)
     if (!slash || kv_check_vault_name(page->vault, err) != KV_OK ||
         (page->name.len && kv_check_name(page->name, "page_token", err) != KV_OK)) {
         *err = (kv_error){ 0 };
-        return kv_fail_field(err, "page_token", "this is not a page token of this list");
+        return kv_page_refused(err);
     }
     return KV_OK;
 }

@@ -89,7 +89,7 @@ kv_status kv_list_objects(kv_vault *vault, kv_work *work, const kv_list_in *in, 
     KV_TRY(kv_find_vault(vault, work, in->target.vault, &vault_row, err));
     KV_TRY(start_page(work, &in->page, &page, err));
     if (page.last.len && kv_check_name(page.last, "page_token", err) != KV_OK)
-        return kv_fail_field(err, "page_token", "this is not a page token of this list");
+        return kv_page_refused(err);
     for (int i = 0; i < SCANS_PER_PAGE && page.more && page.count < page.size; i++)
         KV_TRY(scan_objects(vault, work, &vault_row, in->target.collection, deleted, fill, &page,
                             err));
@@ -120,7 +120,7 @@ kv_status kv_list_versions(kv_vault *vault, kv_work *work, const kv_list_in *in,
     KV_TRY(kv_find_object(vault, work, &in->target, &vault_row, &object, err));
     KV_TRY(start_page(work, &in->page, &page, err));
     if (page.last.len && kv_check_version(page.last, err) != KV_OK)
-        return kv_fail_field(err, "page_token", "this is not a page token of this list");
+        return kv_page_refused(err);
     from = kv_arena_alloc(work->arena, table->row_size);
     if (!from)
         return kv_arena_full(err);

@@ -11,6 +11,7 @@
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
 #include "server/vault/operations.h"
+#include "server/vault/values.h"
 
 enum { ROWS_PER_PAGE = 500, TOKEN_MAX = 96, HOUR_MS = 60 * 60 * 1000 };
 
@@ -46,7 +47,7 @@ static kv_status read_place(kv_slice token, place *out, bool *given, kv_error *e
         memcpy(text, token.data, token.len);
     if (!take_number(&rest, &out->time) || !take_number(&rest, &out->at) ||
         !kv_unhex(kv_slice_text(rest), out->object_uid, sizeof(out->object_uid)))
-        return kv_fail_field(err, "page_token", "this is not a page token of this list");
+        return kv_page_refused(err);
     return KV_OK;
 }
 

@@ -166,12 +166,17 @@ kv_object_id kv_id_of(const kv_vault_row *vault, const kv_object_row *object, kv
                            .version = version };
 }
 
+kv_status kv_page_refused(kv_error *err)
+{
+    return kv_fail_field(err, "page_token", "this is not a page token of this list");
+}
+
 kv_status kv_page_check(const kv_page *page, unsigned *size, kv_error *err)
 {
     if (page->size > KV_PAGE_MAX)
         return kv_fail_field(err, "page_size", "a page has at most %d items", KV_PAGE_MAX);
     if (page->token.len > TOKEN_MAX)
-        return kv_fail_field(err, "page_token", "this is not a page token of this list");
+        return kv_page_refused(err);
     *size = page->size ? page->size : KV_PAGE_DEFAULT;
     return KV_OK;
 }

@@ -38,3 +38,5 @@ kv_object_id kv_id_of(const kv_vault_row *vault, const kv_object_row *object, kv
 
 /* The size to use: 100 for 0; KV_BAD_REQUEST above 1000 or for a token of another kind. */
 kv_status kv_page_check(const kv_page *page, unsigned *size, kv_error *err) KV_MUST_USE;
+/* KV_BAD_REQUEST: the token is not one of this list. */
+kv_status kv_page_refused(kv_error *err) KV_MUST_USE;

@@ -152,7 +152,7 @@ static kv_status list(kv_vault *vault, kv_work *work, const kv_list_in *in, bool
 
     KV_TRY(kv_page_check(&in->page, &size, err));
     if (last.len && kv_check_name(last, "page_token", err) != KV_OK)
-        return kv_fail_field(err, "page_token", "this is not a page token of this list");
+        return kv_page_refused(err);
     items = kv_arena_array(work->arena, size, sizeof(*items));
     if (!items)
         return kv_arena_full(err);

@@ -9,6 +9,7 @@
 #include "server/vault/certificate_rules.h"
 #include "server/vault/delivery_rules.h"
 #include "server/vault/events.h"
+#include "server/vault/named_page.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
 #include "server/vault/values.h"
@@ -177,31 +178,21 @@ kv_status kv_vault_webhook_get(kv_vault *vault, kv_work *work, const kv_webhook_
 kv_status kv_vault_webhook_list(kv_vault *vault, kv_work *work, const kv_webhook_list_in *in,
                                 kv_webhook_list *out, kv_error *err)
 {
-    kv_webhook_row from = { .name = in->page.token };
-    kv_scan scan = { .table = &kv_table_webhooks, .prefix = 1, .from = &from };
+    kv_named_page page;
     kv_webhook_bundle *items;
     const kv_webhook_row *found;
-    kv_vault_row vault_row;
-    kv_rows rows;
 
-    work->entry->collection = KV_SLICE("webhooks");
-    KV_TRY(kv_find_vault(vault, work, in->target.vault, &vault_row, err));
-    KV_TRY(kv_page_check(&in->page, &scan.limit, err));
-    scan.after = from.name.len > 0;
-    if (scan.after && kv_check_name(from.name, "page_token", err) != KV_OK)
-        return kv_fail_field(err, "page_token", "this is not a page token of this list");
-    from.vault_uid = vault_row.uid;
-    KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
-    found = rows.rows;
-    items = kv_arena_array(work->arena, rows.count, sizeof(*items));
+    KV_TRY(kv_named_page_read(vault, work, &kv_table_webhooks, "webhooks", in->target.vault,
+                              &in->page, &page, err));
+    found = page.rows.rows;
+    items = kv_arena_array(work->arena, page.rows.count, sizeof(*items));
     if (!items)
         return kv_arena_full(err);
-    for (unsigned i = 0; i < rows.count; i++)
-        KV_TRY(kv_webhook_bundle_of(work, &vault_row, &found[i], &items[i], err));
+    for (unsigned i = 0; i < page.rows.count; i++)
+        KV_TRY(kv_webhook_bundle_of(work, &page.vault_row, &found[i], &items[i], err));
     *out = (kv_webhook_list){ .items = items,
-                              .count = rows.count,
-                              .next_page_token =
-                                  rows.more ? found[rows.count - 1].name : KV_SLICE_NONE };
+                              .count = page.rows.count,
+                              .next_page_token = page.next_page_token };
     return KV_OK;
 }
 
