@@ -21,7 +21,7 @@ test_packages=(
     fakeroot gnutls-bin libnss3-tools man-db mandoc nginx systemd zsh
     golang-go openjdk-17-jdk-headless
     clang clang-format clang-tidy llvm libclang-rt-14-dev cppcheck shellcheck libcmocka-dev
-    pebble python3-cryptography-vectors python3-grpcio python3-protobuf
+    pebble caddy iproute2 python3-cryptography-vectors python3-grpcio python3-protobuf
     bind9 bind9-dnsutils
 )
 
@@ -92,7 +92,7 @@ fi
 # Servers that the tests start themselves must not become services of this machine: Debian asks this
 # file before it starts one, and what was not there before is not started at the next boot either.
 services=()
-for service in named nginx; do
+for service in caddy named nginx; do
     [ -e "/lib/systemd/system/$service.service" ] || services+=("$service")
 done
 policy=/usr/sbin/policy-rc.d

@@ -163,12 +163,16 @@ static kv_status have_it_looked_at(const proving *at, const proof *with, kv_issu
                                    kv_error *err)
 {
     kv_acme_client *client = &at->visit->client;
+    kv_slice words = KV_SLICE_NONE;
 
+    /* One that goes on looking may say what it saw last (RFC 8555, 8.2). */
+    if (with->challenge->failed)
+        KV_TRY(kv_acme_problem_say(at->order->arena, &with->challenge->problem, &words, err));
     if (with->challenge->state == KV_ACME_PENDING || with->challenge->state == KV_ACME_UNKNOWN)
         KV_TRY(kv_acme_challenge_begin(client, with->challenge->url, err));
     if (client->retry_ms > 0)
         wait_for(at, client->retry_ms);
-    set(at, out, KV_SLICE("checking"), KV_SLICE_NONE);
+    set(at, out, KV_SLICE("checking"), words);
     return KV_OK;
 }
 

@@ -3,7 +3,8 @@
 import assert from 'node:assert';
 import fs from 'node:fs';
 import test, { after, before } from 'node:test';
-import { EAB, Pebble, freePorts } from './pebble.mjs';
+import { EAB, Pebble } from './pebble.mjs';
+import { freePorts } from './programs.mjs';
 import { Scene, folderOf } from './scene.mjs';
 
 const folder = folderOf('pebble-account');

@@ -3,7 +3,8 @@ import assert from 'node:assert';
 import fs from 'node:fs';
 import test, { after, before } from 'node:test';
 import { nap } from '../support/keyvault.mjs';
-import { Pebble, freePorts } from './pebble.mjs';
+import { Pebble } from './pebble.mjs';
+import { freePorts } from './programs.mjs';
 import { Scene, folderOf } from './scene.mjs';
 
 /* An order takes about three seconds: one just asked for, one placed, one being proved, one being

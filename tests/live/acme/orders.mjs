@@ -5,7 +5,8 @@ import assert from 'node:assert';
 import fs from 'node:fs';
 import test, { after, before } from 'node:test';
 import { nap, run } from '../support/keyvault.mjs';
-import { Pebble, freePorts } from './pebble.mjs';
+import { Pebble } from './pebble.mjs';
+import { freePorts } from './programs.mjs';
 import { Scene, folderOf } from './scene.mjs';
 
 const LIFE_S = 40;
@@ -47,6 +48,20 @@ test('a certificate is ordered by name, proved and comes', async () => {
   assert.match(leaf.subjectAltName, /DNS:www\.example\.test/);
   assert.strictEqual(pebble.issued, 1);
   assert.match(pebble.log, /reject 50%/);
+});
+
+test('kvctl tells how far it is while it waits', async () => {
+  const words = ['--name', 'told', '--issuer', 'pebble', '--key-type', 'EC', '--dns-name',
+    'told.example.test'];
+  assert.match(scene.kvctlTold(scene.certificates, 'certificate', 'create', words),
+    /^kvctl: told is in progress.*: told\.example\.test (pending|proving|checking|valid)/m);
+  await scene.create('shown', 'pebble', ['shown.example.test']);
+  const shown = scene.kvctl(scene.certificates, 'certificate', 'pending show',
+    ['--name', 'shown', '--wait']);
+  assert.strictEqual(JSON.parse(shown).status, 'completed');
+  await scene.create('none', 'pebble', ['blocked.example.test']);
+  assert.throws(() => scene.kvctl(scene.certificates, 'certificate', 'pending show',
+    ['--name', 'none', '--wait']), /status 1\n.*was not made: .*blocked\.example\.test/s);
 });
 
 test('the chain ends in the root that was asked for', async () => {

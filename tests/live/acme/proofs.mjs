@@ -8,7 +8,8 @@ import path from 'node:path';
 import test, { after, before } from 'node:test';
 import tls from 'node:tls';
 import { nap, run } from '../support/keyvault.mjs';
-import { Pebble, freePorts } from './pebble.mjs';
+import { Pebble } from './pebble.mjs';
+import { freePorts } from './programs.mjs';
 import { Scene, folderOf } from './scene.mjs';
 
 const SECRET = Buffer.from('the secret of a test, 32 bytes..').toString('base64');

@@ -42,12 +42,22 @@ export class Scene {
     await this.server?.stop();
   }
 
-  /** kvctl as one of the two; gives its standard output. */
-  kvctl(caller, noun, verb, args = [], input = undefined) {
-    return run(KVCTL, [noun, ...verb.split(' '), '--endpoint', `127.0.0.1:${this.server.port}`,
+  #line(caller, noun, verb, args) {
+    return [noun, ...verb.split(' '), '--endpoint', `127.0.0.1:${this.server.port}`,
       '--server-name', 'localhost', '--ca', path.join(this.server.home, 'tls/server.pem'),
       '--certificate', this.at(`${caller.name}.pem`), '--key', this.at(`${caller.name}.key`),
-      '--vault', 'shop', ...args], { input });
+      '--vault', 'shop', ...args];
+  }
+
+  /** kvctl as one of the two; gives its standard output. */
+  kvctl(caller, noun, verb, args = [], input = undefined) {
+    return run(KVCTL, this.#line(caller, noun, verb, args), { input });
+  }
+
+  /** The same; gives what it says on standard error. */
+  kvctlTold(caller, noun, verb, args = []) {
+    return run('sh', ['-c', '"$0" "$@" 2>&1 >/dev/null', KVCTL,
+      ...this.#line(caller, noun, verb, args)]);
   }
 
   setIssuer(name, { directory, credentials, ...more }) {

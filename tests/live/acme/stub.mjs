@@ -11,7 +11,7 @@ import fs from 'node:fs';
 import https from 'node:https';
 import path from 'node:path';
 import { Authority } from '../support/authority.mjs';
-import { serverIdentity } from './pebble.mjs';
+import { serverIdentity } from './programs.mjs';
 
 const url64 = (data) => Buffer.from(data).toString('base64url');
 const ACME = 'urn:ietf:params:acme:error:';
