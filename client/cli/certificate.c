@@ -1,94 +1,11 @@
-/* certificate.c - create and wait, show by thumbprint, download the chain. */
+/* certificate.c - show by thumbprint, download the chain. */
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #include <keyvault/v1/certificates.pb-c.h>
 
 #include "client/cli/run.h"
-#include "server/base/clock.h"
 
-#define SERVICE "/keyvault.v1.CertificateService/"
-
-enum { FIRST_WAIT_MS = 100, LONGEST_WAIT_MS = 2000, PATIENCE_MS = 60000, SHA1_BYTES = 20 };
-
-/* --- create --- */
-
-static bool in_progress(const Keyvault__V1__CertificateOperation *operation)
-{
-    return !strcmp(operation->status, "inProgress");
-}
-
-/* Nobody but its owner can finish a certificate of issuer Unknown. */
-static bool worth_waiting(const kv_cli *cli, const Keyvault__V1__CertificateOperation *operation)
-{
-    return in_progress(operation) && !kv_cli_given(cli, "no-wait") &&
-           !(operation->issuer && !strcmp(operation->issuer->name, "Unknown"));
-}
-
-static kv_exit ask_again(kv_cli *cli, Keyvault__V1__CertificateOperation **operation)
-{
-    Keyvault__V1__GetCertificateOperationRequest request =
-        KEYVAULT__V1__GET_CERTIFICATE_OPERATION_REQUEST__INIT;
-    Keyvault__V1__CertificateOperation *newer = NULL;
-    kv_exit told;
-
-    request.vault = (*operation)->id->vault;
-    request.name = (*operation)->id->name;
-    told = kv_cli_call(cli, SERVICE "GetCertificateOperation", &request.base,
-                       (ProtobufCMessage **)(void *)&newer);
-    if (told != KV_EXIT_OK)
-        return told;
-    keyvault_message_free(*operation);
-    *operation = newer;
-    return KV_EXIT_OK;
-}
-
-static kv_exit wait_for(kv_cli *cli, Keyvault__V1__CertificateOperation **operation)
-{
-    kv_deadline patience =
-        kv_deadline_in_ms(cli->config.timeout_ms ? cli->config.timeout_ms : PATIENCE_MS);
-    long ms = FIRST_WAIT_MS;
-
-    while (worth_waiting(cli, *operation)) {
-        struct timespec pause = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
-        kv_exit told;
-
-        if (!(*operation)->id || kv_deadline_passed(patience)) {
-            (void)fprintf(cli->err, "kvctl: still in progress; kvctl certificate pending show "
-                                    "tells how far it is\n");
-            return KV_EXIT_UNAVAILABLE;
-        }
-        (void)nanosleep(&pause, NULL);
-        ms = ms * 2 > LONGEST_WAIT_MS ? LONGEST_WAIT_MS : ms * 2;
-        told = ask_again(cli, operation);
-        if (told != KV_EXIT_OK)
-            return told;
-    }
-    return KV_EXIT_OK;
-}
-
-kv_exit kv_cli_certificate_create(kv_cli *cli)
-{
-    Keyvault__V1__CertificateOperation *operation = NULL;
-    kv_exit told = kv_cli_ask(cli, cli->args.verb->path, (ProtobufCMessage **)(void *)&operation);
-    kv_exit shown;
-
-    if (told != KV_EXIT_OK)
-        return told;
-    told = wait_for(cli, &operation);
-    for (size_t i = 0; i < operation->n_warnings; i++)
-        (void)fprintf(cli->err, "kvctl: warning: %s\n", operation->warnings[i]);
-    if (!strcmp(operation->status, "failed")) {
-        (void)fprintf(cli->err, "kvctl: the certificate was not made: %s\n",
-                      operation->error ? operation->error->message : operation->status_details);
-        told = KV_EXIT_GENERAL;
-    } else if (in_progress(operation) && told == KV_EXIT_OK && !kv_cli_given(cli, "no-wait")) {
-        (void)fprintf(cli->err, "kvctl: the request (csr) waits to be signed elsewhere\n");
-    }
-    shown = kv_cli_show(cli, &operation->base);
-    return told == KV_EXIT_OK ? shown : told;
-}
+enum { SHA1_BYTES = 20 };
 
 /* --- show --- */
 

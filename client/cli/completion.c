@@ -85,7 +85,7 @@ static bool is_file(const kv_cli_option *option)
     return option->value && strstr(option->value, "FILE");
 }
 
-/* "[true|false]", "json|table|tsv": the words one can choose from. */
+/* "[true|false]", "json|table|tsv|csv": the words one can choose from. */
 static bool is_choice(const kv_cli_option *option)
 {
     return option->value && strchr(option->value, '|') && !is_file(option) &&

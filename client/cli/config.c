@@ -181,7 +181,7 @@ static kv_status find_cache(const kv_cli_sources *sources, kv_arena *arena, cons
 
 static kv_status set_output(const char *value, kv_output *out, kv_error *err)
 {
-    static const char *const names[] = { "json", "table", "tsv" };
+    static const char *const names[] = { "json", "table", "tsv", "csv" };
 
     for (size_t i = 0; i < KV_COUNT(names); i++) {
         if (strcmp(names[i], value) != 0)
@@ -189,7 +189,7 @@ static kv_status set_output(const char *value, kv_output *out, kv_error *err)
         *out = (kv_output)i;
         return KV_OK;
     }
-    return kv_fail_field(err, "output", "output is json, table or tsv, not '%.20s'", value);
+    return kv_fail_field(err, "output", "output is json, table, tsv or csv, not '%.20s'", value);
 }
 
 static kv_status set_timeout(const char *value, uint32_t *out, kv_error *err)

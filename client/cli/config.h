@@ -10,7 +10,7 @@
 #include "server/base/arena.h"
 #include "server/base/error.h"
 
-typedef enum kv_output { KV_OUTPUT_JSON, KV_OUTPUT_TABLE, KV_OUTPUT_TSV } kv_output;
+typedef enum kv_output { KV_OUTPUT_JSON, KV_OUTPUT_TABLE, KV_OUTPUT_TSV, KV_OUTPUT_CSV } kv_output;
 
 enum { KV_CLI_ROLES_MAX = 8 };
 

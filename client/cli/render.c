@@ -8,7 +8,14 @@
 #include "client/cli/message.h"
 #include "server/base/text.h"
 
-enum { COLUMNS_MAX = 16, TEXT_BYTES = 64, CELL_BYTES = 256, BYTES_MAX = 1 << 16, MS = 1000 };
+enum {
+    COLUMNS_MAX = 16,
+    TEXT_BYTES = 64,
+    CELL_BYTES = 256,
+    CSV_BYTES = 1 << 14,
+    BYTES_MAX = 1 << 16,
+    MS = 1000
+};
 
 typedef struct column {
     char name[TEXT_BYTES];
@@ -161,14 +168,14 @@ static void list_cell(const json_t *list, const char *form, char *out, size_t si
     }
 }
 
-static void cell(const json_t *object, const column *it, char out[CELL_BYTES])
+static void cell(const json_t *object, const column *it, char *out, size_t size)
 {
     const json_t *value = kv_json_at(object, it->path);
 
     if (json_is_array(value))
-        list_cell(value, it->form, out, CELL_BYTES);
+        list_cell(value, it->form, out, size);
     else
-        plain_cell(value, it->form, out, CELL_BYTES);
+        plain_cell(value, it->form, out, size);
     for (char *c = out; *c; c++)
         if (iscntrl((unsigned char)*c))
             *c = ' ';
@@ -195,7 +202,7 @@ static void measure(columns *all, const json_t *value)
         for (size_t i = 0; i < row_count(value); i++) {
             char text[CELL_BYTES];
 
-            cell(row_at(value, i), it, text);
+            cell(row_at(value, i), it, text, sizeof(text));
             if ((int)strlen(text) > it->width)
                 it->width = (int)strlen(text);
         }
@@ -210,7 +217,7 @@ static void print_row(FILE *out, const columns *all, const json_t *object, bool 
         char text[CELL_BYTES];
 
         if (object)
-            cell(object, it, text);
+            cell(object, it, text, sizeof(text));
         else
             (void)snprintf(text, sizeof(text), "%s", it->name);
         if (table && !last)
@@ -219,6 +226,51 @@ static void print_row(FILE *out, const columns *all, const json_t *object, bool 
             (void)fprintf(out, "%s%s", text, last ? "" : "\t");
     }
     (void)fputc('\n', out);
+}
+
+/* --- CSV --- */
+
+static void print_csv_field(FILE *out, const char *text, bool first)
+{
+    bool formula = *text && strchr("=+-@", *text);
+    bool quoted = formula || strpbrk(text, "\",") || *text == ' ';
+
+    if (!first)
+        (void)fputc(',', out);
+    if (!quoted) {
+        (void)fputs(text, out);
+        return;
+    }
+    (void)fputs(formula ? "\"'" : "\"", out);
+    for (; *text; text++)
+        (void)fprintf(out, *text == '"' ? "\"\"" : "%c", *text);
+    (void)fputc('"', out);
+}
+
+static void print_csv_row(FILE *out, const columns *all, const json_t *object)
+{
+    char text[CSV_BYTES];
+
+    for (size_t c = 0; c < all->count; c++) {
+        if (object)
+            cell(object, &all->rows[c], text, sizeof(text));
+        print_csv_field(out, object ? text : all->rows[c].name, c == 0);
+    }
+    (void)fputs("\r\n", out);
+}
+
+static void print_csv(FILE *out, const char *spec, const json_t *value)
+{
+    column alone = { .name = "VALUE" };
+    columns all = { .rows = { alone }, .count = 1 };
+
+    if (spec)
+        parse_columns(spec, &all);
+    else if (json_is_object(row_at(value, 0)))
+        guess_columns(row_at(value, 0), &all);
+    print_csv_row(out, &all, NULL);
+    for (size_t i = 0; i < row_count(value); i++)
+        print_csv_row(out, &all, row_at(value, i));
 }
 
 static void print_rows(FILE *out, bool table, const char *spec, const json_t *value)
@@ -252,6 +304,10 @@ void kv_render(FILE *out, kv_output output, const char *spec, const json_t *valu
 {
     if (!value)
         return;
+    if (output == KV_OUTPUT_CSV) {
+        print_csv(out, spec, value);
+        return;
+    }
     if (output != KV_OUTPUT_JSON) {
         print_rows(out, output == KV_OUTPUT_TABLE, spec, value);
         return;

@@ -1,8 +1,11 @@
-/* render.h - answers for people and programs: json, table, tsv.
+/* render.h - answers for people and programs: json, table, tsv, csv.
  *
  * A table's columns are written "NAME=path NAME=path:form": the path goes through JSON names, the
  * form is `time` (seconds), `ms` (milliseconds), `hex` (of base64), or a prefix in capitals that is
  * cut off a name which is then told in lower case ("role:ROLE_" gives "crypto-user").
+ *
+ * CSV is that of RFC 4180, with a head. What a spreadsheet would take for a formula (it begins with
+ * one of = + - @) has a ' before it, as spreadsheets themselves write text.
  *
  * Threads: one; pure but for what is written.
  */

@@ -94,6 +94,7 @@ kv_exit kv_cli_device_login(kv_cli *cli, const char *issuer, const char *client_
 /* --- verbs with more to do than one call --- */
 
 kv_cli_run kv_cli_certificate_create, kv_cli_certificate_show, kv_cli_certificate_download;
+kv_cli_run kv_cli_pending_show;
 kv_cli_run kv_cli_certificate_import, kv_cli_certificate_merge;
 kv_cli_run kv_cli_certificate_watch, kv_cli_event_list, kv_cli_event_watch;
 kv_cli_run kv_cli_issuer_set, kv_cli_issuer_check;

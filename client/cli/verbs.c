@@ -11,7 +11,7 @@ static const kv_cli_option global_options[] = {
     OWN("key", "FILE", "PEM with its private key"),
     OWN("roles", "ROLE,...", "use these roles only; default: all you hold there"),
     OWN("scope", "SCOPE", "where you hold them: /vaults/v; default: as WhoAmI tells"),
-    OWN("output", "json|table|tsv", "form of the answer; default json (-o)"),
+    OWN("output", "json|table|tsv|csv", "form of the answer; default json (-o)"),
     OWN("query", "PATH", "print this part of the answer only: id.version"),
     OWN("timeout", "SECONDS", "how long a call may take; default 30"),
     OWN("idempotency-key", "KEY",

@@ -31,6 +31,9 @@ static const kv_cli_option certificate_create[] = {
     ENABLED, TAGS("tags"), SWITCH("no-wait", "do not wait until the certificate is there"),
     END,
 };
+static const kv_cli_option pending_show[] = {
+    VAULT, NAME, SWITCH("wait", "until it is over; how far it is, is told meanwhile"), END
+};
 static const kv_cli_option certificate_renew[] = {
     VAULT, NAME, SWITCH("no-wait", "do not wait until the certificate is there"), END
 };
@@ -156,7 +159,7 @@ const kv_cli_verb kv_cli_verbs_certificate[] = {
     DELETION("certificate", "CertificateService", "Certificate", "Certificates",
              CERTIFICATE_COLUMNS, CERTIFICATE_COLUMNS),
     { "certificate", "pending show", "the operation that makes a version",
-      API "CertificateService/GetCertificateOperation", kv_cli_of_name, kv_cli_run_call,
+      API "CertificateService/GetCertificateOperation", pending_show, kv_cli_pending_show,
       OPERATION_COLUMNS },
     { "certificate", "pending merge", "complete it with what was made of its CSR",
       API "CertificateService/MergeCertificate", certificate_merge, kv_cli_certificate_merge,

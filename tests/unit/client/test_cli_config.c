@@ -170,7 +170,7 @@ static void says_what_is_wrong_in_the_file(void **state)
     refuse(it, "endpint = x\n", KV_BAD_REQUEST, "'endpint'");
     refuse(it, "[officer]\nendpint = x\n", KV_BAD_REQUEST, "'endpint'");
     refuse(it, "nonsense\n", KV_BAD_REQUEST, "line 1");
-    refuse(it, "output = xml\n", KV_BAD_REQUEST, "json, table or tsv");
+    refuse(it, "output = xml\n", KV_BAD_REQUEST, "json, table, tsv or csv");
     refuse(it, "timeout = soon\n", KV_BAD_REQUEST, "seconds");
     refuse(it, "timeout = 0\n", KV_BAD_REQUEST, "seconds");
 }

@@ -1,4 +1,4 @@
-/* test_cli_render.c - json, table and tsv of the same answer. */
+/* test_cli_render.c - json, table, tsv and csv of the same answer. */
 #include "client/cli/render.h"
 
 #include <stdlib.h>
@@ -48,6 +48,50 @@ static void prints_values_with_tabs(void **state)
 
     (void)state;
     assert_string_equal(text, "web\ttrue\nline feed\tfalse\n");
+    free(text);
+}
+
+static void prints_csv_with_a_head(void **state)
+{
+    char *text = render(answer, KV_OUTPUT_CSV, columns);
+
+    (void)state;
+    assert_string_equal(
+        text, "NAME,KIND,CREATED,AT,X5T,M,TAGS\r\n"
+              "web,ec,2026-11-21T00:23:11Z,2026-11-21T00:23:11.854Z,deadbeef,true,\"a=b,c=d\"\r\n"
+              "line feed,,,,,false,\r\n");
+    free(text);
+    text = render("[]", KV_OUTPUT_CSV, "NAME=id.name M=managed");
+    assert_string_equal(text, "NAME,M\r\n");
+    free(text);
+    text = render("[\"x\", \"y,z\"]", KV_OUTPUT_CSV, NULL);
+    assert_string_equal(text, "VALUE\r\nx\r\n\"y,z\"\r\n");
+    free(text);
+}
+
+/* What others chose (a tag, an error of an authority) runs nothing in whoever opens the file. */
+static void formulas_are_text_in_csv(void **state)
+{
+    char *text = render("[{\"a\": \"=cmd|'/c calc'!A1\", \"b\": \"+1\", \"c\": \"-1\", "
+                        "\"d\": \"@SUM(A1)\", \"e\": \"say \\\"=1\\\"\", \"f\": \"a=1\", "
+                        "\"g\": \"\\t=1\", \"h\": [{\"name\": \"=1\", \"value\": \"x\"}]}]",
+                        KV_OUTPUT_CSV, "A=a B=b C=c D=d E=e F=f G=g H=h");
+
+    (void)state;
+    assert_string_equal(text, "A,B,C,D,E,F,G,H\r\n"
+                              "\"'=cmd|'/c calc'!A1\",\"'+1\",\"'-1\",\"'@SUM(A1)\","
+                              "\"say \"\"=1\"\"\",a=1,\" =1\",\"'=1=x\"\r\n");
+    free(text);
+}
+
+static void csv_cuts_nothing(void **state)
+{
+    char json[3000], *text;
+
+    (void)state;
+    (void)snprintf(json, sizeof(json), "[{\"a\": \"%02000d\"}]", 0);
+    text = render(json, KV_OUTPUT_CSV, "A=a");
+    assert_int_equal(strlen(text), strlen("A\r\n") + 2000 + strlen("\r\n"));
     free(text);
 }
 
@@ -103,6 +147,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prints_columns),
         cmocka_unit_test(prints_values_with_tabs),
+        cmocka_unit_test(prints_csv_with_a_head),
+        cmocka_unit_test(formulas_are_text_in_csv),
+        cmocka_unit_test(csv_cuts_nothing),
         cmocka_unit_test(prints_json_that_reads_the_same),
         cmocka_unit_test(finds_columns_by_itself),
         cmocka_unit_test(prints_plain_values_alone),

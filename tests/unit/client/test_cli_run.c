@@ -103,7 +103,7 @@ static void tells_mistakes_on_standard_error(void **state)
     expect(LINE("key"), KV_EXIT_USAGE, "kvctl key VERB");
     expect(LINE("key", "sgn"), KV_EXIT_USAGE, "key sign");
     expect(LINE("key", "show", "--vault", "v"), KV_EXIT_USAGE, "--name");
-    expect(LINE("vault", "list", "--output", "xml"), KV_EXIT_USAGE, "json, table or tsv");
+    expect(LINE("vault", "list", "--output", "xml"), KV_EXIT_USAGE, "json, table, tsv or csv");
     expect(LINE("vault", "list"), KV_EXIT_USAGE, "KVCTL_ENDPOINT");
     expect(LINE("vault", "list", "--endpoint", "h"), KV_EXIT_USAGE, "KVCTL_CA");
     expect(LINE("vault", "list", "--endpoint", "h", "--ca", "/nowhere"), KV_EXIT_UNAVAILABLE,
