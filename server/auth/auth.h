@@ -68,8 +68,8 @@ kv_status kv_auth_identify(kv_auth *auth, const uint8_t thumbprint[32], kv_slice
  * also guards the messages of a stream and the commit of a change.
  *
  * resource->managed must be true only for a key or secret known to belong to the certificate of its
- * name; who has not loaded the object uses kv_auth_admit(). KV_MAY_SECRETS_GET_ANY lets through
- * with either permission it stands for: the operation asks again for the one that the object needs.
+ * name; who has not loaded the object uses kv_auth_admit(). A permission of a row only lets through
+ * with either one it stands for: the operation asks again for the one that the object needs.
  *
  * KV_DENIED with KV_REASON_PERMISSION_MISSING naming permission and scope; KV_UNAUTHENTICATED when
  * a role token is needed and none came (KV_REASON_TOKEN_INVALID), or it ended meanwhile. */

@@ -55,6 +55,7 @@ typedef enum kv_permission {
     KV_MAY_VAULTS_READ,
     KV_MAY_VAULTS_WRITE,
     KV_MAY_VAULTS_PURGE,
+    KV_MAY_WEBHOOKS_ANY, /* row only: VAULTS_WRITE or AUDIT_READ; the operation permits again */
     KV_MAY_ACCESS_READ,
     KV_MAY_ACCESS_WRITE,
     KV_MAY_TOKENS_REVOKE,

@@ -50,6 +50,7 @@ static const char *const permission_names[KV_PERMISSION_COUNT] = {
     [KV_MAY_VAULTS_READ] = "vaults/read",
     [KV_MAY_VAULTS_WRITE] = "vaults/write",
     [KV_MAY_VAULTS_PURGE] = "vaults/purge",
+    [KV_MAY_WEBHOOKS_ANY] = "vaults/write",
     [KV_MAY_ACCESS_READ] = "access/read",
     [KV_MAY_ACCESS_WRITE] = "access/write",
     [KV_MAY_TOKENS_REVOKE] = "tokens/revoke",
@@ -142,10 +143,23 @@ const char *kv_permission_name(kv_permission permission)
     return permission_names[permission];
 }
 
+/* The two that a permission of a row stands for; 0: it stands for itself. */
+static uint64_t either_of(kv_permission permission)
+{
+    if (permission == KV_MAY_SECRETS_GET_ANY)
+        return P(SECRETS_GET) | P(SECRETS_GET_MANAGED);
+    return permission == KV_MAY_WEBHOOKS_ANY ? P(VAULTS_WRITE) | P(AUDIT_READ) : 0;
+}
+
+bool kv_permission_of_row_only(kv_permission permission)
+{
+    return either_of(permission) != 0;
+}
+
 kv_permission kv_permission_find(kv_slice name)
 {
     for (unsigned i = KV_MAY_NOTHING + 1; i < KV_PERMISSION_COUNT; i++) {
-        if (i != KV_MAY_SECRETS_GET_ANY && name.len &&
+        if (!kv_permission_of_row_only((kv_permission)i) && name.len &&
             kv_slice_equal(name, kv_slice_text(kv_permission_name((kv_permission)i))))
             return (kv_permission)i;
     }
@@ -170,7 +184,7 @@ bool kv_role_may(kv_role role, kv_permission permission)
 {
     if ((unsigned)role >= KV_ROLE_COUNT || kv_permission_name(permission)[0] == '\0')
         return false;
-    if (permission == KV_MAY_SECRETS_GET_ANY)
-        return holds(role, P(SECRETS_GET) | P(SECRETS_GET_MANAGED));
+    if (kv_permission_of_row_only(permission))
+        return holds(role, either_of(permission));
     return holds(role, UINT64_C(1) << permission);
 }

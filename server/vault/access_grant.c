@@ -162,7 +162,7 @@ static kv_status describe_role(kv_work *work, kv_role role, kv_role_line *out, k
     if (!permissions || !excludes)
         return kv_arena_full(err);
     for (int may = 0; may < KV_PERMISSION_COUNT; may++)
-        if (may != KV_MAY_SECRETS_GET_ANY && kv_role_may(role, (kv_permission)may))
+        if (!kv_permission_of_row_only((kv_permission)may) && kv_role_may(role, (kv_permission)may))
             permissions[count++] = kv_slice_text(kv_permission_name((kv_permission)may));
     *out = (kv_role_line){ .role = role,
                            .name = kv_slice_text(kv_role_name(role)),

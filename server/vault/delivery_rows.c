@@ -221,6 +221,11 @@ static kv_status letter_of(kv_vault *vault, kv_work *work, const kv_delivery_row
     return KV_OK;
 }
 
+static bool for_auditors(const kv_delivery_row *row)
+{
+    return kv_webhook_for_auditors(&row->type, 1);
+}
+
 /* In no particular order but a stable one. */
 kv_status kv_vault_dead_letters(kv_vault *vault, kv_work *work, const kv_dead_letter_list_in *in,
                                 kv_dead_letter_list *out, kv_error *err)
@@ -230,6 +235,7 @@ kv_status kv_vault_dead_letters(kv_vault *vault, kv_work *work, const kv_dead_le
     const kv_delivery_row *found;
     kv_dead_letter *items;
     kv_vault_row vault_row;
+    size_t count = 0;
     kv_rows rows;
 
     KV_TRY(begin(vault, work, &in->target, &vault_row, err));
@@ -243,9 +249,14 @@ kv_status kv_vault_dead_letters(kv_vault *vault, kv_work *work, const kv_dead_le
     items = kv_arena_array(work->arena, rows.count, sizeof(*items));
     if (!items)
         return kv_arena_full(err);
-    for (unsigned i = 0; i < rows.count; i++)
-        KV_TRY(letter_of(vault, work, &found[i], &items[i], err));
-    *out = (kv_dead_letter_list){ .items = items, .count = rows.count };
+    for (unsigned i = 0; i < rows.count; i++) {
+        bool may;
+
+        KV_TRY(kv_webhook_permits(vault, work, &vault_row, for_auditors(&found[i]), &may, err));
+        if (may)
+            KV_TRY(letter_of(vault, work, &found[i], &items[count++], err));
+    }
+    *out = (kv_dead_letter_list){ .items = items, .count = count };
     return rows.more ? id_of(work, &found[rows.count - 1], &out->next_page_token, err) : KV_OK;
 }
 
@@ -257,7 +268,7 @@ static kv_channel channel_of(const kv_delivery_row *row)
 
 /* The dead letters that are asked for; at most as many as one change takes. */
 static kv_status choose(kv_vault *vault, kv_work *work, const kv_redeliver_in *in,
-                        kv_slice vault_uid, kv_rows *out, kv_error *err)
+                        const kv_vault_row *vault_row, kv_rows *out, kv_error *err)
 {
     kv_delivery_row *from = kv_arena_alloc(work->arena, sizeof(*from));
     kv_scan scan = {
@@ -268,22 +279,25 @@ static kv_status choose(kv_vault *vault, kv_work *work, const kv_redeliver_in *i
 
     if (!from)
         return kv_arena_full(err);
-    *from = (kv_delivery_row){ .vault_uid = vault_uid, .state = KV_DELIVERY_DEAD };
+    *from = (kv_delivery_row){ .vault_uid = vault_row->uid, .state = KV_DELIVERY_DEAD };
     if (in->target.issuer.len) {
         KV_TRY(kv_webhook_find(vault, work, &in->target, &ignored, &webhook, err));
         from->target = webhook.uid;
         scan.index = 1;
     }
+    /* All there are: whoever writes the vault may have them sent, and sees their number. */
+    if (!in->id.len && !in->target.issuer.len)
+        KV_TRY(kv_webhook_permit(vault, work, vault_row, false, err));
     if (!in->id.len)
         return kv_records_scan(vault->config.records, &scan, work->arena, out, err);
     if (!parse_id(work, in->id, &from->target, &from->sequence))
         return kv_fail_field(err, "id", "is none of a dead letter");
     KV_TRY(kv_records_get(vault->config.records, &kv_table_deliveries, from, work->arena, err));
-    if (!kv_slice_equal(from->vault_uid, vault_uid) ||
+    if (!kv_slice_equal(from->vault_uid, vault_row->uid) ||
         !kv_slice_equal(from->state, KV_DELIVERY_DEAD))
         return kv_fail(err, KV_NOT_FOUND, "there is no such dead letter");
     *out = (kv_rows){ .rows = from, .count = 1 };
-    return KV_OK;
+    return kv_webhook_permit(vault, work, vault_row, for_auditors(from), err);
 }
 
 kv_status kv_vault_redeliver(kv_vault *vault, kv_work *work, const kv_redeliver_in *in,
@@ -296,7 +310,7 @@ kv_status kv_vault_redeliver(kv_vault *vault, kv_work *work, const kv_redeliver_
     kv_status status;
 
     KV_TRY(begin(vault, work, &in->target, &vault_row, err));
-    status = choose(vault, work, in, vault_row.uid, &rows, err);
+    status = choose(vault, work, in, &vault_row, &rows, err);
     if (status == KV_NOT_FOUND && in->id.len) {
         *err = (kv_error){ 0 };
         return kv_fail(err, KV_NOT_FOUND, "there is no such dead letter");

@@ -71,6 +71,11 @@ const kv_event_kind *kv_event_kind_of(kv_event_type type)
     return &kinds[type];
 }
 
+bool kv_event_for_auditors(kv_event_type type)
+{
+    return (kinds[type].has & KV_EVENT_HAS_CALLER) != 0;
+}
+
 bool kv_event_type_named(kv_slice name, kv_event_type *out)
 {
     for (int i = 0; i < KV_EVENT_TYPE_COUNT; i++)

@@ -47,7 +47,7 @@ enum {
     KV_EVENT_HAS_CAUSE = 16,      /* cause */
     KV_EVENT_HAS_ERROR = 32,      /* error_code, error_message */
     KV_EVENT_HAS_ISSUER = 64,     /* issuer; name is that of nothing */
-    KV_EVENT_HAS_CALLER = 128     /* principal, operation */
+    KV_EVENT_HAS_CALLER = 128     /* principal, operation; for auditors alone */
 };
 
 typedef struct kv_event_kind {
@@ -58,6 +58,8 @@ typedef struct kv_event_kind {
 } kv_event_kind;
 
 const kv_event_kind *kv_event_kind_of(kv_event_type type);
+/* Who tried what: nothing for those who may read the object, but for who may read the audit log. */
+bool kv_event_for_auditors(kv_event_type type);
 /* False when there is no such type. */
 bool kv_event_type_named(kv_slice name, kv_event_type *out);
 const char *kv_event_severity_name(kv_event_severity severity); /* "info", "warning", "error" */

@@ -28,7 +28,7 @@ static kv_permission needed(const kv_event_row *event)
 
     if (!kv_event_type_named(event->type, &type))
         return KV_MAY_NOTHING;
-    if (type == KV_EVENT_ACCESS_DENIED)
+    if (kv_event_for_auditors(type))
         return KV_MAY_AUDIT_READ;
     switch ((kv_collection)event->collection) {
     case KV_COLLECTION_CERTIFICATES:

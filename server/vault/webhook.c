@@ -32,6 +32,7 @@ static bool is_known(kv_slice type)
 static kv_status take_types(kv_work *work, const kv_webhook_set_in *in, kv_webhook_row *row,
                             kv_error *err)
 {
+    bool auditors = kv_webhook_for_auditors(in->types, in->type_count);
     char field[64];
 
     if (in->type_count > KV_WEBHOOK_TYPES_MAX)
@@ -41,6 +42,8 @@ static kv_status take_types(kv_work *work, const kv_webhook_set_in *in, kv_webho
         if (in->types[i].len > TYPE_MAX || !is_known(in->types[i]))
             return kv_fail_field(err, field,
                                  "is no type of event, nor the beginning of one with a star");
+        if (auditors && !kv_webhook_for_auditors(&in->types[i], 1))
+            return kv_fail_field(err, field, "events for auditors have a webhook of their own");
     }
     return kv_texts_store(work, &(kv_x509_list){ .items = in->types, .count = in->type_count },
                           &row->types, err);
@@ -134,6 +137,19 @@ static kv_status make(kv_vault *vault, kv_work *work, kv_webhook_row *row, kv_er
     return status;
 }
 
+/* What it was, and what it becomes. */
+static kv_status permit(kv_vault *vault, kv_work *work, const kv_webhook_set_in *in,
+                        const kv_vault_row *vault_row, const kv_webhook_row *before, kv_error *err)
+{
+    bool auditors = kv_webhook_for_auditors(in->types, in->type_count);
+
+    KV_TRY(kv_webhook_permit(vault, work, vault_row, auditors, err));
+    if (!before)
+        return KV_OK;
+    KV_TRY(kv_webhook_row_for_auditors(work, before, &auditors, err));
+    return kv_webhook_permit(vault, work, vault_row, auditors, err);
+}
+
 kv_status kv_vault_webhook_set(kv_vault *vault, kv_work *work, const kv_webhook_set_in *in,
                                kv_webhook_bundle *out, kv_error *err)
 {
@@ -147,6 +163,7 @@ kv_status kv_vault_webhook_set(kv_vault *vault, kv_work *work, const kv_webhook_
     KV_TRY(kv_check_name(in->target.issuer, "webhook", err));
     work->entry->name = in->target.issuer;
     KV_TRY(kv_webhook_look_up(vault, work, vault_row.uid, in->target.issuer, &row, &exists, err));
+    KV_TRY(permit(vault, work, in, &vault_row, exists ? &row : NULL, err));
     if (!exists) {
         KV_TRY(refuse_too_many(vault, work, vault_row.uid, err));
         KV_TRY(kv_new_uid(work, &row.uid, err));
@@ -175,12 +192,25 @@ kv_status kv_vault_webhook_get(kv_vault *vault, kv_work *work, const kv_webhook_
     return kv_webhook_bundle_of(work, &vault_row, &row, out, err);
 }
 
+/* If it is the caller's. */
+static kv_status list_one(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                          const kv_webhook_row *row, kv_webhook_bundle *items, size_t *count,
+                          kv_error *err)
+{
+    bool auditors, may;
+
+    KV_TRY(kv_webhook_row_for_auditors(work, row, &auditors, err));
+    KV_TRY(kv_webhook_permits(vault, work, vault_row, auditors, &may, err));
+    return may ? kv_webhook_bundle_of(work, vault_row, row, &items[(*count)++], err) : KV_OK;
+}
+
 kv_status kv_vault_webhook_list(kv_vault *vault, kv_work *work, const kv_webhook_list_in *in,
                                 kv_webhook_list *out, kv_error *err)
 {
     kv_named_page page;
     kv_webhook_bundle *items;
     const kv_webhook_row *found;
+    size_t count = 0;
 
     KV_TRY(kv_named_page_read(vault, work, &kv_table_webhooks, "webhooks", in->target.vault,
                               &in->page, &page, err));
@@ -189,9 +219,9 @@ kv_status kv_vault_webhook_list(kv_vault *vault, kv_work *work, const kv_webhook
     if (!items)
         return kv_arena_full(err);
     for (unsigned i = 0; i < page.rows.count; i++)
-        KV_TRY(kv_webhook_bundle_of(work, &page.vault_row, &found[i], &items[i], err));
+        KV_TRY(list_one(vault, work, &page.vault_row, &found[i], items, &count, err));
     *out = (kv_webhook_list){ .items = items,
-                              .count = page.rows.count,
+                              .count = count,
                               .next_page_token = page.next_page_token };
     return KV_OK;
 }

@@ -2,6 +2,7 @@
 #include "pkcs11/public_key.h"
 #include "server/base/text.h"
 #include "server/vault/certificate_rules.h"
+#include "server/vault/event_kinds.h"
 #include "server/vault/webhook_rules.h"
 
 kv_status kv_webhook_look_up(kv_vault *vault, kv_work *work, kv_slice vault_uid, kv_slice name,
@@ -41,15 +42,18 @@ kv_status kv_webhook_find(kv_vault *vault, kv_work *work, const kv_target *targe
                           kv_vault_row *vault_row, kv_webhook_row *out, kv_error *err)
 {
     bool exists = false;
+    bool auditors = false;
 
     work->entry->collection = KV_SLICE("webhooks");
     KV_TRY(kv_find_vault(vault, work, target->vault, vault_row, err));
     KV_TRY(kv_check_name(target->issuer, "webhook", err));
     work->entry->name = target->issuer;
     KV_TRY(kv_webhook_look_up(vault, work, vault_row->uid, target->issuer, out, &exists, err));
-    return exists ? KV_OK
-                  : kv_fail(err, KV_NOT_FOUND, "there is no webhook '%.*s'",
-                            KV_SLICE_ARG(target->issuer));
+    if (!exists)
+        return kv_fail(err, KV_NOT_FOUND, "there is no webhook '%.*s'",
+                       KV_SLICE_ARG(target->issuer));
+    KV_TRY(kv_webhook_row_for_auditors(work, out, &auditors, err));
+    return kv_webhook_permit(vault, work, vault_row, auditors, err);
 }
 
 kv_status kv_webhooks_of(kv_vault *vault, kv_work *work, kv_slice vault_uid, kv_rows *out,
@@ -72,20 +76,71 @@ kv_webhook_state kv_webhook_state_of(const kv_webhook_row *row)
     return row->agreed ? KV_WEBHOOK_ACTIVE : KV_WEBHOOK_NOT_AGREED;
 }
 
+/* --- whose it is --- */
+
+static bool is_for_auditors(kv_slice name)
+{
+    kv_event_type type;
+
+    return kv_event_type_named(name, &type) && kv_event_for_auditors(type);
+}
+
+bool kv_webhook_for_auditors(const kv_slice *types, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (is_for_auditors(types[i]))
+            return true;
+    return false;
+}
+
+kv_status kv_webhook_row_for_auditors(kv_work *work, const kv_webhook_row *row, bool *out,
+                                      kv_error *err)
+{
+    kv_x509_list types;
+
+    KV_TRY(kv_texts_load(work, row->types, &types, err));
+    *out = kv_webhook_for_auditors(types.items, types.count);
+    return KV_OK;
+}
+
+kv_status kv_webhook_permit(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                            bool for_auditors, kv_error *err)
+{
+    kv_resource resource = { .vault = vault_row->display_name };
+
+    return kv_auth_permit(vault->config.auth, work->caller,
+                          for_auditors ? KV_MAY_AUDIT_READ : KV_MAY_VAULTS_WRITE, &resource,
+                          work->now_ms, err);
+}
+
+kv_status kv_webhook_permits(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                             bool for_auditors, bool *may, kv_error *err)
+{
+    kv_status status = kv_webhook_permit(vault, work, vault_row, for_auditors, err);
+
+    *may = status == KV_OK;
+    if (status != KV_DENIED || err->reason != KV_REASON_PERMISSION_MISSING)
+        return status;
+    *err = (kv_error){ 0 };
+    return KV_OK;
+}
+
 bool kv_webhook_wants(const kv_slice *types, size_t count, kv_slice type)
 {
+    bool named = is_for_auditors(type);
+
     for (size_t i = 0; i < count; i++) {
         kv_slice wanted = types[i];
 
         if (wanted.len && wanted.data[wanted.len - 1] == '*') {
             wanted.len--;
-            if (kv_slice_starts_with(type, wanted))
+            if (!named && kv_slice_starts_with(type, wanted))
                 return true;
         } else if (kv_slice_equal(type, wanted)) {
             return true;
         }
     }
-    return count == 0;
+    return count == 0 && !named;
 }
 
 static kv_slice why_of(const kv_webhook_row *row)

@@ -15,15 +15,29 @@ kv_status kv_webhook_look_up(kv_vault *vault, kv_work *work, kv_slice vault_uid,
 /* KV_NOT_FOUND. */
 kv_status kv_webhook_by_uid(kv_vault *vault, kv_work *work, kv_slice uid, kv_webhook_row *out,
                             kv_error *err) KV_MUST_USE;
-/* By the target, noted in work->entry. KV_NOT_FOUND. */
+/* By the target, noted in work->entry; the caller must be one whose it is. KV_NOT_FOUND, KV_DENIED
+ * and the other errors of kv_auth_permit(). */
 kv_status kv_webhook_find(kv_vault *vault, kv_work *work, const kv_target *target,
                           kv_vault_row *vault_row, kv_webhook_row *out, kv_error *err) KV_MUST_USE;
 kv_status kv_webhook_bundle_of(kv_work *work, const kv_vault_row *vault_row,
                                const kv_webhook_row *row, kv_webhook_bundle *out,
                                kv_error *err) KV_MUST_USE;
 kv_webhook_state kv_webhook_state_of(const kv_webhook_row *row);
-/* Does it want events of this type? Types are as in the row. */
+/* Does it want events of this type? Types are as in the row. One that is for auditors is wanted
+ * only by who names it. */
 bool kv_webhook_wants(const kv_slice *types, size_t count, kv_slice type);
+/* Events for auditors have webhooks of their own: those belong to who may read the audit log, all
+ * others to who may write the vault. */
+bool kv_webhook_for_auditors(const kv_slice *types, size_t count);
+/* May the caller have to do with a webhook, or a delivery, that is for auditors or is not? Errors
+ * of kv_auth_permit(). */
+kv_status kv_webhook_permit(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                            bool for_auditors, kv_error *err) KV_MUST_USE;
+/* The same of one that is stored, with no error for a no. */
+kv_status kv_webhook_permits(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                             bool for_auditors, bool *may, kv_error *err) KV_MUST_USE;
+kv_status kv_webhook_row_for_auditors(kv_work *work, const kv_webhook_row *row, bool *out,
+                                      kv_error *err) KV_MUST_USE;
 /* All webhooks of a vault: at most KV_WEBHOOKS_MAX rows of kv_webhook_row. */
 kv_status kv_webhooks_of(kv_vault *vault, kv_work *work, kv_slice vault_uid, kv_rows *out,
                          kv_error *err) KV_MUST_USE;

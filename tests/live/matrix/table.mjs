@@ -127,10 +127,10 @@ export const MAY = {
 
   'WebhookService/SetWebhook': [VO],
   'WebhookService/GetWebhook': [VO],
-  'WebhookService/ListWebhooks': [VO],
+  'WebhookService/ListWebhooks': [VO, AU],
   'WebhookService/DeleteWebhook': [VO],
   'WebhookService/TestWebhook': [VO],
-  'WebhookService/ListDeadLetters': [VO],
+  'WebhookService/ListDeadLetters': [VO, AU],
   'WebhookService/RedeliverDeadLetters': [VO],
   'RenewalService/ListInventory': [CO, CI, CR, CU, RD, RC, AD],
   'RenewalService/GetForecast': [CO, CI, CR, CU, RD, RC, AD],

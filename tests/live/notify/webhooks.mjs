@@ -160,6 +160,69 @@ test('types are chosen; a key belongs to one webhook and is gone with it', async
     { ...inVault, webhook: 'chosen' })).code, 'NOT_FOUND');
 });
 
+test('who tried what is told to webhooks of auditors, and to no others', async () => {
+  const auditor = await server.officer('auditor', ['AUDITOR'], `/vaults/${VAULT}`);
+  const [theirs, ordinary] = [await receiver(), await receiver()];
+  const denied = 'KeyVault.AccessDenied';
+  const hook = { ...inVault, webhook: 'siem', url: theirs.url(), event_types: [denied] };
+  await set('all', ordinary.url());
+  await set('own', ordinary.url(), { event_types: ['KeyVault.*'] });
+  const refused = async (who, method, request) => {
+    const error = await who.refused(SERVICE + method, request);
+    return [error.code, error.reason || error.field];
+  };
+  const no = ['PERMISSION_DENIED', 'PERMISSION_MISSING'];
+  assert.deepStrictEqual(await refused(operator, 'SetWebhook', hook), no);
+  assert.deepStrictEqual(await refused(auditor, 'SetWebhook', { ...hook, event_types: [] }), no);
+  assert.deepStrictEqual(await refused(auditor, 'SetWebhook', { ...hook, webhook: 'all' }), no);
+  assert.deepStrictEqual(await refused(auditor, 'SetWebhook',
+    { ...hook, event_types: [denied, CREATED] }), ['INVALID_ARGUMENT', 'event_types[1]']);
+  assert.deepStrictEqual(await refused(operator, 'SetWebhook',
+    { ...hook, event_types: ['KeyVault.Access*'] }), ['INVALID_ARGUMENT', 'event_types[0]']);
+  const webhook = await auditor.call(`${SERVICE}SetWebhook`, hook);
+  assert.strictEqual(webhook.state, 'WEBHOOK_STATE_ACTIVE');
+  /* Each sees and touches their own. */
+  for (const [who, name] of [[operator, 'siem'], [auditor, 'all']]) {
+    const request = { ...inVault, webhook: name };
+    for (const method of ['GetWebhook', 'DeleteWebhook', 'TestWebhook', 'RedeliverDeadLetters']) {
+      assert.deepStrictEqual(await refused(who, method, request), no, `${method} ${name}`);
+    }
+    assert.deepStrictEqual(await refused(who, 'SetWebhook', { ...request, url: theirs.url(),
+      event_types: who === auditor ? [denied] : [] }), no);
+  }
+  const names = async (who) => (await who.call(`${SERVICE}ListWebhooks`, inVault))
+    .webhooks.map((it) => it.webhook);
+  assert.deepStrictEqual(await names(operator), ['all', 'own']);
+  assert.deepStrictEqual(await names(auditor), ['siem']);
+  theirs.answer = (_, response) => response.writeHead(500).end();
+  const curious = await server.officer('curious', ['READER'], `/vaults/${VAULT}`);
+  await curious.refused('SecretService/GetSecret', { ...inVault, name: 'salaries' });
+  const mine = ({ event }) => event.data.Principal === 'curious';
+  const [{ event }] = await theirs.until(1, mine);
+  assert.strictEqual(event.type, denied);
+  assert.deepStrictEqual([event.data.Operation, event.data.ObjectName, event.data.Severity],
+    ['SecretGet', 'salaries', 'warning']);
+  /* What is not taken is a dead letter of theirs. */
+  const letters = async (who) => (await who.call(`${SERVICE}ListDeadLetters`, inVault))
+    .dead_letters.filter((it) => it.event_type === denied);
+  const letter = await eventually(async () => (await letters(auditor))
+    .find((it) => mine({ event: JSON.parse(it.event) })));
+  assert.deepStrictEqual(await letters(operator), []);
+  assert.deepStrictEqual(await refused(operator, 'RedeliverDeadLetters',
+    { ...inVault, id: letter.id }), no);
+  assert.deepStrictEqual(await refused(auditor, 'RedeliverDeadLetters', inVault), no);
+  theirs.answer = undefined;
+  await auditor.call(`${SERVICE}RedeliverDeadLetters`, { ...inVault, id: letter.id });
+  await theirs.until(3, mine);
+  assert(theirs.deliveries.every((it) => it.event.type === denied));
+  await certificate();
+  await ordinary.until(1, (it) => it.event.type === CREATED);
+  assert(ordinary.deliveries.every((it) => it.event.type !== denied));
+  await auditor.call(`${SERVICE}DeleteWebhook`, { ...inVault, webhook: 'siem' });
+  await drop('all');
+  await drop('own');
+});
+
 test('what is no URL, type or header is refused', async () => {
   const it = await receiver();
   const bad = [['', 'url'], ['http://localhost/x', 'url'], ['https://', 'url'], ['x', 'url'],
