@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <keyvault/v1/access.pb-c.h>
+
 static bool covers(const char *scope, const char *target)
 {
     size_t len = strlen(scope);
@@ -79,4 +81,19 @@ bool kv_role_choice_equal(const kv_role_choice *a, const kv_role_choice *b)
 {
     return a->count == b->count && !strcmp(a->scope, b->scope) &&
            !memcmp(a->roles, b->roles, a->count * sizeof(a->roles[0]));
+}
+
+size_t kv_role_choice_pack(const kv_role_choice *choice, uint32_t seconds,
+                           uint8_t out[KV_ROLE_REQUEST_BYTES])
+{
+    Keyvault__V1__IssueRoleTokenRequest request = KEYVAULT__V1__ISSUE_ROLE_TOKEN_REQUEST__INIT;
+    Keyvault__V1__Role roles[KV_ROLES_MAX];
+
+    for (size_t i = 0; i < choice->count; i++)
+        roles[i] = (Keyvault__V1__Role)choice->roles[i];
+    request.roles = roles;
+    request.n_roles = choice->count;
+    request.scope = (char *)(uintptr_t)choice->scope;
+    request.ttl_seconds = seconds;
+    return keyvault__v1__issue_role_token_request__pack(&request, out);
 }

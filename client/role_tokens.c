@@ -18,7 +18,6 @@
 enum {
     TOKENS_MAX = 64,
     HELD_MAX = 4096,
-    REQUEST_BYTES = KV_SCOPE_BYTES + 128,
     LEAST_LIFE_MS = 30000, /* whatever the server's clock says about ours */
     LAST_USE_MS = 3000,    /* a token is not given out in its last moments */
     RENEW_PARTS = 5,       /* renewed in the last fifth of its life */
@@ -50,6 +49,8 @@ typedef struct fetch {
     bool who;
     kv_role_choice choice;
     kv_deadline deadline;
+    kv_deadline not_before; /* when the server said to come again */
+    unsigned delays;
     ask *waiting; /* each with a deadline that is later, or hardly sooner */
 } fetch;
 
@@ -131,31 +132,18 @@ static bool keep(kv_role_tokens *tokens, const fetch *from, const Keyvault__V1__
 
 static void answered(void *context, const kv_channel_result *result, const kv_error *err);
 
-static size_t pack_issue(const kv_role_tokens *tokens, const kv_role_choice *choice,
-                         uint8_t out[REQUEST_BYTES])
-{
-    Keyvault__V1__IssueRoleTokenRequest request = KEYVAULT__V1__ISSUE_ROLE_TOKEN_REQUEST__INIT;
-    Keyvault__V1__Role roles[KV_ROLES_MAX];
-
-    for (size_t i = 0; i < choice->count; i++)
-        roles[i] = (Keyvault__V1__Role)choice->roles[i];
-    request.roles = roles;
-    request.n_roles = choice->count;
-    request.scope = (char *)(uintptr_t)choice->scope;
-    request.ttl_seconds = tokens->config.seconds;
-    return keyvault__v1__issue_role_token_request__pack(&request, out);
-}
-
 /* Without the lock: the answer may come at once. */
 static void send_fetch(kv_role_tokens *tokens, fetch *it)
 {
-    uint8_t packed[REQUEST_BYTES];
+    uint8_t packed[KV_ROLE_REQUEST_BYTES];
     kv_channel_request request = { .path = ACCESS "WhoAmI", .deadline = it->deadline };
     kv_error err = { 0 };
 
+    request.not_before = it->not_before;
     if (!it->who) {
         request.path = ACCESS "IssueRoleToken";
-        request.message = kv_slice_of(packed, pack_issue(tokens, &it->choice, packed));
+        request.message =
+            kv_slice_of(packed, kv_role_choice_pack(&it->choice, tokens->config.seconds, packed));
     }
     if (tokens->config.send(tokens->config.context, &request, answered, it, &err) != KV_OK)
         answered(it, &(kv_channel_result){ .status = err.status, .code = KV_CODE_UNAVAILABLE },
@@ -399,6 +387,16 @@ static void fail_waiting(fetch *it, const keyvault_error *failed, work *todo)
     }
 }
 
+/* The server was busy and said for how long: those who wait go on waiting, if there is time. */
+static bool delay(fetch *it, const keyvault_error *failed)
+{
+    if (failed->code != KV_CODE_RESOURCE_EXHAUSTED || !failed->retry_ms ||
+        failed->retry_ms >= kv_deadline_left_ms(it->deadline))
+        return false;
+    it->not_before = kv_deadline_in_ms(failed->retry_ms);
+    return it->delays++ < TRIES_MAX;
+}
+
 static void answered(void *context, const kv_channel_result *result, const kv_error *err)
 {
     fetch *it = context;
@@ -407,11 +405,15 @@ static void answered(void *context, const kv_channel_result *result, const kv_er
     work todo = { 0 };
 
     pthread_mutex_lock(&tokens->mutex);
+    if (take_answer(tokens, it, result, err, &failed) && delay(it, &failed)) {
+        pthread_mutex_unlock(&tokens->mutex);
+        send_fetch(tokens, it);
+        return;
+    }
     DL_DELETE(tokens->fetches, it);
-    if (take_answer(tokens, it, result, err, &failed))
+    if (failed.code)
         fail_waiting(it, &failed, &todo);
     pthread_mutex_unlock(&tokens->mutex);
-
     do_work(tokens, &todo);
     while (it->waiting) {
         ask *served = it->waiting;

@@ -118,12 +118,13 @@ static void audit_post(void *context, kv_call *calls)
     }
 }
 
-static void audit_refused(void *context, const kv_call *call)
+static void audit_refused(void *context, const kv_refused *refused)
 {
     kv_services *services = context;
-    kv_audit_entry entry = { .status = call->error.status, .reason = call->error.reason };
+    kv_audit_entry entry = { .status = refused->error->status, .reason = refused->error->reason };
 
-    describe(&call->peer, call->route, call->request_id, kv_clock_now_ms(&services->clock), &entry);
+    describe(refused->peer, refused->route, refused->request_id, kv_clock_now_ms(&services->clock),
+             &entry);
     kv_audit_refused(services->audit, &entry);
 }
 

@@ -8,6 +8,7 @@
 #include "server/front/front.h"
 #include "server/init.h"
 #include "server/server.h"
+#include "server/settings_rows.h"
 
 enum { EXIT_USAGE = 2, EXIT_CONFIG = 3 };
 

@@ -21,6 +21,7 @@
 #include "server/gates.h"
 #include "server/init_again.h"
 #include "server/keeper.h"
+#include "server/limits.h"
 #include "server/notifying.h"
 #include "server/ordering.h"
 #include "server/pki_door.h"
@@ -31,7 +32,7 @@
 
 #define DAY_MS INT64_C(86400000)
 
-enum { CALL_MEMORY = 16 << 20, CA_ARENA_BYTES = 1 << 20, HANDSHAKE_WORKERS = 2 };
+enum { CA_ARENA_BYTES = 1 << 20, HANDSHAKE_WORKERS = 2 };
 
 /* --- before anything else --- */
 
@@ -357,6 +358,15 @@ static void fill_services(kv_server *server)
     kv_gates_fill(&server->services);
 }
 
+static kv_status start_throttle(kv_server *server, kv_error *err)
+{
+    kv_throttle_limits limits = kv_server_throttle_limits(server->settings);
+
+    KV_TRY(kv_throttle_new(&limits, &server->throttle, err));
+    server->services.throttle = server->throttle;
+    return KV_OK;
+}
+
 static kv_status start_watch(kv_server *server, kv_error *err)
 {
     const kv_settings *settings = server->settings;
@@ -392,22 +402,8 @@ static kv_status start_lanes(kv_server *server, kv_error *err)
 
 static kv_status start_front(kv_server *server, kv_error *err)
 {
-    const kv_settings *settings = server->settings;
-    kv_front_config config = {
-        .listen = settings->listen,
-        .loops = (unsigned)settings->loops,
-        .connections = (unsigned)settings->max_connections,
-        .per_address = (unsigned)settings->max_connections_per_peer,
-        .handshake_ms = (unsigned)settings->handshake_ms,
-        .idle_ms = (unsigned)settings->idle_seconds * 1000,
-        .drain_ms = (unsigned)settings->drain_seconds * 1000,
-        .deadline_ms = (unsigned)settings->default_deadline_ms,
-        .deadline_most = (unsigned)settings->max_deadline_ms,
-        .call_memory = CALL_MEMORY,
-    };
+    kv_front_config config = kv_server_front_config(server->settings);
 
-    config.grpc.message_bytes = (size_t)settings->max_message_bytes;
-    config.grpc.streams = (uint32_t)settings->max_streams;
     return kv_front_start(&config, &server->services, server->lanes, server->tls.tls,
                           &server->front, err);
 }
@@ -456,6 +452,8 @@ static void take_down(kv_server *server)
     if (server->front)
         kv_front_stop(server->front);
     server->front = NULL;
+    kv_throttle_free(server->throttle);
+    server->throttle = NULL;
     kv_lanes_free(server->lanes);
     server->lanes = NULL;
     kv_watch_free(server->watch);
@@ -467,6 +465,7 @@ static kv_status serve(kv_server *server, kv_error *err)
     fill_services(server);
     if (server->oidc)
         KV_TRY(kv_oidc_start(server->oidc, err));
+    KV_TRY(start_throttle(server, err));
     KV_TRY(start_watch(server, err));
     KV_TRY(start_lanes(server, err));
     KV_TRY(start_front(server, err));

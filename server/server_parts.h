@@ -9,6 +9,7 @@
 #include "server/challenge/tls_alpn.h"
 #include "server/core/lanes.h"
 #include "server/core/services.h"
+#include "server/core/throttle.h"
 #include "server/core/watch.h"
 #include "server/front/alpn.h"
 #include "server/front/front.h"
@@ -68,6 +69,7 @@ struct kv_server {
     kv_challenges challenges;
     kv_vault *vault;
     kv_services services;
+    kv_throttle *throttle;
     kv_watch *watch;
     kv_lanes *lanes;
     kv_front *front;

@@ -9,6 +9,8 @@
 
 #include <ini.h>
 
+#include "server/settings_rows.h"
+
 enum { MAX_FILE_BYTES = 256 * 1024, PORT_DIGITS = 5, BASE_URL_MAX = 200 };
 
 typedef enum setting_kind {
@@ -203,6 +205,18 @@ static const setting settings_table[] = {
       NUMBER(max_streams, 1, 10000) },
     { { "limits", "queue", "4096", "calls that may wait in one lane" },
       NUMBER(max_queue, 1, 1 << 20) },
+    { { "limits", "calls", "8192", "calls running at once; half of them of unknown callers" },
+      NUMBER(max_calls, 2, 1 << 20) },
+    { { "limits", "calls_per_principal", "2048", "of them of one principal" },
+      NUMBER(max_calls_per_principal, 1, 1 << 20) },
+    { { "limits", "rate", "0", "calls a second; 0: no limit" }, NUMBER(max_rate, 0, 1000000) },
+    { { "limits", "rate_per_principal", "0", "of them of one principal; 0: no limit" },
+      NUMBER(max_rate_per_principal, 0, 1000000) },
+    { { "limits", "burst_seconds", "2", "a rate that was not used is saved for so long" },
+      NUMBER(burst_seconds, 1, 60) },
+    { { "limits", "failures_per_peer", "100",
+        "calls a second from one address whose caller cannot be identified; saved for 10 s" },
+      NUMBER(failures_per_peer, 1, 100000) },
     { { "limits", "default_deadline_ms", "30000", "for calls that name none" },
       NUMBER(default_deadline_ms, 1, 3600000) },
     { { "limits", "max_deadline_ms", "300000", "no call lasts longer" },

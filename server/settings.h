@@ -116,6 +116,12 @@ typedef struct kv_settings {
     int64_t max_connections_per_peer;
     int64_t max_streams; /* per connection */
     int64_t max_queue;   /* calls waiting per lane */
+    int64_t max_calls;   /* running at once */
+    int64_t max_calls_per_principal;
+    int64_t max_rate; /* calls a second; 0: no limit */
+    int64_t max_rate_per_principal;
+    int64_t burst_seconds;
+    int64_t failures_per_peer; /* calls a second that cannot be identified */
     int64_t default_deadline_ms;
     int64_t max_deadline_ms;
     int64_t handshake_ms;
@@ -130,20 +136,3 @@ kv_status kv_settings_read(const char *path, kv_settings *out, kv_error *err) KV
 /* The same from text in memory, for tests and fuzzing. `text` is NUL-terminated. */
 kv_status kv_settings_parse(const char *text, kv_settings *out, kv_error *err) KV_MUST_USE;
 void kv_settings_cleanup(kv_settings *settings);
-
-/* One row of the table, for `check-config` and the documentation test. */
-typedef struct kv_setting_help {
-    const char *section;
-    const char *key;
-    const char *value; /* default, "" for none */
-    const char *meaning;
-} kv_setting_help;
-
-/* NULL past the last row. */
-const kv_setting_help *kv_settings_help(unsigned row);
-/* The same of what an [oidc.NAME] section may hold. */
-const kv_setting_help *kv_settings_provider_help(unsigned row);
-/* The effective value of that row as text; `out` is NUL-terminated. */
-void kv_settings_value(const kv_settings *settings, unsigned row, char *out, size_t size);
-void kv_settings_provider_value(const kv_oidc_settings *provider, unsigned row, char *out,
-                                size_t size);

@@ -37,7 +37,8 @@ kv_status kv_call_make(const kv_call_start *start, kv_call **out, kv_error *err)
     call->arena =
         start->route->secret ? KV_ARENA_SECRET(start->memory_bytes) : KV_ARENA(start->memory_bytes);
     call->task.run = kv_dispatch;
-    memcpy(call->task.key, start->peer->thumbprint, sizeof(call->task.key));
+    memcpy(call->task.key, start->key ? start->key : start->peer->thumbprint,
+           sizeof(call->task.key));
     call->route = start->route;
     call->services = start->services;
     call->door = start->door;

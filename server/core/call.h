@@ -26,6 +26,7 @@ struct kv_watcher;
 typedef struct kv_peer {
     bool has_certificate;
     uint8_t thumbprint[32]; /* SHA-256 of the certificate's DER */
+    uint8_t host_key[32];   /* SHA-256 of the address, or of its network, that limits count by */
     kv_slice certificate;   /* DER; arena of the call */
     char address[64];       /* "127.0.0.1:5555" or "[::1]:5555" */
 } kv_peer;
@@ -99,6 +100,7 @@ typedef struct kv_call_start {
     kv_door door;
     kv_ticket ticket;
     const kv_peer *peer;
+    const uint8_t *key;        /* of its line in the queue; NULL: the thumbprint */
     const uint8_t *request_id; /* 16 bytes */
     kv_slice credential;
     kv_slice idempotency_key;

@@ -5,6 +5,7 @@
 
 #include "server/base/secret_buf.h"
 #include "server/core/services.h"
+#include "server/core/throttle.h"
 
 enum {
     FLUSH_US = 500,
@@ -110,6 +111,32 @@ static void add_done(kv_worker *worker, kv_call *call)
     while (!atomic_compare_exchange_weak(&worker->done, &before, call));
 }
 
+/* What was learned about the certificate says whom its next calls are counted for. */
+static void settle(const kv_call *call, kv_status status)
+{
+    kv_throttle *throttle = call->services->throttle;
+    const uint8_t *certificate = call->peer.has_certificate ? call->peer.thumbprint : NULL;
+    uint8_t key[KV_THROTTLE_KEY_BYTES];
+
+    if (!throttle || call->route->needs == KV_MAY_BE_ANYONE)
+        return;
+    kv_throttle_key_of(call->caller.principal_id, key);
+    if (!call->caller.known && status == KV_UNAUTHENTICATED)
+        kv_throttle_failed(throttle, certificate, call->peer.host_key, kv_monotonic_us());
+    else if (call->caller.known && certificate && memcmp(key, call->task.key, sizeof(key)) != 0)
+        kv_throttle_learn(throttle, certificate, call->caller.principal_id);
+}
+
+static void tell_refused(const kv_call *call)
+{
+    const kv_gates *gates = &call->services->gates;
+
+    gates->audit_refused(gates->context, &(kv_refused){ .request_id = call->request_id,
+                                                        .route = call->route,
+                                                        .peer = &call->peer,
+                                                        .error = &call->error });
+}
+
 void kv_dispatch(kv_task *task, kv_worker *worker)
 {
     kv_call *call = (kv_call *)((char *)task - offsetof(kv_call, task));
@@ -119,6 +146,7 @@ void kv_dispatch(kv_task *task, kv_worker *worker)
 
     prepare(call, worker->index);
     status = serve(call);
+    settle(call, status);
     if (status == KV_OK && call->watcher) {
         gates->park(gates->context, call);
         return;
@@ -133,7 +161,7 @@ void kv_dispatch(kv_task *task, kv_worker *worker)
         return;
     }
     if (call->error.status != KV_OK)
-        gates->audit_refused(gates->context, call);
+        tell_refused(call);
     kv_call_answer(call);
 }
 

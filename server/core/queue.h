@@ -23,8 +23,8 @@ typedef struct kv_task kv_task;
 struct kv_task {
     kv_task *next;
     void (*run)(KV_TAKES kv_task *task, kv_worker *worker);
-    /* Whose it is: the certificate's thumbprint (identification comes later), or for a handshake
-     * a digest of the peer's address. */
+    /* Whose it is: the principal's (see throttle.h), or a digest of the peer's address for who is
+     * not known yet and for a handshake. */
     uint8_t key[KV_TASK_KEY_BYTES];
 };
 

@@ -13,6 +13,15 @@ struct kv_auth;
 struct kv_audit;
 struct kv_vault;
 struct kv_watch;
+struct kv_throttle;
+
+/* A call that nobody served. All borrowed. */
+typedef struct kv_refused {
+    const uint8_t *request_id; /* 16 bytes */
+    const kv_route *route;
+    const kv_peer *peer;
+    const kv_error *error;
+} kv_refused;
 
 typedef struct kv_gates {
     /* Fills call->caller from call->peer and call->credential (and entry->roles). A refusal is
@@ -30,10 +39,9 @@ typedef struct kv_gates {
      * calls kv_call_answer() on each; when that fails, first kv_fail(&call->error,
      * KV_UNAVAILABLE, ...). Must not wait for the disk. Worker thread. */
     void (*audit_post)(void *context, KV_TAKES kv_call *calls);
-    /* A refusal before identification, or "busy": counted once per second, peer and reason from
-     * call->error and call->peer. The call stays the caller's. Must not wait. Loop and worker
-     * threads. */
-    void (*audit_refused)(void *context, const kv_call *call);
+    /* A refusal before identification, or "busy": counted once per second, peer and reason. Must
+     * not wait. Loop and worker threads. */
+    void (*audit_refused)(void *context, const kv_refused *refused);
     /* A call was answered without waiting for its worker (deadline) or its caller left: "outcome
      * unknown". The worker posts the outcome later. `status` is KV_TIMEOUT or KV_CANCELLED. Must
      * not wait. Loop thread. Optional. */
@@ -54,7 +62,8 @@ struct kv_services {
     struct kv_auth *auth;
     struct kv_audit *audit;
     struct kv_vault *vault;
-    struct kv_watch *watch; /* NULL: nothing can be watched */
-    kv_log *log;            /* may be NULL */
+    struct kv_watch *watch;       /* NULL: nothing can be watched */
+    struct kv_throttle *throttle; /* NULL: calls are not counted */
+    kv_log *log;                  /* may be NULL */
     kv_clock clock;
 };

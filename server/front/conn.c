@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <utlist.h>
 
 #include "server/front/grpc/door.h"
@@ -225,7 +226,9 @@ void kv_conn_open(kv_loop *loop, int fd, const char *host, const char *address)
     (void)snprintf(conn->peer.address, sizeof(conn->peer.address), "%s", address);
     DL_APPEND(loop->conns, conn);
     atomic_fetch_add(&loop->open, 1);
-    if (loop->draining || !prepare(conn))
+    if (loop->draining ||
+        !EVP_Digest(host, strlen(host), conn->peer.host_key, NULL, EVP_sha256(), NULL) ||
+        !prepare(conn))
         kv_conn_close(conn);
 }
 

@@ -85,8 +85,7 @@ kv_status kv_handshake_step(kv_conn *conn, kv_error *err)
     conn->steps++;
     conn->task.run = run;
     conn->mail.deliver = come_home;
-    if (!EVP_Digest(conn->host, strlen(conn->host), conn->task.key, NULL, EVP_sha256(), NULL))
-        return kv_fail(err, KV_INTERNAL, "no digest");
+    memcpy(conn->task.key, conn->peer.host_key, sizeof(conn->task.key));
     KV_TRY(kv_lanes_offer(conn->loop->front->lanes, KV_LANE_HANDSHAKE, &conn->task, err));
     conn->with_worker = true;
     return KV_OK;

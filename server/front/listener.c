@@ -28,16 +28,16 @@ struct kv_listener {
 static void hand_over(kv_listener *listener, int fd, const struct sockaddr *from, socklen_t len)
 {
     kv_front *front = listener->front;
-    char host[48] = "", port[8] = "", address[64];
+    char text[48] = "", port[8] = "", address[64], host[KV_PEER_HOST_BYTES];
 
-    if (getnameinfo(from, len, host, sizeof(host), port, sizeof(port),
+    if (getnameinfo(from, len, text, sizeof(text), port, sizeof(port),
                     NI_NUMERICHOST | NI_NUMERICSERV) ||
-        !kv_peers_enter(front->peers, host)) {
+        !kv_peers_host_of(from, host) || !kv_peers_enter(front->peers, host)) {
         atomic_fetch_add(&front->refused, 1);
         (void)close(fd);
         return;
     }
-    (void)snprintf(address, sizeof(address), strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+    (void)snprintf(address, sizeof(address), strchr(text, ':') ? "[%s]:%s" : "%s:%s", text, port);
     atomic_fetch_add(&front->accepted, 1);
     kv_loop_give_socket(&front->loops[listener->turn], fd, host, address);
     listener->turn = (listener->turn + 1) % front->config.loops;

@@ -1,6 +1,8 @@
 /* peers.c - a counter per address behind one mutex. */
 #include "server/front/peers.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,39 @@ struct kv_peers {
     unsigned count;
     peer *by_host;
 };
+
+enum { NETWORK_BYTES = 8, MAPPED_AT = 12 };
+
+static bool network_of(const struct in6_addr *address, char out[KV_PEER_HOST_BYTES])
+{
+    struct in6_addr network = { 0 };
+    size_t len;
+
+    if (IN6_IS_ADDR_V4MAPPED(address))
+        return inet_ntop(AF_INET, &address->s6_addr[MAPPED_AT], out, KV_PEER_HOST_BYTES);
+    if (IN6_IS_ADDR_LOOPBACK(address))
+        return inet_ntop(AF_INET6, address, out, KV_PEER_HOST_BYTES);
+    memcpy(network.s6_addr, address->s6_addr, NETWORK_BYTES);
+    if (!inet_ntop(AF_INET6, &network, out, KV_PEER_HOST_BYTES))
+        return false;
+    len = strlen(out);
+    return snprintf(out + len, KV_PEER_HOST_BYTES - len, "/64") == 3;
+}
+
+bool kv_peers_host_of(const struct sockaddr *address, char out[KV_PEER_HOST_BYTES])
+{
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+
+    if (address->sa_family == AF_INET) {
+        memcpy(&v4, address, sizeof(v4));
+        return inet_ntop(AF_INET, &v4.sin_addr, out, KV_PEER_HOST_BYTES);
+    }
+    if (address->sa_family != AF_INET6)
+        return false;
+    memcpy(&v6, address, sizeof(v6));
+    return network_of(&v6.sin6_addr, out);
+}
 
 kv_status kv_peers_new(unsigned most, unsigned most_per_address, kv_peers **out, kv_error *err)
 {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <sys/socket.h>
 
 #include "server/base/error.h"
 
@@ -15,7 +16,14 @@ kv_status kv_peers_new(unsigned most, unsigned most_per_address, kv_peers **out,
                        kv_error *err) KV_MUST_USE;
 void kv_peers_free(kv_peers *peers);
 
-/* `host` is the address without its port. False when it is one too many: nothing was counted. */
+enum { KV_PEER_HOST_BYTES = 48 };
+
+/* Whom an address stands for: an IPv4 address for itself, also when it came in IPv6's clothes; one
+ * of IPv6 for its network of 64 bits ("2001:db8:0:1::/64"), of which anybody has 2^64 addresses.
+ * False for other families. */
+bool kv_peers_host_of(const struct sockaddr *address, char out[KV_PEER_HOST_BYTES]);
+
+/* `host` as above. False when it is one too many: nothing was counted. */
 bool kv_peers_enter(kv_peers *peers, const char *host);
 void kv_peers_leave(kv_peers *peers, const char *host);
 unsigned kv_peers_count(kv_peers *peers);

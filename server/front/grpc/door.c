@@ -184,6 +184,7 @@ static kv_status make_call(kv_stub *stub, kv_call **out, kv_error *err)
         .door = KV_DOOR_GRPC,
         .ticket = { .home = stub->loop->box, .serial = stub->serial },
         .peer = &stub->conn->peer,
+        .key = front->services->throttle ? stub->turn.key : NULL,
         .request_id = stub->request_id,
         .credential = request->credential,
         .idempotency_key = request->idempotency_key,
@@ -206,16 +207,35 @@ static kv_status make_call(kv_stub *stub, kv_call **out, kv_error *err)
     return KV_OK;
 }
 
-/* The lane, or the connection, has no room: told at once, and counted in the audit log. */
-static void refuse_call(kv_stub *stub, kv_call *call, const kv_error *err)
+/* The caller has had enough, or the lane or the connection has no room: told at once, and counted
+ * in the audit log. */
+static void refuse_call(kv_stub *stub, const kv_error *err)
 {
     const kv_gates *gates = gates_of(stub);
 
-    call->error = *err;
-    kv_call_conclude(call, err->status);
-    gates->audit_refused(gates->context, call);
-    kv_call_free(call);
+    gates->audit_refused(gates->context, &(kv_refused){ .request_id = stub->request_id,
+                                                        .route = stub->route,
+                                                        .peer = &stub->conn->peer,
+                                                        .error = err });
     kv_door_finish(stub, err);
+}
+
+static kv_status take_turn(kv_stub *stub, kv_error *err)
+{
+    kv_throttle *throttle = stub->loop->front->services->throttle;
+    const kv_peer *peer = &stub->conn->peer;
+
+    if (!throttle)
+        return KV_OK;
+    return kv_throttle_enter(throttle, peer->has_certificate ? peer->thumbprint : NULL,
+                             peer->host_key, stub->route->watches, kv_monotonic_us(), &stub->turn,
+                             err);
+}
+
+static void leave_turn(kv_stub *stub)
+{
+    if (stub->turn.account)
+        kv_throttle_leave(stub->loop->front->services->throttle, &stub->turn);
 }
 
 static kv_status offer(kv_stub *stub, kv_call *call, kv_error *err)
@@ -244,7 +264,12 @@ static void on_call(kv_stub *stub)
         kv_health_call(stub);
         return;
     }
+    if (take_turn(stub, &err) != KV_OK) {
+        refuse_call(stub, &err);
+        return;
+    }
     if (make_call(stub, &call, &err) != KV_OK) {
+        leave_turn(stub);
         kv_door_finish(stub, &err);
         return;
     }
@@ -260,7 +285,9 @@ static void on_call(kv_stub *stub)
     stub->call = NULL;
     stub->conn->calls_out--;
     atomic_fetch_sub(&stub->loop->running, 1);
-    refuse_call(stub, call, &err);
+    leave_turn(stub);
+    kv_call_free(call);
+    refuse_call(stub, &err);
 }
 
 /* --- and come home --- */
@@ -310,6 +337,7 @@ static void call_home(kv_mail *mail, void *owner)
     log_trouble(call);
     if (stub) {
         stub->call = NULL;
+        leave_turn(stub);
         if (stub->conn)
             stub->conn->calls_out--;
         if (stub->stream && !stub->answered)

@@ -11,6 +11,7 @@
 #include <event2/event_struct.h>
 #include <uthash.h>
 
+#include "server/core/throttle.h"
 #include "server/front/conn.h"
 
 enum { KV_REQUEST_ID_BYTES = 16 };
@@ -24,6 +25,7 @@ struct kv_stub {
     kv_grpc_stream *stream; /* NULL when it is gone */
     const kv_route *route;  /* NULL for health */
     kv_call *call;          /* with a worker or the audit thread; else NULL */
+    kv_throttle_turn turn;  /* of that call */
     uint8_t request_id[KV_REQUEST_ID_BYTES];
     kv_deadline deadline;
     struct event timer;

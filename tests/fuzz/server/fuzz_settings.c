@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/settings.h"
+#include "server/settings_rows.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

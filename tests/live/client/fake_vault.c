@@ -223,10 +223,10 @@ static void audit_post(void *context, kv_call *calls)
     }
 }
 
-static void audit_refused(void *context, const kv_call *call)
+static void audit_refused(void *context, const kv_refused *refused)
 {
     (void)context;
-    (void)call;
+    (void)refused;
 }
 
 static void audit_left(void *context, const uint8_t request_id[16], const kv_route *route,

@@ -45,11 +45,11 @@ static void audit_post(void *context, kv_call *calls)
     }
 }
 
-static void audit_refused(void *context, const kv_call *call)
+static void audit_refused(void *context, const kv_refused *refused)
 {
     kv_test_server *server = context;
 
-    (void)call;
+    (void)refused;
     atomic_fetch_add(&server->refused, 1);
 }
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <google/rpc/error_details.pb-c.h>
+#include <google/rpc/status.pb-c.h>
 #include <keyvault/v1/access.pb-c.h>
 
 #include "client/failure.h"
@@ -15,6 +17,7 @@ typedef struct sent {
     char path[64];
     uint8_t message[256];
     size_t len;
+    kv_deadline not_before;
     kv_channel_done *done;
     void *context;
 } sent;
@@ -42,6 +45,7 @@ static kv_status take(void *context, const kv_channel_request *request, kv_chann
     memcpy(slot->message, request->message.data ? request->message.data : (const uint8_t *)"",
            request->message.len);
     slot->len = request->message.len;
+    slot->not_before = request->not_before;
     slot->done = done;
     slot->context = done_context;
     return KV_OK;
@@ -121,6 +125,30 @@ static void refuse(const sent *to, int code, kv_status status)
     const kv_channel_result result = { .status = status, .code = code };
 
     kv_fail(&err, status, "no");
+    to->done(to->context, &result, &err);
+}
+
+/* The server is busy and says when to come again. */
+static void put_off(const sent *to, int ms)
+{
+    Google__Rpc__RetryInfo retry = GOOGLE__RPC__RETRY_INFO__INIT;
+    Google__Protobuf__Duration delay = GOOGLE__PROTOBUF__DURATION__INIT;
+    Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT, *list[] = { &any };
+    Google__Rpc__Status status = GOOGLE__RPC__STATUS__INIT;
+    uint8_t inner[64], outer[256];
+    kv_error err = { 0 };
+    kv_channel_result result = { .status = KV_BUSY, .code = KV_CODE_RESOURCE_EXHAUSTED };
+
+    delay.seconds = ms / 1000;
+    delay.nanos = ms % 1000 * 1000000;
+    retry.retry_delay = &delay;
+    any.type_url = (char[]){ "type.googleapis.com/google.rpc.RetryInfo" };
+    any.value.len = google__rpc__retry_info__pack(&retry, inner);
+    any.value.data = inner;
+    status.details = list;
+    status.n_details = 1;
+    result.details = kv_slice_of(outer, google__rpc__status__pack(&status, outer));
+    kv_fail(&err, KV_BUSY, "later");
     to->done(to->context, &result, &err);
 }
 
@@ -374,6 +402,40 @@ static void asks_again_after_a_denied_call_but_not_at_once(void **state)
     assert_int_equal(it->served, 3);
 }
 
+static void comes_again_when_it_was_told_to(void **state)
+{
+    world *it = *state;
+    int64_t left;
+
+    ask(it, "/vaults/shop", HOUR_MS);
+    put_off(last(it), 2500);
+    assert_int_equal(it->count, 2);
+    left = kv_deadline_left_ms(last(it)->not_before);
+    assert_true(left > 1000 && left <= 2500);
+    say_roles(it, both, 2);
+    put_off(last(it), 10);
+    assert_int_equal(it->count, 4);
+    give_token(it, 900);
+    assert_int_equal(it->served, 1);
+}
+
+static void does_not_come_again_for_ever_or_too_late(void **state)
+{
+    world *it = *state;
+
+    ask(it, "/vaults/shop", HOUR_MS);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(it->failed, 0);
+        put_off(last(it), 10);
+    }
+    assert_int_equal(it->failed, 1);
+    assert_int_equal(it->err.code, KV_CODE_RESOURCE_EXHAUSTED);
+    assert_int_equal(it->err.retry_ms, 10);
+    ask(it, "/vaults/shop", 5000);
+    put_off(last(it), 60000);
+    assert_int_equal(it->failed, 2);
+}
+
 static void refuses_an_answer_that_makes_no_sense(void **state)
 {
     world *it = *state;
@@ -404,6 +466,8 @@ int main(void)
         TEST(fails_at_once_when_the_deadline_has_passed),
         TEST(asks_nobody_who_we_are_when_roles_and_scope_are_given),
         TEST(asks_again_after_a_denied_call_but_not_at_once),
+        TEST(comes_again_when_it_was_told_to),
+        TEST(does_not_come_again_for_ever_or_too_late),
         TEST(refuses_an_answer_that_makes_no_sense),
     };
 

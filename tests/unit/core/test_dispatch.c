@@ -68,12 +68,12 @@ static void audit_post(void *context, kv_call *calls)
         (void)step('A', &ignored);
 }
 
-static void audit_refused(void *context, const kv_call *call)
+static void audit_refused(void *context, const kv_refused *refused)
 {
     kv_error ignored;
 
     (void)context;
-    assert_int_equal(call->entry.status, call->error.status);
+    assert_int_not_equal(refused->error->status, KV_OK);
     (void)step('R', &ignored);
 }
 

@@ -1,6 +1,9 @@
 /* test_peers.c - connections are counted in all and by address. */
 #include "server/front/peers.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include "tests/support/kv_cmocka.h"
 
 static int make(void **state)
@@ -47,6 +50,37 @@ static void leaving_twice_counts_once(void **state)
     assert_int_equal(kv_peers_count(*state), 0);
 }
 
+static const char *host_of(const char *text)
+{
+    static _Thread_local char host[KV_PEER_HOST_BYTES];
+    struct sockaddr_in v4 = { .sin_family = AF_INET };
+    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+
+    if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) {
+        assert_true(kv_peers_host_of((struct sockaddr *)&v4, host));
+    } else {
+        assert_int_equal(inet_pton(AF_INET6, text, &v6.sin6_addr), 1);
+        assert_true(kv_peers_host_of((struct sockaddr *)&v6, host));
+    }
+    return host;
+}
+
+static void a_network_of_ipv6_is_one_peer(void **state)
+{
+    struct sockaddr unix_socket = { .sa_family = AF_UNIX };
+    char host[KV_PEER_HOST_BYTES];
+
+    (void)state;
+    assert_string_equal(host_of("192.0.2.1"), "192.0.2.1");
+    assert_string_equal(host_of("::ffff:192.0.2.1"), "192.0.2.1");
+    assert_string_equal(host_of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+    assert_string_equal(host_of("2001:db8:1:2::1"), "2001:db8:1:2::/64");
+    assert_string_equal(host_of("2001:db8:1:3::1"), "2001:db8:1:3::/64");
+    assert_string_equal(host_of("fe80::1"), "fe80::/64");
+    assert_string_equal(host_of("::1"), "::1");
+    assert_false(kv_peers_host_of(&unix_socket, host));
+}
+
 #define PEERS(name) cmocka_unit_test_setup_teardown(name, make, drop)
 
 int main(void)
@@ -55,6 +89,7 @@ int main(void)
         PEERS(an_address_has_its_share),
         PEERS(all_together_have_a_limit),
         PEERS(leaving_twice_counts_once),
+        PEERS(a_network_of_ipv6_is_one_peer),
     };
 
     return cmocka_run_group_tests_name("peers", tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* test_settings.c - keyvaultd.conf: defaults, every rule, every refusal. */
-#include "server/settings.h"
+#include "server/settings_rows.h"
 
 #include <stdio.h>
 #include <stdlib.h>
