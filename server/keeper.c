@@ -8,6 +8,7 @@
 #include "server/vault/events.h"
 #include "server/vault/idempotency.h"
 #include "server/vault/proofs.h"
+#include "server/vault/watch.h"
 
 enum {
     TICK_MS = 1000,
@@ -119,6 +120,24 @@ static void forget_proofs(kv_server *server)
     report(server, "challenge.failed", status, &err);
 }
 
+static void forget_budgets(kv_server *server)
+{
+    kv_error err = { 0 };
+    kv_status status = KV_OK;
+    bool more = true;
+
+    while (status == KV_OK && more)
+        status = kv_vault_sweep_budgets(server->vault, &more, &err);
+    report(server, "budgets.sweep_failed", status, &err);
+}
+
+static void watch_issuers(kv_server *server)
+{
+    kv_error err = { 0 };
+
+    report(server, "issuer.watch_failed", kv_vault_watch_issuers(server->vault, &err), &err);
+}
+
 static void sweep_dead_letters(kv_server *server)
 {
     kv_error err = { 0 };
@@ -177,8 +196,10 @@ static void *keep(void *argument)
     for (unsigned tick = 0; !rest(keeper); tick++) {
         if (kv_server_identity_stale(&server->tls))
             reload_tls(keeper);
-        if (tick % EXPIRY_TICKS == 0)
+        if (tick % EXPIRY_TICKS == 0) {
             watch_expiry(server);
+            watch_issuers(server);
+        }
         if (tick % CRL_TICKS == 0)
             publish(server);
         if (tick % PURGE_TICKS == 0 ||
@@ -190,6 +211,7 @@ static void *keep(void *argument)
             forget(server);
             forget_events(server);
             forget_proofs(server);
+            forget_budgets(server);
         }
         if (tick % SCAN_TICKS == SCAN_TICKS - 1)
             scan(server);

@@ -33,10 +33,12 @@ static const wording wordings[] = {
     { AZURE("CertificateNearExpiry"), NULL, false, "expires", true, replace_it },
     { AZURE("CertificateExpired"), NULL, false, "has expired", true, replace_it },
     { AZURE("KeyNearExpiry"), NULL, false, "expires", true, "Rotate it, or give it another end." },
-    { AZURE("KeyExpired"), NULL, false, "has expired", true, "It cannot be used any more." },
+    { AZURE("KeyExpired"), NULL, false, "has expired", true,
+      "It signs, encrypts and wraps no more; it still verifies, decrypts and unwraps." },
     { AZURE("SecretNearExpiry"), NULL, false, "expires", true,
       "Set a new version, or give it another end." },
-    { AZURE("SecretExpired"), NULL, false, "has expired", true, "It cannot be read any more." },
+    { AZURE("SecretExpired"), NULL, false, "has expired", true,
+      "It can still be read: set a new version, and disable this one when nobody needs it." },
     { OWN("CertificateRenewalStarted"), NULL, false, "is being renewed; the current version ends",
       true, NULL },
     { OWN("CertificateActionNeeded"), NULL, true, "waits for you", false,
@@ -46,7 +48,8 @@ static const wording wordings[] = {
       "See what the issuer says, mend it, and ask for it again." },
     { OWN("CertificateRenewalFailed"), NULL, false,
       "could not be renewed; the current version ends", true,
-      "It is tried again, more and more often as the end comes near." },
+      "It is tried again, more and more often as the end comes near. Mails about the end tell how "
+      "that goes." },
     { OWN("IssuerUnhealthy"), NULL, false, "is an issuer that does not work", false,
       "Certificates that name it are not renewed until it does." },
     { OWN("IssuerHealthy"), NULL, false, "is an issuer that works again", false, NULL },
@@ -63,9 +66,11 @@ static const wording *wording_of(kv_slice type, kv_slice cause)
     return NULL;
 }
 
+/* Attempts follow each other within minutes: the first one that fails is told, and then what became
+ * of it whenever the end is announced. */
 bool kv_letter_wanted(kv_slice type, kv_slice cause)
 {
-    return wording_of(type, cause) != NULL;
+    return wording_of(type, cause) && !kv_slice_equal(cause, KV_SLICE("renewal-again"));
 }
 
 bool kv_letter_urgent(kv_slice type)

@@ -45,6 +45,7 @@ typedef struct kv_expiry_row {
     int64_t not_before;
     int64_t expires;
     int64_t due_at;
+    int64_t asked; /* when the policy of a certificate wants it announced; 0: not at all */
 } kv_expiry_row;
 
 extern const kv_table kv_table_events;

@@ -54,7 +54,7 @@ const kv_table kv_table_expiries = {
     .row_size = sizeof(kv_expiry_row),
     .sealed = true,
     .key_count = 1,
-    .column_count = 7,
+    .column_count = 8,
     .columns = {
         BLOB(kv_expiry_row, object_uid),
         BLOB(kv_expiry_row, vault_uid),
@@ -63,6 +63,7 @@ const kv_table kv_table_expiries = {
         INTEGER(kv_expiry_row, not_before),
         INTEGER(kv_expiry_row, expires),
         INTEGER(kv_expiry_row, due_at),
+        INTEGER(kv_expiry_row, asked),
     },
     .index_count = 1,
     .indexes = {

@@ -5,6 +5,7 @@
  */
 #include "server/base/text.h"
 #include "server/vault/authority_rules.h"
+#include "server/vault/event_rules.h"
 #include "server/vault/events.h"
 #include "server/vault/key_rules.h"
 #include "server/vault/objects.h"
@@ -274,6 +275,7 @@ static kv_status tell(kv_vault *vault, kv_work *work, const kv_issuance *at, con
 
     about.sha256 = made->certificate.sha256;
     about.issuer = at->policy.issuer.name;
+    about.asked = kv_expiry_asked_of(&at->policy, &made->certificate);
     return kv_event_new_version(vault, work, &about, at->operation ? cause : "imported", change,
                                 err);
 }

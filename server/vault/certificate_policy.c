@@ -1,5 +1,6 @@
 /* certificate_policy.c - policies are completed, shown and changed; the next version sees it. */
 #include "server/vault/certificate_rules.h"
+#include "server/vault/event_rules.h"
 #include "server/vault/issuer_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
@@ -134,6 +135,7 @@ static kv_status plan_renewal(kv_vault *vault, kv_work *work, const kv_vault_row
     if (!object->current.len)
         return KV_OK;
     KV_TRY(kv_find_certificate_version(vault, work, object->uid, object->current, &version, err));
+    KV_TRY(kv_expiry_policy_altered(vault, work, &version, policy, change, err));
     return kv_renewal_keep(vault, work, vault_row, policy, &version, row, change, err);
 }
 

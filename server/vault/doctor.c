@@ -8,6 +8,7 @@
 #include "server/vault/checks.h"
 #include "server/vault/delivery_rules.h"
 #include "server/vault/evidence.h"
+#include "server/vault/issuer_rules.h"
 #include "server/vault/own_step.h"
 #include "server/vault/scan.h"
 
@@ -168,6 +169,7 @@ kv_status kv_server_check(kv_vault *vault, kv_work *work, const kv_server_check_
     KV_TRY(check_audit(vault, work, out, err));
     KV_TRY(check_credentials(vault, work, out, err));
     KV_TRY(kv_authorities_check(vault, out, err));
+    KV_TRY(kv_issuers_check(vault, work, out, err));
     KV_TRY(kv_deliveries_check(vault, out, err));
     if (vault->config.check)
         KV_TRY(vault->config.check(vault->config.check_context, out, err));

@@ -45,7 +45,7 @@ enum {
     KV_EVENT_HAS_LIFE = 4,        /* not_before, expires */
     KV_EVENT_HAS_CERTIFICATE = 8, /* sha256, issuer */
     KV_EVENT_HAS_CAUSE = 16,      /* cause */
-    KV_EVENT_HAS_ERROR = 32,      /* error_code, error_message */
+    KV_EVENT_HAS_ERROR = 32,      /* error_code, error_message: perhaps */
     KV_EVENT_HAS_ISSUER = 64,     /* issuer; name is that of nothing */
     KV_EVENT_HAS_CALLER = 128     /* principal, operation; for auditors alone */
 };

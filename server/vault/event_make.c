@@ -85,14 +85,34 @@ static kv_status add_current(kv_vault *vault, kv_work *work, const kv_object_row
     return KV_OK;
 }
 
+/* The first attempt to follow a version, or another one after that had failed. */
+static kv_status cause_of(kv_vault *vault, kv_work *work, const kv_object_row *object,
+                          kv_slice *out, kv_error *err)
+{
+    kv_renewal_row row = { .object_uid = object->uid };
+    kv_status status =
+        kv_records_get(vault->config.records, &kv_table_renewals, &row, work->arena, err);
+
+    if (status == KV_NOT_FOUND)
+        *err = (kv_error){ 0 };
+    else
+        KV_TRY(status);
+    *out = kv_event_renewal_cause(status == KV_OK ? row.attempts : 0);
+    return KV_OK;
+}
+
+kv_slice kv_event_renewal_cause(int64_t attempts)
+{
+    return attempts > 1 ? KV_SLICE("renewal-again") : KV_SLICE("renewal");
+}
+
 kv_status kv_event_operation(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
                              const kv_object_row *object, const kv_operation_row *operation,
                              kv_change *change, kv_error *err)
 {
     bool waits = kv_slice_equal(operation->state, KV_STATE_PENDING);
     bool follows = object->current.len > 0;
-    kv_event_row row = { .issuer = operation->issuer,
-                         .cause = follows ? KV_SLICE("renewal") : KV_SLICE("creation") };
+    kv_event_row row = { .issuer = operation->issuer, .cause = KV_SLICE("creation") };
     kv_event_type type = KV_EVENT_CERTIFICATE_OPERATION_FAILED;
 
     if (!waits && !kv_slice_equal(operation->state, KV_STATE_FAILED))
@@ -104,8 +124,10 @@ kv_status kv_event_operation(kv_vault *vault, kv_work *work, const kv_vault_row 
         type = KV_EVENT_CERTIFICATE_RENEWAL_FAILED;
     row.error_code = operation->error_code;
     row.error_message = operation->error_message;
-    if (follows)
+    if (follows) {
+        KV_TRY(cause_of(vault, work, object, &row.cause, err));
         KV_TRY(add_current(vault, work, object, &row, err));
+    }
     return kv_event_add(work, type, &row, change, err);
 }
 

@@ -15,11 +15,22 @@ kv_status kv_event_consumer_find(kv_vault *vault, kv_arena *arena, const char *n
  * (expiry_due.c) */
 kv_status kv_expiry_keep(kv_vault *vault, kv_work *work, const kv_event_version *about,
                          kv_change *change, kv_error *err) KV_MUST_USE;
+/* Adds to the change of a certificate's policy: its end may be announced at another moment.
+ * (expiry_due.c) */
+kv_status kv_expiry_policy_altered(kv_vault *vault, kv_work *work,
+                                   const kv_certificate_version_row *current,
+                                   const kv_x509_policy *policy, kv_change *change,
+                                   kv_error *err) KV_MUST_USE;
+/* The policy's moment for that version. (expiry_due.c) */
+int64_t kv_expiry_asked_of(const kv_x509_policy *policy, const kv_certificate_version_row *version);
 /* Adds to the change that stores an operation: it has failed, or waits for somebody. Nothing in any
  * other state. (event_make.c) */
 kv_status kv_event_operation(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
                              const kv_object_row *object, const kv_operation_row *operation,
                              kv_change *change, kv_error *err) KV_MUST_USE;
+/* The cause of a failed renewal: "renewal", or "renewal-again" when more than one attempt has been
+ * made for the version. (event_make.c) */
+kv_slice kv_event_renewal_cause(int64_t attempts);
 /* Where `disabled`: the change does it to that key. (event_make.c) */
 kv_status kv_event_key_disabled(kv_work *work, const kv_event_version *about, bool disabled,
                                 kv_change *change, kv_error *err) KV_MUST_USE;

@@ -41,6 +41,7 @@ typedef struct kv_event_version {
     int64_t expires;    /* 0: never */
     kv_slice sha256;    /* certificates */
     kv_slice issuer;    /* certificates: its name in the policy */
+    int64_t asked;      /* certificates: when the policy wants the end announced; 0: never */
 } kv_event_version;
 
 /* From the rows; a certificate's are to be added. */

@@ -36,13 +36,20 @@ static kv_status find_row(kv_vault *vault, kv_work *work, kv_slice object_uid, k
     return KV_OK;
 }
 
-/* What has come near already is announced at once. */
-static int64_t first_due(const kv_event_version *about, int64_t now_ms)
+static kv_expiry_life life_of(const kv_expiry_row *row)
 {
-    int64_t from = begins(about->not_before, about->created);
-    kv_expiry_notice latest = kv_expiry_latest(from, about->expires, now_ms);
+    return (kv_expiry_life){ .begins = begins(row->not_before, row->created),
+                             .expires = row->expires,
+                             .asked = row->asked };
+}
 
-    return latest.cause ? latest.at : kv_expiry_next(from, about->expires, now_ms).at;
+/* What has come near already is announced at once. */
+static int64_t first_due(const kv_expiry_row *row, int64_t now_ms)
+{
+    kv_expiry_life life = life_of(row);
+    kv_expiry_notice latest = kv_expiry_latest(&life, now_ms);
+
+    return latest.cause ? latest.at : kv_expiry_next(&life, now_ms).at;
 }
 
 static bool same_life(const kv_expiry_row *row, const kv_event_version *about)
@@ -69,7 +76,8 @@ kv_status kv_expiry_keep(kv_vault *vault, kv_work *work, const kv_event_version 
     row->created = about->created;
     row->not_before = about->not_before;
     row->expires = about->expires;
-    row->due_at = first_due(about, work->now_ms);
+    row->asked = about->asked;
+    row->due_at = first_due(row, work->now_ms);
     return row->head.generation ? kv_change_update(change, &kv_table_expiries, row, err)
                                 : kv_change_insert(change, &kv_table_expiries, row, err);
 }
@@ -80,6 +88,34 @@ kv_status kv_event_version_altered(kv_vault *vault, kv_work *work, const kv_even
     if (about->object->managed || !kv_slice_equal(about->version, about->object->current))
         return KV_OK;
     return kv_expiry_keep(vault, work, about, change, err);
+}
+
+int64_t kv_expiry_asked_of(const kv_x509_policy *policy, const kv_certificate_version_row *version)
+{
+    return kv_expiry_asked(policy, begins(version->not_before, version->created), version->expires);
+}
+
+/* What has been announced is not announced again; what is due in this moment still is. */
+kv_status kv_expiry_policy_altered(kv_vault *vault, kv_work *work,
+                                   const kv_certificate_version_row *current,
+                                   const kv_x509_policy *policy, kv_change *change, kv_error *err)
+{
+    kv_expiry_row *row = kv_arena_alloc(work->arena, sizeof(*row));
+    int64_t asked = kv_expiry_asked_of(policy, current);
+    kv_expiry_notice next;
+    kv_expiry_life life;
+
+    if (!row)
+        return kv_arena_full(err);
+    KV_TRY(find_row(vault, work, current->object_uid, row, err));
+    if (!row->head.generation || row->asked == asked)
+        return KV_OK;
+    row->asked = asked;
+    life = life_of(row);
+    next = kv_expiry_next(&life, work->now_ms);
+    if (row->due_at > work->now_ms && next.cause)
+        row->due_at = next.at;
+    return kv_change_update(change, &kv_table_expiries, row, err);
 }
 
 /* --- when it is time --- */
@@ -120,6 +156,23 @@ static kv_status add_certificate(kv_vault *vault, kv_work *work, const expiry *a
     return KV_OK;
 }
 
+/* Whoever hears that the end is near has to know that nothing follows by itself. */
+static kv_status add_failure(kv_vault *vault, kv_work *work, const expiry *at, kv_event_row *event,
+                             kv_error *err)
+{
+    kv_operation_row operation;
+    bool exists = false;
+
+    if (at->object.collection != KV_COLLECTION_CERTIFICATES)
+        return KV_OK;
+    KV_TRY(kv_operation_find(vault, work, at->object.uid, &operation, &exists, err));
+    if (!exists || kv_slice_equal(operation.state, KV_STATE_COMPLETED))
+        return KV_OK;
+    event->error_code = operation.error_code;
+    event->error_message = operation.error_message;
+    return KV_OK;
+}
+
 static kv_event_type type_of(kv_collection collection, bool over)
 {
     switch (collection) {
@@ -144,6 +197,7 @@ static kv_status announce(kv_vault *vault, kv_work *work, expiry *at,
 
     KV_TRY(add_certificate(vault, work, at, &about, err));
     event = kv_event_of_version(&about, notice->cause);
+    KV_TRY(add_failure(vault, work, at, &event, err));
     KV_TRY(kv_event_add(work, type_of((kv_collection)at->object.collection, notice->over), &event,
                         &change, err));
     at->row.due_at = next;
@@ -154,9 +208,9 @@ static kv_status announce(kv_vault *vault, kv_work *work, expiry *at,
 
 static kv_status announce_or_wait(kv_vault *vault, kv_work *work, expiry *at, kv_error *err)
 {
-    int64_t from = begins(at->row.not_before, at->row.created);
-    kv_expiry_notice latest = kv_expiry_latest(from, at->row.expires, work->now_ms);
-    kv_expiry_notice next = kv_expiry_next(from, at->row.expires, work->now_ms);
+    kv_expiry_life life = life_of(&at->row);
+    kv_expiry_notice latest = kv_expiry_latest(&life, work->now_ms);
+    kv_expiry_notice next = kv_expiry_next(&life, work->now_ms);
     kv_status status = look(vault, work, at, err);
 
     if (status == KV_NOT_FOUND)

@@ -109,6 +109,14 @@ bool kv_issuer_is_local(const kv_issuer *issuer);
 /* "Self" and "Unknown". */
 bool kv_issuer_is_builtin(kv_slice name);
 
+/* --- issuer_watch.c --- */
+
+struct kv_checks;
+
+/* For `server doctor`: credentials that end, issuers that are unwell or have had their orders. */
+kv_status kv_issuers_check(kv_vault *vault, kv_work *work, struct kv_checks *checks,
+                           kv_error *err) KV_MUST_USE;
+
 /* --- issuer_get.c --- */
 
 /* Issuers whose credential ends before `until_ms`, or has ended, soonest first: at most

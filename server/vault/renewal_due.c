@@ -10,7 +10,7 @@
 #include "server/vault/certificate_rules.h"
 #include "server/vault/due.h"
 #include "server/vault/errands.h"
-#include "server/vault/events.h"
+#include "server/vault/event_rules.h"
 #include "server/vault/issuer_state.h"
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
@@ -182,6 +182,35 @@ static void report(kv_vault *vault, kv_work *work, const renewal *at, const kv_e
                                    { 0 } });
 }
 
+/* There is no operation that would tell it. */
+static kv_status tell_failure(kv_work *work, const renewal *at, const kv_error *why,
+                              kv_change *change, kv_error *err)
+{
+    kv_event_row event = { .version = at->version.version,
+                           .not_before = at->version.not_before,
+                           .expires = at->version.expires,
+                           .issuer = at->policy.issuer.name,
+                           .cause = kv_event_renewal_cause(at->row.attempts),
+                           .error_code = kv_slice_text(kv_status_spelling(why->status)->name),
+                           .error_message = kv_slice_text(why->message) };
+
+    kv_event_place(&at->vault_row, &at->object, &event);
+    return kv_event_add(work, KV_EVENT_CERTIFICATE_RENEWAL_FAILED, &event, change, err);
+}
+
+static kv_status failed(kv_vault *vault, kv_work *work, const renewal *at, const kv_error *why,
+                        kv_error *err)
+{
+    kv_change change = { 0 };
+
+    report(vault, work, at, why);
+    /* The server stops, or somebody else was quicker. */
+    if (why->status == KV_CANCELLED || why->status == KV_CONFLICT)
+        return KV_OK;
+    KV_TRY(tell_failure(work, at, why, &change, err));
+    return kv_commit_step(vault, work, "CertificateRenewFail", &change, err);
+}
+
 /* Once for each version: who wants to be there, is. */
 static kv_status tell(kv_work *work, const renewal *at, kv_change *change, kv_error *err)
 {
@@ -212,9 +241,9 @@ static kv_status begin(kv_vault *vault, kv_work *work, renewal *at, int64_t agai
     KV_TRY(kv_commit_step(vault, work, "CertificateRenewBegin", &change, err));
     if (exists && kv_operation_in_progress(&operation))
         return KV_OK;
-    if (kv_certificate_renew(vault, work, &at->vault_row, &at->object, &why) != KV_OK)
-        report(vault, work, at, &why);
-    return KV_OK;
+    if (kv_certificate_renew(vault, work, &at->vault_row, &at->object, &why) == KV_OK)
+        return KV_OK;
+    return failed(vault, work, at, &why, err);
 }
 
 /* --- what the issuer suggests --- */
@@ -320,8 +349,23 @@ static kv_status act(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
     return begin(vault, work, at, turn.due_at, err);
 }
 
-/* Something that it belongs to cannot be trusted, or is not there now: those behind it do not wait
- * for that. */
+/* Its issuer is not there, or not what it was: an attempt that failed. */
+static kv_status without_issuer(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
+{
+    kv_change change = { 0 };
+    kv_error why = *err;
+
+    *err = (kv_error){ 0 };
+    at->row.attempts++;
+    at->row.due_at = kv_renewal_again(work->now_ms, at->row.attempts, at->version.expires,
+                                      kv_seed_of(at->version.version));
+    report(vault, work, at, &why);
+    KV_TRY(kv_change_update(&change, &kv_table_renewals, &at->row, err));
+    KV_TRY(tell_failure(work, at, &why, &change, err));
+    return kv_commit_step(vault, work, "CertificateRenewFail", &change, err);
+}
+
+/* Something that it belongs to cannot be trusted: those behind it do not wait for that. */
 static kv_status shelve(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
 {
     report(vault, work, at, err);
@@ -356,7 +400,9 @@ static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_
     if (at.errand < 0)
         return KV_OK;
     status = renew_or_wait(vault, work, &at, err);
-    if (status == KV_INTERNAL || status == KV_BAD_REQUEST)
+    if (status == KV_BAD_REQUEST && at.version.version.len)
+        status = without_issuer(vault, work, &at, err);
+    else if (status == KV_INTERNAL || status == KV_BAD_REQUEST)
         status = shelve(vault, work, &at, err);
     if (kv_errand_end(vault->errands, at.errand))
         kv_wake_steps(vault);

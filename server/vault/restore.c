@@ -7,6 +7,7 @@
 
 #include "server/vault/certificate_rules.h"
 #include "server/vault/certificate_show.h"
+#include "server/vault/event_rules.h"
 #include "server/vault/events.h"
 #include "server/vault/key_rules.h"
 #include "server/vault/objects.h"
@@ -215,7 +216,10 @@ static kv_status tell(kv_vault *vault, kv_work *work, const kv_restoration *at, 
                                   : at->object.collection == KV_COLLECTION_KEYS ? &at->keys
                                                                                 : &at->secrets;
     kv_event_version about = { 0 };
+    kv_x509_policy policy = { 0 };
 
+    if (rows == &at->certificates)
+        KV_TRY(kv_policy_load(work, at->policy->policy, &policy, err));
     for (unsigned i = 0; i < rows->count; i++) {
         const kv_certificate_version_row *certificate = rows->rows[i];
         const kv_key_version_row *key = rows->rows[i];
@@ -224,6 +228,7 @@ static kv_status tell(kv_vault *vault, kv_work *work, const kv_restoration *at, 
         if (rows == &at->certificates) {
             about = KV_EVENT_VERSION_OF(&at->vault_row, &at->object, certificate);
             about.sha256 = certificate->sha256;
+            about.asked = kv_expiry_asked_of(&policy, certificate);
         } else if (rows == &at->keys) {
             about = KV_EVENT_VERSION_OF(&at->vault_row, &at->object, key);
         } else {

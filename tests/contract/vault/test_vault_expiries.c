@@ -189,6 +189,47 @@ static void what_is_near_its_end_already_says_so_at_once(void **state)
     house_free(h);
 }
 
+static void ask_for(house *h, uint32_t percentage, uint32_t days)
+{
+    kv_x509_lifetime_action mail = { KV_X509_EMAIL_CONTACTS, percentage, days };
+    kv_certificate_policy_update_in in = {
+        .target = act_target(KV_COLLECTION_CERTIFICATES, "c"),
+        .policy = { .lifetime_actions = &mail, .lifetime_action_count = 1 },
+    };
+    kv_certificate_policy_bundle out;
+    kv_error err;
+
+    assert_kv_ok(HOUSE_DO(h, kv_certificate_policy_update, &in, &out));
+}
+
+/* What was said already is not said again. */
+static void a_policy_has_a_moment_of_its_own(void **state)
+{
+    house *h = start();
+    kv_error err = { 0 };
+
+    (void)state;
+    assert_kv_ok(act_make_certificate(h, "c", "Self", false, NULL, &err));
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 10 * DAY, &err));
+    ask_for(h, 0, 300);
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 100 * DAY, &err));
+    assert_string_equal(said(h, "c", 0), "policy ");
+    ask_for(h, 50, 0);
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 200 * DAY, &err));
+    assert_string_equal(said(h, "c", 0), "policy policy ");
+    /* That moment is over, and nobody heard of it: nor will they. */
+    ask_for(h, 20, 0);
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 331 * DAY, &err));
+    assert_string_equal(said(h, "c", 0), "policy policy 90-percent ");
+    ask_for(h, 0, 20);
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 500 * DAY, &err));
+    assert_string_equal(said(h, "c", 0),
+                        "policy policy 90-percent 30-days policy 95-percent 15-days 7-days "
+                        "expired ");
+    house_assert_tidy(h);
+    house_free(h);
+}
+
 /* They never renew, so this is all that anybody hears. */
 static void an_import_is_announced_too(void **state)
 {
@@ -275,6 +316,7 @@ int main(void)
         cmocka_unit_test(what_is_replaced_is_announced_no_more),
         cmocka_unit_test(another_end_is_announced_anew),
         cmocka_unit_test(what_is_near_its_end_already_says_so_at_once),
+        cmocka_unit_test(a_policy_has_a_moment_of_its_own),
         cmocka_unit_test(an_import_is_announced_too),
         cmocka_unit_test(what_is_deleted_waits),
         cmocka_unit_test(a_restored_one_ends_too),

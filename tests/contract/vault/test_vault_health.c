@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "server/lifecycle/health.h"
+#include "server/vault/watch.h"
 #include "tests/contract/vault/scripted_issuer.h"
 
 #define MINUTE INT64_C(60000)
@@ -214,6 +215,67 @@ static void no_more_certificates_of_the_same_names_than_allowed(void **state)
     house_free(h);
 }
 
+static void sweep_budgets(house *h)
+{
+    kv_error err = { 0 };
+    bool more = true;
+
+    assert_kv_ok(kv_vault_sweep_budgets(h->vault, &more, &err));
+    assert_false(more);
+}
+
+static void what_is_left_of_a_budget_goes_when_it_is_full_again(void **state)
+{
+    kv_issuer_settings_in rules = { .has_order_rules = true, .certificates_per_week = 3 };
+    house *h = start();
+
+    (void)state;
+    set_issuer(h, &rules);
+    scripted.deed = SCRIPT_AT_ONCE;
+    order(h, 0, 2);
+    live_until(h, atomic_load(&h->now_ms) + HOUR);
+    assert_int_equal(house_count(h, "SELECT count(*) FROM name_budgets"), 2);
+    sweep_budgets(h);
+    assert_int_equal(house_count(h, "SELECT count(*) FROM name_budgets"), 2);
+    atomic_store(&h->now_ms, HOUSE_NOW_MS + 8 * DAY);
+    sweep_budgets(h);
+    assert_int_equal(house_count(h, "SELECT count(*) FROM name_budgets"), 0);
+    house_free(h);
+}
+
+/* Whoever edits the database gets no more certificates for it. */
+static void a_budget_that_was_edited_is_not_believed(void **state)
+{
+    static const char *const edits[] = {
+        "UPDATE name_budgets SET full_at = 0",
+        "UPDATE name_budgets SET generation = generation + 1",
+        "UPDATE name_budgets SET seal = zeroblob(64)",
+    };
+    kv_issuer_settings_in rules = { .has_order_rules = true, .certificates_per_week = 1 };
+    house *h = start();
+    kv_error err = { 0 };
+
+    (void)state;
+    set_issuer(h, &rules);
+    scripted.deed = SCRIPT_AT_ONCE;
+    order(h, 0, 1);
+    live_until(h, atomic_load(&h->now_ms) + HOUR);
+    assert_int_equal(versions(h), 1);
+    assert_kv_ok(act_renew(h, "c-0", NULL, &err));
+    for (size_t i = 0; i < KV_COUNT(edits); i++) {
+        assert_true(house_attack(h, "CREATE TABLE kept AS SELECT * FROM name_budgets") >= 0);
+        assert_int_equal(house_attack(h, edits[i]), 1);
+        live_until(h, atomic_load(&h->now_ms) + HOUR);
+        assert_int_equal(versions(h), 1);
+        sweep_budgets(h);
+        assert_int_equal(house_count(h, "SELECT count(*) FROM name_budgets"), 1);
+        assert_int_equal(house_attack(h, "DELETE FROM name_budgets"), 1);
+        assert_int_equal(house_attack(h, "INSERT INTO name_budgets SELECT * FROM kept"), 1);
+        assert_true(house_attack(h, "DROP TABLE kept") >= 0);
+    }
+    house_free(h);
+}
+
 static kv_status set_rules(house *h, const char *blackout, kv_error *why)
 {
     kv_slice window = kv_slice_text(blackout);
@@ -253,6 +315,8 @@ int main(void)
         cmocka_unit_test(who_wants_to_be_left_alone_is),
         cmocka_unit_test(no_more_orders_than_allowed),
         cmocka_unit_test(no_more_certificates_of_the_same_names_than_allowed),
+        cmocka_unit_test(what_is_left_of_a_budget_goes_when_it_is_full_again),
+        cmocka_unit_test(a_budget_that_was_edited_is_not_believed),
         cmocka_unit_test(bad_rules_are_named),
     };
 

@@ -3,7 +3,9 @@
  */
 #include <stdio.h>
 
+#include "server/vault/checks.h"
 #include "server/vault/issuer_rules.h"
+#include "server/vault/watch.h"
 #include "tests/contract/vault/acts.h"
 
 #define PASSWORD "a password of the authority"
@@ -407,6 +409,7 @@ static void credentials_that_end_are_found(void **state)
         const char *name;
         int64_t expires;
     } some[] = { { "late", 90 }, { "never", 0 }, { "gone", -1 }, { "soon", 10 } };
+    kv_checks checks;
     house_job job;
     kv_rows rows;
     const kv_issuer_row *found;
@@ -421,6 +424,13 @@ static void credentials_that_end_are_found(void **state)
     house_begin(h, &job);
     assert_kv_ok(kv_issuers_expiring(h->vault, &job.work, HOUSE_NOW_MS + (int64_t)30 * KV_DAY_MS,
                                      &rows, &err));
+    checks = (kv_checks){ .arena = job.work.arena, .time_ms = HOUSE_NOW_MS };
+    assert_kv_ok(kv_issuers_check(h->vault, &job.work, &checks, &err));
+    assert_int_equal(checks.count, 2);
+    assert_int_equal(checks.items[0].result, KV_CHECK_ERROR);
+    assert_int_equal(checks.items[1].result, KV_CHECK_WARNING);
+    assert_non_null(memmem(checks.items[1].what.data, checks.items[1].what.len, "'soon'", 6));
+    assert_kv_ok(kv_vault_watch_issuers(h->vault, &err));
     house_end(h, &job, KV_OK);
     found = rows.rows;
     assert_int_equal(rows.count, 2);

@@ -198,7 +198,56 @@ static void a_refusal_is_not_the_end(void **state)
     assert_int_equal(versions(h), 1);
     /* Not once and never again, and no storm: about four a day. */
     assert_in_range(scripted.orders, 20, 60);
+    /* People are told of the first one. */
+    assert_int_equal(house_count(h, "SELECT count(*) FROM events WHERE cause = 'renewal'"), 1);
+    assert_int_equal(house_count(h, "SELECT count(*) FROM events WHERE cause = 'renewal-again'"),
+                     scripted.orders - 1);
     scripted.deed = SCRIPT_ISSUE;
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 22 * DAY, &err));
+    assert_int_equal(versions(h), 2);
+    house_assert_tidy(h);
+    house_free(h);
+}
+
+static void set_account(house *h)
+{
+    static const kv_slice every = { (const uint8_t *)"*", 1 };
+    kv_issuer_set_in in = { .target = act_target(KV_COLLECTION_CERTIFICATES, ""),
+                            .provider = KV_SLICE("Scripted"),
+                            .has_domains = true,
+                            .domains = { &every, 1 } };
+    kv_issuer_bundle out;
+    kv_error err;
+
+    in.target.issuer = KV_SLICE("acct");
+    assert_kv_ok(HOUSE_DO(h, kv_vault_issuer_set, &in, &out));
+}
+
+/* No operation could tell it: an attempt that fails is an event all the same. */
+static void without_its_issuer_it_is_told(void **state)
+{
+    static const char failed[] = "SELECT count(*) FROM events WHERE type = "
+                                 "'KeyVault.CertificateRenewalFailed' AND error_message LIKE "
+                                 "'%acct%' AND cause = 'renewal";
+    kv_issuer_delete_in in = { .target = act_target(KV_COLLECTION_CERTIFICATES, "") };
+    house *h = start();
+    kv_issuer_bundle out;
+    kv_error err = { 0 };
+    char sql[256];
+
+    (void)state;
+    set_account(h);
+    assert_kv_ok(act_make_certificate(h, "c", "acct", false, NULL, &err));
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + DAY, &err));
+    assert_int_equal(versions(h), 1);
+    in.target.issuer = KV_SLICE("acct");
+    assert_kv_ok(HOUSE_DO(h, kv_vault_issuer_delete, &in, &out));
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + 20 * DAY, &err));
+    (void)snprintf(sql, sizeof(sql), "%s'", failed);
+    assert_int_equal(house_count(h, sql), 1);
+    (void)snprintf(sql, sizeof(sql), "%s-again'", failed);
+    assert_in_range(house_count(h, sql), 5, 60);
+    set_account(h);
     assert_kv_ok(live_until(h, HOUSE_NOW_MS + 22 * DAY, &err));
     assert_int_equal(versions(h), 2);
     house_assert_tidy(h);
@@ -287,6 +336,7 @@ int main(void)
         cmocka_unit_test(with_the_same_key_or_another),
         cmocka_unit_test(a_new_trigger_counts_at_once),
         cmocka_unit_test(a_refusal_is_not_the_end),
+        cmocka_unit_test(without_its_issuer_it_is_told),
         cmocka_unit_test(a_deleted_certificate_rests),
         cmocka_unit_test(a_restored_certificate_is_renewed_too),
         cmocka_unit_test(death_at_any_moment),

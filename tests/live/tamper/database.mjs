@@ -20,7 +20,7 @@ const DECIDING = ['instance', 'signers', 'principals', 'credentials', 'slots', '
 // principal's digest is over them; and the notes of full segments, which decide nothing (each is
 // signed, and a missing one is written again). Proofs for authorities stand there for seconds
 // while one looks; test_vault_proofs edits them. What is left of the budget of a set of names is
-// noted when an authority elsewhere has issued, and there is none here.
+// noted when an authority elsewhere has issued, and there is none here: test_vault_health edits it.
 const UNSEALED = { assignments: ['generation', 'seal', 'seal_key'], segments: null, proofs: null,
   name_budgets: null };
 

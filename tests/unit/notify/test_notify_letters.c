@@ -42,6 +42,10 @@ static void what_somebody_did_himself_is_not_mailed(void **state)
     assert_true(
         kv_letter_wanted(KV_SLICE("Microsoft.KeyVault.SecretNearExpiry"), KV_SLICE("7-days")));
     assert_false(kv_letter_wanted(KV_SLICE("KeyVault.AccessDenied"), KV_SLICE_NONE));
+    assert_true(
+        kv_letter_wanted(KV_SLICE("KeyVault.CertificateRenewalFailed"), KV_SLICE("renewal")));
+    assert_false(
+        kv_letter_wanted(KV_SLICE("KeyVault.CertificateRenewalFailed"), KV_SLICE("renewal-again")));
     assert_false(kv_letter_wanted(KV_SLICE(""), KV_SLICE_NONE));
     assert_true(kv_letter_urgent(KV_SLICE("KeyVault.CertificateActionNeeded")));
     assert_false(kv_letter_urgent(KV_SLICE("Microsoft.KeyVault.CertificateExpired")));

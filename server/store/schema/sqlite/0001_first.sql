@@ -691,6 +691,7 @@ CREATE TABLE "expiries" (
     "not_before" INTEGER NOT NULL,
     "expires" INTEGER NOT NULL,
     "due_at" INTEGER NOT NULL,
+    "asked" INTEGER NOT NULL,
     "generation" INTEGER NOT NULL,
     "seal" BLOB NOT NULL,
     "seal_key" BLOB NOT NULL,
