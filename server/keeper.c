@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "server/reload.h"
 #include "server/vault/events.h"
 #include "server/vault/idempotency.h"
 #include "server/vault/proofs.h"
@@ -63,6 +64,17 @@ static void reload_tls(kv_keeper *keeper)
     pthread_mutex_lock(&keeper->reload);
     status = kv_server_identity_reload(&server->tls, server->settings, &err);
     report(server, "tls.reload_failed", status, &err);
+    watch_expiry(server);
+    pthread_mutex_unlock(&keeper->reload);
+}
+
+static void reload_all(kv_keeper *keeper)
+{
+    kv_server *server = keeper->server;
+    kv_error err = { 0 };
+
+    pthread_mutex_lock(&keeper->reload);
+    report(server, "server.reload_failed", kv_reload(server, &err), &err);
     watch_expiry(server);
     pthread_mutex_unlock(&keeper->reload);
 }
@@ -293,6 +305,6 @@ void kv_keeper_wait_for_stop(kv_server *server)
     awaited(&signals);
     while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
         kv_log_write(server->log, KV_LOG_INFO, "server.reload", NULL);
-        reload_tls(server->keeper);
+        reload_all(server->keeper);
     }
 }

@@ -10,5 +10,5 @@ kv_status kv_keeper_start(kv_server *server, kv_keeper **out, kv_error *err) KV_
 /* Purges break off; waits for any other chore at hand. NULL is fine. */
 void kv_keeper_stop(kv_keeper *keeper);
 
-/* The main thread: returns at SIGTERM or SIGINT; SIGHUP reads the TLS certificate again. */
+/* The main thread: returns at SIGTERM or SIGINT; SIGHUP reads the configuration again. */
 void kv_keeper_wait_for_stop(kv_server *server);

@@ -1,6 +1,8 @@
 /* limits.c - the numbers of [limits], for the parts that keep to them. */
 #include "server/limits.h"
 
+#include <string.h>
+
 enum { CALL_MEMORY = 16 << 20 };
 
 kv_throttle_limits kv_server_throttle_limits(const kv_settings *settings)
@@ -13,6 +15,16 @@ kv_throttle_limits kv_server_throttle_limits(const kv_settings *settings)
         .burst_seconds = (unsigned)settings->burst_seconds,
         .failures_per_peer = (unsigned)settings->failures_per_peer,
     };
+}
+
+kv_log_level kv_settings_log_level(const kv_settings *settings)
+{
+    static const char *const words[KV_LOG_LEVEL_COUNT] = { "debug", "info", "warning", "error" };
+
+    for (int level = 0; level < KV_LOG_LEVEL_COUNT; level++)
+        if (!strcmp(words[level], settings->log_level))
+            return (kv_log_level)level;
+    return KV_LOG_INFO;
 }
 
 kv_front_config kv_server_front_config(const kv_settings *settings)

@@ -7,6 +7,7 @@
 
 #include "server/front/front.h"
 #include "server/init.h"
+#include "server/limits.h"
 #include "server/server.h"
 #include "server/settings_rows.h"
 
@@ -16,7 +17,7 @@ static const char usage[] =
     "Usage: keyvaultd COMMAND --config FILE [OPTIONS]\n"
     "\n"
     "Commands:\n"
-    "  run            serve until SIGTERM; SIGHUP reads the TLS certificate again\n"
+    "  run            serve until SIGTERM; SIGHUP reads the configuration again\n"
     "  init           make the server's keys, database and audit log, once\n"
     "  check-config   read the configuration and print every setting in force\n"
     "  version        print the version\n"
@@ -104,16 +105,6 @@ static bool parse(int argc, char **argv, arguments *out)
     return true;
 }
 
-static kv_log_level level_of(const char *word)
-{
-    static const char *const words[KV_LOG_LEVEL_COUNT] = { "debug", "info", "warning", "error" };
-
-    for (int level = 0; level < KV_LOG_LEVEL_COUNT; level++)
-        if (!strcmp(words[level], word))
-            return (kv_log_level)level;
-    return KV_LOG_INFO;
-}
-
 static int run(const kv_settings *settings, kv_log *log)
 {
     kv_server *server = NULL;
@@ -188,7 +179,7 @@ static int with_settings(const arguments *given)
     }
     if (!strcmp(given->command, "check-config"))
         return check_config(&settings);
-    log = kv_log_new(STDERR_FILENO, level_of(settings.log_level));
+    log = kv_log_new(STDERR_FILENO, kv_settings_log_level(&settings));
     if (!strcmp(given->command, "init"))
         result = init(&settings, &given->init, log);
     else

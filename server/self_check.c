@@ -54,7 +54,7 @@ static int64_t not_after_ms(kv_slice der)
 
 static kv_status check_client_cas(const kv_server *server, kv_checks *checks, kv_error *err)
 {
-    static const char next[] = "put its successor into [tls] client_ca and restart";
+    static const char next[] = "put its successor into [tls] client_ca, then SIGHUP";
     KV_AUTO(kv_arena) arena = KV_ARENA(ARENA_BYTES);
     kv_slice cas[KV_CLIENT_CAS];
     unsigned count = 0;

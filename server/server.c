@@ -25,6 +25,7 @@
 #include "server/notifying.h"
 #include "server/ordering.h"
 #include "server/pki_door.h"
+#include "server/reload.h"
 #include "server/self_check.h"
 #include "server/server_parts.h"
 #include "server/store/schema.h"
@@ -339,6 +340,7 @@ void kv_server_free(kv_server *server)
     kv_acme_memory_free(server->acme);
     if (server->home_lock >= 0)
         (void)close(server->home_lock);
+    kv_reload_close(server);
     free(server);
 }
 

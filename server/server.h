@@ -17,7 +17,7 @@ kv_status kv_server_new(const kv_settings *settings, kv_log *log, kv_server **ou
                         kv_error *err) KV_MUST_USE;
 void kv_server_free(kv_server *server);
 
-/* Listens, serves until SIGTERM or SIGINT, drains. SIGHUP reads the TLS certificate again.
+/* Listens, serves until SIGTERM or SIGINT, drains. SIGHUP reads the configuration again.
  * The signals must be blocked in all threads (kv_server_block_signals(), first thing in main). */
 kv_status kv_server_run(kv_server *server, kv_error *err) KV_MUST_USE;
 void kv_server_block_signals(void);

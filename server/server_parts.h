@@ -26,6 +26,7 @@
 enum { KV_PLAIN_ROUTES = 4, KV_ORIGIN_BYTES = 256 };
 
 typedef struct kv_keeper kv_keeper;
+typedef struct kv_reloaded kv_reloaded;
 typedef struct kv_ordering kv_ordering;
 typedef struct kv_notifying kv_notifying;
 
@@ -47,8 +48,9 @@ typedef struct kv_challenges {
 
 /* In the order they are made. */
 struct kv_server {
-    const kv_settings *settings; /* borrowed */
-    kv_log *log;                 /* borrowed */
+    const kv_settings *_Atomic settings; /* borrowed, or of `reloaded` */
+    kv_reloaded *reloaded;               /* the newest first */
+    kv_log *log;                         /* borrowed */
     int home_lock;
     kv_http *http;
     char origin[KV_ORIGIN_BYTES]; /* what this server is called outside */

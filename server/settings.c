@@ -1,7 +1,6 @@
 /* settings.c - one table of every setting, and the reader that walks it. */
 #include "server/settings.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,9 +8,10 @@
 
 #include <ini.h>
 
+#include "server/settings_check.h"
 #include "server/settings_rows.h"
 
-enum { MAX_FILE_BYTES = 256 * 1024, PORT_DIGITS = 5, BASE_URL_MAX = 200 };
+enum { MAX_FILE_BYTES = 256 * 1024 };
 
 typedef enum setting_kind {
     SETTING_TEXT,
@@ -485,80 +485,6 @@ static kv_status resolve_store(kv_settings *settings, kv_error *err)
     return KV_OK;
 }
 
-/* It goes into certificates: plain HTTP, a host, perhaps a path. */
-static kv_status check_base_url(const char *url, kv_error *err)
-{
-    static const char scheme[] = "http://";
-    size_t len = strlen(url);
-
-    if (!len)
-        return KV_OK;
-    if (len < sizeof(scheme) || len > BASE_URL_MAX ||
-        strncmp(url, scheme, sizeof(scheme) - 1) != 0 || strcspn(url, "?#@ \"<>\\^`{|}") != len)
-        return kv_fail_field(err, "base_url",
-                             "[pki] base_url must be an http:// URL of at most %d bytes, without a "
-                             "query",
-                             BASE_URL_MAX);
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)url[i] <= 0x20 || (unsigned char)url[i] >= 0x7f)
-            return kv_fail_field(err, "base_url", "[pki] base_url must be ASCII");
-    return KV_OK;
-}
-
-/* An IPv6 address stands in brackets, so that its last part is not taken for the port. */
-static kv_status check_listen(const char *section, const char *key, const char *listen,
-                              kv_error *err)
-{
-    const char *colon = strrchr(listen, ':');
-    size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
-    bool good = colon && colon > listen && digits && digits <= PORT_DIGITS && !colon[1 + digits] &&
-                strtol(colon + 1, NULL, 10) <= UINT16_MAX;
-
-    if (good && memchr(listen, ':', (size_t)(colon - listen)))
-        good = listen[0] == '[' && colon[-1] == ']';
-    if (!good)
-        return kv_fail_field(err, key, "[%s] %s must be host:port or [IPv6 address]:port", section,
-                             key);
-    return KV_OK;
-}
-
-static kv_status check_listens(const kv_settings *settings, kv_error *err)
-{
-    KV_TRY(check_listen("server", "listen", settings->listen, err));
-    if (settings->pki_listen[0])
-        KV_TRY(check_listen("pki", "listen", settings->pki_listen, err));
-    if (settings->acme_http_listen[0])
-        KV_TRY(check_listen("acme", "http_listen", settings->acme_http_listen, err));
-    if (settings->acme_tls_alpn_listen[0])
-        KV_TRY(check_listen("acme", "tls_alpn_listen", settings->acme_tls_alpn_listen, err));
-    return KV_OK;
-}
-
-/* What nsupdate is told by lines must not hold any, nor blanks. */
-static bool is_word(const char *text, const char *more)
-{
-    for (; *text; text++)
-        if (!isalnum((unsigned char)*text) && !strchr(more, *text))
-            return false;
-    return true;
-}
-
-static kv_status check_acme(const kv_settings *settings, kv_error *err)
-{
-    if (settings->acme_dns_hook[0] && settings->acme_dns_server[0])
-        return kv_fail_field(err, "dns_server", "[acme] has dns_hook or dns_server, not both");
-    if (settings->acme_dns_server[0] &&
-        (!settings->acme_dns_key_name[0] || !settings->acme_dns_key_file[0]))
-        return kv_fail_field(err, "dns_key_name",
-                             "[acme] dns_server needs dns_key_name and dns_key_file");
-    if (!is_word(settings->acme_dns_server, ".-:[]"))
-        return kv_fail_field(err, "dns_server", "[acme] dns_server must be host or host:port");
-    if (!is_word(settings->acme_dns_zone, "._-") || !is_word(settings->acme_dns_key_name, "._-"))
-        return kv_fail_field(err, "dns_zone",
-                             "[acme] dns_zone and dns_key_name must be names of DNS");
-    return KV_OK;
-}
-
 static kv_status check_providers(kv_settings *settings, kv_error *err)
 {
     for (unsigned i = 0; i < settings->oidc_count; i++) {
@@ -573,32 +499,6 @@ static kv_status check_providers(kv_settings *settings, kv_error *err)
     return KV_OK;
 }
 
-/* Hosts become part of URLs, and of commands. */
-static bool is_host(const char *text)
-{
-    return strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:") ==
-           strlen(text);
-}
-
-static kv_status check_mail(const kv_settings *settings, kv_error *err)
-{
-    bool user = settings->smtp_user[0], password = settings->smtp_password_file[0];
-
-    if (!is_host(settings->notification_origin))
-        return kv_fail_field(err, "origin", "[notification] origin must be a DNS name");
-    if (!settings->smtp_host[0])
-        return KV_OK;
-    if (!is_host(settings->smtp_host))
-        return kv_fail_field(err, "host", "[smtp] host must be a DNS name or an address");
-    if (!settings->smtp_from[0])
-        return kv_fail_field(err, "from", "[smtp] host needs from");
-    if (user != password)
-        return kv_fail_field(err, "user", "[smtp] user and password_file go together");
-    if (user && !strcmp(settings->smtp_tls, "none"))
-        return kv_fail_field(err, "tls", "[smtp] a password is not sent without TLS");
-    return KV_OK;
-}
-
 static kv_status check_whole(kv_settings *settings, kv_error *err)
 {
     if (settings->home[0] != '/')
@@ -610,10 +510,7 @@ static kv_status check_whole(kv_settings *settings, kv_error *err)
     KV_TRY(check_providers(settings, err));
     if (settings->locked_memory & (settings->locked_memory - 1))
         return kv_fail_field(err, "locked_memory", "[server] locked_memory must be a power of two");
-    KV_TRY(check_listens(settings, err));
-    KV_TRY(check_acme(settings, err));
-    KV_TRY(check_mail(settings, err));
-    KV_TRY(check_base_url(settings->pki_base_url, err));
+    KV_TRY(kv_settings_check(settings, err));
     for (int i = 0; i < KV_SETTING_TOKEN_TLS; i++) {
         const kv_token_settings *token = &settings->tokens[i];
 
@@ -677,7 +574,12 @@ kv_status kv_settings_read(const char *path, kv_settings *out, kv_error *err)
         status = kv_settings_parse(text, out, err);
     free(text);
     (void)fclose(file);
-    return status;
+    KV_TRY(status);
+    out->file = strdup(path);
+    if (out->file)
+        return KV_OK;
+    kv_settings_cleanup(out);
+    return out_of_memory(err);
 }
 
 static void free_texts(void *base, const setting *rows, size_t count)
@@ -689,6 +591,7 @@ static void free_texts(void *base, const setting *rows, size_t count)
 
 void kv_settings_cleanup(kv_settings *settings)
 {
+    free(settings->file);
     free_texts(settings, settings_table, KV_COUNT(settings_table));
     for (unsigned i = 0; i < settings->oidc_count; i++)
         free_texts(&settings->oidc[i], provider_table, KV_COUNT(provider_table));
@@ -724,4 +627,42 @@ void kv_settings_provider_value(const kv_oidc_settings *provider, unsigned row, 
                                 size_t size)
 {
     print_value(provider, &provider_table[row], out, size);
+}
+
+static bool same(const void *a, const void *b, const setting *row)
+{
+    void *one = (void *)(uintptr_t)a, *other = (void *)(uintptr_t)b;
+
+    if (row->kind == SETTING_NUMBER)
+        return *number_at(one, row) == *number_at(other, row);
+    return !strcmp(*text_at(one, row), *text_at(other, row));
+}
+
+bool kv_settings_same(const kv_settings *a, const kv_settings *b, unsigned row)
+{
+    return same(a, b, &settings_table[row]);
+}
+
+kv_status kv_settings_keep(kv_settings *settings, const kv_settings *from, unsigned row,
+                           kv_error *err)
+{
+    const setting *at = &settings_table[row];
+    void *readable = (void *)(uintptr_t)from;
+
+    if (at->kind != SETTING_NUMBER)
+        return set_text(settings, at, *text_at(readable, at), err);
+    *number_at(settings, at) = *number_at(readable, at);
+    return KV_OK;
+}
+
+bool kv_settings_same_providers(const kv_settings *a, const kv_settings *b)
+{
+    bool equal = a->oidc_count == b->oidc_count;
+
+    for (unsigned i = 0; equal && i < a->oidc_count; i++) {
+        equal = !strcmp(a->oidc[i].name, b->oidc[i].name);
+        for (unsigned k = 0; equal && k < KV_COUNT(provider_table); k++)
+            equal = same(&a->oidc[i], &b->oidc[i], &provider_table[k]);
+    }
+    return equal;
 }

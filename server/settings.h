@@ -46,6 +46,7 @@ typedef struct kv_oidc_settings {
 } kv_oidc_settings;
 
 typedef struct kv_settings {
+    char *file;   /* it was read from; NULL: from text */
     char *home;   /* folder of everything the server writes */
     char *listen; /* "host:port"; "[::1]:8443" for IPv6; port 0 picks a free one */
     int64_t loops;

@@ -46,7 +46,8 @@ def keyvaultd(program, version, date):
                 out += [".TP", f".B {roff(left)}", roff(meaning.strip())]
     out += [".SH SIGNALS", ".TP", ".B SIGTERM, SIGINT",
             "Stop listening, wait for running calls, make a last checkpoint, exit 0.",
-            ".TP", ".B SIGHUP", "Read the TLS certificate, and a TLS key in a file, again.",
+            ".TP", ".B SIGHUP",
+            "Read the configuration again, with the certificates and a TLS key in a file.",
             ".SH FILES", ".TP", ".I /etc/keyvault/keyvaultd.conf",
             "The configuration of the packaged service.",
             ".TP", ".I /var/lib/keyvault", "What the packaged service writes.",

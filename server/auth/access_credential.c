@@ -188,26 +188,37 @@ static kv_status add(const kv_access_work *work, void *context, kv_error *err)
     return kv_access_commit(work, &change, err);
 }
 
-static kv_status find_ca(const kv_auth *auth, kv_slice asked, const uint8_t **out, kv_error *err)
+/* With the lock of the client CAs. */
+static kv_status choose_ca(const kv_client_cas *cas, kv_slice asked, const uint8_t **out,
+                           kv_error *err)
 {
-    unsigned count = kv_client_cas_count(auth->cas);
+    unsigned count = kv_client_cas_count(cas);
 
     if (count == 0)
         return kv_fail(err, KV_PRECONDITION, "no client CA is configured");
     if (asked.len == 0 && count == 1) {
-        *out = kv_client_cas_hash(auth->cas, 0);
+        *out = kv_client_cas_hash(cas, 0);
         return KV_OK;
     }
-    for (unsigned i = 0; i < count; i++) {
-        const uint8_t *hash = kv_client_cas_hash(auth->cas, i);
-
-        if (kv_slice_equal(asked, kv_slice_of(hash, 32))) {
-            *out = hash;
-            return KV_OK;
-        }
+    if (asked.len == 32 && kv_client_cas_has(cas, asked.data)) {
+        *out = asked.data;
+        return KV_OK;
     }
     return kv_fail_field(err, "ca_sha256", "must be the SHA-256 of one of the %u client CAs",
                          count);
+}
+
+static kv_status find_ca(kv_auth *auth, kv_slice asked, uint8_t out[32], kv_error *err)
+{
+    const uint8_t *chosen;
+    kv_status status;
+
+    (void)pthread_rwlock_rdlock(&auth->cas_lock);
+    status = choose_ca(auth->cas, asked, &chosen, err);
+    if (status == KV_OK)
+        memcpy(out, chosen, 32);
+    (void)pthread_rwlock_unlock(&auth->cas_lock);
+    return status;
 }
 
 kv_status kv_access_add_mapping(const kv_access_work *work, const kv_mapping_new *in,
@@ -216,9 +227,9 @@ kv_status kv_access_add_mapping(const kv_access_work *work, const kv_mapping_new
     kv_credential_change adding = { .mapping = in,
                                     .scope = KV_SLICE("/"),
                                     .principal_id = in->principal_id };
-    const uint8_t *ca = NULL;
+    uint8_t ca[32];
 
-    KV_TRY(find_ca(work->auth, in->ca_sha256, &ca, err));
+    KV_TRY(find_ca(work->auth, in->ca_sha256, ca, err));
     KV_TRY(kv_match_mapping(ca, in->name_type, in->value, work->arena, &adding.match, err));
     KV_TRY(kv_access_retry(work, add, &adding, err));
     return kv_credential_of(&adding.row, work->arena, out, err);

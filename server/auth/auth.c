@@ -44,6 +44,7 @@ kv_status kv_auth_open(const kv_auth_config *config, kv_auth **out, kv_error *er
 
     if (!auth)
         return kv_fail(err, KV_BUSY, "out of memory");
+    (void)pthread_rwlock_init(&auth->cas_lock, NULL);
     auth->records = config->records;
     auth->log = config->log;
     auth->oidc = config->oidc;
@@ -70,12 +71,42 @@ void kv_auth_close(kv_auth *auth)
     kv_lru_free(auth->certificates);
     kv_client_cas_free(auth->cas);
     kv_role_token_verifier_free(auth->verifier);
+    (void)pthread_rwlock_destroy(&auth->cas_lock);
     free(auth);
 }
 
-bool kv_auth_is_client_ca(const kv_auth *auth, kv_slice der)
+bool kv_auth_is_client_ca(kv_auth *auth, kv_slice der)
 {
-    return auth->cas && kv_client_cas_have(auth->cas, der);
+    bool found;
+
+    (void)pthread_rwlock_rdlock(&auth->cas_lock);
+    found = kv_client_cas_have(auth->cas, der);
+    (void)pthread_rwlock_unlock(&auth->cas_lock);
+    return found;
+}
+
+bool kv_auth_ca_stands(kv_auth *auth, const kv_caller *caller)
+{
+    bool found;
+
+    if (!caller->mapped || caller->ca_generation == atomic_load(&auth->cas_generation))
+        return true;
+    (void)pthread_rwlock_rdlock(&auth->cas_lock);
+    found = kv_client_cas_has(auth->cas, caller->ca_sha256);
+    (void)pthread_rwlock_unlock(&auth->cas_lock);
+    return found;
+}
+
+void kv_auth_set_client_cas(kv_auth *auth, kv_client_cas *cas)
+{
+    kv_client_cas *old;
+
+    (void)pthread_rwlock_wrlock(&auth->cas_lock);
+    old = auth->cas;
+    auth->cas = cas;
+    atomic_fetch_add(&auth->cas_generation, 1);
+    (void)pthread_rwlock_unlock(&auth->cas_lock);
+    kv_client_cas_free(old);
 }
 
 kv_status kv_caller_roles_text(const kv_caller *caller, kv_arena *arena, kv_slice *out,

@@ -24,6 +24,7 @@
 #include "server/store/records.h"
 
 typedef struct kv_auth kv_auth;
+typedef struct kv_client_cas kv_client_cas;
 struct kv_oidc;
 
 typedef struct kv_auth_config {
@@ -94,7 +95,11 @@ void kv_auth_credentials_ending(kv_auth *auth, int64_t now_ms, int64_t soon_ms,
                                 kv_credentials_ending *out);
 
 /* Does this server take certificates of the key of this CA certificate (DER) for callers? */
-bool kv_auth_is_client_ca(const kv_auth *auth, kv_slice der);
+bool kv_auth_is_client_ca(kv_auth *auth, kv_slice der);
+
+/* Other client CAs from now on: who was known by one that is missing is known no more, at the next
+ * call of a connection and at the next message of a stream. Any thread. */
+void kv_auth_set_client_cas(kv_auth *auth, KV_TAKES kv_client_cas *cas);
 
 /* Comma-separated names of the caller's roles, for the audit record. */
 kv_status kv_caller_roles_text(const kv_caller *caller, kv_arena *arena, kv_slice *out,

@@ -1,6 +1,9 @@
 /* auth_impl.h - what the files of this folder know of a kv_auth. Nobody else includes it. */
 #pragma once
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "server/auth/auth.h"
 #include "server/auth/grants.h"
 #include "server/auth/identity.h"
@@ -19,7 +22,9 @@ struct kv_auth {
     char issuer[KV_AUTH_ISSUER_MAX];
     size_t issuer_len;
     kv_role_token_verifier *verifier;
+    pthread_rwlock_t cas_lock; /* guards `cas`; taken for reading by whoever looks at it */
     kv_client_cas *cas;
+    atomic_uint cas_generation; /* grows when they change */
     kv_grants *grants;
     kv_lru *certificates; /* SHA-256 of DER: kv_certificate, packed */
     kv_lru *tokens;       /* SHA-256 of (certificate's hash, token): kv_role_token */
@@ -48,6 +53,9 @@ const kv_grant *kv_auth_excluding(const kv_held *held, const kv_grant *grant, in
 /* Does the stored key or secret belong to a certificate? False when it is not there. (admit.c) */
 kv_status kv_auth_is_managed(kv_auth *auth, const kv_resource *resource, kv_arena *arena, bool *out,
                              kv_error *err) KV_MUST_USE;
+
+/* Is the caller's client CA still one? Only asked when they have changed since. (auth.c) */
+bool kv_auth_ca_stands(kv_auth *auth, const kv_caller *caller);
 
 /* What the certificate says, from memory if it was seen before. KV_UNAUTHENTICATED with
  * KV_REASON_CERTIFICATE_UNKNOWN when it is none. (identify.c) */

@@ -43,6 +43,9 @@ typedef struct kv_caller {
     kv_slice principal_name;   /* display name, for the audit record */
     int64_t epoch;             /* of the principal's grants, when identified */
     uint8_t thumbprint[32];    /* SHA-256 of the certificate */
+    bool mapped;               /* by a certificate of a client CA: */
+    uint8_t ca_sha256[32];     /* this one, */
+    unsigned ca_generation;    /* as configured then */
     uint8_t credential_id[16]; /* through which the caller is known */
     uint8_t jti[16];           /* of the role token */
     kv_role roles[KV_ROLES_PER_TOKEN];

@@ -53,9 +53,13 @@ kv_status kv_auth_read_certificate(kv_auth *auth, const uint8_t thumbprint[32], 
 
     if (kv_lru_get(auth->certificates, thumbprint, arena, &packed)) {
         unpack(packed, out);
-        return KV_OK;
+        if (out->generation == atomic_load(&auth->cas_generation))
+            return KV_OK;
     }
+    (void)pthread_rwlock_rdlock(&auth->cas_lock);
     status = kv_certificate_read(auth->cas, der, arena, out, err);
+    out->generation = atomic_load(&auth->cas_generation);
+    (void)pthread_rwlock_unlock(&auth->cas_lock);
     if (status == KV_BAD_REQUEST)
         return unknown(err, KV_REASON_CERTIFICATE_UNKNOWN, "the client certificate cannot be read");
     if (status != KV_OK)
@@ -131,7 +135,9 @@ static kv_status take_holder(kv_auth *auth, const kv_certificate *certificate, k
     memcpy(out->credential_id, credential->id.data, sizeof(out->credential_id));
     out->epoch = principal->epoch;
     out->known = true;
-    *mapped = credential->kind == KV_CREDENTIAL_MAPPING;
+    *mapped = out->mapped = credential->kind == KV_CREDENTIAL_MAPPING;
+    memcpy(out->ca_sha256, certificate->ca_sha256, sizeof(out->ca_sha256));
+    out->ca_generation = certificate->generation;
     *broken = held->broken;
     out->certificate_not_after_ms =
         *mapped ? certificate->mapped_until_ms : certificate->not_after_ms;

@@ -150,6 +150,14 @@ const uint8_t *kv_client_cas_hash(const kv_client_cas *cas, unsigned index)
     return cas->cas[index].sha256;
 }
 
+bool kv_client_cas_has(const kv_client_cas *cas, const uint8_t sha256[32])
+{
+    for (unsigned i = 0; i < cas->count; i++)
+        if (kv_slice_equal(kv_slice_of(cas->cas[i].sha256, 32), kv_slice_of(sha256, 32)))
+            return true;
+    return false;
+}
+
 /* Did this CA itself issue it, for client authentication? Dates are checked at every call, from
  * memory, so not here. */
 bool kv_client_cas_have(const kv_client_cas *cas, kv_slice der)
@@ -286,6 +294,7 @@ static kv_status add_names(const kv_client_cas *cas, X509 *certificate, kv_arena
 
     if (!ca)
         return KV_OK;
+    memcpy(out->ca_sha256, ca->sha256, sizeof(out->ca_sha256));
     out->mapped_from_ms =
         ca->not_before_ms > out->not_before_ms ? ca->not_before_ms : out->not_before_ms;
     out->mapped_until_ms =

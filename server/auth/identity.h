@@ -1,8 +1,7 @@
 /* identity.h - what a client certificate says, as far as it can make its holder known.
  *
  * Threads:  any, once it is made.
- * Lifetime: a kv_client_cas lives as long as the server; what is read from a certificate lives in
- *           the arena.
+ * Lifetime: what is read from a certificate lives in the arena.
  */
 #pragma once
 
@@ -27,6 +26,9 @@ unsigned kv_client_cas_count(const kv_client_cas *cas);
 /* SHA-256 of the DER of CA number `index`. */
 const uint8_t *kv_client_cas_hash(const kv_client_cas *cas, unsigned index);
 
+/* Is that SHA-256 of one of them? */
+bool kv_client_cas_has(const kv_client_cas *cas, const uint8_t sha256[32]);
+
 /* Is there one with the key of this certificate? Certificates are made anew, keys stay. */
 bool kv_client_cas_have(const kv_client_cas *cas, kv_slice der);
 
@@ -38,6 +40,8 @@ typedef struct kv_certificate {
     int64_t mapped_from_ms;
     int64_t mapped_until_ms;
     bool too_many_names;
+    uint8_t ca_sha256[32]; /* of the client CA that issued it; zeros: none did */
+    unsigned generation;   /* of the client CAs it was read with; set by kv_auth */
     /* What a mapping would have to be called: "ca:<hex>:uri:<value>". Only for a certificate that
      * verifies under a client CA, for client authentication, dates aside. */
     unsigned match_count;

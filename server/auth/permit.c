@@ -154,6 +154,9 @@ kv_status kv_auth_permit(kv_auth *auth, const kv_caller *caller, kv_permission p
         return KV_OK;
     if (!caller->known)
         return unknown(err, KV_REASON_CERTIFICATE_UNKNOWN, "a client certificate is needed");
+    if (!kv_auth_ca_stands(auth, caller))
+        return unknown(err, KV_REASON_CERTIFICATE_UNKNOWN,
+                       "the client certificate's CA is trusted no more");
     kv_grants_lock(auth->grants);
     status = decide(auth, caller, permission, resource, now_ms, err);
     kv_grants_unlock(auth->grants);

@@ -1,6 +1,7 @@
 /* log.c - one JSON object a line, built on the stack and written at once. */
 #include "server/base/log.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ enum {
 
 struct kv_log {
     int fd;
-    kv_log_level least;
+    atomic_int least; /* kv_log_level */
 };
 
 typedef struct line {
@@ -39,8 +40,14 @@ kv_log *kv_log_new(int fd, kv_log_level least)
     kv_log *log = calloc(1, sizeof(*log));
 
     if (log)
-        *log = (kv_log){ .fd = fd, .least = least };
+        *log = (kv_log){ .fd = fd, .least = (int)least };
     return log;
+}
+
+void kv_log_set_least(kv_log *log, kv_log_level least)
+{
+    if (log)
+        atomic_store(&log->least, (int)least);
 }
 
 void kv_log_free(kv_log *log)
@@ -131,7 +138,7 @@ void kv_log_write(kv_log *log, kv_log_level level, const char *event, const kv_l
     char time[KV_TIME_TEXT_BYTES];
     line out = { .len = 0 };
 
-    if (!log || level < log->least)
+    if (!log || (int)level < atomic_load_explicit(&log->least, memory_order_relaxed))
         return;
     kv_time_text(kv_clock_now_ms(NULL), time);
     (void)add(&out, "{\"time\":", 8);

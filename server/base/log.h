@@ -31,6 +31,8 @@ typedef struct kv_log_field {
 
 /* Writes to `fd` (borrowed), nothing below `least`. NULL only when out of memory. */
 kv_log *kv_log_new(int fd, kv_log_level least);
+/* Any thread. NULL is fine. */
+void kv_log_set_least(kv_log *log, kv_log_level least);
 void kv_log_free(kv_log *log);
 
 /* kv_log_write(log, KV_LOG_INFO, "token.up", (kv_log_field[]){ { "token", "keys", 0 }, { 0 } });

@@ -263,7 +263,7 @@ static bool become_open(kv_conn *conn)
 {
     kv_error err;
 
-    if (kv_grpc_session_new(&conn->loop->front->config.grpc, &conn->session, &err) != KV_OK)
+    if (kv_grpc_session_new(&conn->loop->config.grpc, &conn->session, &err) != KV_OK)
         return false;
     conn->state = KV_CONN_OPEN;
     conn->since_us = kv_monotonic_us();
@@ -301,12 +301,12 @@ static bool is_stalled(kv_conn *conn, int64_t now_us)
     conn->seen_sent = conn->sent_bytes;
     if (!window && !socket)
         conn->moved_us = now_us;
-    return now_us - conn->moved_us > (int64_t)conn->loop->front->config.stall_ms * 1000;
+    return now_us - conn->moved_us > (int64_t)conn->loop->config.stall_ms * 1000;
 }
 
 void kv_conn_tick(kv_conn *conn, int64_t now_us)
 {
-    const kv_front_config *config = &conn->loop->front->config;
+    const kv_front_config *config = &conn->loop->config;
     int64_t age_ms = (now_us - conn->since_us) / 1000;
 
     if (conn->state == KV_CONN_HANDSHAKE) {

@@ -110,6 +110,19 @@ kv_status kv_front_start(const kv_front_config *config, kv_services *services, k
     return KV_OK;
 }
 
+void kv_front_tune(kv_front *front, const kv_front_config *config)
+{
+    kv_front_config tuned = with_defaults(config);
+
+    tuned.listen = front->config.listen;
+    tuned.loops = front->config.loops;
+    tuned.backlog = front->config.backlog;
+    front->config = tuned;
+    kv_peers_tune(front->peers, tuned.connections, tuned.per_address);
+    for (unsigned i = 0; i < tuned.loops; i++)
+        kv_loop_tune(&front->loops[i], &tuned);
+}
+
 void kv_front_set_serving(kv_front *front, bool serving)
 {
     if (atomic_exchange(&front->serving, serving) == serving)

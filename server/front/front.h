@@ -52,6 +52,10 @@ void kv_front_wipe_memory(void);
 kv_status kv_front_start(const kv_front_config *config, kv_services *services, kv_lanes *lanes,
                          kv_tls *tls, kv_front **out, kv_error *err) KV_MUST_USE;
 
+/* Other numbers from now on, for connections and calls that begin; addresses, loops and backlog
+ * stay as they are. */
+void kv_front_tune(kv_front *front, const kv_front_config *config);
+
 /* What grpc.health.v1.Health says, for the server ("") and for each of its services. */
 void kv_front_set_serving(kv_front *front, bool serving);
 

@@ -40,7 +40,8 @@ static void hand_over(kv_listener *listener, int fd, const struct sockaddr *from
     (void)snprintf(address, sizeof(address), strchr(text, ':') ? "[%s]:%s" : "%s:%s", text, port);
     atomic_fetch_add(&front->accepted, 1);
     kv_loop_give_socket(&front->loops[listener->turn], fd, host, address);
-    listener->turn = (listener->turn + 1) % front->config.loops;
+    listener->turn =
+        (listener->turn + 1) % front->loops[0].config.loops; /* the thread's own copy */
 }
 
 /* Takes the first waiting connection with the reserve and drops it. */

@@ -123,6 +123,31 @@ static void deliver_serving(kv_mail *mail, void *owner)
             kv_door_tell_serving(conn);
 }
 
+/* New numbers on their way. */
+typedef struct tuning {
+    kv_mail mail;
+    kv_front_config config;
+} tuning;
+
+static void deliver_tuning(kv_mail *mail, void *owner)
+{
+    tuning *tuned = (tuning *)((char *)mail - offsetof(tuning, mail));
+    kv_loop *loop = owner;
+
+    loop->config = tuned->config;
+    free(tuned);
+}
+
+void kv_loop_tune(kv_loop *loop, const kv_front_config *config)
+{
+    tuning *tuned = calloc(1, sizeof(*tuned));
+
+    if (!tuned)
+        return;
+    *tuned = (tuning){ .mail.deliver = deliver_tuning, .config = *config };
+    kv_mailbox_post(loop->box, &tuned->mail);
+}
+
 static void deliver_cut(kv_mail *mail, void *owner)
 {
     kv_loop *loop = owner;
@@ -182,6 +207,7 @@ kv_status kv_loop_open(kv_loop *loop, kv_front *front, unsigned index, kv_error 
 {
     loop->front = front;
     loop->index = index;
+    loop->config = front->config;
     loop->drain_order.deliver = deliver_drain;
     loop->cut_order.deliver = deliver_cut;
     loop->stop_order.deliver = deliver_stop;

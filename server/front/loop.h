@@ -26,6 +26,7 @@ enum { KV_LOOP_SCRATCH_BYTES = 64 * 1024, KV_TICK_MS = 250, KV_LOOP_RANDOM_BYTES
 struct kv_loop {
     kv_front *front; /* borrowed */
     unsigned index;
+    kv_front_config config; /* this loop's own copy: kv_front_tune() changes it by mail */
     pthread_t thread;
     bool started;
     struct event_base *base;
@@ -50,7 +51,7 @@ struct kv_loop {
 };
 
 struct kv_front {
-    kv_front_config config; /* defaults filled in */
+    kv_front_config config; /* defaults filled in; the main thread's */
     kv_services *services;
     kv_lanes *lanes;
     kv_tls *tls;
@@ -74,6 +75,7 @@ void kv_loop_drain(kv_loop *loop);
 /* The drain's time is over: closes the connections. The loop goes on, for calls that come home. */
 void kv_loop_cut(kv_loop *loop);
 void kv_loop_tell_serving(kv_loop *loop);
+void kv_loop_tune(kv_loop *loop, const kv_front_config *config);
 /* Takes the descriptor. `host` without the port, `address` with it. */
 void kv_loop_give_socket(kv_loop *loop, int fd, const char *host, const char *address);
 

@@ -17,9 +17,9 @@ typedef struct peer {
 } peer;
 
 struct kv_peers {
+    pthread_mutex_t mutex; /* guards what follows */
     unsigned most;
     unsigned most_per_address;
-    pthread_mutex_t mutex; /* guards what follows */
     unsigned count;
     peer *by_host;
 };
@@ -82,6 +82,14 @@ void kv_peers_free(kv_peers *peers)
     }
     (void)pthread_mutex_destroy(&peers->mutex);
     free(peers);
+}
+
+void kv_peers_tune(kv_peers *peers, unsigned most, unsigned most_per_address)
+{
+    pthread_mutex_lock(&peers->mutex);
+    peers->most = most;
+    peers->most_per_address = most_per_address;
+    pthread_mutex_unlock(&peers->mutex);
 }
 
 /* With the mutex held. */

@@ -15,6 +15,8 @@ typedef struct kv_peers kv_peers;
 kv_status kv_peers_new(unsigned most, unsigned most_per_address, kv_peers **out,
                        kv_error *err) KV_MUST_USE;
 void kv_peers_free(kv_peers *peers);
+/* Other limits; connections that are open stay. */
+void kv_peers_tune(kv_peers *peers, unsigned most, unsigned most_per_address);
 
 enum { KV_PEER_HOST_BYTES = 48 };
 

@@ -93,7 +93,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
 
 static void set_timer(kv_stub *stub, const kv_grpc_request *request)
 {
-    const kv_front_config *config = &stub->loop->front->config;
+    const kv_front_config *config = &stub->loop->config;
     int64_t ms = request->has_timeout ? request->timeout_ms : (int64_t)config->deadline_ms;
     bool endless = stub->watches || (stub->route && stub->route->watches);
     struct timeval in;
@@ -176,7 +176,7 @@ static void message_home(kv_mail *mail, void *owner);
 static kv_status make_call(kv_stub *stub, kv_call **out, kv_error *err)
 {
     kv_front *front = stub->loop->front;
-    const kv_front_config *config = &front->config;
+    const kv_front_config *config = &stub->loop->config;
     const kv_grpc_request *request = kv_grpc_stream_request(stub->stream);
     kv_call_start start = {
         .services = front->services,
@@ -240,11 +240,12 @@ static void leave_turn(kv_stub *stub)
 
 static kv_status offer(kv_stub *stub, kv_call *call, kv_error *err)
 {
+    const kv_front_config *config = &stub->loop->config;
     kv_front *front = stub->loop->front;
 
     /* Streams in use, and calls that run on though their caller left: a peer that resets what it
      * asked for is held to its own pace. */
-    if (stub->conn->calls_out >= front->config.detached + front->config.grpc.streams) {
+    if (stub->conn->calls_out >= config->detached + config->grpc.streams) {
         kv_fail(err, KV_BUSY, "too many cancelled calls are still running");
         err->retry_ms = RETRY_MS;
         return err->status;

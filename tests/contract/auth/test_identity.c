@@ -116,6 +116,51 @@ static void refuses_spoiled_certificates(void **state)
     free_certificate(leaf);
 }
 
+static void set_cas(auth_fixture *fixture, const made_certificate *ca)
+{
+    kv_slice der = der_of(ca);
+    kv_client_cas *cas;
+    kv_error err = { 0 };
+
+    assert_kv_ok(kv_client_cas_new(&der, 1, &cas, &err));
+    kv_auth_set_client_cas(fixture->auth, cas);
+}
+
+static void a_ca_that_is_taken_away_makes_nobody_known(void **state)
+{
+    auth_fixture *fixture = *state;
+    kv_resource anything = { .vault = KV_SLICE("shop") };
+    certificate_shape shape = sound(fixture);
+    made_certificate *client = make_certificate(&shape);
+    made_certificate *other =
+        make_certificate(&(certificate_shape){ .name = "other",
+                                               .ca = true,
+                                               .from_s = FIXTURE_NOW_S - 100,
+                                               .until_s = FIXTURE_NOW_S + 100 });
+    kv_error err = { 0 };
+    kv_caller caller, again;
+
+    (void)mapped_service(fixture, "App", KV_NAME_URI, "spiffe://corp/app");
+    assert_kv_ok(fixture_identify(fixture, client, KV_SLICE_NONE, &caller, &err));
+    set_cas(fixture, fixture->ca); /* read again, and the same */
+    assert_kv_ok(kv_auth_permit(fixture->auth, &caller, KV_MAY_BE_KNOWN, &anything,
+                                FIXTURE_NOW_S * 1000, &err));
+
+    set_cas(fixture, other);
+    assert_kv_fails(KV_UNAUTHENTICATED,
+                    fixture_identify(fixture, client, KV_SLICE_NONE, &again, &err));
+    assert_false(again.known);
+    /* What was begun before ends, too: the next message of a stream, the commit of a change. */
+    assert_kv_fails(KV_UNAUTHENTICATED, kv_auth_permit(fixture->auth, &caller, KV_MAY_BE_KNOWN,
+                                                       &anything, FIXTURE_NOW_S * 1000, &err));
+    assert_int_equal(err.reason, KV_REASON_CERTIFICATE_UNKNOWN);
+
+    set_cas(fixture, fixture->ca);
+    assert_kv_ok(fixture_identify(fixture, client, KV_SLICE_NONE, &again, &err));
+    free_certificate(client);
+    free_certificate(other);
+}
+
 static void a_dns_mapping_is_not_a_common_name(void **state)
 {
     auth_fixture *fixture = *state;
@@ -306,12 +351,19 @@ static void checks_a_mapping(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(maps_by_each_kind_of_name),          TEST(refuses_spoiled_certificates),
-        TEST(a_dns_mapping_is_not_a_common_name), TEST(a_subject_cannot_be_forged_with_a_comma),
-        TEST(two_mappings_are_refused),           TEST(a_pinned_certificate_wins_over_a_mapping),
-        TEST(too_many_names_map_to_nobody),       TEST(dates_are_checked_at_every_call),
-        TEST(an_expired_ca_makes_nobody_known),   TEST(the_ca_itself_is_nobody),
-        TEST(refuses_what_is_no_certificate),     TEST(checks_a_mapping),
+        TEST(maps_by_each_kind_of_name),
+        TEST(refuses_spoiled_certificates),
+        TEST(a_dns_mapping_is_not_a_common_name),
+        TEST(a_subject_cannot_be_forged_with_a_comma),
+        TEST(a_ca_that_is_taken_away_makes_nobody_known),
+        TEST(two_mappings_are_refused),
+        TEST(a_pinned_certificate_wins_over_a_mapping),
+        TEST(too_many_names_map_to_nobody),
+        TEST(dates_are_checked_at_every_call),
+        TEST(an_expired_ca_makes_nobody_known),
+        TEST(the_ca_itself_is_nobody),
+        TEST(refuses_what_is_no_certificate),
+        TEST(checks_a_mapping),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
