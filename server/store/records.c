@@ -11,6 +11,7 @@
 enum {
     INSTANCE_BYTES = 16,
     SWEEP_ROWS = 64,
+    SWEEP_ALARMS = 100,
     SWEEP_ARENA_BYTES = 64 << 20,
     ALARM_EVERY_US = 10000000
 };
@@ -343,21 +344,44 @@ kv_status kv_records_watch(kv_records *records, kv_records_watcher *watcher, voi
     return KV_OK;
 }
 
+/* What a sweep has met so far. */
+typedef struct findings {
+    kv_error first;
+    unsigned count;
+} findings;
+
+/* Tells the operator and lets the sweep go on, unless it is no row that is to blame. */
+static kv_status take_finding(kv_records *records, kv_status status, findings *found, kv_error *err)
+{
+    if (status == KV_OK || err->reason != KV_REASON_INTEGRITY)
+        return status;
+    if (!found->count)
+        found->first = *err;
+    if (found->count++ < SWEEP_ALARMS)
+        (void)alarm_of(records, status, err);
+    *err = (kv_error){ 0 };
+    return KV_OK;
+}
+
 /* One page of a sweep: `last` keeps the key of the last row for the next one. */
 static kv_status sweep_page(kv_records *records, const kv_table *table, kv_arena *arena,
-                            kv_arena *keep, void *last, bool *more, kv_error *err)
+                            kv_arena *keep, void *last, bool *more, findings *found, kv_error *err)
 {
+    kv_store *store = records->config.store;
     kv_scan scan = { .table = table, .from = last, .after = *more, .limit = SWEEP_ROWS };
     kv_rows rows = { 0 };
-    const char *end;
+    const char *row;
 
-    KV_TRY(kv_records_scan(records, &scan, arena, &rows, err));
+    KV_TRY(store->ops->scan(store, &scan, arena, &rows, err));
     *more = rows.more;
+    row = rows.rows;
+    for (unsigned i = 0; i < rows.count; i++, row += table->row_size)
+        KV_TRY(take_finding(records, check_found(records, &scan, row, err), found, err));
     if (!rows.more)
         return KV_OK;
 
-    end = (const char *)rows.rows + (rows.count - 1) * table->row_size;
-    memcpy(last, end, table->row_size);
+    row -= table->row_size;
+    memcpy(last, row, table->row_size);
     kv_arena_cleanup(keep);
     for (unsigned i = 0; i < table->key_count; i++) {
         const kv_column *column = &table->columns[i];
@@ -365,13 +389,14 @@ static kv_status sweep_page(kv_records *records, const kv_table *table, kv_arena
 
         if (column->kind == KV_COLUMN_INTEGER)
             continue;
-        KV_TRY(kv_arena_copy(keep, kv_row_slice(column, end), &copy, err));
+        KV_TRY(kv_arena_copy(keep, kv_row_slice(column, row), &copy, err));
         kv_row_set_slice(column, last, copy);
     }
     return KV_OK;
 }
 
-static kv_status sweep_table(kv_records *records, const kv_table *table, kv_error *err)
+static kv_status sweep_table(kv_records *records, const kv_table *table, findings *found,
+                             kv_error *err)
 {
     KV_AUTO(kv_arena) base = KV_ARENA(1 << 16);
     KV_AUTO(kv_arena) keep = KV_ARENA(1 << 20);
@@ -385,12 +410,12 @@ static kv_status sweep_table(kv_records *records, const kv_table *table, kv_erro
 
         if (atomic_load(&records->stopping))
             return kv_fail(err, KV_CANCELLED, "the server stops");
-        KV_TRY(sweep_page(records, table, &page, &keep, last, &more, err));
+        KV_TRY(sweep_page(records, table, &page, &keep, last, &more, found, err));
     } while (more);
     return KV_OK;
 }
 
-kv_status kv_records_compare(kv_records *records, kv_error *err)
+static kv_status compare(kv_records *records, kv_error *err)
 {
     kv_store *store = records->config.store;
     uint8_t counted[KV_STORE_DIGEST_BYTES];
@@ -401,11 +426,15 @@ kv_status kv_records_compare(kv_records *records, kv_error *err)
         return KV_OK;
     kv_fail(err, KV_INTERNAL, "stored data failed its integrity check");
     kv_because(err, KV_REASON_INTEGRITY);
-    kv_note(err,
-            "rows were taken away, added or put back: the set of rows is not the one of "
-            "version %lld",
-            (long long)state.version);
-    return alarm_of(records, err->status, err);
+    return kv_note(err,
+                   "rows were taken away, added or put back: the set of rows is not the one of "
+                   "version %lld",
+                   (long long)state.version);
+}
+
+kv_status kv_records_compare(kv_records *records, kv_error *err)
+{
+    return alarm_of(records, compare(records, err), err);
 }
 
 void kv_records_stop(kv_records *records)
@@ -416,10 +445,16 @@ void kv_records_stop(kv_records *records)
 kv_status kv_records_sweep(kv_records *records, const kv_table *const *tables, kv_error *err)
 {
     const kv_table *const *end = tables ? NULL : kv_tables + kv_tables_count;
+    findings found = { 0 };
 
     for (const kv_table *const *table = tables ? tables : kv_tables; table != end && *table;
          table++)
         if ((*table)->sealed)
-            KV_TRY(sweep_table(records, *table, err));
-    return tables ? KV_OK : kv_records_compare(records, err);
+            KV_TRY(take_finding(records, sweep_table(records, *table, &found, err), &found, err));
+    if (!tables)
+        KV_TRY(take_finding(records, compare(records, err), &found, err));
+    if (!found.count)
+        return KV_OK;
+    *err = found.first;
+    return err->status;
 }

@@ -92,8 +92,9 @@ kv_status kv_records_watch(kv_records *records, kv_records_watcher *watcher, voi
                            kv_error *err) KV_MUST_USE;
 
 /* Reads every row of every sealed table, checks each seal and the multiset against the store's
- * state. KV_INTERNAL with KV_REASON_INTEGRITY naming table and key of the first bad row.
- * `tables`: NULL for all, or a NULL-terminated list (then the multiset is not compared). */
+ * state. Goes on after a bad row: the log has an alarm for each, 100 at most. KV_INTERNAL with
+ * KV_REASON_INTEGRITY naming table and key of the first one. `tables`: NULL for all, or a
+ * NULL-terminated list (then the multiset is not compared). */
 kv_status kv_records_sweep(kv_records *records, const kv_table *const *tables,
                            kv_error *err) KV_MUST_USE;
 

@@ -1,5 +1,7 @@
 /* test_tamper.c - whoever edits the database gets a refusal: every column of every sealed table. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "server/store/row.h"
 #include "tests/contract/store/store_fixture.h"
@@ -235,6 +237,76 @@ static void finds_a_deleted_row_put_back(void **state)
     assert_only_the_set_is_wrong(fixture);
 }
 
+enum { MANY = 150, ALARMS = 100, LINES_BYTES = 64 << 10 };
+
+/* How often `what` is in what a sweep tells the operator, who gets `lines`. */
+static unsigned alarms_of_sweep(store_fixture *fixture, char *lines, const char *what)
+{
+    kv_records_config config = { .store = fixture->store,
+                                 .sealer = kv_software_sealer_lend(fixture->sealer),
+                                 .instance =
+                                     kv_slice_of(fixture_instance, sizeof(fixture_instance)) };
+    unsigned count = 0;
+    int ends[2];
+    ssize_t len;
+    kv_error err = { 0 };
+
+    assert_int_equal(pipe(ends), 0);
+    config.log = kv_log_new(ends[1], KV_LOG_ERROR);
+    kv_records_close(fixture->records);
+    assert_kv_ok(kv_records_open(&config, &fixture->records, &err));
+    assert_refused(kv_records_sweep(fixture->records, NULL, &err), &err, "table principals");
+    len = read(ends[0], lines, LINES_BYTES - 1);
+    assert_true(len > 0);
+    lines[len] = '\0';
+    for (const char *at = lines; (at = strstr(at, what)); at += strlen(what))
+        count++;
+    kv_records_close(fixture->records);
+    kv_log_free(config.log);
+    config.log = NULL;
+    assert_kv_ok(kv_records_open(&config, &fixture->records, &err));
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    return count;
+}
+
+/* At once: each commit waits for the disk. */
+static void insert_many(store_fixture *fixture, const kv_table *table)
+{
+    kv_change change = { 0 };
+    kv_error err = { 0 };
+
+    change.pending = (kv_pending){ KV_SLICE("node"), KV_SLICE("request"), KV_SLICE("record") };
+    assert_kv_ok(kv_change_room(&change, &fixture->arena, MANY, &err));
+    for (unsigned i = 1; i <= MANY; i++)
+        assert_kv_ok(
+            kv_change_insert(&change, table, fixture_row(table, &fixture->arena, i, 0), &err));
+    assert_kv_ok(kv_records_seal(fixture->records, &change, &fixture->arena, &err));
+    assert_kv_ok(kv_records_apply(fixture->records, &change, NULL, &err));
+}
+
+/* Whoever edits many rows does not hide the others behind the first one. */
+static void tells_of_every_bad_row(void **state)
+{
+    store_fixture *fixture = *state;
+    char *lines = malloc(LINES_BYTES);
+    kv_error err = { 0 };
+
+    insert_many(fixture, &kv_table_principals);
+    assert_kv_ok(fixture_insert(fixture, &kv_table_signers,
+                                fixture_row(&kv_table_signers, &fixture->arena, 1, 0), &err));
+    assert_int_equal(
+        fixture_attack(fixture, "UPDATE principals SET epoch = epoch + 1 WHERE rowid IN (2, 140)"),
+        2);
+    assert_int_equal(fixture_attack(fixture, "UPDATE signers SET created = created + 1"), 1);
+    assert_int_equal(alarms_of_sweep(fixture, lines, "store.integrity"), 3);
+    assert_int_equal(alarms_of_sweep(fixture, lines, "table principals"), 2);
+    assert_int_equal(alarms_of_sweep(fixture, lines, "table signers"), 1);
+    assert_int_equal(fixture_attack(fixture, "UPDATE principals SET epoch = epoch + 1"), MANY);
+    assert_int_equal(alarms_of_sweep(fixture, lines, "store.integrity"), ALARMS);
+    free(lines);
+}
+
 /* The state itself: without it no change is possible and no sweep passes. */
 static void refuses_a_spoiled_state(void **state)
 {
@@ -276,6 +348,7 @@ int main(void)
         TAMPER_TEST(finds_an_older_row_put_back),
         TAMPER_TEST(finds_a_row_taken_away),
         TAMPER_TEST(finds_a_deleted_row_put_back),
+        TAMPER_TEST(tells_of_every_bad_row),
         TAMPER_TEST(refuses_a_spoiled_state),
         TAMPER_TEST(runs_no_triggers),
     };

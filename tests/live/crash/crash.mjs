@@ -1,53 +1,92 @@
 // Promise 4, nothing acknowledged is lost, nothing half-done stays: SIGKILL at a random instant of
-// mixed load, again and again. After each restart the answers the clients kept are compared with
-// what the server has: every object acknowledged is there and works, what was deleted is deleted,
-// what was cut off in the middle is either whole or gone, no key is without its row or the other
-// way round, the audit chain verifies, and each acknowledged call has its record.
-// Environment: KV_CRASH_ROUNDS (default 50), KV_VERIFY_LOG (verify_main.c).
+// mixed load, again and again, sometimes while the server is still starting from the last one. After
+// each start what the clients were answered is compared with what the server has (ledger.mjs), the
+// token has no key too many or too few, the audit chain verifies, and each change has its record.
+//
+//   node crash.mjs [ROUNDS [SEED]]
+//
+// Environment: KV_CRASH_ROUNDS, KV_CRASH_SEED instead of these; KV_VERIFY_LOG (verify_main.c);
+// KV_BUILD, a release to take the server from: then it is 40 rounds.
 import assert from 'node:assert';
 import fs from 'node:fs';
 import path from 'node:path';
-import test from 'node:test';
+import { Authority, derOf } from '../support/authority.mjs';
 import { Keyvault, nap, run } from '../support/keyvault.mjs';
-import { Ledger, VAULT } from './ledger.mjs';
+import { checkIssued } from './authorities.mjs';
+import { Dice } from './dice.mjs';
+import { Ledger } from './ledger.mjs';
+import { Renewals } from './rules.mjs';
+import { VAULT, listed } from './thing.mjs';
 
-const ROUNDS = Number(process.env.KV_CRASH_ROUNDS ?? 50);
+const RELEASE_ROUNDS = 40;
+const ROUNDS = Number(process.argv[2] ??
+  (process.env.KV_BUILD ? RELEASE_ROUNDS : process.env.KV_CRASH_ROUNDS ?? 40));
+const SEED = Number(process.argv[3] ?? process.env.KV_CRASH_SEED ??
+  Math.floor(Math.random() * 2 ** 32));
 const CLIENTS = 6;
-const OLD_ONES = 12;
-const ROLES = ['CERTIFICATE_OFFICER', 'CERTIFICATE_USER', 'CRYPTO_OFFICER', 'CRYPTO_USER',
-  'SECRETS_OFFICER', 'SECRETS_USER', 'PURGE_OFFICER', 'RECOVERER'];
+const OLD_ONES = 8;
+const CHAIN_EVERY = 10; // rounds
+const RENEWED = 3;
+const BROUGHT = 2;
+const LOAD_MS = [20, 400];
+const START_MS = 400; // a kill of a starting server comes within so long
+const KILL_AGAIN = 0.15;
+const SOON_MS = 90_000;
+const ROOM = 512 << 20;
+const MANY = 100;
+const ROLES = ['ADMINISTRATOR', 'VAULT_OPERATOR', 'PURGE_OFFICER', 'AUDITOR'];
 
-async function prepare() {
-  const server = await Keyvault.start({ settings: { 'access.separation_of_duty': 'off',
-    'audit.segment_bytes': 1 << 20, 'audit.checkpoint_records': 50, 'audit.checkpoint_seconds': 1,
-    'server.log_level': 'info' } });
-  const operator = await server.officer('operator', ['VAULT_OPERATOR'], '/');
-  await operator.call('VaultService/CreateVault', { vault: VAULT });
-  const user = await server.officer('user', ROLES, `/vaults/${VAULT}`);
-  const auditor = await server.officer('auditor', ['AUDITOR'], '/');
-  const target = await server.principal('target');
-  return { server, user, auditor, target, admin: await server.administrator() };
+/* Certificates with their keys that were made elsewhere: PKCS #12 and DER. */
+function bring(authority, number) {
+  const { file, pem } = authority.identity(`brought${number}.example.org`);
+  fs.writeFileSync(authority.at('leaf.pem'), pem);
+  const value = run('openssl', ['pkcs12', '-export', '-inkey', file, '-in',
+    authority.at('leaf.pem'), '-passout', 'pass:'], { text: false });
+  return { value, cer: derOf(pem) };
 }
 
-/* Another connection of the same caller. */
-function connection(caller) {
-  const other = caller.again();
-  other.bearer = caller.bearer;
-  return other;
+async function prepare() {
+  const server = await Keyvault.start({ separation: 'off', clientCa: true, settings: {
+    'audit.segment_bytes': 4 << 20, 'audit.checkpoint_records': 50,
+    'audit.checkpoint_seconds': 1 } });
+  const user = await server.officer('user', ROLES, '/');
+  const owner = await server.officer('owner', ['READER'], '/');
+  const admin = await server.administrator();
+  const authority = new Authority(path.join(server.folder, 'authority'));
+  const at = { server, user, owner, admin, authority, sequence: 0,
+    brought: Array.from({ length: BROUGHT }, (_, i) => bring(authority, i)),
+    pins: [derOf(server.certificate('pinned').pem)] };
+  for (const vault of [VAULT, 'renewed']) await user.call('VaultService/CreateVault', { vault });
+  await user.call('CertificateAuthorityService/CreateCertificateAuthority',
+    { vault: VAULT, name: 'authority', type: 'ROOT', subject: 'CN=Authority', kty: 'EC', crv: 'P256',
+      allow_vaults: [VAULT] });
+  await user.call('IssuerService/SetIssuer', { vault: VAULT, issuer: 'delegated',
+    provider: 'LocalCA', settings: JSON.stringify({ vault: VAULT, authority: 'authority' }),
+    allowed_domains: { rules: ['*'] } });
+  at.until = (what, is) => until(server, what, is);
+  at.connections = Array.from({ length: CLIENTS }, () =>
+    Object.assign(user.again(), { bearer: user.bearer }));
+  return at;
+}
+
+async function until(server, what, is) {
+  for (const end = Date.now() + SOON_MS; !await is(); await nap(20)) {
+    if (Date.now() > end) throw server.failed(`not in time: ${what}`);
+  }
 }
 
 const events = (log, name) => log.split('\n').filter((line) => line.includes(`"${name}"`))
   .map((line) => JSON.parse(line));
 
-/* The log since the last start must tell of no key without a row and no row without a key. */
-function checkReconciled(server, from) {
-  const log = server.log.slice(from);
+/* Since the kill the log must tell of no key without a row and of no row without a key. */
+function checkReconciled(log) {
   const told = events(log, 'server.reconciled');
-  assert.strictEqual(told.length, 1, `reconciled ${told.length} times\n${log}`);
-  assert.strictEqual(told[0].unknown_objects, 0, log);
-  assert.strictEqual(told[0].missing_objects, 0, log);
-  assert.strictEqual(events(log, 'integrity.alarm').length, 0, log);
-  return told[0];
+  assert(told.length > 0, log);
+  for (const one of told) {
+    assert.deepStrictEqual([one.unknown_objects, one.missing_objects], [0, 0], log);
+  }
+  assert.doesNotMatch(log, /"integrity.alarm"|"store.integrity"|"token\.key\./);
+  return told[told.length - 1];
 }
 
 function checkChain(server, status) {
@@ -57,6 +96,44 @@ function checkChain(server, status) {
   assert.strictEqual(report.broken, 'sound', said);
   assert(Number(report.last) >= status.head_sequence, said);
   assert(Number(report.proved) > 0, said);
+}
+
+/* Dies a second time while it starts, perhaps. */
+async function restart({ server, dice }) {
+  let again = 0;
+  for (; dice.chance(KILL_AGAIN); again++) {
+    const up = server.restart().catch((error) => error);
+    await nap(dice.below(START_MS));
+    await server.kill();
+    await up;
+  }
+  await server.restart();
+  return again;
+}
+
+async function round(at, ledger) {
+  const { server, dice } = at;
+  const began = Date.now();
+  server.log = '';
+  ledger.begin(at);
+  const loads = at.connections.map((caller) => ledger.load(at, caller));
+  await nap(LOAD_MS[0] + dice.below(LOAD_MS[1] - LOAD_MS[0]));
+  ledger.killed = true;
+  await server.kill();
+  await Promise.all(loads);
+  const again = await restart(at);
+  const did = checkReconciled(server.log);
+  const records = await at.user.call('AuditService/SearchAudit',
+    { from_ms: began - 1000, to_ms: Date.now() + 1000, limit: 1_000_000 });
+  ledger.checkRecords(records.filter((one) => one.sequence > at.sequence));
+  await ledger.settle(at);
+  await ledger.checkOld(at, OLD_ONES);
+  checkIssued(await listed(at.user, 'CertificateAuthorityService/ListIssuedCertificates',
+    { vault: VAULT, name: 'authority' }));
+  const status = await at.user.call('AuditService/GetAuditStatus');
+  at.sequence = status.head_sequence;
+  if (at.number % CHAIN_EVERY === 0) checkChain(server, status);
+  return { ...did, killed_while_starting: again };
 }
 
 /* Ids of the keys on a copy of the token, as a tool that is not ours sees them. */
@@ -78,53 +155,61 @@ function idsInStore(server) {
     .split('\n').filter(Boolean).sort();
 }
 
-async function round(at, ledger, number) {
-  const { server } = at;
-  const began = Date.now();
-  const from = server.log.length;
-  ledger.begin(number);
-  const loads = [];
-  for (let i = 0; i < CLIENTS; i++) loads.push(ledger.load(at.connections[i], at, i));
-  await nap(50 + Math.random() * 550);
-  ledger.killed = true;
-  await server.kill();
-  await Promise.all(loads);
-  await server.restart();
-  const did = checkReconciled(server, from);
-  const records = await at.auditor.call('AuditService/SearchAudit',
-    { from_ms: began - 1000, to_ms: Date.now() + 1000, limit: 1_000_000 });
-  ledger.checkRecords(records);
-  await ledger.settle(at);
-  await ledger.checkOld(at, OLD_ONES);
-  checkChain(server, await at.auditor.call('AuditService/GetAuditStatus'));
-  return did;
+function checkToken(server) {
+  const [token, store] = [idsOnToken(server), idsInStore(server)];
+  const alone = [...token.filter((id) => !store.includes(id)),
+    ...store.filter((id) => !token.includes(id))];
+  assert.deepStrictEqual(alone, [], `keys without a row or rows without a key\n${server.log}`);
+  assert.strictEqual(new Set(token).size, token.length, 'a key is there twice');
+  assert(token.length > 0);
 }
 
-test(`${ROUNDS} rounds of SIGKILL under mixed load lose nothing and leave nothing`, async () => {
-  const at = await prepare();
-  const { server } = at;
-  const ledger = new Ledger();
-  const sum = { births_rolled_back: 0, destroyed: 0, purges_finished: 0, operations_resumed: 0 };
-  try {
-    at.connections = Array.from({ length: CLIENTS }, () => connection(at.user));
-    const began = Date.now();
-    for (let number = 1; number <= ROUNDS; number++) {
-      const did = await round(at, ledger, number);
-      for (const key of Object.keys(sum)) sum[key] += did[key];
+/* Every key on every token proves that it is the key of its row: kvctl server doctor. */
+async function checkDoctor(at) {
+  const { checks } = await at.user.call('ServerService/CheckServer', {});
+  const bad = checks.filter((one) => ['token', 'database', 'audit log', 'keys'].includes(one.name) &&
+    one.result !== 'CHECK_RESULT_OK');
+  assert.deepStrictEqual(bad, []);
+}
+
+/* SIGKILL takes nothing from a file that was written: memory is as good as a disk, and faster. */
+const memory = '/dev/shm';
+if (fs.existsSync(memory)) {
+  const { bavail, bsize } = fs.statfsSync(memory);
+  if (bavail * bsize > ROOM) process.env.TMPDIR = memory;
+}
+console.log(`# seed ${SEED}: node ${path.relative('.', process.argv[1])} ${ROUNDS} ${SEED}`);
+const at = await prepare();
+at.dice = new Dice(SEED);
+const ledger = new Ledger(at.dice, SEED);
+const sum = {};
+try {
+  const renewals = new Renewals('renewals');
+  await renewals.prepare(at.user, RENEWED);
+  ledger.add(renewals);
+  at.sequence = (await at.user.call('AuditService/GetAuditStatus')).head_sequence;
+  const began = Date.now();
+  for (let number = 1; number <= ROUNDS; number++) {
+    const did = await round(at, ledger).catch((error) => {
+      throw new Error(`round ${number} of seed ${SEED}: ${error.message}\n${at.server.log}`,
+        { cause: error });
+    });
+    for (const [key, count] of Object.entries(did)) {
+      if (typeof count === 'number' && key !== 'time') sum[key] = (sum[key] ?? 0) + count;
     }
-    console.log(`# ${ROUNDS} rounds in ${Math.round((Date.now() - began) / 1000)} s;`,
-      JSON.stringify(ledger.counts), JSON.stringify(sum));
-    await ledger.checkOld(at, Infinity);
-    assert(ledger.counts.acknowledged > ROUNDS * CLIENTS, 'there was hardly any load');
-    assert(ledger.counts.cut > 0, 'no call was cut off, so nothing was tried');
-    await server.terminate();
-    const [token, store] = [idsOnToken(server), idsInStore(server)];
-    const alone = [...token.filter((id) => !store.includes(id)),
-      ...store.filter((id) => !token.includes(id))];
-    assert.deepStrictEqual(alone, [], `keys without a row or rows without a key\n${server.log}`);
-    assert.strictEqual(new Set(token).size, token.length, 'a key is there twice');
-    assert(token.length > 0);
-  } finally {
-    await server.stop();
   }
-});
+  console.log(`# ${ROUNDS} rounds in ${Math.round((Date.now() - began) / 1000)} s;`,
+    JSON.stringify(ledger.counts), JSON.stringify(sum));
+  at.patient = ROUNDS >= MANY;
+  ledger.begin(at);
+  await ledger.checkOld(at, Infinity);
+  await checkDoctor(at);
+  assert(ledger.counts.acknowledged > ROUNDS * CLIENTS, 'there was hardly any load');
+  assert(ledger.counts.cut > 0, 'no call was cut off, so nothing was tried');
+  if (ROUNDS >= MANY) ledger.checkCoverage();
+  checkChain(at.server, await at.user.call('AuditService/GetAuditStatus'));
+  await at.server.terminate();
+  checkToken(at.server);
+} finally {
+  await at.server.stop();
+}

@@ -1,248 +1,219 @@
 // ledger.mjs - what the clients of crash.mjs asked for and were told, kept outside the server.
+//
+// A step that was answered has happened. One that the kill cut off has happened exactly when the
+// audit log says so, and then as a whole: check() of the thing holds in either case.
 import assert from 'node:assert';
-import { CallError } from '../support/keyvault.mjs';
+import { CallError, methods, nap } from '../support/keyvault.mjs';
+import { CertificateAuthority } from './authorities.mjs';
+import { Certificate, Key, Secret } from './objects.mjs';
+import { Person, Pin, RoleToken } from './people.mjs';
+import { Request } from './requests.mjs';
+import { Contacts, House, Issuer, Renewals, Webhook } from './rules.mjs';
 
-export const VAULT = 'shop';
-const MESSAGE = Buffer.from('a document');
+/* How often, and how many there are at once: starts look at every key. */
+const KINDS = [
+  { weight: 6, most: 24, prefix: 'k', kind: Key },
+  { weight: 5, most: 16, prefix: 's', kind: Secret },
+  { weight: 6, most: 16, prefix: 'c', kind: Certificate },
+  { weight: 1, most: 3, prefix: 'q', kind: Request },
+  { weight: 2, most: 3, prefix: 'house', kind: House },
+  { weight: 1, most: 1, prefix: '', kind: Contacts },
+  { weight: 1, most: 2, prefix: 'hook', kind: Webhook },
+  { weight: 1, most: 2, prefix: 'i', kind: Issuer },
+  { weight: 1, most: 3, prefix: 'a', kind: CertificateAuthority },
+  { weight: 3, most: 4, prefix: 'p', kind: Person },
+  { weight: 1, most: 1, prefix: 'pin', kind: Pin },
+  { weight: 1, most: 3, prefix: 't', kind: RoleToken },
+];
 
-const policy = (exportable) => ({
-  key_props: { kty: 'EC', exportable },
-  x509_props: { subject: 'CN=www.example.org', sans: { dns_names: ['www.example.org'] },
-    validity_months: 1 },
-  issuer: { name: 'Self' },
-});
-
-async function sign(caller, name) {
-  const common = { vault: VAULT, name, algorithm: 'ES256', message: MESSAGE };
-  const { signature } = await caller.call('KeyService/Sign', common);
-  const { valid } = await caller.call('KeyService/Verify', { ...common, signature });
-  assert.strictEqual(valid, true, `the signature of ${name} does not verify`);
-}
-
-/* What a kind of object needs for each step. `works` fails for one that is there but broken. */
-const kinds = {
-  key: {
-    service: 'KeyService', noun: 'Key',
-    create: (caller, it) => caller.call('KeyService/CreateKey',
-      { vault: VAULT, name: it.name, kty: 'EC' }),
-    works: (caller, it) => sign(caller, it.name),
-  },
-  secret: {
-    service: 'SecretService', noun: 'Secret', createName: 'SecretSet',
-    create: (caller, it) => caller.call('SecretService/SetSecret',
-      { vault: VAULT, name: it.name, value: Buffer.from(it.value) }),
-    works: async (caller, it) => {
-      const got = await caller.call('SecretService/GetSecret', { vault: VAULT, name: it.name });
-      assert.strictEqual(got.value.toString(), it.value);
-    },
-  },
-  certificate: {
-    service: 'CertificateService', noun: 'Certificate',
-    create: (caller, it) => caller.call('CertificateService/CreateCertificate',
-      { vault: VAULT, name: it.name, policy: policy(it.exportable) }),
-    works: async (caller, it) => {
-      const common = { vault: VAULT, name: it.name };
-      const got = await caller.call('CertificateService/GetCertificate', common);
-      assert(got.cer.length > 0, `${it.name} has no certificate`);
-      const operation = await caller.call('CertificateService/GetCertificateOperation', common);
-      assert.strictEqual(operation.status, 'completed', `${it.name} is stuck`);
-      await sign(caller, it.name);
-      const secret = await caller.call('SecretService/GetSecret', common);
-      assert(secret.value.length > 0);
-      const key = await caller.call('KeyService/GetKey', common);
-      assert.strictEqual(key.exportable, it.exportable);
-    },
-  },
+/* What changes nothing, and what is tried elsewhere. */
+const READS = /\/(Get|List|Check|Search|Export|Watch|WhoAmI|WhoCan|Explain|Sign|Verify|Encrypt|Decrypt|WrapKey|UnwrapKey|Backup|Test|IssueRoleToken)/;
+const ELSEWHERE = {
+  'KeyService/RestoreKey': 'needs the token of another day: backup.mjs',
+  'CertificateService/RestoreCertificate': 'as RestoreKey',
+  'IssuerService/RollAccountKey': 'needs an authority that speaks ACME: acme/account.mjs kills there',
+  'IssuerService/RevokeIssuedCertificate': 'needs an authority elsewhere: acme/',
+  'WebhookService/RedeliverDeadLetters': 'needs failed deliveries: notify/webhooks.mjs kills there',
 };
 
-const request = (it) => ({ vault: VAULT, name: it.name });
-
-/* The answer, or null when there is none by that name. */
-async function find(caller, method, it) {
-  try {
-    return await caller.call(method, request(it));
-  } catch (error) {
-    if (error instanceof CallError && error.code === 'NOT_FOUND') return null;
-    throw error;
-  }
-}
+const CHANGES_NAMED = 8; // in one audit record
 
 export class Ledger {
-  objects = []; // { kind, name, state: 'live' | 'deleted' | 'gone', ... }
-  grants = []; // { id, scope, state: 'live' | 'gone' }
-  counts = { acknowledged: 0, cut: 0, keys: 0, secrets: 0, certificates: 0, deleted: 0, purged: 0,
-    grants: 0, cut_and_done: 0 };
+  things = new Map(KINDS.map(({ kind }) => [kind, []]));
+  made = 0;
+  calls = 0;
+  counts = { acknowledged: 0, cut: 0, cut_and_done: 0, repeated: 0 };
+  done = new Map(); // method -> acknowledged
 
-  begin(number) {
-    this.number = number;
+  constructor(dice, series) {
+    this.dice = dice;
+    this.series = series;
+  }
+
+  begin(at) {
     this.killed = false;
-    this.answered = []; // "KeyCreate name" of each acknowledged call
-    this.cut = []; // { operation, name, it, before, after }: whether they happened is not known
+    this.answered = [];
+    this.cut = [];
     this.touched = new Set();
+    at.number = this.number = (this.number ?? 0) + 1;
+  }
+
+  /** Something that nobody is busy with and that can be changed: a step. */
+  choose(at) {
+    const { dice } = this;
+    const entry = dice.weighed([...KINDS, { weight: 0.3, kind: Renewals }]
+      .map((one) => [one.weight, one]));
+    const list = this.things.get(entry.kind);
+    let thing = list.length && dice.pick(list);
+    if (!thing || (list.length < entry.most && dice.chance(0.5))) {
+      if (entry.kind === Renewals) return null;
+      const fresh = entry.kind.fresh(`${entry.prefix}${++this.made}`, dice, at);
+      if (fresh) list.push(thing = fresh);
+    }
+    if (!thing || thing.busy) return null;
+    const steps = thing.steps(dice, at);
+    if (!steps.length) {
+      // What can never change again gives its place to another one.
+      if (thing.state === 'ended' && !this.touched.has(thing)) list.splice(list.indexOf(thing), 1);
+      return null;
+    }
+    return dice.weighed(steps);
+  }
+
+  add(thing) {
+    this.things.set(thing.constructor, [thing]);
   }
 
   /** Calls until the server dies. */
-  async load(caller, at, client) {
-    for (let i = 0; !this.killed; i++) {
-      const step = this.choose(client, i, at);
-      const { operation, name, it, after } = step;
-      const before = it.state;
-      it.state = 'busy'; // nobody else takes it meanwhile
-      this.touched.add(it);
+  async load(at, caller) {
+    for (;;) {
+      const step = this.choose(at);
+      if (this.killed) return;
+      if (!step) {
+        await nap(1);
+        continue;
+      }
+      step.thing.busy = true;
+      step.key = `crash-${this.series}-${++this.calls}`;
+      this.touched.add(step.thing);
       try {
-        await step.run(step.admin ? at.admin : caller);
+        Object.assign(step.request, await step.first?.(caller));
+        this.finish(step, await this.ask(at, caller, step));
       } catch (error) {
-        if (!this.killed || !(error instanceof CallError) ||
-            !['UNAVAILABLE', 'CANCELLED'].includes(error.code)) throw error;
-        this.cut.push({ operation, name, it, before, after });
-        this.counts.cut++;
+        if (!this.killed || !isCut(error)) throw error;
+        this.cut.push(step);
         return;
       }
-      it.state = after;
-      this.answered.push(`${operation} ${name}`);
+      step.thing.busy = false;
+      this.answered.push(step);
       this.counts.acknowledged++;
-      this.counts[step.counter]++;
+      this.done.set(step.method, (this.done.get(step.method) ?? 0) + 1);
     }
   }
 
-  choose(client, i, at) {
-    const dice = Math.random();
-    if (dice < 0.1) return this.grantStep(at);
-    if (dice < 0.25) {
-      const step = this.deleteStep();
-      if (step) return step;
-    }
-    const kind = ['key', 'secret', 'certificate'][Math.floor(Math.random() * 3)];
-    const { noun, createName, create } = kinds[kind];
-    const name = `${kind[0]}-${this.number}-${client}-${i}`;
-    const it = { kind, name, value: `value of ${name}`, exportable: Math.random() < 0.5 };
-    this.objects.push(it);
-    return { operation: createName ?? `${noun}Create`, name, it, after: 'live',
-      counter: `${kind}s`, run: (caller) => create(caller, it) };
+  ask(at, caller, step) {
+    const request = Object.fromEntries(Object.entries(step.request)
+      .filter(([, value]) => value !== undefined));
+    return (step.admin ? at.admin : caller).call(step.method, request,
+      { metadata: { 'idempotency-key': step.key } });
   }
 
-  deleteStep() {
-    const it = this.any(this.objects, (one) => one.state === 'deleted' || one.state === 'live');
-    if (!it) return null;
-    const { service, noun } = kinds[it.kind];
-    if (it.state === 'live') {
-      return { operation: `${noun}Delete`, name: it.name, it, after: 'deleted',
-        counter: 'deleted', run: (caller) => caller.call(`${service}/Delete${noun}`, request(it)) };
-    }
-    return { operation: `${noun}Purge`, name: it.name, it, after: 'gone', counter: 'purged',
-      run: (caller) => caller.call(`${service}/PurgeDeleted${noun}`, request(it)) };
+  finish(step, answer) {
+    step.happened?.();
+    if (step.to) step.thing.state = step.to;
+    if (answer) step.answered?.(answer);
   }
 
-  grantStep(at) {
-    const old = Math.random() < 0.4 && this.any(this.grants, (one) => one.state === 'live');
-    if (old) {
-      return { operation: 'RoleAssignmentRemove', name: old.id, it: old, after: 'gone', admin: true,
-        counter: 'grants', run: (admin) => admin.call('AccessService/RemoveAssignment',
-          { assignment_id: old.id }) };
-    }
-    const it = { scope: `/vaults/${VAULT}/keys/g-${this.number}-${this.grants.length}` };
-    this.grants.push(it);
-    return { operation: 'RoleAssign', name: it.scope, it, after: 'live', admin: true,
-      counter: 'grants', run: async (admin) => {
-        const done = await admin.call('AccessService/AssignRole',
-          { principal_id: at.target.id, role: 'CRYPTO_USER', scope: it.scope });
-        it.id = done.id;
-      } };
-  }
-
-  any(list, wanted) {
-    for (let tries = 0; list.length && tries < 10; tries++) {
-      const it = list[Math.floor(Math.random() * list.length)];
-      if (wanted(it)) return it;
-    }
-    return null;
-  }
-
-  /** Promise 3 across a crash: each acknowledged call of this round has its record. */
+  /**
+   * Promise 3 across a crash: a call's change names the row of its idempotency key, once (or so many
+   * rows that this one is not among those named). A call that was answered has its record: of that change or, when that only began it, a later one. One
+   * that was cut off happened exactly when there is that change.
+   */
   checkRecords(records) {
-    const told = new Map();
-    this.records = records;
-    for (const one of records.filter((record) => record.status === 0)) {
-      // Start-up finishes what a crash interrupted under a name of its own.
-      const key = `${one.operation.replace(/Resumed$/, '')} ${this.nameOf(one)}`;
-      told.set(key, (told.get(key) ?? 0) + 1);
+    const left = records.filter((one) => one.status === 0);
+    const changes = new Map();
+    for (const one of left) {
+      for (const { table, key } of one.changes) {
+        const mine = table === 'idempotency' && key.slice(key.indexOf('/') + 1);
+        if (mine) changes.set(mine, [...(changes.get(mine) ?? []), one]);
+      }
     }
-    for (const key of this.answered) {
-      assert(told.get(key) > 0, `acknowledged, but not in the audit log: ${key}`);
-      told.set(key, told.get(key) - 1);
+    for (const step of [...this.answered, ...this.cut]) {
+      const [change, ...more] = changes.get(step.key) ?? takeLarge(left, step);
+      const what = `${step.operation} of ${step.thing.name}`;
+      assert.strictEqual(more.length, 0, `${what} is recorded ${more.length + 1} times`);
+      step.didHappen = change !== undefined;
+      if (this.cut.includes(step)) continue;
+      assert(change, `${what} was acknowledged, but is not in the audit log`);
+      if (change.operation === step.operation) continue;
+      const own = left.findIndex((one) => one.operation === step.operation &&
+        one.vault === change.vault && one.name === change.name && one.sequence > change.sequence);
+      assert(own >= 0, `${what} was acknowledged, and its end is not in the audit log`);
+      left.splice(own, 1);
     }
-    this.told = told;
   }
 
-  nameOf(record) {
-    if (!record.operation.startsWith('Role')) return record.name;
-    const scope = /scope=(\S+)/.exec(record.note)?.[1];
-    const id = record.changes.find((one) => one.table === 'assignments')?.key.split(/\W/).pop();
-    return record.operation === 'RoleAssign' ? scope : id;
-  }
-
-  /** What was cut off either happened as a whole, record and all, or did not happen. */
+  /** Steps that were cut off happened or not; a repetition with the same key happens once. */
   async settle(at) {
-    for (const one of this.cut) {
-      const happened = (this.told.get(`${one.operation} ${one.name}`) ?? 0) > 0;
-      one.it.state = happened ? one.after : one.before ?? 'gone';
-      one.it.wasCut = one.operation;
-      this.counts.cut_and_done += happened;
-      if (happened || one.before || !one.it.kind) continue;
-      // The name is free: nothing of the half-made one is in the way.
-      await this.check(at, one.it);
-      await kinds[one.it.kind].create(at.user, one.it);
-      one.it.state = 'live';
+    for (const step of this.cut) {
+      const { thing } = step;
+      this.counts.cut++;
+      this.counts.cut_and_done += step.didHappen;
+      if (step.didHappen) this.finish(step);
+      await this.check(at, thing, step);
+      thing.busy = false;
+      if (step.first || !this.dice.chance(0.5)) continue;
+      this.counts.repeated++;
+      const again = await this.ask(at, at.user, step).catch((error) => {
+        error.message += ` (repeated; it had ${step.didHappen ? '' : 'not '}happened)`;
+        throw error;
+      });
+      if (!step.didHappen) this.finish(step, again);
     }
     await this.checkAll(at, [...this.touched]);
   }
 
+  /** At most so many of those that nobody touched in this round. */
   async checkOld(at, most) {
-    const old = this.objects.filter((it) => !this.touched.has(it));
-    while (old.length > most) old.splice(Math.floor(Math.random() * old.length), 1);
+    const old = [...this.things.values()].flat().filter((one) => !this.touched.has(one));
+    while (old.length > most) old.splice(this.dice.below(old.length), 1);
     await this.checkAll(at, old);
-    await this.checkGrants(at);
   }
 
   async checkAll(at, list) {
-    const left = list.filter((it) => it.kind);
+    const left = [...list];
     const work = async (caller) => {
-      for (let it = left.pop(); it; it = left.pop()) await this.check(at, it, caller);
+      for (let it = left.pop(); it; it = left.pop()) await this.check(at, it, null, caller);
     };
     await Promise.all(at.connections.map(work));
   }
 
-  async check(at, it, caller = at.user) {
-    const { service, noun, works } = kinds[it.kind];
-    const what = `${it.kind} ${it.name} (${it.state}, cut off in ${it.wasCut ?? 'nothing'})`;
+  async check(at, thing, step, caller = at.user) {
     try {
-      if (it.state === 'live') {
-        await works(caller, it);
-        return;
-      }
-      const live = await find(caller, `${service}/Get${noun}`, it);
-      const deleted = await find(caller, `${service}/GetDeleted${noun}`, it);
-      assert.deepStrictEqual([!!live, !!deleted], [false, it.state === 'deleted']);
+      await thing.check(at, caller);
     } catch (error) {
-      const told = this.records.filter((one) => one.name === it.name)
-        .map((one) => `${one.sequence} ${one.operation} ${one.status} ${one.note}`);
-      error.message = `${what}: ${error.message}\n${told.join('\n')}`;
-      throw error;
+      const cut = this.cut.find((one) => one.thing === thing);
+      throw new Error(`${thing.constructor.name} ${thing.name} (${thing.state}; ${cut ?
+        `cut off in ${cut.operation}, ${cut.didHappen ? '' : 'not '}in the audit log` :
+        'nothing cut off'}): ${error.message}\n` + this.answered.filter((one) =>
+        one.thing === thing).map((one) => one.operation).join(' '), { cause: error });
     }
   }
 
-  async checkGrants(at) {
-    const there = new Map();
-    let token = Buffer.alloc(0);
-    do {
-      const page = await at.admin.call('AccessService/ListAssignments',
-        { principal_id: at.target.id, page_size: 500, page_token: token });
-      for (const one of page.items ?? page.assignments) there.set(one.scope, one.id);
-      token = page.next_page_token;
-    } while (token.length);
-    const mine = this.grants.filter((one) => one.state === 'live');
-    for (const one of mine) assert(there.has(one.scope), `the grant of ${one.scope} is lost`);
-    assert.strictEqual(there.size, mine.length, 'a removed grant came back');
-    for (const one of mine) one.id = there.get(one.scope);
+  /** Every method that changes something was called, or is named above. */
+  checkCoverage() {
+    const missing = [...methods.keys()].filter((method) => !READS.test(method) &&
+      !(method in ELSEWHERE) && !this.done.has(method));
+    assert.deepStrictEqual(missing, [], 'nobody called these');
   }
 }
+
+/* A record of the step that names as many rows as one can, each for one step. */
+function takeLarge(records, { operation, thing }) {
+  const at = records.findIndex((one) => one.operation === operation && one.name === thing.name &&
+    one.changes.length === CHANGES_NAMED);
+  return at < 0 ? [] : records.splice(at, 1);
+}
+
+const isCut = (error) => error instanceof CallError &&
+  ['UNAVAILABLE', 'CANCELLED'].includes(error.code);

@@ -11,21 +11,19 @@ let number = 0;
 /** Runs SQL with the sqlite3 shell; gives the rows. */
 export function sql(server, text) {
   const database = server.database ?? path.join(server.home, 'keyvault.db');
-  const said = run('sqlite3', ['-json', '-cmd', '.timeout 5000', database, text]);
+  const said = run('sqlite3',
+    ['-json', '-cmd', '.timeout 5000', '-cmd', 'PRAGMA synchronous = OFF', database, text]);
   return said.trim() ? JSON.parse(said) : [];
 }
 
-/** Changes one column of the first row, of all rows when `all`: the type and keys' uniqueness stay. */
-export function edit(server, table, column, all = false) {
-  const rows = sql(server, `SELECT rowid AS id, typeof("${column}") AS type, hex("${column}") AS hex ` +
-    `FROM "${table}" ORDER BY rowid DESC ${all ? '' : 'LIMIT 1'}`);
-  sql(server, rows.map(({ id, type, hex }) => {
-    const flipped = hex ? (parseInt(hex.slice(0, 2), 16) ^ 1).toString(16).padStart(2, '0') : '01';
-    const value = { integer: `"${column}" + 1`, text: `"${column}" || 'x'`,
-      blob: `X'${flipped}${hex.slice(2)}'` }[type];
-    return `UPDATE "${table}" SET "${column}" = ${value} WHERE rowid = ${id}`;
-  }).join('; '));
-}
+/* Another value of the same type: keys stay unique. */
+const other = (column) => `CASE typeof("${column}") WHEN 'integer' THEN "${column}" + 1000 ` +
+  `WHEN 'text' THEN "${column}" || 'x' ELSE CAST(CASE substr("${column}", 1, 1) WHEN x'ee' ` +
+  `THEN x'11' ELSE x'ee' END || coalesce(substr("${column}", 2), x'') AS BLOB) END`;
+
+/** SQL that changes one column of the last row, of all rows when `all`. */
+export const edit = (table, column, all = false) => `UPDATE "${table}" SET "${column}" = ` +
+  `${other(column)} ${all ? '' : `WHERE rowid = (SELECT max(rowid) FROM "${table}")`};`;
 
 /** Runs `work` over all cases, a few at once. */
 export async function each(cases, work) {

@@ -101,6 +101,39 @@ const tables = (server) => sql(server,
 let server;
 let at;
 
+/* The n-th column of every table at once: a start tells of every bad row. What decides is apart,
+ * for with that edited nobody is served, and the rest is not looked at; grants are apart, because
+ * their seal is that of the principal. */
+function batches(columns) {
+  const found = new Map();
+  for (const one of columns) {
+    const group = one.name === 'assignments' ? 'grants' : DECIDING.includes(one.name);
+    const key = `${group} ${one.number}`;
+    found.set(key, [...(found.get(key) ?? []), one]);
+  }
+  return [...found.values()];
+}
+
+/* Edits these columns in a copy and starts it. Gives those that were not told of: a start that is
+ * refused early has not looked at every table. */
+async function spoil(batch, counts) {
+  const copy = new Copy(server);
+  sql(copy, batch.map(({ name, column }) => edit(name, column)).join(''));
+  const { what, log } = await copy.outcome();
+  const all = batch.map(({ name, column }) => `${name}.${column}`).join(', ');
+  counts.starts++;
+  assert.notStrictEqual(what, 'verified', `nobody noticed: ${all}`);
+  assert(what === 'refused' || !DECIDING.includes(batch[0].name),
+    `served before it was noticed: ${all}`);
+  const told = ({ name }) => log.includes(`table ${name},`) ||
+    (batch.length === 1 && (log.includes(name) || /set of rows/.test(log)));
+  const left = batch.filter((one) => !told(one));
+  assert(left.length === 0 || batch.length > 1, `not named: ${all}\n${log}`);
+  counts[what] += batch.length - left.length;
+  copy.remove();
+  return left;
+}
+
 test('tampering with the database', async (t) => {
   server = await Keyvault.start({ settings: { 'access.separation_of_duty': 'off',
     'audit.segment_bytes': 65536, 'audit.checkpoint_seconds': 1,
@@ -123,27 +156,21 @@ test('tampering with the database', async (t) => {
     });
 
     await t.test('each column of each sealed table', async () => {
-      const cases = sealed.flatMap(({ name, columns }) =>
-        columns.filter((column) => !UNSEALED[name]?.includes(column))
-          .map((column) => ({ name, column })));
-      const silent = [];
-      const served = [];
-      const counts = {};
-      await each(cases, async ({ name, column }) => {
-        const copy = new Copy(server);
-        edit(copy, name, column);
-        const { what, log } = await copy.outcome();
-        counts[what] = (counts[what] ?? 0) + 1;
-        if (what === 'verified') silent.push(`${name}.${column}`);
-        else if (what !== 'refused' && DECIDING.includes(name)) served.push(`${name}.${column}`);
-        assert(what === 'verified' || log.includes(name) || /set of rows/.test(log),
-          `${name}.${column} not named:\n${log}`);
-        copy.remove();
+      const columns = sealed.flatMap(({ name, columns: all }) =>
+        all.filter((column) => !UNSEALED[name]?.includes(column))
+          .map((column, number) => ({ name, column, number })));
+      const counts = { starts: 0, refused: 0, alarm: 0 };
+      await each(batches(columns), async (batch) => {
+        for (const queue = [batch]; queue.length;) {
+          const one = queue.pop();
+          const left = await spoil(one, counts);
+          if (left.length && left.length < one.length) queue.push(left);
+          else if (left.length) queue.push(one.slice(1), one.slice(0, 1));
+        }
       });
-      console.log(`# ${cases.length} columns of ${sealed.length} tables:`,
+      console.log(`# ${columns.length} columns of ${sealed.length} tables:`,
         JSON.stringify(counts));
-      assert.deepStrictEqual(silent, [], 'nobody noticed');
-      assert.deepStrictEqual(served, [], 'served before it was noticed');
+      assert.strictEqual(counts.refused + counts.alarm, columns.length);
     });
 
     await t.test('a row of each sealed table deleted', async () => {
@@ -227,13 +254,14 @@ test('tampering with the database', async (t) => {
     await t.test('the state of the store edited', async () => {
       await each(['version', 'multiset'], async (column) => {
         const copy = new Copy(server);
-        edit(copy, 'store_state', column);
+        sql(copy, edit('store_state', column));
         await copy.refuses(column);
       });
     });
 
     await t.test('the same edits while the server runs', async () => {
       const copy = new Copy(server);
+      t.after(() => copy.stop());
       assert.strictEqual((await copy.outcome({ keep: true })).what, 'verified');
       const user = copy.as(at.user);
       const calls = {
@@ -247,10 +275,10 @@ test('tampering with the database', async (t) => {
       for (const { name, columns } of sealed.filter((one) => calls[one.name])) {
         const [method, object] = calls[name];
         const request = { vault: 'shop', name: object };
+        sql(copy, `CREATE TABLE keep AS SELECT * FROM "${name}"`);
         for (const column of columns) {
           await user.call(method, request);
-          sql(copy, `CREATE TABLE keep AS SELECT * FROM "${name}"`);
-          edit(copy, name, column, true);
+          sql(copy, edit(name, column, true));
           try {
             const answer = await user.call(method, request);
             answered.push(`${name}.${column}: ${JSON.stringify(answer).slice(0, 100)}`);
@@ -260,13 +288,11 @@ test('tampering with the database', async (t) => {
               error.code === 'NOT_FOUND' || error.code === 'PERMISSION_DENIED';
             if (!fine) answered.push(`${name}.${column}: ${error.message}`);
           }
-          sql(copy, `DELETE FROM "${name}"; INSERT INTO "${name}" SELECT * FROM keep; ` +
-            'DROP TABLE keep');
+          sql(copy, `DELETE FROM "${name}"; INSERT INTO "${name}" SELECT * FROM keep`);
         }
+        sql(copy, 'DROP TABLE keep');
       }
       assert(copy.log.includes('"store.integrity"'), 'no alarm in the log');
-      await copy.stop();
-      copy.remove();
       assert.deepStrictEqual(answered, []);
     });
   } finally {

@@ -6,59 +6,9 @@
 #include <unistd.h>
 
 #include "server/audit/frame.h"
-#include "tests/unit/audit/world.h"
+#include "tests/unit/audit/sample_log.h"
 
-#define FIRST_SEGMENT "00000000000000000001.kva"
-
-enum { RECORDS = 12, PROVED = 8, MOST_FRAMES = 512 };
-
-/* Eight records, a checkpoint, four more, stopped without a last checkpoint. */
-typedef struct log {
-    audit_world world;
-    uint8_t *bytes;
-    size_t len; /* up to the end of the last frame */
-    world_frame frames[MOST_FRAMES];
-    unsigned count;
-} log_state;
-
-static void read_log(log_state *log)
-{
-    free(log->bytes);
-    log->bytes = world_read(&log->world, FIRST_SEGMENT, &log->len);
-    log->count = world_frames(log->bytes, log->len, log->frames, MOST_FRAMES);
-    log->len = log->frames[log->count - 1].offset + log->frames[log->count - 1].bytes;
-}
-
-static int make_log(void **state)
-{
-    log_state *log = calloc(1, sizeof(*log));
-    kv_error err = { 0 };
-
-    *state = log;
-    world_make(&log->world);
-    world_start(&log->world);
-    world_post_many(&log->world, PROVED);
-    assert_kv_ok(kv_audit_checkpoint(log->world.audit, &err));
-    world_post_many(&log->world, RECORDS - PROVED);
-    log->world.signer_fails = true;
-    world_stop(&log->world);
-    read_log(log);
-    /* The checkpoint over nothing, eight records, a checkpoint, four records. */
-    assert_int_equal(log->count, 14);
-    return 0;
-}
-
-static int drop_log(void **state)
-{
-    log_state *log = *state;
-
-    world_destroy(&log->world);
-    free(log->bytes);
-    free(log);
-    return 0;
-}
-
-static world_frame *record(log_state *log, uint64_t sequence)
+static world_frame *record(sample_log *log, uint64_t sequence)
 {
     for (unsigned i = 0; i < log->count; i++)
         if (log->frames[i].sequence == sequence)
@@ -67,7 +17,7 @@ static world_frame *record(log_state *log, uint64_t sequence)
     return NULL;
 }
 
-static world_frame *checkpoint(log_state *log, unsigned number)
+static world_frame *checkpoint(sample_log *log, unsigned number)
 {
     for (unsigned i = 0; i < log->count; i++)
         if (log->frames[i].checkpoint && number-- == 0)
@@ -76,50 +26,26 @@ static world_frame *checkpoint(log_state *log, unsigned number)
     return NULL;
 }
 
-static kv_audit_report verify(log_state *log)
-{
-    world_write(&log->world, FIRST_SEGMENT, log->bytes, log->len);
-    return world_verify(&log->world, KV_SLICE_NONE);
-}
-
 static void assert_broken(kv_audit_report report, kv_audit_break why, const world_frame *where,
                           uint64_t sequence)
 {
     if (report.broken != why)
         fail_msg("%s instead of %s: %s", kv_audit_break_name(report.broken),
                  kv_audit_break_name(why), report.what);
-    assert_string_equal(report.segment, FIRST_SEGMENT);
+    assert_string_equal(report.segment, SAMPLE_SEGMENT);
     assert_int_equal(report.offset, where->offset);
     assert_int_equal(report.sequence, sequence);
     assert_int_equal(report.last, sequence - 1);
 }
 
-/* A copy of the frames in another order; the checksums stay right. */
-static void arrange(log_state *log, const unsigned *order, unsigned count)
-{
-    uint8_t *bytes = malloc(2 * log->len);
-    size_t at = KV_SEGMENT_HEADER_BYTES;
-
-    memcpy(bytes, log->bytes, at);
-    for (unsigned i = 0; i < count; i++) {
-        const world_frame *frame = &log->frames[order[i]];
-
-        memcpy(bytes + at, log->bytes + frame->offset, frame->bytes);
-        at += frame->bytes;
-    }
-    free(log->bytes);
-    log->bytes = bytes;
-    log->len = at;
-}
-
 static void an_untouched_log_is_sound(void **state)
 {
-    kv_audit_report report = verify(*state);
+    kv_audit_report report = sample_log_verify(*state);
 
     assert_int_equal(report.broken, KV_AUDIT_SOUND);
     assert_int_equal(report.first, 1);
-    assert_int_equal(report.last, RECORDS);
-    assert_int_equal(report.proved, PROVED);
+    assert_int_equal(report.last, SAMPLE_RECORDS);
+    assert_int_equal(report.proved, SAMPLE_PROVED);
     assert_int_equal(report.checkpoints, 2);
     assert_int_equal(report.segments, 1);
     assert_true(report.proved_ms > 0);
@@ -127,14 +53,14 @@ static void an_untouched_log_is_sound(void **state)
 
 static void every_edited_byte_of_a_record_is_found(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
     const world_frame *frame = record(log, 3);
 
     for (size_t i = 0; i < frame->bytes; i++) {
         kv_audit_report report;
 
         log->bytes[frame->offset + i] ^= 0x40;
-        report = verify(log);
+        report = sample_log_verify(log);
         if (!report.broken || report.offset != frame->offset || report.last != 2)
             fail_msg("byte %zu of the frame: %s at %llu", i, report.what,
                      (unsigned long long)report.offset);
@@ -144,17 +70,17 @@ static void every_edited_byte_of_a_record_is_found(void **state)
 
 static void an_edit_with_a_new_checksum_is_found(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
     const world_frame *frame = record(log, 3);
 
     log->bytes[frame->offset + 40] ^= 1;
     world_fix_crc(log->bytes + frame->offset, frame->bytes);
-    assert_broken(verify(log), KV_AUDIT_EDITED, frame, 3);
+    assert_broken(sample_log_verify(log), KV_AUDIT_EDITED, frame, 3);
 }
 
 static void an_edit_with_a_new_hash_is_found_at_the_next_record(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
     const world_frame *frame = record(log, 3), *before = record(log, 2);
     size_t message = frame->bytes - KV_FRAME_HEAD_BYTES - 1 - KV_FRAME_HASH_BYTES;
     uint8_t *at = log->bytes + frame->offset;
@@ -164,64 +90,64 @@ static void an_edit_with_a_new_hash_is_found_at_the_next_record(void **state)
                   kv_slice_of(at + KV_FRAME_HEAD_BYTES + 1, message),
                   at + frame->bytes - KV_FRAME_HASH_BYTES);
     world_fix_crc(at, frame->bytes);
-    assert_broken(verify(log), KV_AUDIT_EDITED, record(log, 4), 4);
+    assert_broken(sample_log_verify(log), KV_AUDIT_EDITED, record(log, 4), 4);
 }
 
 static void a_dropped_record_is_named(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
     world_frame gone = *record(log, 5);
 
-    arrange(log, (unsigned[]){ 0, 1, 2, 3, 4, 6, 7, 8, 9, 10 }, 10);
-    assert_broken(verify(log), KV_AUDIT_DROPPED, &gone, 5);
+    sample_log_arrange(log, (unsigned[]){ 0, 1, 2, 3, 4, 6, 7, 8, 9, 10 }, 10);
+    assert_broken(sample_log_verify(log), KV_AUDIT_DROPPED, &gone, 5);
 }
 
 static void swapped_records_are_named(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
     world_frame first = *record(log, 5);
 
-    arrange(log, (unsigned[]){ 0, 1, 2, 3, 4, 6, 5, 7, 8, 9 }, 10);
-    assert_broken(verify(log), KV_AUDIT_SWAPPED, &first, 5);
+    sample_log_arrange(log, (unsigned[]){ 0, 1, 2, 3, 4, 6, 5, 7, 8, 9 }, 10);
+    assert_broken(sample_log_verify(log), KV_AUDIT_SWAPPED, &first, 5);
 }
 
 static void a_repeated_record_is_named(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
     world_frame after = *record(log, 6);
 
-    arrange(log, (unsigned[]){ 0, 1, 2, 3, 4, 5, 5, 6, 7, 8, 9 }, 11);
-    assert_broken(verify(log), KV_AUDIT_REPEATED, &after, 6);
+    sample_log_arrange(log, (unsigned[]){ 0, 1, 2, 3, 4, 5, 5, 6, 7, 8, 9 }, 11);
+    assert_broken(sample_log_verify(log), KV_AUDIT_REPEATED, &after, 6);
 }
 
 static void a_tail_cut_after_the_last_checkpoint_proves_less(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
     kv_audit_report report;
 
     log->len = record(log, 11)->offset;
-    report = verify(log);
+    report = sample_log_verify(log);
     assert_int_equal(report.broken, KV_AUDIT_SOUND);
     assert_int_equal(report.last, 10);
-    assert_int_equal(report.proved, PROVED);
+    assert_int_equal(report.proved, SAMPLE_PROVED);
 }
 
 static void a_tail_cut_inside_a_record_is_named(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
 
     log->len = record(log, 11)->offset + 30;
-    assert_broken(verify(log), KV_AUDIT_CUT, record(log, 11), 11);
+    assert_broken(sample_log_verify(log), KV_AUDIT_CUT, record(log, 11), 11);
 }
 
 static void a_tail_cut_before_the_checkpoint_is_seen_with_the_anchor(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
     kv_slice anchor = kv_slice_of(log->world.anchor, log->world.anchor_len);
     kv_audit_report report;
 
     log->len = record(log, 7)->offset;
-    report = verify(log);
+    report = sample_log_verify(log);
     assert_int_equal(report.broken, KV_AUDIT_SOUND);
     assert_int_equal(report.proved, 0);
     report = world_verify(&log->world, anchor);
@@ -232,7 +158,7 @@ static void a_tail_cut_before_the_checkpoint_is_seen_with_the_anchor(void **stat
 
 static void a_log_with_all_records_fits_its_anchor(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
 
     assert_int_equal(
         world_verify(&log->world, kv_slice_of(log->world.anchor, log->world.anchor_len)).broken,
@@ -241,7 +167,7 @@ static void a_log_with_all_records_fits_its_anchor(void **state)
 
 static void a_broken_checkpoint_signature_is_named(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
     const world_frame *frame = checkpoint(log, 1);
     size_t message = frame->bytes - KV_FRAME_HEAD_BYTES - 1 - KV_FRAME_HASH_BYTES;
     uint8_t *at = log->bytes + frame->offset;
@@ -252,35 +178,35 @@ static void a_broken_checkpoint_signature_is_named(void **state)
                   kv_slice_of(at + KV_FRAME_HEAD_BYTES + 1, message),
                   at + frame->bytes - KV_FRAME_HASH_BYTES);
     world_fix_crc(at, frame->bytes);
-    assert_broken(verify(log), KV_AUDIT_BAD_SIGNATURE, frame, 9);
+    assert_broken(sample_log_verify(log), KV_AUDIT_BAD_SIGNATURE, frame, 9);
 }
 
 static void a_checkpoint_in_another_place_is_named(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
     world_frame before = *record(log, 8);
 
-    arrange(log, (unsigned[]){ 0, 1, 2, 3, 4, 5, 6, 7, 9, 8 }, 10);
-    assert_broken(verify(log), KV_AUDIT_BAD_CHECKPOINT, &before, 8);
+    sample_log_arrange(log, (unsigned[]){ 0, 1, 2, 3, 4, 5, 6, 7, 9, 8 }, 10);
+    assert_broken(sample_log_verify(log), KV_AUDIT_BAD_CHECKPOINT, &before, 8);
 }
 
 static void a_checkpoint_by_another_key_is_named(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
 
     log->world.kid[0] = log->world.kid[0] == 'a' ? 'b' : 'a';
-    assert_broken(verify(log), KV_AUDIT_UNKNOWN_KEY, checkpoint(log, 0), 1);
+    assert_broken(sample_log_verify(log), KV_AUDIT_UNKNOWN_KEY, checkpoint(log, 0), 1);
 }
 
 static void every_edited_byte_of_the_header_is_found(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
 
     for (size_t i = 0; i < KV_SEGMENT_HEADER_BYTES; i++) {
         kv_audit_report report;
 
         log->bytes[i] ^= 1;
-        report = verify(log);
+        report = sample_log_verify(log);
         if (report.broken != KV_AUDIT_BAD_HEADER || report.offset != 0)
             fail_msg("byte %zu of the header: '%s'", i, report.what);
         log->bytes[i] ^= 1;
@@ -289,7 +215,7 @@ static void every_edited_byte_of_the_header_is_found(void **state)
 
 static void a_header_with_a_new_checksum_does_not_fit_its_records(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
     uint8_t *crc = log->bytes + KV_SEGMENT_HEADER_BYTES - 4;
     kv_audit_report report;
     uint32_t value;
@@ -298,7 +224,7 @@ static void a_header_with_a_new_checksum_does_not_fit_its_records(void **state)
     value = kv_crc32c(0, kv_slice_of(log->bytes, KV_SEGMENT_HEADER_BYTES - 4));
     for (int i = 3; i >= 0; i--, value >>= 8)
         crc[i] = (uint8_t)value;
-    report = verify(log);
+    report = sample_log_verify(log);
     /* The first frame after the header is a checkpoint, which follows on the header, too. */
     assert_int_equal(report.broken, KV_AUDIT_BAD_CHECKPOINT);
     assert_int_equal(report.offset, KV_SEGMENT_HEADER_BYTES);
@@ -318,7 +244,7 @@ static void nothing_to_verify_is_an_error(void **state)
 
 static int make_segments(void **state)
 {
-    log_state *log = calloc(1, sizeof(*log));
+    sample_log *log = calloc(1, sizeof(*log));
 
     world_make(&log->world);
     log->world.config.segment_bytes = 65536;
@@ -329,7 +255,7 @@ static int make_segments(void **state)
     return 0;
 }
 
-static kv_segment_header header_of(log_state *log, const char *name)
+static kv_segment_header header_of(sample_log *log, const char *name)
 {
     kv_segment_header header;
     size_t len;
@@ -341,7 +267,7 @@ static kv_segment_header header_of(log_state *log, const char *name)
 }
 
 /* The names of the segments in their order, found by following the numbers. */
-static unsigned segment_names(log_state *log, char names[][KV_SEGMENT_NAME_BYTES], unsigned most)
+static unsigned segment_names(sample_log *log, char names[][KV_SEGMENT_NAME_BYTES], unsigned most)
 {
     unsigned count = 0;
 
@@ -359,7 +285,7 @@ static unsigned segment_names(log_state *log, char names[][KV_SEGMENT_NAME_BYTES
 
 static void a_chain_over_segments_is_sound(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
     kv_audit_report report = world_verify(&log->world, KV_SLICE_NONE);
 
     assert_string_equal(report.what, "");
@@ -371,7 +297,7 @@ static void a_chain_over_segments_is_sound(void **state)
 
 static void a_missing_segment_is_named(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
     char names[64][KV_SEGMENT_NAME_BYTES], path[128];
     kv_audit_report report;
 
@@ -385,7 +311,7 @@ static void a_missing_segment_is_named(void **state)
 
 static void verification_starts_at_any_segment(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
     char names[64][KV_SEGMENT_NAME_BYTES], path[128];
     kv_audit_report report;
 
@@ -400,9 +326,9 @@ static void verification_starts_at_any_segment(void **state)
 
 static void a_cut_segment_in_the_middle_is_named(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
     char names[64][KV_SEGMENT_NAME_BYTES];
-    world_frame frames[MOST_FRAMES];
+    world_frame frames[SAMPLE_FRAMES];
     kv_audit_report report;
     uint8_t *bytes;
     unsigned count;
@@ -410,7 +336,7 @@ static void a_cut_segment_in_the_middle_is_named(void **state)
 
     (void)segment_names(log, names, 64);
     bytes = world_read(&log->world, names[1], &len);
-    count = world_frames(bytes, len, frames, MOST_FRAMES);
+    count = world_frames(bytes, len, frames, SAMPLE_FRAMES);
     world_write(&log->world, names[1], bytes, frames[count - 3].offset);
     report = world_verify(&log->world, KV_SLICE_NONE);
     assert_int_equal(report.broken, KV_AUDIT_CUT);
@@ -422,7 +348,7 @@ static void a_cut_segment_in_the_middle_is_named(void **state)
 
 static void a_segment_of_another_log_does_not_follow(void **state)
 {
-    log_state *log = *state;
+    sample_log *log = *state;
     char names[64][KV_SEGMENT_NAME_BYTES];
     uint8_t header[KV_SEGMENT_HEADER_BYTES];
     kv_segment_header other;
@@ -443,8 +369,8 @@ static void a_segment_of_another_log_does_not_follow(void **state)
     free(bytes);
 }
 
-#define LOG_TEST(name)     cmocka_unit_test_setup_teardown(name, make_log, drop_log)
-#define SEGMENT_TEST(name) cmocka_unit_test_setup_teardown(name, make_segments, drop_log)
+#define LOG_TEST(name)     cmocka_unit_test_setup_teardown(name, sample_log_open, sample_log_close)
+#define SEGMENT_TEST(name) cmocka_unit_test_setup_teardown(name, make_segments, sample_log_close)
 
 int main(void)
 {
