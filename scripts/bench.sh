@@ -1,29 +1,48 @@
 #!/usr/bin/env bash
-# Measures, in one run and one table, the raw token beside the same operation through libkeyvault:
-# mutual TLS, role token, permission, audit record on disk before the answer, as shipped.
+# Measures, in one run and one table, the server as shipped (mutual TLS, role token, permission,
+# audit record on disk before the answer) beside what else could do the same work: the token's own
+# objects through Cryptoki, session copies of them, `p11-kit server` over a Unix socket on the same
+# token (which permits everything and records nothing), and OpenSSL with the key in memory.
 #
-#   scripts/bench.sh [--seconds S] [--rounds N] [--build DIR] [--json FILE]
+#   scripts/bench.sh [--seconds S] [--rounds N] [--build DIR] [--out DIR] [--counts "N ..."]
+#                    [--picture FILE] [PART ...]
 #
-# The token's rows use Cryptoki directly on a copy of the server's token folder, with as many
-# threads as the server has workers for it. Runs of token and server alternate; each number is the
-# median of the rounds. Machines are noisy: look at the ratios.
+# Parts: p256 p384 rsa2048 rsa4096 ed25519 gcm secret certificate create connect keys; all by
+# default. Each writes OUT/PART.csv anew, so that they can be run one by one; the table is made of
+# all that are there. `keys` makes installations with so many keys (10 1000 10000; try 50000, it
+# takes its time). OUT is BUILD/results by default.
+#
+# Load and server share the machine. Runs of all sides alternate, on a copy of the server's token
+# folder where they need one, and each number is the median of the rounds. Machines are noisy: look
+# at the ratios.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-seconds=2
+all="p256 p384 rsa2048 rsa4096 ed25519 gcm secret certificate create connect keys"
+seconds=1.5
 rounds=3
 build=build/bench
-json=
+out=
+counts="10 1000 10000"
+picture=
+parts=
 while [ $# -gt 0 ]; do
     case $1 in
     --seconds) seconds=$2; shift 2 ;;
     --rounds) rounds=$2; shift 2 ;;
     --build) build=$2; shift 2 ;;
-    --json) json=$2; shift 2 ;;
-    -h | --help) sed -n '2,11p' "$0" | cut -c3-; exit 0 ;;
-    *) echo "bench.sh: unknown option '$1'" >&2; exit 2 ;;
+    --out) out=$2; shift 2 ;;
+    --counts) counts=$2; shift 2 ;;
+    --picture) picture=$2; shift 2 ;;
+    -h | --help) sed -n '2,20p' "$0" | cut -c3-; exit 0 ;;
+    *)
+        [[ " $all " == *" $1 "* ]] || { echo "bench.sh: unknown option or part '$1'" >&2; exit 2; }
+        parts="$parts $1"
+        shift
+        ;;
     esac
 done
+parts=${parts:-$all}
 
 if [ "$build" = build/bench ]; then
     scripts/install_packages.sh build
@@ -31,66 +50,44 @@ if [ "$build" = build/bench ]; then
     cmake --build "$build" --target keyvaultd kvctl kv_bench >/dev/null
 fi
 build=$(cd "$build" && pwd)
+bench=$build/tests/bench/speed/kv_bench
+out=${out:-$build/results}
+mkdir -p "$out"
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/keyvault-bench.XXXXXX")
-server=
+processes=()
 cleanup() {
-    [ -z "$server" ] || { kill "$server" 2>/dev/null && wait "$server" 2>/dev/null; } || true
+    local one
+    for one in "${processes[@]}"; do
+        kill "$one" 2>/dev/null || :
+    done
+    wait || :
     rm -rf "$work"
 }
 trap cleanup EXIT
 
 # shellcheck source=scripts/demo_lib.sh
 . scripts/demo_lib.sh
-demo_files "$work" "$build"
-demo_init
-demo_start
-server=$DEMO_SERVER
-demo_person operator user vault-operator /
-demo_person officer user certificate-officer /vaults/bench
-demo_person crypto user crypto-officer /vaults/bench
-demo_person secrets user secrets-officer /vaults/bench
-demo_person app service certificate-user /vaults/bench crypto-user /vaults/bench \
-    secrets-user /vaults/bench
-kv operator vault create --name bench >/dev/null
+# shellcheck source=scripts/bench_lib.sh
+. scripts/bench_lib.sh
 
-kv officer certificate create --vault bench --name web --subject CN=web.example.org \
-    --dns-name web.example.org --issuer Self >/dev/null
-kv crypto key create --vault bench --name p256 --key-type EC --curve P-256 >/dev/null
-kv crypto key create --vault bench --name rsa2048 --key-type RSA --key-size 2048 >/dev/null
-printf %s 0123456789abcdef0123456789abcdef |
-    kv secrets secret set --vault bench --name secret --file - >/dev/null
-
-cp -r "$work/tokens" "$work/tokens.copy"
-sed "s|$work/tokens|$work/tokens.copy|" "$work/softhsm2.conf" >"$work/copy.conf"
-
-raw() { # what parallel
-    SOFTHSM2_CONF="$work/copy.conf" "$build/tests/bench/speed/kv_bench" raw --what "$1" \
-        --parallel "$2" --seconds "$seconds" --module "$DEMO_MODULE" --token "$3" \
-        --pin-file "$work/home/pins/${3#kv-}"
-}
-served() { # what parallel name
-    "$build/tests/bench/speed/kv_bench" served --what "$1" --parallel "$2" --seconds "$seconds" \
-        --endpoint "localhost:$DEMO_PORT" --ca "$work/home/tls/server.pem" \
-        --certificate "$work/people/app.pem" --key "$work/people/app.key" --vault bench --name "$3"
-}
-
-results=$work/results
-for round in $(seq "$rounds"); do
-    for spec in p256:p256:kv-keys rsa2048:rsa2048:kv-keys secret:secret:kv-system \
-        certificate:web:; do
-        IFS=: read -r what name token <<<"$spec"
-        if [ -n "$token" ]; then
-            for threads in 1 2; do
-                line=$(raw "$what" "$threads" "$token")
-                echo "$what raw $threads $line" >>"$results"
-            done
-        fi
-        for flight in 1 16 64; do
-            line=$(served "$what" "$flight" "$name")
-            echo "$what served $flight $line" >>"$results"
-        done
-        echo "round $round: $what done" >&2
-    done
+for part in $parts; do
+    [ "$part" = keys ] || { bench_install; break; }
 done
-python3 scripts/bench_table.py "$results" "$work" ${json:+"$json"}
+for part in $parts; do
+    : >"$out/$part.csv.new"
+    case $part in
+    keys) bench_keys "$counts" ;;
+    connect) bench_connect ;;
+    *)
+        bench_make_key "$part"
+        for round in $(seq "$rounds"); do
+            bench_operation "$part"
+            echo "$part: round $round of $rounds" >&2
+        done
+        ;;
+    esac
+    mv "$out/$part.csv.new" "$out/$part.csv"
+done
+python3 scripts/bench_table.py "$out"
+[ -z "$picture" ] || python3 scripts/bench_picture.py "$out" "$picture"

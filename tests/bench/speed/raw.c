@@ -2,216 +2,266 @@
  *
  * The keys are made as token objects like those of a server, on a copy of its token.
  */
-#include <dlfcn.h>
-#include <pthread.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-
-#include <p11-kit/pkcs11.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "server/base/clock.h"
-#include "tests/bench/speed/bench.h"
+#include "tests/bench/speed/token.h"
 
-enum { THREADS_MOST = 64, SECRET_BYTES = 32, IV_BYTES = 12, TAG_BYTES = 16 };
-
-typedef struct raw_token {
-    CK_FUNCTION_LIST *f;
-    CK_SLOT_ID slot;
-    CK_OBJECT_HANDLE key;
-    CK_MECHANISM mechanism;
-    CK_GCM_PARAMS gcm;
-    CK_BYTE iv[IV_BYTES];
-    CK_BYTE sealed[SECRET_BYTES + TAG_BYTES];
-    const bench_options *options;
-} raw_token;
+enum { MOST_PROCESSES = 64, RSA_PREFIX_BYTES = 19, SIGNATURE_BYTES = 1024 };
 
 typedef struct raw_thread {
-    raw_token *token;
-    pthread_t thread;
-    bench_series series;
+    bench_token *token;
+    CK_SESSION_HANDLE session;
+    CK_BYTE iv[TOKEN_IV_BYTES];
+    CK_BYTE sealed[BENCH_SECRET_BYTES + TOKEN_TAG_BYTES];
 } raw_thread;
 
-static void must(CK_RV rv, const char *what)
+static CK_MECHANISM_TYPE signs_by(bench_what what)
 {
-    char text[32];
-
-    if (rv == CKR_OK)
-        return;
-    (void)snprintf(text, sizeof(text), "CKR 0x%lx", rv);
-    bench_die(what, text);
+    if (what == BENCH_RSA2048 || what == BENCH_RSA4096)
+        return CKM_RSA_PKCS;
+    return what == BENCH_ED25519 ? CKM_EDDSA : CKM_ECDSA;
 }
 
-static CK_SESSION_HANDLE open_session(raw_token *token)
+static void sign_once(void *state)
 {
-    CK_SESSION_HANDLE session;
-
-    must(token->f->C_OpenSession(token->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL,
-                                 &session),
-         "C_OpenSession");
-    return session;
-}
-
-static void find_slot(raw_token *token)
-{
-    CK_SLOT_ID slots[64];
-    CK_ULONG count = 64;
-    size_t len = strlen(token->options->label);
-
-    must(token->f->C_GetSlotList(CK_TRUE, slots, &count), "C_GetSlotList");
-    for (CK_ULONG i = 0; i < count; i++) {
-        CK_TOKEN_INFO info;
-
-        must(token->f->C_GetTokenInfo(slots[i], &info), "C_GetTokenInfo");
-        if (!memcmp(info.label, token->options->label, len) &&
-            (len == sizeof(info.label) || info.label[len] == ' ')) {
-            token->slot = slots[i];
-            return;
-        }
-    }
-    bench_die("no token", token->options->label);
-}
-
-static void open_token(raw_token *token)
-{
-    CK_C_GetFunctionList get_list;
-    CK_C_INITIALIZE_ARGS locking = { .flags = CKF_OS_LOCKING_OK };
-    void *module = dlopen(token->options->module, RTLD_NOW);
-    void *symbol = module ? dlsym(module, "C_GetFunctionList") : NULL;
-
-    if (!symbol)
-        bench_die("module", token->options->module);
-    memcpy(&get_list, &symbol, sizeof(get_list));
-    must(get_list(&token->f), "C_GetFunctionList");
-    must(token->f->C_Initialize(&locking), "C_Initialize");
-    find_slot(token);
-    must(token->f->C_Login(open_session(token), CKU_USER, (CK_BYTE *)(uintptr_t)token->options->pin,
-                           strlen(token->options->pin)),
-         "C_Login");
-}
-
-static void make_pair(raw_token *token, CK_MECHANISM_TYPE how, CK_ATTRIBUTE *public_part,
-                      CK_ULONG public_count)
-{
-    CK_BBOOL yes = CK_TRUE;
-    CK_BBOOL no = CK_FALSE;
-    CK_MECHANISM mechanism = { how, NULL, 0 };
-    CK_ATTRIBUTE private_part[] = {
-        { CKA_TOKEN, &yes, sizeof(yes) },     { CKA_PRIVATE, &yes, sizeof(yes) },
-        { CKA_SENSITIVE, &yes, sizeof(yes) }, { CKA_EXTRACTABLE, &no, sizeof(no) },
-        { CKA_SIGN, &yes, sizeof(yes) },
-    };
-    CK_OBJECT_HANDLE public_key;
-
-    must(token->f->C_GenerateKeyPair(open_session(token), &mechanism, public_part, public_count,
-                                     private_part, 5, &public_key, &token->key),
-         "C_GenerateKeyPair");
-}
-
-static void make_signing_key(raw_token *token)
-{
-    static CK_BYTE p256[] = { 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07 };
-    CK_ULONG bits = 2048;
-    CK_BBOOL yes = CK_TRUE;
-    CK_ATTRIBUTE curve[] = { { CKA_EC_PARAMS, p256, sizeof(p256) },
-                             { CKA_VERIFY, &yes, sizeof(yes) } };
-    CK_ATTRIBUTE modulus[] = { { CKA_MODULUS_BITS, &bits, sizeof(bits) },
-                               { CKA_VERIFY, &yes, sizeof(yes) } };
-
-    if (token->options->what == BENCH_P256)
-        make_pair(token, CKM_EC_KEY_PAIR_GEN, curve, 2);
-    else
-        make_pair(token, CKM_RSA_PKCS_KEY_PAIR_GEN, modulus, 2);
-    token->mechanism.mechanism = token->options->what == BENCH_P256 ? CKM_ECDSA : CKM_RSA_PKCS;
-}
-
-static void make_secret(raw_token *token)
-{
-    CK_BBOOL yes = CK_TRUE;
-    CK_ULONG len = 32;
-    CK_MECHANISM generate = { CKM_AES_KEY_GEN, NULL, 0 };
-    CK_ATTRIBUTE parts[] = {
-        { CKA_TOKEN, &yes, sizeof(yes) },     { CKA_PRIVATE, &yes, sizeof(yes) },
-        { CKA_SENSITIVE, &yes, sizeof(yes) }, { CKA_ENCRYPT, &yes, sizeof(yes) },
-        { CKA_DECRYPT, &yes, sizeof(yes) },   { CKA_VALUE_LEN, &len, sizeof(len) },
-    };
-    CK_SESSION_HANDLE session = open_session(token);
-    CK_BYTE plain[SECRET_BYTES] = { 0 };
-    CK_ULONG sealed = sizeof(token->sealed);
-
-    must(token->f->C_GenerateKey(session, &generate, parts, 6, &token->key), "C_GenerateKey");
-    token->gcm = (CK_GCM_PARAMS){
-        .pIv = token->iv, .ulIvLen = IV_BYTES, .ulIvBits = 8 * IV_BYTES, .ulTagBits = 8 * TAG_BYTES
-    };
-    token->mechanism = (CK_MECHANISM){ CKM_AES_GCM, &token->gcm, sizeof(token->gcm) };
-    must(token->f->C_EncryptInit(session, &token->mechanism, token->key), "C_EncryptInit");
-    must(token->f->C_Encrypt(session, plain, sizeof(plain), token->sealed, &sealed), "C_Encrypt");
-}
-
-static void sign_once(raw_token *token, CK_SESSION_HANDLE session)
-{
-    /* DigestInfo and digest for RSA, the digest alone for ECDSA: 51 and 32 bytes. */
-    CK_BYTE message[51] = { 0x30, 0x31 };
-    CK_BYTE signature[512];
+    raw_thread *me = state;
+    const bench_token *token = me->token;
+    CK_MECHANISM mechanism = { signs_by(token->options->what), NULL, 0 };
+    /* For RSA the DigestInfo goes before the digest. */
+    CK_BYTE message[RSA_PREFIX_BYTES + BENCH_DIGEST_BYTES] = { 0x30, 0x31 };
+    CK_ULONG size = bench_digest_len(token->options->what);
+    CK_BYTE signature[SIGNATURE_BYTES];
     CK_ULONG len = sizeof(signature);
-    CK_ULONG size = token->options->what == BENCH_P256 ? 32 : sizeof(message);
 
-    must(token->f->C_SignInit(session, &token->mechanism, token->key), "C_SignInit");
-    must(token->f->C_Sign(session, message, size, signature, &len), "C_Sign");
+    if (mechanism.mechanism == CKM_RSA_PKCS)
+        size += RSA_PREFIX_BYTES;
+    bench_must(token->f->C_SignInit(me->session, &mechanism, token->key), "C_SignInit");
+    bench_must(token->f->C_Sign(me->session, message, size, signature, &len), "C_Sign");
 }
 
-static void open_once(raw_token *token, CK_SESSION_HANDLE session)
+static CK_GCM_PARAMS gcm_of(raw_thread *me)
 {
-    CK_BYTE plain[SECRET_BYTES + TAG_BYTES];
+    return (CK_GCM_PARAMS){ .pIv = me->iv,
+                            .ulIvLen = TOKEN_IV_BYTES,
+                            .ulIvBits = 8 * TOKEN_IV_BYTES,
+                            .ulTagBits = 8 * TOKEN_TAG_BYTES };
+}
+
+static void seal(raw_thread *me, CK_BYTE *plain, CK_ULONG size, CK_BYTE *sealed, CK_ULONG room)
+{
+    const bench_token *token = me->token;
+    CK_GCM_PARAMS gcm = gcm_of(me);
+    CK_MECHANISM mechanism = { CKM_AES_GCM, &gcm, sizeof(gcm) };
+
+    bench_must(token->f->C_EncryptInit(me->session, &mechanism, token->key), "C_EncryptInit");
+    bench_must(token->f->C_Encrypt(me->session, plain, size, sealed, &room), "C_Encrypt");
+}
+
+static void seal_once(void *state)
+{
+    CK_BYTE plain[BENCH_GCM_BYTES] = { 0 }, sealed[BENCH_GCM_BYTES + TOKEN_TAG_BYTES];
+
+    seal(state, plain, sizeof(plain), sealed, sizeof(sealed));
+}
+
+static void open_once(void *state)
+{
+    raw_thread *me = state;
+    const bench_token *token = me->token;
+    CK_GCM_PARAMS gcm = gcm_of(me);
+    CK_MECHANISM mechanism = { CKM_AES_GCM, &gcm, sizeof(gcm) };
+    CK_BYTE plain[sizeof(me->sealed)];
     CK_ULONG len = sizeof(plain);
 
-    must(token->f->C_DecryptInit(session, &token->mechanism, token->key), "C_DecryptInit");
-    must(token->f->C_Decrypt(session, token->sealed, sizeof(token->sealed), plain, &len),
-         "C_Decrypt");
+    bench_must(token->f->C_DecryptInit(me->session, &mechanism, token->key), "C_DecryptInit");
+    bench_must(token->f->C_Decrypt(me->session, me->sealed, sizeof(me->sealed), plain, &len),
+               "C_Decrypt");
 }
 
-static void *work(void *argument)
+static void make_once(void *state)
 {
-    raw_thread *me = argument;
-    CK_SESSION_HANDLE session = open_session(me->token);
-    int64_t end = kv_monotonic_us() + (int64_t)(me->token->options->seconds * 1e6);
-    int64_t now = kv_monotonic_us();
+    raw_thread *me = state;
 
-    while (now < end) {
-        int64_t before = now;
+    (void)bench_token_make(me->token, me->session);
+}
 
-        if (me->token->options->what == BENCH_SECRET)
-            open_once(me->token, session);
-        else
-            sign_once(me->token, session);
-        now = kv_monotonic_us();
-        bench_add(&me->series, now - before);
+static bench_once *once_of(bench_what what)
+{
+    switch (what) {
+    case BENCH_GCM:
+        return seal_once;
+    case BENCH_SECRET:
+        return open_once;
+    case BENCH_CREATE:
+        return make_once;
+    case BENCH_P256:
+    case BENCH_P384:
+    case BENCH_RSA2048:
+    case BENCH_RSA4096:
+    case BENCH_ED25519:
+    case BENCH_CERTIFICATE:
+    case BENCH_WHAT_COUNT:
+        break;
     }
-    return NULL;
+    return sign_once;
+}
+
+static void open_all(bench_token *token, raw_thread *threads, bench_worker *workers, unsigned count)
+{
+    CK_BYTE plain[BENCH_SECRET_BYTES] = { 0 };
+
+    for (unsigned i = 0; i < count; i++) {
+        threads[i] = (raw_thread){ .token = token, .session = bench_token_session(token) };
+        workers[i] = (bench_worker){ &threads[i], once_of(token->options->what) };
+        if (token->options->what == BENCH_SECRET)
+            seal(&threads[i], plain, sizeof(plain), threads[i].sealed, sizeof(threads[i].sealed));
+    }
+}
+
+/* One process's share of the threads. `ready` and `go` keep several apart while they start. */
+static void measure(const bench_options *options, unsigned count, int ready, int go,
+                    bench_series *out)
+{
+    raw_thread *threads = calloc(count, sizeof(*threads));
+    bench_worker *workers = calloc(count, sizeof(*workers));
+    bench_token token;
+    char byte = 0;
+
+    if (!threads || !workers)
+        bench_die("memory", "exhausted");
+    bench_token_open(&token, options);
+    if (options->what != BENCH_CREATE)
+        bench_token_find(&token);
+    open_all(&token, threads, workers, count);
+    if (ready >= 0 && (write(ready, &byte, 1) != 1 || read(go, &byte, 1) != 1))
+        bench_die("pipe", strerror(errno));
+    bench_threads(options, workers, count, out);
+    (void)token.f->C_Finalize(NULL);
+    free(workers);
+    free(threads);
+}
+
+static void write_all(int fd, const void *data, size_t len)
+{
+    for (const char *at = data; len > 0;) {
+        ssize_t wrote = write(fd, at, len);
+
+        if (wrote <= 0)
+            bench_die("pipe", strerror(errno));
+        at += wrote;
+        len -= (size_t)wrote;
+    }
+}
+
+static void read_all(int fd, void *data, size_t len)
+{
+    for (char *at = data; len > 0;) {
+        ssize_t got = read(fd, at, len);
+
+        if (got <= 0)
+            bench_die("a process", "has failed");
+        at += got;
+        len -= (size_t)got;
+    }
+}
+
+typedef struct member {
+    pid_t process;
+    int results; /* from it */
+    int go;      /* to it */
+} member;
+
+static _Noreturn void be_member(const bench_options *options, unsigned count, int results, int go)
+{
+    bench_series series = { 0 };
+
+    measure(options, count, results, go, &series);
+    write_all(results, &series, sizeof(series));
+    write_all(results, series.values, series.count * sizeof(*series.values));
+    exit(0);
+}
+
+/* One after the other: each login writes the token's file. */
+static member start_member(const bench_options *options, unsigned count)
+{
+    member it;
+    int results[2], go[2];
+    char byte;
+
+    if (pipe(results) != 0 || pipe(go) != 0)
+        bench_die("pipe", strerror(errno));
+    it = (member){ .process = fork(), .results = results[0], .go = go[1] };
+    if (it.process < 0)
+        bench_die("fork", strerror(errno));
+    if (it.process == 0)
+        be_member(options, count, results[1], go[0]);
+    (void)close(results[1]);
+    (void)close(go[0]);
+    read_all(it.results, &byte, 1);
+    return it;
+}
+
+static void take_results(const member *it, bench_series *out)
+{
+    bench_series theirs;
+
+    read_all(it->results, &theirs, sizeof(theirs));
+    theirs.values = malloc((theirs.count + 1) * sizeof(*theirs.values));
+    if (!theirs.values)
+        bench_die("memory", "exhausted");
+    read_all(it->results, theirs.values, theirs.count * sizeof(*theirs.values));
+    if (theirs.seconds > out->seconds)
+        out->seconds = theirs.seconds;
+    out->cpu_us += theirs.cpu_us;
+    bench_merge(out, &theirs);
+    (void)waitpid(it->process, NULL, 0);
+}
+
+static void measure_processes(const bench_options *options, bench_series *out)
+{
+    member members[MOST_PROCESSES];
+    unsigned count = options->processes < MOST_PROCESSES ? options->processes : MOST_PROCESSES;
+
+    for (unsigned i = 0; i < count; i++)
+        members[i] = start_member(options, (options->parallel + i) / count);
+    for (unsigned i = 0; i < count; i++)
+        write_all(members[i].go, "", 1);
+    for (unsigned i = 0; i < count; i++)
+        take_results(&members[i], out);
 }
 
 void bench_raw(const bench_options *options, bench_series *out)
 {
-    raw_token token = { .options = options };
-    raw_thread threads[THREADS_MOST] = { 0 };
-    unsigned count = options->parallel < THREADS_MOST ? options->parallel : THREADS_MOST;
-    int64_t start;
-
-    open_token(&token);
-    if (options->what == BENCH_SECRET)
-        make_secret(&token);
+    if (options->processes > 1)
+        measure_processes(options, out);
     else
-        make_signing_key(&token);
-    start = kv_monotonic_us();
-    for (unsigned i = 0; i < count; i++) {
-        threads[i].token = &token;
-        if (pthread_create(&threads[i].thread, NULL, work, &threads[i]) != 0)
-            bench_die("thread", "cannot be started");
-    }
-    for (unsigned i = 0; i < count; i++)
-        (void)pthread_join(threads[i].thread, NULL);
-    out->seconds = (double)(kv_monotonic_us() - start) / 1e6;
-    for (unsigned i = 0; i < count; i++)
-        bench_merge(out, &threads[i].series);
-    must(token.f->C_DestroyObject(open_session(&token), token.key), "C_DestroyObject");
+        measure(options, options->parallel, -1, -1, out);
+}
+
+void bench_raw_prepare(const bench_options *options)
+{
+    bench_token token;
+
+    bench_token_open(&token, options);
+    (void)bench_token_make(&token, token.owner);
+    (void)token.f->C_Finalize(NULL);
+}
+
+void bench_raw_start(const bench_options *options)
+{
+    int64_t start = kv_monotonic_us(), loaded;
+    bench_token token;
+
+    bench_token_load(&token, options);
+    loaded = kv_monotonic_us();
+    bench_token_login(&token);
+    (void)printf("%lld %lld %lu\n", (long long)(loaded - start),
+                 (long long)(kv_monotonic_us() - loaded), bench_resident_kib());
     (void)token.f->C_Finalize(NULL);
 }

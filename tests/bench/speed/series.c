@@ -11,6 +11,11 @@ void bench_die(const char *what, const char *why)
     exit(1);
 }
 
+size_t bench_digest_len(bench_what what)
+{
+    return what == BENCH_P384 ? BENCH_DIGEST_BYTES : 32;
+}
+
 void bench_add(bench_series *series, int64_t us)
 {
     if (series->count == series->room) {
@@ -30,7 +35,8 @@ void bench_merge(bench_series *to, bench_series *from)
     for (size_t i = 0; i < from->count; i++)
         bench_add(to, from->values[i]);
     free(from->values);
-    *from = (bench_series){ 0 };
+    from->values = NULL;
+    from->count = from->room = 0;
 }
 
 static int by_value(const void *a, const void *b)
@@ -41,12 +47,20 @@ static int by_value(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
+static uint32_t at(const bench_series *series, size_t thousandths)
+{
+    return series->values[series->count * thousandths / 1000];
+}
+
 void bench_print(bench_series *series)
 {
+    double count = (double)series->count;
+
     if (!series->count)
         bench_die("measurement", "nothing was done");
     qsort(series->values, series->count, sizeof(*series->values), by_value);
-    (void)printf("%.1f %u %u\n", (double)series->count / series->seconds,
-                 series->values[series->count / 2], series->values[series->count * 99 / 100]);
+    (void)printf("%.1f %u %u %u %.1f %.1f\n", count / series->seconds, at(series, 500),
+                 at(series, 990), at(series, 999), series->cpu_us / count,
+                 series->server_us / count);
     free(series->values);
 }
