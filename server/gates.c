@@ -93,29 +93,40 @@ static kv_status recall(void *context, kv_call *call, bool *again)
 
 /* --- records --- */
 
-static void recorded(kv_audit_ticket *ticket, kv_status status)
+static kv_call *call_of(kv_audit_ticket *ticket)
 {
-    kv_call *call = (kv_call *)(void *)((char *)ticket - offsetof(kv_call, audit));
+    return (kv_call *)(void *)((char *)ticket - offsetof(kv_call, audit));
+}
 
-    if (status != KV_OK)
-        (void)kv_fail(&call->error, KV_UNAVAILABLE,
-                      "the outcome could not be recorded; it may have happened");
-    kv_call_answer(call);
+/* The calls of a group go home together, so that a loop is woken once. */
+static void recorded(kv_audit_ticket *tickets, kv_status status)
+{
+    kv_call *calls = NULL, **tail = &calls;
+
+    for (; tickets; tickets = tickets->next) {
+        kv_call *call = call_of(tickets);
+
+        if (status != KV_OK)
+            (void)kv_fail(&call->error, KV_UNAVAILABLE,
+                          "the outcome could not be recorded; it may have happened");
+        *tail = call;
+        tail = &call->next;
+    }
+    *tail = NULL;
+    kv_call_answer_all(calls);
 }
 
 static void audit_post(void *context, kv_call *calls)
 {
     kv_services *services = context;
+    kv_audit_ticket *first = &calls->audit;
 
-    while (calls) {
-        kv_call *next = calls->next;
-
-        calls->audit = (kv_audit_ticket){ .entry = &calls->entry,
+    for (; calls; calls = calls->next)
+        calls->audit = (kv_audit_ticket){ .next = calls->next ? &calls->next->audit : NULL,
+                                          .entry = &calls->entry,
                                           .pending = calls->entry.store_version > 0,
-                                          .done = recorded };
-        kv_audit_post(services->audit, &calls->audit);
-        calls = next;
-    }
+                                          .done_together = recorded };
+    kv_audit_post(services->audit, first);
 }
 
 static void audit_refused(void *context, const kv_refused *refused)

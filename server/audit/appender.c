@@ -106,15 +106,32 @@ static void publish(kv_audit *audit, kv_audit_ticket *from, const kv_audit_ticke
         log_change(audit, failed, err);
 }
 
+/* Cuts off the first, with those after it that want to be told together; gives what follows. */
+static kv_audit_ticket *cut(kv_audit_ticket *from, const kv_audit_ticket *to)
+{
+    kv_audit_ticket *last = from, *rest;
+
+    while (from->done_together && last->next != to &&
+           last->next->done_together == from->done_together)
+        last = last->next;
+    rest = last->next;
+    last->next = NULL;
+    return rest;
+}
+
 static void tell(kv_audit *audit, kv_audit_ticket *from, const kv_audit_ticket *to,
                  kv_status status)
 {
     while (from != to) {
-        kv_audit_ticket *next = from->next;
+        kv_audit_ticket *next = cut(from, to);
 
-        if (status != KV_OK && from->pending && from->done != owed_done)
-            owe(audit, from);
-        from->done(from, status);
+        for (kv_audit_ticket *one = from; status != KV_OK && one; one = one->next)
+            if (one->pending && one->done != owed_done)
+                owe(audit, one);
+        if (from->done_together)
+            from->done_together(from, status);
+        else
+            from->done(from, status);
         from = next;
     }
 }

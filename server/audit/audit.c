@@ -74,6 +74,7 @@ kv_status kv_audit_post_and_wait(kv_audit *audit, kv_own_ticket *ticket)
 
     ticket->audit = audit;
     ticket->finished = false;
+    ticket->ticket.next = NULL;
     ticket->ticket.done = own_ticket_done;
     kv_audit_post(audit, &ticket->ticket);
     pthread_mutex_lock(&audit->mutex);
@@ -249,12 +250,15 @@ void kv_audit_stop(kv_audit *audit)
     free_audit(audit);
 }
 
-void kv_audit_post(kv_audit *audit, kv_audit_ticket *ticket)
+void kv_audit_post(kv_audit *audit, kv_audit_ticket *tickets)
 {
-    ticket->next = NULL;
+    kv_audit_ticket *last = tickets;
+
+    while (last->next)
+        last = last->next;
     pthread_mutex_lock(&audit->mutex);
-    *audit->last = ticket;
-    audit->last = &ticket->next;
+    *audit->last = tickets;
+    audit->last = &last->next;
     pthread_cond_signal(&audit->posted);
     pthread_mutex_unlock(&audit->mutex);
 }

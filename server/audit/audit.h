@@ -79,9 +79,13 @@ typedef struct kv_audit_ticket {
     /* `status` is KV_OK when the record is durable, KV_UNAVAILABLE when it is not: then the result
      * must not be told. The record of a change (`pending`) is owed and appended later. */
     void (*done)(struct kv_audit_ticket *ticket, kv_status status);
+    /* Optional, instead of `done`: tickets with the same function that stand together in a group
+     * are told at once, as a list linked by `next`, oldest first. */
+    void (*done_together)(struct kv_audit_ticket *tickets, kv_status status);
 } kv_audit_ticket;
 
-void kv_audit_post(kv_audit *audit, kv_audit_ticket *ticket);
+/* One ticket, or a list of them linked by `next`, oldest first. */
+void kv_audit_post(kv_audit *audit, kv_audit_ticket *tickets);
 
 /* A refusal before identification, or "busy": counted per second, peer (without port), status and
  * reason, one record for all, with the operation of the first. Copies what it needs. Never blocks;

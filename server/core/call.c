@@ -187,9 +187,37 @@ kv_status kv_call_offer(kv_call *call, const void *out, bool *sent)
     return room == KV_BUSY ? KV_OK : room;
 }
 
+/* Posts those that live where the first one does; gives the others. */
+static kv_call *answer_at(kv_mailbox *home, kv_call *calls)
+{
+    kv_call *others = NULL, **other = &others;
+    kv_mail *mail = NULL, **tail = &mail;
+
+    for (; calls; calls = calls->next) {
+        if (calls->ticket.home != home) {
+            *other = calls;
+            other = &calls->next;
+            continue;
+        }
+        if (calls->error.status != KV_OK)
+            calls->answer = KV_SLICE_NONE;
+        *tail = &calls->mail;
+        tail = &calls->mail.next;
+    }
+    *other = NULL;
+    *tail = NULL;
+    kv_mailbox_post_all(home, mail);
+    return others;
+}
+
 void kv_call_answer(kv_call *call)
 {
-    if (call->error.status != KV_OK)
-        call->answer = KV_SLICE_NONE;
-    kv_mailbox_post(call->ticket.home, &call->mail);
+    call->next = NULL;
+    kv_call_answer_all(call);
+}
+
+void kv_call_answer_all(kv_call *calls)
+{
+    while (calls)
+        calls = answer_at(calls->ticket.home, calls);
 }

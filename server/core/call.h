@@ -139,3 +139,5 @@ kv_status kv_call_offer(kv_call *call, const void *out, bool *sent) KV_MUST_USE;
 /* The end of a call's way: posts it home, where the loop answers and frees it. On an error no bytes
  * of the answer leave. Any thread. */
 void kv_call_answer(KV_TAKES kv_call *call);
+/* A list linked by `next`: those with one home are posted at once, in their order. */
+void kv_call_answer_all(KV_TAKES kv_call *calls);

@@ -46,19 +46,27 @@ void kv_mailbox_free(kv_mailbox *box)
 
 void kv_mailbox_post(kv_mailbox *box, kv_mail *mail)
 {
+    mail->next = NULL;
+    kv_mailbox_post_all(box, mail);
+}
+
+void kv_mailbox_post_all(kv_mailbox *box, kv_mail *mail)
+{
     const uint64_t one = 1;
+    kv_mail **tail = &mail->next;
     bool was_empty;
 
-    mail->next = NULL;
+    while (*tail)
+        tail = &(*tail)->next;
     pthread_mutex_lock(&box->mutex);
     was_empty = !box->first;
     *box->tail = mail;
-    box->tail = &mail->next;
-    /* Under the mutex: after it the owner may have taken everything and freed the box. The counter
-     * cannot overflow, so the write cannot fail. */
+    box->tail = tail;
+    pthread_mutex_unlock(&box->mutex);
+    /* Outside the mutex, or the owner would wake up only to wait for it. The counter cannot
+     * overflow, so the write cannot fail. */
     if (was_empty && write(box->fd, &one, sizeof(one)) < 0)
         abort();
-    pthread_mutex_unlock(&box->mutex);
 }
 
 int kv_mailbox_fd(const kv_mailbox *box)
@@ -72,9 +80,9 @@ kv_mail *kv_mailbox_take_all(kv_mailbox *box)
     uint64_t count;
     ssize_t got;
 
-    pthread_mutex_lock(&box->mutex);
     got = read(box->fd, &count, sizeof(count));
-    (void)got; /* nothing to read: the box was empty */
+    (void)got; /* nothing to read: the box was empty, or is about to be told that it is not */
+    pthread_mutex_lock(&box->mutex);
     mail = box->first;
     box->first = NULL;
     box->tail = &box->first;

@@ -4,7 +4,8 @@
  * wakes the loop only when the box was empty, so a burst costs one wake-up.
  *
  * Threads:  post: any. take_all and free: the one owner.
- * Lifetime: free it when nobody can post any more; mail still inside is dropped, not freed.
+ * Lifetime: free it when every post has returned and none can come; mail still inside is dropped,
+ *           not freed.
  */
 #pragma once
 
@@ -28,6 +29,8 @@ void kv_mailbox_free(kv_mailbox *box);
 
 /* Never fails and never waits: the mail is its own list node. */
 void kv_mailbox_post(kv_mailbox *box, KV_TAKES kv_mail *mail);
+/* A list linked by `next`, in its order, with one wake-up. */
+void kv_mailbox_post_all(kv_mailbox *box, KV_TAKES kv_mail *mail);
 
 /* Readable when there is mail; the owner watches it and then takes all of it. */
 int kv_mailbox_fd(const kv_mailbox *box);

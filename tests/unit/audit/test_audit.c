@@ -98,6 +98,64 @@ static void what_is_posted_before_the_stop_is_written(void **state)
     world_assert_sound(world, 1000);
 }
 
+/* Told together: how many came at once is up to the disk, but each once and in order. */
+typedef struct together {
+    kv_audit_ticket ticket; /* first */
+    kv_audit_entry entry;
+    unsigned number, *next;
+    kv_status status;
+} together;
+
+static void together_done(kv_audit_ticket *tickets, kv_status status)
+{
+    for (; tickets; tickets = tickets->next) {
+        together *at = (together *)tickets;
+
+        assert_int_equal(at->number, (*at->next)++);
+        at->status = status;
+    }
+}
+
+static void alone_done(kv_audit_ticket *ticket, kv_status status)
+{
+    assert_null(ticket->done_together);
+    ticket->next = NULL;
+    together_done(ticket, status);
+}
+
+/* Every third one stands between and is told alone; all of them come as one list. */
+static void post_together(audit_world *world, together *list, unsigned count, unsigned *next)
+{
+    for (unsigned i = 0; i < count; i++) {
+        bool alone = i % 3 == 2;
+
+        list[i] = (together){ .entry = world_entry(world, "KeySign"), .number = i, .next = next };
+        list[i].ticket =
+            (kv_audit_ticket){ .entry = &list[i].entry,
+                               .next = i + 1 < count ? &list[i + 1].ticket : NULL,
+                               .done = alone ? alone_done : NULL,
+                               .done_together = alone ? NULL : together_done };
+    }
+    kv_audit_post(world->audit, &list[0].ticket);
+}
+
+static void a_list_is_recorded_and_told_in_order(void **state)
+{
+    enum { COUNT = 3000 };
+    audit_world *world = *state;
+    together *list = calloc(COUNT, sizeof(*list));
+    unsigned next = 0;
+
+    world_start(world);
+    post_together(world, list, COUNT, &next);
+    world_stop(world);
+    assert_int_equal(next, COUNT);
+    for (unsigned i = 0; i < COUNT; i++)
+        assert_int_equal(list[i].status, KV_OK);
+    free(list);
+    world_assert_sound(world, COUNT);
+}
+
 /* --- failing writes --- */
 
 static void limit_files(rlim_t bytes)
@@ -129,6 +187,24 @@ static void a_full_disk_refuses_and_heals(void **state)
     assert_int_equal(world_status(world).records, 20);
     world_stop(world);
     world_assert_sound(world, 20);
+}
+
+static void a_list_on_a_full_disk_is_told_in_order_that_it_was_not_recorded(void **state)
+{
+    enum { COUNT = 9 };
+    audit_world *world = *state;
+    together list[COUNT];
+    unsigned next = 0;
+
+    world_start(world);
+    world_post_many(world, 1);
+    limit_files((rlim_t)world_status(world).durable + 10);
+    post_together(world, list, COUNT, &next);
+    world_stop(world);
+    limit_files(RLIM_INFINITY);
+    assert_int_equal(next, COUNT);
+    for (unsigned i = 0; i < COUNT; i++)
+        assert_int_equal(list[i].status, KV_UNAVAILABLE);
 }
 
 static void a_full_disk_at_the_end_of_a_segment_refuses_and_heals(void **state)
@@ -350,7 +426,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         AUDIT_TEST(many_threads_post_at_once),
         AUDIT_TEST(what_is_posted_before_the_stop_is_written),
+        AUDIT_TEST(a_list_is_recorded_and_told_in_order),
         AUDIT_TEST(a_full_disk_refuses_and_heals),
+        AUDIT_TEST(a_list_on_a_full_disk_is_told_in_order_that_it_was_not_recorded),
         AUDIT_TEST(a_full_disk_at_the_end_of_a_segment_refuses_and_heals),
         AUDIT_TEST(the_record_of_a_change_is_owed_until_it_is_written),
         AUDIT_TEST(a_checkpoint_comes_after_so_many_records),

@@ -281,6 +281,40 @@ static void no_answer_leaves_when_the_record_failed(void **state)
     kv_call_free(call);
 }
 
+/* Every second one lives elsewhere. */
+static void calls_that_are_answered_together_keep_their_order(void **state)
+{
+    scene *it = *state;
+    kv_mailbox *other;
+    kv_call *calls[6];
+    kv_mail *here, *there;
+    kv_error err;
+
+    assert_kv_ok(kv_mailbox_new(&other, &err));
+    for (size_t i = 0; i < KV_COUNT(calls); i++) {
+        calls[i] = make_call(it, &usual, 1000);
+        calls[i]->ticket.home = i % 2 ? other : it->box;
+        calls[i]->answer = KV_SLICE("word");
+        if (i)
+            calls[i - 1]->next = calls[i];
+    }
+    kv_fail(&calls[2]->error, KV_UNAVAILABLE, "the audit log cannot be written");
+    kv_call_answer_all(calls[0]);
+    here = kv_mailbox_take_all(it->box);
+    there = kv_mailbox_take_all(other);
+    for (size_t i = 0; i < KV_COUNT(calls); i += 2, here = here->next, there = there->next) {
+        assert_ptr_equal(here, &calls[i]->mail);
+        assert_ptr_equal(there, &calls[i + 1]->mail);
+    }
+    assert_null(here);
+    assert_null(there);
+    assert_int_equal(calls[2]->answer.len, 0);
+    assert_slice_equal(KV_SLICE("word"), calls[3]->answer);
+    for (size_t i = 0; i < KV_COUNT(calls); i++)
+        kv_call_free(calls[i]);
+    kv_mailbox_free(other);
+}
+
 static void a_call_whose_time_is_over_does_not_start(void **state)
 {
     scene *it = *state;
@@ -415,6 +449,7 @@ int main(void)
         SCENE(a_row_without_permission_fails_closed),
         SCENE(anyone_is_neither_identified_nor_recorded),
         SCENE(no_answer_leaves_when_the_record_failed),
+        SCENE(calls_that_are_answered_together_keep_their_order),
         SCENE(a_call_whose_time_is_over_does_not_start),
         SCENE(a_call_whose_caller_left_does_not_start),
         SCENE(a_late_outcome_is_recorded_all_the_same),

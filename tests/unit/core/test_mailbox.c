@@ -60,6 +60,20 @@ static void a_box_wakes_again_after_it_was_emptied(void **state)
     assert_ptr_equal(kv_mailbox_take_all(*state), &mail);
 }
 
+static void a_list_is_posted_behind_what_is_there(void **state)
+{
+    kv_mail mail[4] = { { .next = &mail[1] }, { 0 }, { .next = &mail[3] }, { 0 } };
+    const kv_mail *first;
+
+    kv_mailbox_post_all(*state, &mail[0]);
+    kv_mailbox_post_all(*state, &mail[2]);
+    assert_true(is_readable(*state));
+    first = kv_mailbox_take_all(*state);
+    for (size_t i = 0; i < KV_COUNT(mail); i++, first = first->next)
+        assert_ptr_equal(first, &mail[i]);
+    assert_null(first);
+}
+
 typedef struct sender {
     kv_mailbox *box;
     pthread_t thread;
@@ -104,6 +118,7 @@ int main(void)
         BOX(an_empty_box_is_quiet),
         BOX(mail_comes_in_order),
         BOX(a_box_wakes_again_after_it_was_emptied),
+        BOX(a_list_is_posted_behind_what_is_there),
         BOX(nothing_is_lost_between_threads),
     };
 
