@@ -143,13 +143,14 @@ kv_channel_counts kv_channel_counts_get(kv_channel *channel)
 
 static void order(kv_channel *channel, kv_channel_op *op)
 {
-    bool first;
+    bool asleep;
 
     pthread_mutex_lock(&channel->mutex);
-    first = !channel->orders;
+    asleep = channel->asleep;
+    channel->asleep = false;
     DL_APPEND(channel->orders, op);
     pthread_mutex_unlock(&channel->mutex);
-    if (first)
+    if (asleep)
         wake(channel);
 }
 

@@ -76,6 +76,7 @@ struct kv_channel {
     pthread_mutex_t mutex; /* guards what follows, and every stream's reader side */
     pthread_cond_t changed;
     kv_channel_op *orders; /* new calls */
+    bool asleep;           /* the thread waits, and must be woken for orders */
     bool look;             /* a stream was closed or read: look at all of them */
     bool stopping;
     kv_channel_counts counts;

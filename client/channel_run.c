@@ -337,6 +337,25 @@ static void flush_links(kv_channel *channel)
     }
 }
 
+/* Whoever orders from now on writes to the eventfd. False when there are orders already. */
+static bool fall_asleep(kv_channel *channel)
+{
+    bool idle;
+
+    pthread_mutex_lock(&channel->mutex);
+    idle = !channel->orders;
+    channel->asleep = idle;
+    pthread_mutex_unlock(&channel->mutex);
+    return idle;
+}
+
+static void wake_up(kv_channel *channel)
+{
+    pthread_mutex_lock(&channel->mutex);
+    channel->asleep = false;
+    pthread_mutex_unlock(&channel->mutex);
+}
+
 static void wait_and_serve(kv_channel *channel, int wait_ms)
 {
     struct pollfd fds[MOST_LINKS + 1] = { { .fd = channel->wake, .events = POLLIN } };
@@ -351,7 +370,8 @@ static void wait_and_serve(kv_channel *channel, int wait_ms)
         fds[count] = (struct pollfd){ .fd = link->fd, .events = kv_link_poll_events(link) };
         served[count++] = link;
     }
-    (void)poll(fds, count, wait_ms);
+    (void)poll(fds, count, fall_asleep(channel) ? wait_ms : 0);
+    wake_up(channel);
     if (fds[0].revents && read(channel->wake, &ignored, sizeof(ignored)) < 0)
         ignored = 0; /* somebody else's wake-up: look all the same */
     for (nfds_t i = 1; i < count; i++)
