@@ -9,7 +9,7 @@
 
 #include "server/audit/reader.h"
 
-enum { COPY_BYTES = 16384, FILE_MODE = 0600 };
+enum { COPY_BYTES = 16384, ZERO_BYTES = 65536, AHEAD_BYTES = 4 * ZERO_BYTES, FILE_MODE = 0600 };
 
 static kv_status unwritable(kv_error *err, const char *what, int code)
 {
@@ -159,6 +159,7 @@ static kv_status repair(kv_segment *segment, kv_error *err)
     if (ftruncate(segment->fd, (off_t)segment->end) != 0)
         return unwritable(err, "ftruncate", errno);
     segment->dirty = false;
+    segment->zeros = 0;
     /* Without room for the whole segment it grows as it is written. */
     if (segment->end < segment->size)
         (void)posix_fallocate(segment->fd, (off_t)segment->end,
@@ -210,6 +211,30 @@ kv_status kv_segment_open(const char *folder, uint64_t first, uint64_t end, uint
     return KV_OK;
 }
 
+/* Blocks that are taken and were never written make every sync write the file system's journal,
+ * too; so zeros are written some way ahead, now and then. A failure is left to the write itself. */
+static void write_ahead(kv_segment *segment, uint64_t end)
+{
+    static const uint8_t zeros[ZERO_BYTES];
+    kv_error unused = { 0 };
+
+    if (end <= segment->zeros)
+        return;
+    if (segment->zeros < segment->end)
+        segment->zeros = segment->end;
+    for (uint64_t most = end + AHEAD_BYTES; segment->zeros < most;) {
+        uint64_t room = segment->size > segment->zeros ? segment->size - segment->zeros : 0;
+        size_t len = room < sizeof(zeros) ? (size_t)room : sizeof(zeros);
+
+        if (!len ||
+            write_at(segment->fd, kv_slice_of(zeros, len), segment->zeros, &unused) != KV_OK)
+            break;
+        segment->zeros += len;
+    }
+    if (segment->zeros < end)
+        segment->zeros = end; /* there was no room: not tried again for these */
+}
+
 kv_status kv_segment_append(kv_segment *segment, kv_slice bytes, kv_error *err)
 {
     kv_error unused = { 0 };
@@ -217,6 +242,7 @@ kv_status kv_segment_append(kv_segment *segment, kv_slice bytes, kv_error *err)
 
     if (segment->dirty)
         KV_TRY(repair(segment, err));
+    write_ahead(segment, segment->end + bytes.len);
     status = write_at(segment->fd, bytes, segment->end, err);
     if (status == KV_OK && fdatasync(segment->fd) != 0)
         status = unwritable(err, "fdatasync", errno);

@@ -13,9 +13,10 @@
 typedef struct kv_segment {
     int fd;
     uint64_t first;
-    uint64_t end;  /* of what is durable */
-    uint64_t size; /* to preallocate */
-    bool dirty;    /* there may be something past the end */
+    uint64_t end;   /* of what is durable */
+    uint64_t size;  /* to preallocate */
+    uint64_t zeros; /* written ahead up to here */
+    bool dirty;     /* there may be something past the end */
 } kv_segment;
 
 #define KV_SEGMENT_NONE ((kv_segment){ .fd = -1 })
