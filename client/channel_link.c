@@ -13,6 +13,7 @@
 #include <openssl/x509_vfy.h>
 
 #include "client/channel_private.h"
+#include "server/base/secret_buf.h"
 
 enum { READ_BYTES = 32 * 1024, GATHER_BYTES = 64 * 1024 };
 
@@ -188,7 +189,7 @@ static kv_status read_all(kv_link *link, kv_error *err)
     while ((rv = SSL_read_ex(link->ssl, plain, sizeof(plain), &len)) == 1) {
         kv_status status = kv_grpc_client_receive(link->session, kv_slice_of(plain, len), err);
 
-        OPENSSL_cleanse(plain, len);
+        kv_wipe(plain, len);
         KV_TRY(status);
     }
     return want(link, rv, err);
@@ -236,7 +237,7 @@ kv_status kv_link_flush(kv_link *link, kv_error *err)
         rv = SSL_write_ex(link->ssl, link->out.data, link->out.len, &written);
         if (rv != 1)
             return want(link, rv, err);
-        OPENSSL_cleanse(link->out.data, written);
+        kv_wipe(link->out.data, written);
         kv_buffer_drop(&link->out, written);
     }
     return KV_OK;

@@ -112,12 +112,20 @@ void kv_auth_set_client_cas(kv_auth *auth, kv_client_cas *cas)
 kv_status kv_caller_roles_text(const kv_caller *caller, kv_arena *arena, kv_slice *out,
                                kv_error *err)
 {
-    kv_slice text = KV_SLICE_NONE;
+    size_t len = 0;
+    char *text, *end;
 
     for (unsigned i = 0; i < caller->role_count; i++)
-        KV_TRY(kv_arena_print(arena, &text, err, "%.*s%s%s", KV_SLICE_ARG(text), i ? "," : "",
-                              kv_role_name(caller->roles[i])));
-    *out = text;
+        len += strlen(kv_role_name(caller->roles[i])) + 1;
+    text = end = kv_arena_alloc(arena, len + 1);
+    if (!text)
+        return kv_arena_full(err);
+    for (unsigned i = 0; i < caller->role_count; i++) {
+        if (i)
+            *end++ = ',';
+        end = stpcpy(end, kv_role_name(caller->roles[i]));
+    }
+    *out = kv_slice_of(text, (size_t)(end - text));
     return KV_OK;
 }
 

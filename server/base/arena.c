@@ -5,10 +5,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <openssl/crypto.h>
 
-enum { BLOCK_BYTES = 4096 };
+enum { BLOCK_BYTES = 4096, SMALL_TEXT_BYTES = 256 };
 
 struct kv_arena_block {
     kv_arena_block *next;
@@ -102,22 +103,29 @@ kv_status kv_arena_text(kv_arena *arena, kv_slice from, const char **out, kv_err
 
 kv_status kv_arena_print(kv_arena *arena, kv_slice *out, kv_error *err, const char *format, ...)
 {
+    char small[SMALL_TEXT_BYTES];
     va_list arguments;
     char *data;
     int len;
 
+    /* Most texts are made once: those that are short. */
     va_start(arguments, format);
-    len = vsnprintf(NULL, 0, format, arguments);
+    len = vsnprintf(small, sizeof(small), format, arguments);
     va_end(arguments);
     if (len < 0)
         return kv_fail(err, KV_INTERNAL, "a text could not be formatted");
 
     data = kv_arena_alloc(arena, (size_t)len + 1);
+    if (data && (size_t)len < sizeof(small))
+        memcpy(data, small, (size_t)len);
+    explicit_bzero(small, (size_t)len < sizeof(small) ? (size_t)len : sizeof(small));
     if (!data)
         return kv_arena_full(err);
-    va_start(arguments, format);
-    (void)vsnprintf(data, (size_t)len + 1, format, arguments);
-    va_end(arguments);
+    if ((size_t)len >= sizeof(small)) {
+        va_start(arguments, format);
+        (void)vsnprintf(data, (size_t)len + 1, format, arguments);
+        va_end(arguments);
+    }
     *out = kv_slice_of(data, (size_t)len);
     return KV_OK;
 }
@@ -129,7 +137,7 @@ void kv_arena_cleanup(kv_arena *arena)
     while (block) {
         kv_arena_block *next = block->next;
 
-        OPENSSL_cleanse(block->bytes, block->used);
+        explicit_bzero(block->bytes, block->used);
         if (arena->secret)
             OPENSSL_secure_free(block);
         else

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -107,7 +108,8 @@ bool kv_secret_buf_equal(const kv_secret_buf *secret, kv_slice candidate)
 
 void kv_wipe(void *data, size_t len)
 {
-    OPENSSL_cleanse(data, len);
+    /* Not OPENSSL_cleanse(), which goes eight bytes at a time. */
+    explicit_bzero(data, len);
 }
 
 void kv_secret_buf_cleanup(kv_secret_buf *secret)

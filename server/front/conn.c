@@ -11,6 +11,7 @@
 #include <openssl/evp.h>
 #include <utlist.h>
 
+#include "server/base/secret_buf.h"
 #include "server/front/grpc/door.h"
 #include "server/front/grpc/memory.h"
 #include "server/front/handshake.h"
@@ -98,7 +99,7 @@ static bool encrypt(kv_conn *conn)
         more = gather(conn, &len, &err) == KV_OK && len > 0;
         if (len)
             rv = SSL_write_ex(conn->ssl, conn->loop->scratch, len, &written);
-        OPENSSL_cleanse(conn->loop->scratch, len);
+        kv_wipe(conn->loop->scratch, len);
         if (rv != 1 || (len && written != len))
             return false;
         if (!send_encrypted(conn))
@@ -136,7 +137,7 @@ static bool decrypt(kv_conn *conn)
     while (status == KV_OK &&
            (rv = SSL_read_ex(conn->ssl, plain, KV_LOOP_SCRATCH_BYTES, &len)) == 1) {
         status = kv_grpc_session_receive(conn->session, kv_slice_of(plain, len), &err);
-        OPENSSL_cleanse(plain, len);
+        kv_wipe(plain, len);
     }
     kv_door_events(conn);
     kv_loop_mark_dirty(conn->loop, conn);

@@ -120,14 +120,17 @@ static void add_trailer(kv_grpc_stream *stream, kv_slice name, kv_slice value)
         (nghttp2_nv){ (uint8_t *)name.data, (uint8_t *)value.data, name.len, value.len, 0 };
 }
 
+/* By gRPC's status code. */
+static const char *const codes[] = { "0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
+                                     "9", "10", "11", "12", "13", "14", "15", "16" };
+
 static void fill_trailer(kv_grpc_stream *stream, const kv_grpc_trailer *trailer)
 {
-    kv_slice code, text;
+    bool known = trailer->code >= 0 && (size_t)trailer->code < KV_COUNT(codes);
+    kv_slice text;
     kv_error err;
 
-    if (kv_arena_print(&stream->arena, &code, &err, "%d", trailer->code) != KV_OK)
-        code = KV_SLICE("13");
-    add_trailer(stream, KV_SLICE("grpc-status"), code);
+    add_trailer(stream, KV_SLICE("grpc-status"), kv_slice_text(codes[known ? trailer->code : 13]));
     if (trailer->message.len &&
         kv_grpc_percent(&stream->arena, trailer->message, &text, &err) == KV_OK)
         add_trailer(stream, KV_SLICE("grpc-message"), text);

@@ -14,6 +14,7 @@ enum {
     MIB = 1024 * KIB,
     ARENA_SPARE = 16 * KIB,
     HEADER_OVERHEAD = 32,
+    BEARER_BYTES = 7,
     CONNECTION_WINDOW = 16 * MIB,
     CODE_EXHAUSTED = 8,
     CODE_CANCELLED = 1,
@@ -174,6 +175,19 @@ static nghttp2_nv header(const char *name, kv_slice value, uint8_t flags)
                          value.len, flags };
 }
 
+static kv_status add_bearer(kv_grpc_client_call *call, kv_slice credential, kv_slice *out,
+                            kv_error *err)
+{
+    char *text = kv_arena_alloc(&call->arena, BEARER_BYTES + credential.len);
+
+    if (!text)
+        return kv_arena_full(err);
+    memcpy(text, "Bearer ", BEARER_BYTES);
+    memcpy(text + BEARER_BYTES, credential.data, credential.len);
+    *out = kv_slice_of(text, BEARER_BYTES + credential.len);
+    return KV_OK;
+}
+
 static kv_status submit(kv_grpc_client_call *call, const kv_grpc_client_request *request,
                         kv_error *err)
 {
@@ -192,8 +206,7 @@ static kv_status submit(kv_grpc_client_call *call, const kv_grpc_client_request 
     headers[count++] = header("te", KV_SLICE("trailers"), 0);
     headers[count++] = header("grpc-timeout", kv_slice_text(timeout), 0);
     if (request->credential.len) {
-        KV_TRY(kv_arena_print(&call->arena, &bearer, err, "Bearer %.*s",
-                              KV_SLICE_ARG(request->credential)));
+        KV_TRY(add_bearer(call, request->credential, &bearer, err));
         headers[count++] = header("authorization", bearer, NGHTTP2_NV_FLAG_NO_INDEX);
     }
     if (request->idempotency_key.len)

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/crypto.h>
-
 void *kv_wiping_malloc(size_t size)
 {
     return malloc(size);
@@ -20,7 +18,7 @@ void *kv_wiping_calloc(size_t count, size_t size)
 void kv_wiping_free(void *memory)
 {
     if (memory)
-        OPENSSL_cleanse(memory, malloc_usable_size(memory));
+        explicit_bzero(memory, malloc_usable_size(memory));
     free(memory);
 }
 

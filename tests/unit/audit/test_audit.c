@@ -130,11 +130,10 @@ static void post_together(audit_world *world, together *list, unsigned count, un
         bool alone = i % 3 == 2;
 
         list[i] = (together){ .entry = world_entry(world, "KeySign"), .number = i, .next = next };
-        list[i].ticket =
-            (kv_audit_ticket){ .entry = &list[i].entry,
-                               .next = i + 1 < count ? &list[i + 1].ticket : NULL,
-                               .done = alone ? alone_done : NULL,
-                               .done_together = alone ? NULL : together_done };
+        list[i].ticket = (kv_audit_ticket){ .entry = &list[i].entry,
+                                            .next = i + 1 < count ? &list[i + 1].ticket : NULL,
+                                            .done = alone ? alone_done : NULL,
+                                            .done_together = alone ? NULL : together_done };
     }
     kv_audit_post(world->audit, &list[0].ticket);
 }
