@@ -3,9 +3,11 @@
  * A channel connects when the first call needs it and again after the connection was lost; a TLS
  * session of the same server is then resumed. When a server cannot be reached, or ends a call with
  * UNAVAILABLE, the next of the list is tried, and stays in use. Calls that wait fail when none of
- * them can be reached. A channel has one thread of its own, which does all input and output and
- * runs the completion callbacks. It never repeats a call by itself; `unsent` in the result says
- * when repeating is safe.
+ * them can be reached. Who allows it sends a role token that was accepted on the connection by its
+ * digest, which spares both sides most of a small request; a server that does not remember it
+ * refuses the call as with a bad one, and `digest` in the result says so. A channel has one thread
+ * of its own, which does all input and output and runs the completion callbacks. It never repeats a
+ * call by itself; `unsent` in the result says when repeating is safe.
  *
  * Threads:  every function from any thread, also from callbacks (except call, stream_next and
  * free). Lifetime: kv_channel_free() completes what is in flight with KV_UNAVAILABLE, then joins.
@@ -48,8 +50,9 @@ typedef struct kv_channel_config {
 
 /* One request. Everything is copied. */
 typedef struct kv_channel_request {
-    const char *path;            /* "/keyvault.v1.KeyService/Sign" */
-    kv_slice credential;         /* role token without "Bearer "; empty: none */
+    const char *path;    /* "/keyvault.v1.KeyService/Sign" */
+    kv_slice credential; /* role token without "Bearer "; empty: none */
+    bool digest; /* unary: of the credential its digest is enough where it was accepted before */
     const char *idempotency_key; /* NULL: none */
     kv_slice message;            /* serialised */
     kv_deadline deadline;        /* also told to the server */
@@ -62,6 +65,7 @@ typedef struct kv_channel_result {
     kv_status status; /* the same as error.status */
     int code;         /* gRPC code, as the server or the channel gave it */
     bool unsent;      /* the server never saw the call: repeating is safe */
+    bool digest;      /* the credential was sent as its digest */
     kv_slice message; /* the answer when status is KV_OK */
     kv_slice details; /* serialised google.rpc.Status, if the server sent one */
     void *memory;     /* private: what the slices point into */

@@ -96,6 +96,7 @@ void kv_link_free(kv_link *link)
         freeaddrinfo(link->addresses);
     kv_grpc_client_free(link->session);
     kv_buffer_cleanup(&link->out);
+    kv_shown_tokens_cleanup(&link->shown);
     free(link);
 }
 

@@ -15,6 +15,7 @@ kv_channel_op *kv_op_new(kv_channel *channel, const kv_channel_request *request)
     op->channel = channel;
     op->deadline = request->deadline;
     op->not_before = request->not_before;
+    op->may_shorten = request->digest;
     op->path = strdup(request->path);
     if (request->idempotency_key)
         op->idempotency_key = strdup(request->idempotency_key);
@@ -78,6 +79,7 @@ void kv_op_end(kv_channel_op *op, const kv_grpc_client_event *event)
                 : event->code       ? event->code
                                     : 13,
         .unsent = event->unsent,
+        .digest = op->digest,
         .message = err.status == KV_OK ? kv_buffer_slice(&op->answer) : KV_SLICE_NONE,
         .details = event->details,
     };

@@ -10,6 +10,7 @@
 #include <openssl/ssl.h>
 
 #include "client/channel.h"
+#include "client/channel_token.h"
 #include "server/front/grpc/buffer.h"
 #include "server/front/grpc/client_session.h"
 
@@ -40,7 +41,10 @@ struct kv_channel_op {
     kv_channel_stream *stream; /* NULL: unary */
     bool answered;             /* unary: `answer` has come */
     kv_buffer answer;
-    kv_link *link; /* where it runs; NULL while waiting */
+    bool may_shorten; /* the credential's digest may be sent instead */
+    bool digest;      /* it was */
+    uint64_t shown;   /* serial of the token that it showed whole; 0: none */
+    kv_link *link;    /* where it runs; NULL while waiting */
     kv_grpc_client_call *call;
 };
 
@@ -61,6 +65,7 @@ struct kv_link {
     kv_buffer out;      /* plain bytes not yet taken by TLS */
     kv_channel_op *ops; /* running here */
     bool leaving;       /* takes no new calls */
+    kv_shown_tokens shown;
 };
 
 struct kv_channel {

@@ -57,6 +57,7 @@ static void take_events(kv_link *link)
 
         if (event.kind == KV_GRPC_CLIENT_END) {
             DL_DELETE(link->ops, op);
+            kv_shown_judged(&link->shown, op, event.code);
             if (event.code == CODE_UNAVAILABLE)
                 avoid(link->channel, link);
             kv_op_end(op, &event);
@@ -114,7 +115,7 @@ static void start_op(kv_channel *channel, kv_channel_op *op)
     kv_grpc_client_request request = {
         .path = op->path,
         .authority = link->endpoint->authority,
-        .credential = kv_buffer_slice(&op->credential),
+        .credential = kv_shown_credential(&link->shown, op),
         .idempotency_key = op->idempotency_key ? kv_slice_text(op->idempotency_key) : KV_SLICE_NONE,
         .timeout_ms = kv_deadline_left_ms(op->deadline),
         .message = kv_buffer_slice(&op->message),

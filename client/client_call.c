@@ -22,6 +22,7 @@ typedef struct call {
     char key[KEY_BYTES];    /* idempotency key of a call that changes something; else empty */
     uint32_t repeats;       /* not counted: the one for a new role token */
     bool renewed;           /* that one was made */
+    bool whole;             /* the server did not know the digest of the role token */
     kv_deadline not_before; /* of the next try */
     keyvault_done *done;
     void *context;
@@ -85,12 +86,18 @@ static int64_t pause_of(const call *it, bool unsent, const keyvault_error *err)
 }
 
 /* Whether it is worth, and safe, to send the call again. Then *not_before is set. */
-static bool may_repeat(call *it, bool unsent, const keyvault_error *err)
+static bool may_repeat(call *it, const kv_channel_result *result, const keyvault_error *err)
 {
+    bool unsent = result->unsent;
     int64_t pause;
 
     if (atomic_load(&it->handle->closing) || kv_deadline_passed(it->deadline))
         return false;
+    if (result->digest && !it->whole &&
+        !strcmp(err->reason, kv_reason_name(KV_REASON_TOKEN_INVALID))) {
+        it->whole = true;
+        return true;
+    }
     if (kv_client_token_refused(err) && !it->renewed) {
         it->renewed = true;
         kv_client_drop_token(it->handle, kv_secret_buf_slice(&it->token));
@@ -116,7 +123,7 @@ static void answered(void *context, const kv_channel_result *result, const kv_er
         return;
     }
     (void)kv_failure_from_server(&failed, result->code, err->message, result->details);
-    if (may_repeat(it, result->unsent, &failed)) {
+    if (may_repeat(it, result, &failed)) {
         begin(it);
         return;
     }
@@ -130,6 +137,7 @@ static void send_call(call *it)
     const kv_channel_request request = {
         .path = it->path,
         .credential = kv_secret_buf_slice(&it->token),
+        .digest = !it->whole,
         .idempotency_key = it->key[0] ? it->key : NULL,
         .message = it->packed,
         .deadline = it->deadline,
@@ -155,7 +163,8 @@ static void token_ready(void *context, kv_slice token, const keyvault_error *err
         (void)kv_failure_of(&failed, &copying);
     if (!failed.code)
         send_call(it);
-    else if (failed.code == KV_CODE_UNAVAILABLE && may_repeat(it, true, &failed))
+    else if (failed.code == KV_CODE_UNAVAILABLE &&
+             may_repeat(it, &(kv_channel_result){ .unsent = true }, &failed))
         begin(it); /* the call itself was not sent */
     else
         finish(it, NULL, &failed);

@@ -48,7 +48,7 @@ void kv_auth_close(kv_auth *auth);
 
 /* Who is this? `thumbprint` (SHA-256 of the DER) and `certificate` (DER) come from a TLS connection
  * that proved the certificate's key; an empty certificate means none came. `credential` is the role
- * token, without "Bearer ", or empty. Texts of `*out` live in the arena.
+ * token or its short form, without "Bearer ", or empty. Texts of `*out` live in the arena.
  *
  * Unlike other outputs `*out` is filled as far as the caller is known even on failure, so that a
  * refusal can be recorded with the principal's name; `out->tokened` is true only on success.

@@ -27,7 +27,7 @@ struct kv_auth {
     atomic_uint cas_generation; /* grows when they change */
     kv_grants *grants;
     kv_lru *certificates; /* SHA-256 of DER: kv_certificate, packed */
-    kv_lru *tokens;       /* SHA-256 of (certificate's hash, token): kv_role_token */
+    kv_lru *tokens;       /* SHA-256 of (certificate's hash, token's hash): kv_role_token */
 };
 
 static inline kv_slice kv_auth_issuer(const kv_auth *auth)

@@ -1,8 +1,10 @@
 /* identify.c - from a certificate and a role token to a caller. */
 #include "server/auth/auth_impl.h"
 
-#include <openssl/crypto.h>
 #include <openssl/sha.h>
+
+#include "server/base/secret_buf.h"
+#include "server/base/text.h"
 
 static kv_status unknown(kv_error *err, kv_reason reason, const char *message)
 {
@@ -171,32 +173,60 @@ static kv_status find_caller(kv_auth *auth, const kv_certificate *certificate, k
 
 /* --- the role token --- */
 
-/* Both parts have a fixed or a final length, so no two pairs look alike. */
-static bool token_key(const uint8_t thumbprint[32], kv_slice credential, uint8_t key[32])
+/* A role token is known by its digest, and only to the bearer of its certificate. */
+static void token_key(const uint8_t thumbprint[32], const uint8_t digest[32], uint8_t key[32])
 {
-    uint8_t text[32 + KV_ROLE_TOKEN_MAX];
+    uint8_t text[64];
 
-    if (credential.len > KV_ROLE_TOKEN_MAX)
-        return false;
     memcpy(text, thumbprint, 32);
-    memcpy(text + 32, credential.data, credential.len);
-    SHA256(text, 32 + credential.len, key);
-    OPENSSL_cleanse(text, 32 + credential.len);
+    memcpy(text + 32, digest, 32);
+    SHA256(text, sizeof(text), key);
+    kv_wipe(text, sizeof(text));
+}
+
+/* False when it is neither a digest nor short enough for a role token. */
+static bool digest_of(kv_slice credential, kv_arena *arena, bool *short_form, uint8_t digest[32])
+{
+    kv_slice bytes;
+    kv_error ignored;
+
+    *short_form = credential.data[0] == KV_ROLE_TOKEN_SHORT_SIGN;
+    if (!*short_form) {
+        if (credential.len > KV_ROLE_TOKEN_MAX)
+            return false;
+        SHA256(credential.data, credential.len, digest);
+        return true;
+    }
+    if (credential.len != KV_ROLE_TOKEN_SHORT_LEN ||
+        kv_unbase64url(arena, kv_slice_of(credential.data + 1, credential.len - 1), &bytes,
+                       &ignored) != KV_OK ||
+        bytes.len != 32)
+        return false;
+    memcpy(digest, bytes.data, 32);
     return true;
 }
 
+/* The credential is not empty. */
 static kv_status read_token(kv_auth *auth, const uint8_t thumbprint[32], kv_slice credential,
                             kv_arena *arena, kv_role_token *out, kv_error *err)
 {
-    uint8_t key[32];
+    uint8_t key[32], digest[32];
     kv_slice packed;
+    bool short_form;
 
-    if (!token_key(thumbprint, credential, key))
-        return unknown(err, KV_REASON_TOKEN_INVALID, "the role token is longer than 4096 bytes");
+    if (!digest_of(credential, arena, &short_form, digest))
+        return unknown(err, KV_REASON_TOKEN_INVALID,
+                       short_form ? "the short form of a role token is its SHA-256 digest"
+                                  : "the role token is longer than 4096 bytes");
+    token_key(thumbprint, digest, key);
+    kv_wipe(digest, sizeof(digest));
     if (kv_lru_get(auth->tokens, key, arena, &packed)) {
         memcpy(out, packed.data, sizeof(*out));
         return KV_OK;
     }
+    if (short_form)
+        return unknown(err, KV_REASON_TOKEN_INVALID,
+                       "no role token with this digest was shown lately: send it whole");
     KV_TRY(kv_role_token_verify(auth->verifier, credential, out, err));
     kv_lru_put(auth->tokens, key, kv_slice_of(out, sizeof(*out)));
     return KV_OK;

@@ -18,6 +18,10 @@
 
 enum {
     KV_ROLE_TOKEN_MAX = 4096, /* bytes of the compact serialisation */
+    /* The short form: a sign that no role token contains, and the base64url of its SHA-256 digest.
+     * Good for the certificate that has shown the whole one lately. */
+    KV_ROLE_TOKEN_SHORT_SIGN = '~',
+    KV_ROLE_TOKEN_SHORT_LEN = 44,
     KV_ROLE_TOKEN_KID_DIGITS = 32,
     KV_ROLE_TOKEN_TTL_MIN_MS = 60 * 1000,
     KV_ROLE_TOKEN_TTL_DEFAULT_MS = 15 * 60 * 1000,

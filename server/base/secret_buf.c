@@ -109,7 +109,8 @@ bool kv_secret_buf_equal(const kv_secret_buf *secret, kv_slice candidate)
 void kv_wipe(void *data, size_t len)
 {
     /* Not OPENSSL_cleanse(), which goes eight bytes at a time. */
-    explicit_bzero(data, len);
+    if (len)
+        explicit_bzero(data, len);
 }
 
 void kv_secret_buf_cleanup(kv_secret_buf *secret)

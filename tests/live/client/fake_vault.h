@@ -2,7 +2,7 @@
  *
  * GetKey answers with the name that was asked for; "slow" takes half a second, "missing" is not
  * found. SearchAudit streams `limit` records. Role tokens are numbers; those up to `expired_up_to`
- * have expired.
+ * have expired. Their digests are as good, unless the vault is `forgetful`.
  */
 #pragma once
 
@@ -19,7 +19,9 @@ typedef struct fake_vault {
     atomic_uint who; /* WhoAmI calls */
     atomic_uint issued;
     atomic_uint expired_up_to;
-    atomic_uint gets; /* GetKey calls that ran */
+    atomic_uint gets;    /* GetKey calls that ran */
+    atomic_uint digests; /* calls with the digest of a role token */
+    atomic_bool forgetful;
 } fake_vault;
 
 void fake_vault_start(fake_vault *vault, const kv_test_certs *certs);

@@ -123,6 +123,36 @@ static void renews_a_role_token_that_the_server_calls_expired(void **state)
     assert_int_equal(it->vault.gets, 2);
 }
 
+static void shows_a_role_token_whole_once_and_then_its_digest(void **state)
+{
+    scene *it = *state;
+
+    for (int i = 0; i < CALLS; i++)
+        get_key(it->handle, "web");
+    assert_int_equal(it->vault.issued, 1);
+    assert_int_equal(it->vault.digests, CALLS - 1);
+    assert_int_equal(it->vault.gets, CALLS);
+    /* A digest that is refused as expired is renewed like the token. */
+    atomic_store(&it->vault.expired_up_to, 1);
+    get_key(it->handle, "web");
+    assert_int_equal(it->vault.issued, 2);
+    assert_int_equal(it->vault.digests, CALLS);
+    get_key(it->handle, "web");
+    assert_int_equal(it->vault.digests, CALLS + 1);
+}
+
+static void shows_it_whole_again_to_a_server_that_does_not_remember(void **state)
+{
+    scene *it = *state;
+
+    atomic_store(&it->vault.forgetful, true);
+    for (int i = 0; i < CALLS; i++)
+        get_key(it->handle, "web");
+    assert_int_equal(it->vault.issued, 1);
+    assert_int_equal(it->vault.gets, CALLS);
+    assert_int_equal(it->vault.digests, 3); /* then it is left at that */
+}
+
 static void tries_a_new_role_token_only_once(void **state)
 {
     scene *it = *state;
@@ -409,6 +439,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(gets_one_role_token_for_many_calls),
         TEST(renews_a_role_token_that_the_server_calls_expired),
+        TEST(shows_a_role_token_whole_once_and_then_its_digest),
+        TEST(shows_it_whole_again_to_a_server_that_does_not_remember),
         TEST(tries_a_new_role_token_only_once),
         TEST(tells_the_servers_error),
         TEST(has_many_calls_in_flight_on_one_connection),
