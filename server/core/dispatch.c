@@ -8,7 +8,9 @@
 #include "server/core/throttle.h"
 
 enum {
-    FLUSH_US = 500,
+    GATHER_LEAST_US = 1000,
+    GATHER_MOST_US = 5000,
+    GATHER_PARTS = 4,         /* of the time that the call has taken so far */
     DECODE_SPARE = 64 * 1024, /* what decoding may take: this and so many times the message */
     DECODE_TIMES = 8
 };
@@ -100,12 +102,23 @@ static void prepare(kv_call *call, unsigned worker)
     };
 }
 
+/* How long a finished call may wait for others, so that they share a group. */
+static int64_t gather_us(const kv_call *call, int64_t now_us)
+{
+    int64_t part = (now_us - call->started_us) / GATHER_PARTS;
+
+    if (part < GATHER_LEAST_US)
+        return GATHER_LEAST_US;
+    return part < GATHER_MOST_US ? part : GATHER_MOST_US;
+}
+
 static void add_done(kv_worker *worker, kv_call *call)
 {
     kv_call *before = atomic_load(&worker->done);
+    int64_t now_us = kv_monotonic_us();
 
     if (!before)
-        atomic_store(&worker->done_since_us, kv_monotonic_us());
+        atomic_store(&worker->done_until_us, now_us + gather_us(call, now_us));
     do
         call->next = before;
     while (!atomic_compare_exchange_weak(&worker->done, &before, call));
@@ -165,10 +178,12 @@ void kv_dispatch(kv_task *task, kv_worker *worker)
     kv_call_answer(call);
 }
 
-bool kv_dispatch_should_flush(const kv_worker *worker)
+bool kv_dispatch_should_flush(const kv_worker *worker, int64_t began_us)
 {
+    int64_t now_us = kv_monotonic_us();
+
     return atomic_load(&worker->done) &&
-           kv_monotonic_us() - atomic_load(&worker->done_since_us) >= FLUSH_US;
+           now_us + (now_us - began_us) >= atomic_load(&worker->done_until_us);
 }
 
 void kv_dispatch_flush(kv_worker *worker)

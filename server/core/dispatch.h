@@ -7,7 +7,9 @@
 /* The task.run of a call: serves it and adds it to the worker's finished calls. */
 void kv_dispatch(KV_TAKES kv_task *task, kv_worker *worker);
 
-/* Hands the worker's finished calls to the audit thread. The lane calls it after a batch, or
- * earlier when the oldest has waited for half a millisecond. */
+/* Hands the worker's finished calls to the audit thread. The lane calls it when it has nothing more
+ * to do, or earlier when the oldest would wait too long: a quarter of the time that it has taken so
+ * far, 1 to 5 ms. */
 void kv_dispatch_flush(kv_worker *worker);
-bool kv_dispatch_should_flush(const kv_worker *worker);
+/* Asked after a task that began at `began_us` (CLOCK_MONOTONIC); the next may take as long. */
+bool kv_dispatch_should_flush(const kv_worker *worker, int64_t began_us);

@@ -81,11 +81,31 @@ static void run_batch(seat *me, kv_task *batch)
     pthread_mutex_unlock(&me->lane->mutex);
 
     while ((task = next_task(me))) {
+        int64_t began_us = kv_monotonic_us();
+
         task->run(task, &me->worker);
-        if (kv_dispatch_should_flush(&me->worker))
+        if (kv_dispatch_should_flush(&me->worker, began_us))
             kv_dispatch_flush(&me->worker);
     }
+}
+
+static bool is_brief(kv_lane which)
+{
+    return which == KV_LANE_KEYS || which == KV_LANE_CA || which == KV_LANE_SYSTEM;
+}
+
+/* While more waits, what is finished is gathered for a moment: the fewer and larger the groups that
+ * the audit thread makes durable, the more of the processors is left. Not where the next task may
+ * take long, and who has nothing to do hands over first. */
+static kv_task *next_batch(seat *me)
+{
+    lane *mine = me->lane;
+    kv_task *batch = is_brief(mine->which) ? kv_queue_take_now(mine->queue, mine->size) : NULL;
+
+    if (batch)
+        return batch;
     kv_dispatch_flush(&me->worker);
+    return kv_queue_take(mine->queue, mine->size);
 }
 
 /* False when the worker must end. */
@@ -120,12 +140,13 @@ static void *work(void *argument)
     if (config->worker_start)
         config->worker_start(config->context, mine->which, me->worker.index);
     while (wanted(me)) {
-        kv_task *batch = kv_queue_take(mine->queue, mine->size);
+        kv_task *batch = next_batch(me);
 
         if (!batch && kv_queue_closed(mine->queue) && !kv_queue_length(mine->queue))
             break;
         run_batch(me, batch);
     }
+    kv_dispatch_flush(&me->worker);
     if (config->worker_stop)
         config->worker_stop(config->context, mine->which, me->worker.index);
     leave(me);

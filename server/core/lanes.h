@@ -36,7 +36,7 @@ struct kv_worker {
     /* Calls that are finished and not yet handed to the audit thread, newest first. The worker
      * adds; whoever hands them over takes all. */
     _Atomic(kv_call *) done;
-    _Atomic int64_t done_since_us; /* CLOCK_MONOTONIC, when the oldest of them was finished */
+    _Atomic int64_t done_until_us; /* CLOCK_MONOTONIC: the oldest of them waits no longer */
 };
 
 /* Starts the threads. KV_UNAVAILABLE when a thread cannot start. */

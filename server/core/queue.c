@@ -143,15 +143,12 @@ static kv_task *take_one(kv_queue *queue)
     return task;
 }
 
-kv_task *kv_queue_take(kv_queue *queue, unsigned workers)
+/* With the mutex held. */
+static kv_task *take_share(kv_queue *queue, unsigned workers)
 {
+    unsigned count = (queue->length + workers - 1) / workers;
     kv_task *list = NULL, **tail = &list;
-    unsigned count;
 
-    pthread_mutex_lock(&queue->mutex);
-    while (!queue->length && !queue->closed)
-        pthread_cond_wait(&queue->changed, &queue->mutex);
-    count = (queue->length + workers - 1) / workers;
     if (count > KV_QUEUE_BATCH)
         count = KV_QUEUE_BATCH;
     for (; count; count--) {
@@ -161,6 +158,27 @@ kv_task *kv_queue_take(kv_queue *queue, unsigned workers)
         *tail = task;
         tail = &task->next;
     }
+    return list;
+}
+
+kv_task *kv_queue_take(kv_queue *queue, unsigned workers)
+{
+    kv_task *list;
+
+    pthread_mutex_lock(&queue->mutex);
+    while (!queue->length && !queue->closed)
+        pthread_cond_wait(&queue->changed, &queue->mutex);
+    list = take_share(queue, workers);
+    pthread_mutex_unlock(&queue->mutex);
+    return list;
+}
+
+kv_task *kv_queue_take_now(kv_queue *queue, unsigned workers)
+{
+    kv_task *list;
+
+    pthread_mutex_lock(&queue->mutex);
+    list = take_share(queue, workers);
     pthread_mutex_unlock(&queue->mutex);
     return list;
 }

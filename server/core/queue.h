@@ -40,6 +40,8 @@ kv_status kv_queue_offer(kv_queue *queue, kv_task *task, kv_error *err) KV_MUST_
 /* Waits for work and takes ceil(queued / workers) tasks, at most KV_QUEUE_BATCH, linked by `next`.
  * NULL when the queue is closed and empty. */
 kv_task *kv_queue_take(kv_queue *queue, unsigned workers);
+/* The same without waiting: NULL when it is empty. */
+kv_task *kv_queue_take_now(kv_queue *queue, unsigned workers);
 
 /* Puts tasks back that a worker took and cannot run; they go first. Works on a closed queue. */
 void kv_queue_put_back(kv_queue *queue, KV_TAKES kv_task *tasks);

@@ -281,6 +281,31 @@ static void no_answer_leaves_when_the_record_failed(void **state)
     kv_call_free(call);
 }
 
+static void a_finished_call_waits_for_others_a_moment_only(void **state)
+{
+    const int64_t second_us = 1000000;
+    scene *it = *state;
+    kv_call *call = make_call(it, &usual, 1000);
+    kv_worker worker = { .index = 3 };
+    int64_t before = kv_monotonic_us(), until;
+
+    assert_false(kv_dispatch_should_flush(&worker, before));
+    kv_dispatch(&call->task, &worker);
+    until = worker.done_until_us;
+    assert_true(until >= before + 1000);
+    assert_true(until <= kv_monotonic_us() + 5000);
+    /* Its time is over. */
+    worker.done_until_us = before;
+    assert_true(kv_dispatch_should_flush(&worker, before));
+    /* It is not; but it would be after another task like the last one. */
+    worker.done_until_us = kv_monotonic_us() + 60 * second_us;
+    assert_false(kv_dispatch_should_flush(&worker, kv_monotonic_us()));
+    assert_true(kv_dispatch_should_flush(&worker, kv_monotonic_us() - 61 * second_us));
+    kv_dispatch_flush(&worker);
+    assert_ptr_equal(it->posted, call);
+    kv_call_free(call);
+}
+
 /* Every second one lives elsewhere. */
 static void calls_that_are_answered_together_keep_their_order(void **state)
 {
@@ -449,6 +474,7 @@ int main(void)
         SCENE(a_row_without_permission_fails_closed),
         SCENE(anyone_is_neither_identified_nor_recorded),
         SCENE(no_answer_leaves_when_the_record_failed),
+        SCENE(a_finished_call_waits_for_others_a_moment_only),
         SCENE(calls_that_are_answered_together_keep_their_order),
         SCENE(a_call_whose_time_is_over_does_not_start),
         SCENE(a_call_whose_caller_left_does_not_start),

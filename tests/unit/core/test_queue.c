@@ -84,6 +84,21 @@ static void a_worker_takes_its_share(void **state)
     assert_int_equal(kv_queue_length(*state), 2);
 }
 
+static void taking_at_once_does_not_wait(void **state)
+{
+    kv_task tasks[3];
+    kv_error err;
+
+    assert_null(kv_queue_take_now(*state, 2));
+    for (size_t i = 0; i < KV_COUNT(tasks); i++) {
+        tasks[i] = task_of((char)('a' + i));
+        assert_kv_ok(offer(state, &tasks[i], &err));
+    }
+    assert_ptr_equal(kv_queue_take_now(*state, 2), &tasks[0]); /* two of them */
+    assert_ptr_equal(kv_queue_take_now(*state, 2), &tasks[2]);
+    assert_null(kv_queue_take_now(*state, 2));
+}
+
 static void a_batch_is_at_most_sixteen(void **state)
 {
     static kv_task tasks[40];
@@ -189,15 +204,11 @@ static void a_waiting_worker_is_woken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        QUEUE(principals_are_served_in_turn),
-        QUEUE(one_principal_stays_in_order),
-        QUEUE(a_worker_takes_its_share),
-        QUEUE(a_batch_is_at_most_sixteen),
-        QUEUE(a_full_queue_says_when_to_come_back),
-        QUEUE(one_principal_cannot_fill_it),
-        QUEUE(what_is_put_back_goes_first),
-        QUEUE(a_closed_queue_is_emptied_first),
-        QUEUE(a_waiting_worker_is_woken),
+        QUEUE(principals_are_served_in_turn),   QUEUE(one_principal_stays_in_order),
+        QUEUE(a_worker_takes_its_share),        QUEUE(taking_at_once_does_not_wait),
+        QUEUE(a_batch_is_at_most_sixteen),      QUEUE(a_full_queue_says_when_to_come_back),
+        QUEUE(one_principal_cannot_fill_it),    QUEUE(what_is_put_back_goes_first),
+        QUEUE(a_closed_queue_is_emptied_first), QUEUE(a_waiting_worker_is_woken),
     };
 
     return cmocka_run_group_tests_name("queue", tests, NULL, NULL);
