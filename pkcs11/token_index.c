@@ -94,6 +94,16 @@ kv_status kv_token_index_add(kv_token_visit *visit, const uint8_t id[KV_KEY_ID_B
     return kv_fail(err, KV_BUSY, "out of memory");
 }
 
+bool kv_token_index_has(kv_token *token, const uint8_t id[KV_KEY_ID_BYTES])
+{
+    bool has;
+
+    pthread_rwlock_rdlock(&token->index.lock);
+    has = look_up(&token->index, id) != NULL;
+    pthread_rwlock_unlock(&token->index.lock);
+    return has;
+}
+
 void kv_token_index_drop(kv_token_visit *visit, const uint8_t id[KV_KEY_ID_BYTES])
 {
     kv_token_index *index = &visit->token->index;

@@ -15,6 +15,7 @@
 #include "pkcs11/key.h"
 #include "server/base/error.h"
 
+struct kv_token;
 struct kv_token_visit;
 struct kv_index_entry;
 
@@ -47,4 +48,6 @@ kv_status kv_token_index_find(struct kv_token_visit *visit, const kv_key_ref *re
 kv_status kv_token_index_add(struct kv_token_visit *visit, const uint8_t id[KV_KEY_ID_BYTES],
                              CK_OBJECT_HANDLE object, kv_error *err) KV_MUST_USE;
 /* Drops the entry and destroys its session copy. */
+/* Was an object of that id there when it was last looked for? */
+bool kv_token_index_has(struct kv_token *token, const uint8_t id[KV_KEY_ID_BYTES]);
 void kv_token_index_drop(struct kv_token_visit *visit, const uint8_t id[KV_KEY_ID_BYTES]);
