@@ -30,16 +30,10 @@ static kv_status load(const char *path, CK_FUNCTION_LIST **out, kv_error *err)
     return KV_OK;
 }
 
-kv_status kv_module_new(const char *path, CK_FUNCTION_LIST *functions, kv_module **out,
-                        kv_error *err)
+static kv_status make(const char *path, CK_FUNCTION_LIST *functions, kv_module **out, kv_error *err)
 {
-    kv_module *module;
+    kv_module *module = calloc(1, sizeof(*module));
 
-    if (!functions && !path)
-        return kv_fail_field(err, "module", "a PKCS#11 module must be named");
-    if (!functions)
-        KV_TRY(load(path, &functions, err));
-    module = calloc(1, sizeof(*module));
     if (module)
         module->path = strdup(path ? path : "");
     if (!module || !module->path) {
@@ -52,11 +46,36 @@ kv_status kv_module_new(const char *path, CK_FUNCTION_LIST *functions, kv_module
     return KV_OK;
 }
 
+kv_status kv_module_new(const char *path, CK_FUNCTION_LIST *functions, kv_module **out,
+                        kv_error *err)
+{
+    if (!functions && !path)
+        return kv_fail_field(err, "module", "a PKCS#11 module must be named");
+    if (!functions)
+        KV_TRY(load(path, &functions, err));
+    return make(path, functions, out, err);
+}
+
+kv_status kv_module_new_isolated(const kv_isolated_config *config, kv_module **out, kv_error *err)
+{
+    kv_isolated *isolated = NULL;
+    kv_status status;
+
+    KV_TRY(kv_isolated_new(config, &isolated, err));
+    status = make(config->module, kv_isolated_functions(isolated), out, err);
+    if (status == KV_OK)
+        (*out)->isolated = isolated;
+    else
+        kv_isolated_free(isolated);
+    return status;
+}
+
 void kv_module_free(kv_module *module)
 {
     if (!module)
         return;
     kv_module_stop(module);
+    kv_isolated_free(module->isolated);
     pthread_rwlock_destroy(&module->gate);
     free(module->path);
     free(module);
@@ -65,11 +84,17 @@ void kv_module_free(kv_module *module)
 kv_status kv_module_start(kv_module *module, kv_error *err)
 {
     CK_C_INITIALIZE_ARGS arguments = { .flags = CKF_OS_LOCKING_OK };
-    CK_RV rv = module->functions->C_Initialize(&arguments);
+    CK_RV rv;
 
+    if (module->isolated)
+        KV_TRY(kv_isolated_start(module->isolated, err));
+    rv = module->functions->C_Initialize(&arguments);
     /* libp11 may have come first; the state is shared, so that is as good. */
-    if (rv != CKR_OK && rv != CKR_CRYPTOKI_ALREADY_INITIALIZED)
+    if (rv != CKR_OK && rv != CKR_CRYPTOKI_ALREADY_INITIALIZED) {
+        if (module->isolated)
+            kv_isolated_stop(module->isolated);
         return kv_rv_fail(err, rv, "C_Initialize");
+    }
     module->initialised = true;
     atomic_fetch_add(&module->generation, 1);
     return KV_OK;
@@ -80,6 +105,8 @@ void kv_module_stop(kv_module *module)
     if (module->initialised)
         (void)module->functions->C_Finalize(NULL);
     module->initialised = false;
+    if (module->isolated)
+        kv_isolated_stop(module->isolated);
 }
 
 kv_status kv_module_unavailable(kv_error *err)

@@ -15,10 +15,11 @@
 
 #include <p11-kit/pkcs11.h>
 
-#include "server/base/error.h"
+#include "pkcs11/isolated.h"
 
 typedef struct kv_module {
-    char *path; /* "" for a function list that was handed in */
+    char *path;            /* "" for a function list that was handed in */
+    kv_isolated *isolated; /* NULL: the module is in this process */
     CK_FUNCTION_LIST *functions;
     bool initialised;                /* changes only with the gate's write side held */
     atomic_bool stopping;            /* somebody waits for everybody to leave */
@@ -30,10 +31,14 @@ typedef struct kv_module {
  * KV_BAD_REQUEST with field "module" when it cannot be loaded. */
 kv_status kv_module_new(const char *path, CK_FUNCTION_LIST *functions, kv_module **out,
                         kv_error *err) KV_MUST_USE;
+/* A module in a process of its own. What kv_isolated_new says; C_Initialize starts the process. */
+kv_status kv_module_new_isolated(const kv_isolated_config *config, kv_module **out,
+                                 kv_error *err) KV_MUST_USE;
 /* Finalises if initialised. The library stays mapped: some modules do not survive unloading. */
 void kv_module_free(kv_module *module);
 
-/* C_Initialize with operating-system locking, and C_Finalize. */
+/* C_Initialize with operating-system locking, and C_Finalize. An isolated module gets a new
+ * process, and none is left after the other. */
 kv_status kv_module_start(kv_module *module, kv_error *err) KV_MUST_USE;
 void kv_module_stop(kv_module *module);
 

@@ -310,8 +310,19 @@ static void *watchdog(void *context)
     return NULL;
 }
 
+/* The process of an isolated module has ended. */
+static void process_ended(void *context)
+{
+    kv_supervisor *supervisor = context;
+
+    for (size_t i = 0; i < supervisor->count; i++)
+        kv_token_suspect(supervisor->tokens[i]);
+}
+
 static void dispose(kv_supervisor *supervisor)
 {
+    if (supervisor->module->isolated)
+        kv_isolated_when_ended(supervisor->module->isolated, NULL, NULL);
     for (size_t i = 0; i < supervisor->count; i++)
         supervisor->tokens[i]->watch = NULL;
     pthread_cond_destroy(&supervisor->changed);
@@ -358,6 +369,8 @@ kv_status kv_supervisor_new(kv_module *module, kv_token **tokens, size_t count, 
         dispose(supervisor);
         return kv_fail(err, KV_BUSY, "no thread for the supervisor of tokens");
     }
+    if (module->isolated)
+        kv_isolated_when_ended(module->isolated, process_ended, supervisor);
     *out = supervisor;
     return KV_OK;
 }

@@ -142,6 +142,20 @@ static kv_status log_in(kv_tls_key *key, PKCS11_SLOT *slot, kv_error *err)
     return kv_token_files_after_login(&key->files, err);
 }
 
+/* Our layer has initialised the module already; libp11 takes that as it is. Of an isolated module
+ * it loads p11-kit's client, which makes a connection of its own to the same process. */
+static kv_status load(kv_tls_key *key, life *l, kv_error *err)
+{
+    kv_isolated *isolated = key->module ? key->module->isolated : NULL;
+
+    if (isolated)
+        kv_isolated_address_begin(isolated);
+    l->loaded = PKCS11_CTX_load(l->context, isolated ? kv_isolated_library() : key->path) == 0;
+    if (isolated)
+        kv_isolated_address_end();
+    return l->loaded ? KV_OK : libp11_failed(err, "PKCS11_CTX_load");
+}
+
 static kv_status begin_life(kv_tls_key *key, life *l, kv_error *err)
 {
     P11KitUri *uri = NULL;
@@ -151,10 +165,7 @@ static kv_status begin_life(kv_tls_key *key, life *l, kv_error *err)
     l->context = PKCS11_CTX_new();
     if (!l->context)
         return kv_fail(err, KV_BUSY, "out of memory");
-    /* Our layer has initialised the module already; libp11 takes that as it is. */
-    if (PKCS11_CTX_load(l->context, key->path) != 0)
-        return libp11_failed(err, "PKCS11_CTX_load");
-    l->loaded = true;
+    KV_TRY(load(key, l, err));
     KV_TRY(kv_token_uri_parse(key->uri, &uri, err));
     status = find_slot(l, uri, &slot, err);
     if (status == KV_OK)
@@ -206,15 +217,33 @@ static kv_status live_again(kv_tls_key *key, kv_error *err)
     return status;
 }
 
+/* Our layer does not see libp11's calls. */
+static kv_status enter(kv_tls_key *key, kv_error *err)
+{
+    if (!key->module)
+        return KV_OK;
+    KV_TRY(kv_module_enter(key->module, err));
+    if (key->module->isolated)
+        kv_isolated_call_begin(key->module->isolated);
+    return KV_OK;
+}
+
+static void leave(kv_tls_key *key)
+{
+    if (!key->module)
+        return;
+    if (key->module->isolated)
+        kv_isolated_call_end(key->module->isolated);
+    kv_module_leave(key->module);
+}
+
 static kv_status in_module(kv_tls_key *key, kv_error *err)
 {
     kv_status status;
 
-    if (key->module)
-        KV_TRY(kv_module_enter(key->module, err));
+    KV_TRY(enter(key, err));
     status = live_again(key, err);
-    if (key->module)
-        kv_module_leave(key->module);
+    leave(key);
     return status;
 }
 
@@ -297,17 +326,14 @@ kv_status kv_tls_key_reload(kv_tls_key *key, kv_error *err)
 
 kv_status kv_tls_key_enter(kv_tls_key *key, kv_error *err)
 {
-    if (!key->module)
-        return KV_OK;
-    KV_TRY(kv_module_enter(key->module, err));
+    KV_TRY(enter(key, err));
     if (!kv_tls_key_stale(key))
         return KV_OK;
-    kv_module_leave(key->module);
+    leave(key);
     return kv_module_unavailable(err);
 }
 
 void kv_tls_key_leave(kv_tls_key *key)
 {
-    if (key->module)
-        kv_module_leave(key->module);
+    leave(key);
 }

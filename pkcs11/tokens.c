@@ -107,14 +107,44 @@ static house *find_house(const kv_tokens *tokens, const kv_token_config *config)
     return NULL;
 }
 
+/* A slow token must not have its process killed for what a quicker one would not do. */
+static unsigned longest_hang_ms(const kv_token_config *configs, size_t count, const char *module)
+{
+    unsigned longest = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        unsigned ms = configs[i].hang_ms ? configs[i].hang_ms : HANG_MS;
+
+        if (configs[i].module && !strcmp(configs[i].module, module) && ms > longest)
+            longest = ms;
+    }
+    return longest;
+}
+
+static kv_status new_module(const kv_token_config *configs, size_t count,
+                            const kv_token_config *config, kv_log *log, kv_module **out,
+                            kv_error *err)
+{
+    if (!config->isolated || config->functions || !config->module)
+        return kv_module_new(config->module, config->functions, out, err);
+    return kv_module_new_isolated(
+        &(kv_isolated_config){ .module = config->module,
+                               .program = config->isolated,
+                               .folder = config->isolated_folder,
+                               .environment = config->isolated_environment,
+                               .hang_ms = longest_hang_ms(configs, count, config->module),
+                               .log = log },
+        out, err);
+}
+
 /* Brings the files in order, then loads and initialises the module of a configuration. */
 static kv_status new_house(kv_tokens *tokens, const kv_token_config *configs, size_t count,
-                           const kv_token_config *config, house **out, kv_error *err)
+                           const kv_token_config *config, kv_log *log, house **out, kv_error *err)
 {
     house *h = &tokens->houses[tokens->house_count];
     unsigned restored = 0;
 
-    KV_TRY(kv_module_new(config->module, config->functions, &h->module, err));
+    KV_TRY(new_module(configs, count, config, log, &h->module, err));
     tokens->house_count++;
     h->tokens = calloc(count, sizeof(*h->tokens));
     if (!h->tokens)
@@ -169,7 +199,7 @@ static kv_status open_one(kv_tokens *tokens, const kv_token_config *configs, siz
 
     KV_TRY(check(tokens, config, err));
     if (!h)
-        KV_TRY(new_house(tokens, configs, count, config, &h, err));
+        KV_TRY(new_house(tokens, configs, count, config, log, &h, err));
     KV_TRY(same_token(h, config->uri, &token, err));
     if (!token) {
         KV_TRY(new_token(config, h->module, log, &token, err));

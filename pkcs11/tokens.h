@@ -8,8 +8,8 @@
  * immediately with KV_UNAVAILABLE and KV_REASON_TOKEN_UNAVAILABLE, while the supervisor
  * reinitialises the module with back-off until the token is back. No restart is needed. So is one
  * with a call that has been inside the module for longer than `hang_ms`: nothing can end that call,
- * and the module cannot be reinitialised before it returns. A token that answers probes while
- * operations keep failing is reinitialised too, more and more seldom.
+ * and the module cannot be reinitialised before it returns, unless it is isolated. A token that
+ * answers probes while operations keep failing is reinitialised too, more and more seldom.
  *
  * Threads:  any thread may call operations on a token; kv_tokens_open and _close are for main().
  *           Never from a loop thread: everything may block.
@@ -53,6 +53,12 @@ typedef struct kv_token_config {
     bool exclusive;    /* nobody else uses this token: half objects may be destroyed */
     unsigned probe_ms; /* 0: 1000 */
     unsigned hang_ms;  /* 0: 30000; longer than the slowest key generation takes */
+    /* NULL: `module` is loaded into this process. Else it lives in a process of its own, which is
+     * killed and replaced when a call overruns the longest `hang_ms` of its tokens, or when it
+     * ends: the path of keyvaultd. The first configuration of a module counts. */
+    const char *isolated;
+    const char *isolated_folder;      /* for its socket; made if missing, mode 0700 */
+    const char *isolated_environment; /* names of the variables it gets, by blanks */
 } kv_token_config;
 
 typedef enum kv_token_state { KV_TOKEN_UP, KV_TOKEN_SUSPECT, KV_TOKEN_DOWN } kv_token_state;

@@ -11,7 +11,8 @@
 
 enum { PIN_MAX = 255, LINE_MAX_BYTES = 1024 };
 
-static const char *const token_names[KV_SETTING_TOKENS] = { "keys", "ca", "system", "tls" };
+static const char *const token_names[KV_SETTING_TOKENS] = { "token.keys", "token.ca",
+                                                            "token.system", "token.tls" };
 
 /* "directories.tokendir = PATH" of SoftHSM's configuration; "" when this is not SoftHSM. */
 static void find_softhsm_folder(const char *module, char *out, size_t size)
@@ -40,7 +41,7 @@ static void find_softhsm_folder(const char *module, char *out, size_t size)
 static kv_status print_path(char out[PATH_MAX], const char *home, const char *name,
                             const char *ending, kv_error *err)
 {
-    int len = snprintf(out, PATH_MAX, "%s/token.%s.%s", home, name, ending);
+    int len = snprintf(out, PATH_MAX, "%s/%s%s", home, name, ending);
 
     if (len < 0 || len >= PATH_MAX)
         return kv_fail(err, KV_BAD_REQUEST, "[server] home is too long");
@@ -51,8 +52,9 @@ kv_status kv_token_paths_of(const kv_settings *settings, kv_setting_token which,
                             kv_token_paths *out, kv_error *err)
 {
     find_softhsm_folder(settings->tokens[which].module, out->files, sizeof(out->files));
-    KV_TRY(print_path(out->lock, settings->home, token_names[which], "lock", err));
-    return print_path(out->backup, settings->home, token_names[which], "backup", err);
+    KV_TRY(print_path(out->lock, settings->home, token_names[which], ".lock", err));
+    KV_TRY(print_path(out->isolated, settings->home, "isolated", "", err));
+    return print_path(out->backup, settings->home, token_names[which], ".backup", err);
 }
 
 /* A token counts attempts, so one that cannot be right is not made. */
@@ -104,6 +106,7 @@ kv_status kv_open_tokens(const kv_settings *settings, bool also_tls, kv_log *log
 
     for (size_t i = 0; status == KV_OK && i < count; i++) {
         const kv_token_settings *token = &settings->tokens[i];
+        bool isolated = !strcmp(token->isolated, "true");
 
         status = kv_token_paths_of(settings, (kv_setting_token)i, &paths[i], err);
         if (status == KV_OK)
@@ -116,7 +119,10 @@ kv_status kv_open_tokens(const kv_settings *settings, bool also_tls, kv_log *log
                                         .files_dir = paths[i].files[0] ? paths[i].files : NULL,
                                         .backup_dir = paths[i].files[0] ? paths[i].backup : NULL,
                                         .exclusive = paths[i].files[0] != '\0',
-                                        .hang_ms = (unsigned)token->hang_seconds * 1000 };
+                                        .hang_ms = (unsigned)token->hang_seconds * 1000,
+                                        .isolated = isolated ? "/proc/self/exe" : NULL,
+                                        .isolated_folder = paths[i].isolated,
+                                        .isolated_environment = token->environment };
     }
     if (status == KV_OK)
         status = kv_tokens_open(configs, count, log, out, err);

@@ -11,8 +11,9 @@
 /* Derived from the settings: where this server locks and backs up a token. */
 typedef struct kv_token_paths {
     char lock[PATH_MAX];
-    char files[PATH_MAX];  /* SoftHSM's `directories.tokendir`; "" for other modules */
-    char backup[PATH_MAX]; /* folder for the raw copy of its token file */
+    char files[PATH_MAX];    /* SoftHSM's `directories.tokendir`; "" for other modules */
+    char backup[PATH_MAX];   /* folder for the raw copy of its token file */
+    char isolated[PATH_MAX]; /* folder for the sockets of isolated modules */
 } kv_token_paths;
 
 kv_status kv_token_paths_of(const kv_settings *settings, kv_setting_token which,

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pkcs11/isolated_host.h"
 #include "server/front/front.h"
 #include "server/init.h"
 #include "server/limits.h"
@@ -193,6 +194,9 @@ int main(int argc, char **argv)
     static const char *const commands[] = { "run", "init", "check-config" };
     arguments given = { 0 };
 
+    /* Not for people: see isolated_host.h. */
+    if (argc > 1 && !strcmp(argv[1], "host-module"))
+        return kv_isolated_host(argc, argv);
     if (!parse(argc, argv, &given)) {
         (void)fputs(usage, stderr);
         return EXIT_USAGE;

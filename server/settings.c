@@ -44,10 +44,20 @@ typedef struct setting {
           FILE_PATH(tokens[index].pin_file) },                                                 \
         { { "token." name, "workers", "2", "calls that may use this token at once" },          \
           NUMBER(tokens[index].workers, 1, 256) },                                             \
+        { { "token." name, "hang_seconds", "30",                                               \
+            "a call that takes longer takes the token out of use until it is back" },          \
+          NUMBER(tokens[index].hang_seconds, 1, 3600) },                                       \
+        { { "token." name, "isolated", "false",                                                \
+            "true: the module lives in a process of its own, which can be killed" },           \
+          SETTING_CHOICE,                                                                      \
+          AT(tokens[index].isolated),                                                          \
+          0,                                                                                   \
+          0,                                                                                   \
+          "true|false" },                                                                      \
     {                                                                                          \
-        { "token." name, "hang_seconds", "30",                                                 \
-          "a call that takes longer takes the token out of use until it is back" },            \
-            NUMBER(tokens[index].hang_seconds, 1, 3600)                                        \
+        { "token." name, "environment", "SOFTHSM2_CONF",                                       \
+          "names of the variables that this process gets; no others" },                        \
+            TEXT(tokens[index].environment)                                                    \
     }
 
 /* shape: table */

@@ -28,6 +28,8 @@ typedef struct kv_token_settings {
     char *pin_file;  /* readable by the owner only; "credential:NAME": a systemd credential */
     int64_t workers; /* concurrency of its lane */
     int64_t hang_seconds;
+    char *isolated;    /* "true" or "false" */
+    char *environment; /* names of variables, by blanks */
 } kv_token_settings;
 
 enum { KV_SETTING_PROVIDERS = 8, KV_SETTING_PROVIDER_NAME = 33 };

@@ -27,7 +27,7 @@ typedef enum shim_fault {
     SHIM_LOSE,   /* does it, and answers `rv` */
     SHIM_DELAY,  /* does it after `delay_ms` */
     SHIM_HANG,   /* does it when the fault is taken back */
-    SHIM_DIE     /* the process ends, as by a crash of the module */
+    SHIM_DIE     /* the process ends, as by a crash of the module: by the signal `rv` */
 } shim_fault;
 
 /* 64 bytes; numbers as the machine has them. */
@@ -62,6 +62,15 @@ static void nap(unsigned ms)
         continue;
 }
 
+/* Not by a handler that a sanitizer has put in the way. */
+static void die(int number)
+{
+    int chosen = number ? number : SIGKILL;
+
+    (void)signal(chosen, SIG_DFL);
+    (void)raise(chosen);
+}
+
 /* Whether this call is one of those that fail. */
 static shim_fault meet(shim_call *call)
 {
@@ -91,7 +100,7 @@ static bool before(shim_call *call, shim_fault *fault, CK_RV *rv)
     atomic_fetch_add(&call->inside, 1);
     *fault = meet(call);
     if (*fault == SHIM_DIE)
-        (void)raise(SIGKILL);
+        die((int)atomic_load(&call->rv));
     if (*fault == SHIM_DELAY)
         nap(atomic_load(&call->delay_ms));
     while (*fault == SHIM_HANG && atomic_load(&call->fault) == SHIM_HANG)

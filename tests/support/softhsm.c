@@ -170,6 +170,9 @@ kv_token_config kv_softhsm_config(kv_softhsm *hsm, kv_duty duty, const char *lab
         .files_dir = hsm->tokens,
         .backup_dir = hsm->backup,
         .exclusive = true,
+        .isolated = getenv("KV_ISOLATED"),
+        .isolated_folder = lend(hsm, lock, "isolated", ""),
+        .isolated_environment = "SOFTHSM2_CONF",
     };
 }
 

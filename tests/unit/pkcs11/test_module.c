@@ -1,6 +1,7 @@
 /* test_module.c - the gate: nobody is inside when a module is finalised. */
 #include "pkcs11/module.h"
 
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "tests/support/fake_token.h"
@@ -45,13 +46,19 @@ static void visitors_come_and_go(void **state)
     kv_module_leave(module);
 }
 
+static struct visitor {
+    atomic_bool inside, may_leave;
+} visitor;
+
 static void *stay_inside(void *context)
 {
     kv_error err = { 0 };
 
     if (kv_module_enter(context, &err) != KV_OK)
         return context;
-    (void)usleep(100000);
+    atomic_store(&visitor.inside, true);
+    while (!atomic_load(&visitor.may_leave))
+        (void)usleep(1000);
     kv_module_leave(context);
     return NULL;
 }
@@ -64,12 +71,14 @@ static void clearing_waits_but_not_for_ever(void **state)
     kv_error err = { 0 };
 
     assert_int_equal(pthread_create(&thread, NULL, stay_inside, module), 0);
-    (void)usleep(30000);
+    while (!atomic_load(&visitor.inside))
+        (void)usleep(1000);
     assert_kv_fails(KV_TIMEOUT, kv_module_clear(module, 10, &err));
     /* A clearing that failed keeps nobody out. */
     assert_kv_ok(kv_module_enter(module, &err));
     kv_module_leave(module);
-    assert_kv_ok(kv_module_clear(module, 2000, &err));
+    atomic_store(&visitor.may_leave, true);
+    assert_kv_ok(kv_module_clear(module, 60000, &err));
     kv_module_readmit(module);
     assert_int_equal(pthread_join(thread, &refused), 0);
     assert_null(refused);
