@@ -2,6 +2,7 @@
 #include "server/limits.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 enum { CALL_MEMORY = 16 << 20 };
 
@@ -27,12 +28,35 @@ kv_log_level kv_settings_log_level(const kv_settings *settings)
     return KV_LOG_INFO;
 }
 
+void kv_server_raise_descriptors(void)
+{
+    struct rlimit files = { 0 };
+
+    if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur >= files.rlim_max)
+        return;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/* Who runs out of descriptors can open neither an audit segment nor a token. */
+static unsigned connections_of(const kv_settings *settings)
+{
+    struct rlimit files = { 0 };
+    uint64_t most = (uint64_t)settings->max_connections, room;
+
+    if (getrlimit(RLIMIT_NOFILE, &files))
+        return (unsigned)most;
+    room = files.rlim_cur > 2 * KV_DESCRIPTORS_BESIDE ? files.rlim_cur - KV_DESCRIPTORS_BESIDE
+                                                      : files.rlim_cur / 2;
+    return (unsigned)(most < room ? most : room);
+}
+
 kv_front_config kv_server_front_config(const kv_settings *settings)
 {
     kv_front_config config = {
         .listen = settings->listen,
         .loops = (unsigned)settings->loops,
-        .connections = (unsigned)settings->max_connections,
+        .connections = connections_of(settings),
         .per_address = (unsigned)settings->max_connections_per_peer,
         .handshake_ms = (unsigned)settings->handshake_ms,
         .idle_ms = (unsigned)settings->idle_seconds * 1000,
@@ -40,6 +64,7 @@ kv_front_config kv_server_front_config(const kv_settings *settings)
         .deadline_ms = (unsigned)settings->default_deadline_ms,
         .deadline_most = (unsigned)settings->max_deadline_ms,
         .call_memory = CALL_MEMORY,
+        .request_bytes = (size_t)settings->max_request_bytes,
     };
 
     config.grpc.message_bytes = (size_t)settings->max_message_bytes;

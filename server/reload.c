@@ -26,6 +26,7 @@ static const char *const taken[] = {
     "tls.min_version",
     "tls.client_ca",
     "limits.message_bytes",
+    "limits.request_bytes",
     "limits.connections",
     "limits.connections_per_peer",
     "limits.streams",

@@ -9,16 +9,11 @@
 #include <openssl/x509.h>
 
 #include "server/credentials.h"
+#include "server/limits.h"
 #include "server/server_parts.h"
 #include "server/vault/checks.h"
 
-enum {
-    SOON_DAYS = 30,
-    ARENA_BYTES = 1 << 20,
-    DESCRIPTORS_BESIDE = 256, /* files, database, tokens, outgoing connections */
-    ENOUGH_TIMES = 4,
-    MAIL_MS = 5000
-};
+enum { SOON_DAYS = 30, ARENA_BYTES = 1 << 20, ENOUGH_TIMES = 4, MAIL_MS = 5000 };
 static const int64_t day_ms = INT64_C(86400000);
 static const uint64_t least_space = UINT64_C(64) << 20;
 
@@ -166,7 +161,7 @@ static kv_status check_limits(const kv_server *server, kv_checks *checks, kv_err
 {
     struct rlimit files = { 0 };
     struct rlimit core = { 0 };
-    uint64_t needed = (uint64_t)server->settings->max_connections + DESCRIPTORS_BESIDE;
+    uint64_t needed = (uint64_t)server->settings->max_connections + KV_DESCRIPTORS_BESIDE;
 
     (void)getrlimit(RLIMIT_NOFILE, &files);
     (void)getrlimit(RLIMIT_CORE, &core);

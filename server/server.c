@@ -65,6 +65,7 @@ kv_status kv_server_prepare(const kv_settings *settings, int *home_lock, kv_erro
     (void)umask(077);
     (void)setrlimit(RLIMIT_CORE, &none);
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    kv_server_raise_descriptors();
     KV_TRY(kv_secret_heap_open((size_t)settings->locked_memory, err));
     return take_home(settings->home, home_lock, err);
 }

@@ -115,6 +115,7 @@ typedef struct kv_settings {
     unsigned oidc_count;
 
     int64_t max_message_bytes;
+    int64_t max_request_bytes; /* of unfinished requests, in all */
     int64_t max_connections;
     int64_t max_connections_per_peer;
     int64_t max_streams; /* per connection */

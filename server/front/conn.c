@@ -20,7 +20,8 @@ enum {
     MOST_STEPS = 32,            /* of a handshake: a client that drips costs a job per drop */
     HIGH_WATER = 256 * 1024,    /* encrypted and not taken by the socket: no more is made */
     MOST_WAITING = 1024 * 1024, /* past the high water only what TLS answers by itself is added */
-    PLAIN_BYTES = 32 * 1024     /* gathered for one SSL_write */
+    PLAIN_BYTES = 32 * 1024,    /* gathered for one SSL_write */
+    LEAN_MS = 1000              /* idle for so long, a connection gives its buffers back */
 };
 
 static size_t waiting(const kv_conn *conn)
@@ -166,6 +167,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
     ssize_t got = recv(fd, loop->scratch, KV_LOOP_SCRATCH_BYTES, 0);
 
     (void)what;
+    conn->lean = false;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return;
     if (got <= 0 || waiting(conn) > MOST_WAITING ||
@@ -262,9 +264,12 @@ void kv_conn_close(kv_conn *conn)
 
 static bool become_open(kv_conn *conn)
 {
+    kv_grpc_limits limits = conn->loop->config.grpc;
     kv_error err;
 
-    if (kv_grpc_session_new(&conn->loop->config.grpc, &conn->session, &err) != KV_OK)
+    limits.held_by_all = &conn->loop->front->held;
+    limits.held_most = conn->loop->config.request_bytes;
+    if (kv_grpc_session_new(&limits, &conn->session, &err) != KV_OK)
         return false;
     conn->state = KV_CONN_OPEN;
     conn->since_us = kv_monotonic_us();
@@ -289,6 +294,42 @@ void kv_conn_handshake_done(kv_conn *conn)
         atomic_fetch_add(&conn->loop->front->refused, 1);
         kv_conn_close(conn);
     }
+}
+
+void kv_conn_know(kv_conn *conn)
+{
+    conn->known = true;
+    kv_grpc_session_trust(conn->session);
+}
+
+/* Tens of KiB that TLS keeps for the next record, and what its memory BIOs have grown to. */
+static void give_buffers_back(kv_conn *conn)
+{
+    BIO *in, *out;
+
+    if (BIO_ctrl_pending(conn->in) || waiting(conn) || !SSL_free_buffers(conn->ssl))
+        return;
+    conn->lean = true;
+    in = BIO_new(BIO_s_mem());
+    out = BIO_new(BIO_s_mem());
+    if (!in || !out) {
+        BIO_free(in);
+        BIO_free(out);
+        return;
+    }
+    SSL_set_bio(conn->ssl, in, out);
+    conn->in = in;
+    conn->out = out;
+}
+
+/* When places are short, who has not said who they are is asked to go after a handshake's time. */
+static int64_t idle_ms_of(const kv_conn *conn)
+{
+    const kv_front_config *config = &conn->loop->config;
+
+    return conn->loop->crowded && !conn->known && config->handshake_ms < config->idle_ms
+               ? config->handshake_ms
+               : config->idle_ms;
 }
 
 /* The peer leaves replies lying: HTTP/2's windows are shut, or the socket takes nothing. */
@@ -323,8 +364,12 @@ void kv_conn_tick(kv_conn *conn, int64_t now_us)
     }
     if (conn->stub_count)
         conn->since_us = now_us;
-    else if (age_ms > config->idle_ms) {
+    else if (age_ms > idle_ms_of(conn) + config->handshake_ms) {
+        kv_conn_close(conn); /* it does not go when asked: half a header block keeps it */
+    } else if (age_ms > idle_ms_of(conn)) {
         kv_grpc_session_end(conn->session);
         kv_loop_mark_dirty(conn->loop, conn);
+    } else if (age_ms > LEAN_MS && !conn->lean) {
+        give_buffers_back(conn);
     }
 }

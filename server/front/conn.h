@@ -42,6 +42,8 @@ struct kv_conn {
     kv_stub *stubs; /* utlist DL: streams, and calls whose stream is gone */
     unsigned stub_count;
     unsigned calls_out; /* calls with workers or the audit thread */
+    bool known;         /* a call on it was identified */
+    bool lean;          /* it has no buffers since it became idle */
     bool peer_closed;   /* the peer said it sends nothing more */
 
     int64_t since_us;    /* accepted, then the last call */
@@ -58,5 +60,7 @@ void kv_conn_flush(kv_conn *conn);
 void kv_conn_close(kv_conn *conn);
 /* Deadlines of the handshake, idleness and stalls. */
 void kv_conn_tick(kv_conn *conn, int64_t now_us);
+/* A call on it was identified: it has a caller. */
+void kv_conn_know(kv_conn *conn);
 /* The handshake has come back from the worker (handshake.c). */
 void kv_conn_handshake_done(kv_conn *conn);

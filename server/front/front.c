@@ -30,6 +30,7 @@ static kv_front_config with_defaults(const kv_front_config *wish)
     config.drain_ms = or_default(config.drain_ms, 5000);
     config.deadline_ms = or_default(config.deadline_ms, 30000);
     config.deadline_most = or_default(config.deadline_most, 300000);
+    config.request_bytes = config.request_bytes ? config.request_bytes : (size_t)512 * MIB;
     config.call_memory = or_default(config.call_memory, 16 * MIB);
     config.stream_unsent = or_default(config.stream_unsent, 16);
     config.stream_bytes = config.stream_bytes ? config.stream_bytes : MIB;

@@ -27,6 +27,8 @@ typedef struct kv_front_config {
     unsigned drain_ms;      /* the longest a drain waits for calls; 5,000 */
     unsigned deadline_ms;   /* of a call that sets none; 30,000 */
     unsigned deadline_most; /* a longer grpc-timeout is cut to it, ms; 300,000 */
+    size_t request_bytes;   /* of unfinished requests, in all; 512 MiB. Half of it is for callers
+                               that nobody has identified */
     unsigned call_memory;   /* bytes one call may use, its messages apart; 16 MiB */
     unsigned stream_unsent; /* messages of a stream a worker may be ahead; 16 */
     size_t stream_bytes;    /* and bytes; 1 MiB */

@@ -67,6 +67,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 
     (void)fd;
     (void)what;
+    loop->crowded = kv_peers_crowded(loop->front->peers);
     DL_FOREACH_SAFE (loop->conns, conn, next)
         kv_conn_tick(conn, now_us);
     if (loop->index == 0)

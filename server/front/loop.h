@@ -38,6 +38,7 @@ struct kv_loop {
     kv_mail cut_order;
     kv_mail stop_order;
     bool draining;
+    bool crowded; /* as seen at the last tick */
 
     kv_conn *conns; /* utlist DL */
     kv_conn *dirty; /* have something to send; utlist DL by dirty links */
@@ -57,6 +58,7 @@ struct kv_front {
     kv_tls *tls;
     kv_methods *methods;
     kv_peers *peers;
+    atomic_size_t held; /* bytes of unfinished requests */
     kv_listener *listener;
     kv_loop *loops;
     atomic_bool serving;

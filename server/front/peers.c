@@ -24,7 +24,11 @@ struct kv_peers {
     peer *by_host;
 };
 
-enum { NETWORK_BYTES = 8, MAPPED_AT = 12 };
+enum {
+    NETWORK_BYTES = 8,
+    MAPPED_AT = 12,
+    CROWDED_PART = 8 /* less than this part of all places is left */
+};
 
 static bool network_of(const struct in6_addr *address, char out[KV_PEER_HOST_BYTES])
 {
@@ -148,4 +152,14 @@ unsigned kv_peers_count(kv_peers *peers)
     count = peers->count;
     pthread_mutex_unlock(&peers->mutex);
     return count;
+}
+
+bool kv_peers_crowded(kv_peers *peers)
+{
+    bool crowded;
+
+    pthread_mutex_lock(&peers->mutex);
+    crowded = peers->count >= peers->most - peers->most / CROWDED_PART;
+    pthread_mutex_unlock(&peers->mutex);
+    return crowded;
 }

@@ -29,3 +29,5 @@ bool kv_peers_host_of(const struct sockaddr *address, char out[KV_PEER_HOST_BYTE
 bool kv_peers_enter(kv_peers *peers, const char *host);
 void kv_peers_leave(kv_peers *peers, const char *host);
 unsigned kv_peers_count(kv_peers *peers);
+/* Is hardly any place left? */
+bool kv_peers_crowded(kv_peers *peers);

@@ -64,7 +64,7 @@ void kv_grpc_stream_set_user(kv_grpc_stream *stream, void *user)
 
 void kv_grpc_stream_forget_request(kv_grpc_stream *stream)
 {
-    stream->session->held -= stream->in.message.len;
+    kv_stream_hold(stream->session, -(ssize_t)stream->in.message.len);
     kv_buffer_cleanup(&stream->in.message);
     stream->request.message = KV_SLICE_NONE;
     stream->request.credential = KV_SLICE_NONE;

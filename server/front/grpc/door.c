@@ -341,6 +341,8 @@ static void call_home(kv_mail *mail, void *owner)
         leave_turn(stub);
         if (stub->conn)
             stub->conn->calls_out--;
+        if (stub->conn && call->identified && !stub->conn->known)
+            kv_conn_know(stub->conn);
         if (stub->stream && !stub->answered)
             answer(stub, call);
         drop_if_over(stub);

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,13 +23,16 @@ typedef struct kv_grpc_stream kv_grpc_stream;
 
 /* 0 takes the default. */
 typedef struct kv_grpc_limits {
-    uint32_t streams;             /* open at once; 128 */
-    uint32_t stream_window;       /* bytes a peer may send ahead on one stream; 1 MiB */
-    uint32_t connection_window;   /* and on all of them; 4 MiB */
-    size_t header_bytes;          /* of one request, as HPACK counts; 16 KiB, four times that ends
-                                     the connection */
-    size_t message_bytes;         /* of one request message; 4 MiB */
-    size_t request_bytes;         /* of unfinished requests held; 64 MiB */
+    uint32_t streams;           /* open at once; 128 */
+    uint32_t stream_window;     /* bytes a peer may send ahead on one stream; 1 MiB */
+    uint32_t connection_window; /* and on all of them; 4 MiB */
+    size_t header_bytes;        /* of one request, as HPACK counts; 16 KiB, four times that ends
+                                   the connection */
+    size_t message_bytes;       /* of one request message; 4 MiB */
+    size_t request_bytes;       /* of unfinished requests held; 64 MiB */
+    /* What several sessions hold of unfinished requests; borrowed. NULL: nobody counts. */
+    atomic_size_t *held_by_all;
+    size_t held_most;             /* of that; a session that is not trusted sees half of it */
     size_t reply_bytes;           /* of replies the peer has not read; 64 MiB */
     unsigned glitches;            /* control and useless frames in a burst; 1000 */
     unsigned glitches_per_second; /* refill; 200. Every finished call gives 10 back */
@@ -74,6 +78,10 @@ kv_status kv_grpc_session_new(const kv_grpc_limits *limits, kv_grpc_session **ou
                               kv_error *err) KV_MUST_USE;
 /* Streams that are still open get no event: their `user` is the owner's to clean up first. */
 void kv_grpc_session_free(kv_grpc_session *session);
+
+/* The peer is known now: it may hold as much as the limits say. Until then, half of it, and half
+ * of what is for all. */
+void kv_grpc_session_trust(kv_grpc_session *session);
 
 /* Feeds what the peer sent. KV_BAD_REQUEST when the connection must end: pull once more (it holds
  * the GOAWAY), then close. */

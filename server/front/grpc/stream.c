@@ -79,7 +79,7 @@ void kv_stream_free(kv_grpc_stream *stream)
         session->unsent -= gone->len - gone->sent;
         kv_wiping_free(gone);
     }
-    session->held -= stream->in.message.len;
+    kv_stream_hold(session, -(ssize_t)stream->in.message.len);
     kv_deframe_cleanup(&stream->in);
     kv_arena_cleanup(&stream->arena);
     DL_DELETE(session->streams, stream);
@@ -155,6 +155,24 @@ void kv_stream_begin(kv_grpc_stream *stream)
     }
 }
 
+void kv_stream_hold(kv_grpc_session *session, ssize_t bytes)
+{
+    session->held += (size_t)bytes;
+    if (session->limits.held_by_all)
+        atomic_fetch_add(session->limits.held_by_all, (size_t)bytes);
+}
+
+static bool holds_too_much(const kv_grpc_session *session)
+{
+    const kv_grpc_limits *limits = &session->limits;
+    size_t mine = session->trusted ? limits->request_bytes : limits->request_bytes / 2;
+    size_t all = session->trusted ? limits->held_most : limits->held_most / 2;
+
+    if (!limits->held_by_all)
+        return session->held > limits->request_bytes;
+    return session->held > mine || atomic_load(limits->held_by_all) > all;
+}
+
 void kv_stream_take(kv_grpc_stream *stream, kv_slice bytes)
 {
     kv_grpc_session *session = stream->session;
@@ -171,8 +189,8 @@ void kv_stream_take(kv_grpc_stream *stream, kv_slice bytes)
         kv_stream_refuse(stream, kv_status_spelling(err.status)->grpc, err.message);
         return;
     }
-    session->held += stream->in.message.len - before;
-    if (session->held > session->limits.request_bytes)
+    kv_stream_hold(session, (ssize_t)(stream->in.message.len - before));
+    if (holds_too_much(session))
         kv_stream_refuse(stream, GRPC_EXHAUSTED, "too many unfinished requests");
     else if (bytes.len)
         kv_stream_refuse(stream, GRPC_INVALID_ARGUMENT, "more than one request message");

@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include <nghttp2/nghttp2.h>
 
 #include "server/base/arena.h"
@@ -81,12 +83,15 @@ struct kv_grpc_session {
     kv_grpc_stream *streams; /* utlist DL */
     kv_grpc_stream *events, *last_event;
     unsigned open;
-    size_t held;   /* request bytes */
+    size_t held; /* request bytes */
+    bool trusted;
     size_t unsent; /* reply bytes */
     uint64_t progress;
     bool broken;
 };
 
+/* Request bytes come (or go, below 0). */
+void kv_stream_hold(kv_grpc_session *session, ssize_t bytes);
 kv_grpc_stream *kv_stream_new(kv_grpc_session *session, int32_t id);
 void kv_stream_free(kv_grpc_stream *stream);
 /* Queues an event for the owner. */

@@ -77,6 +77,9 @@ class Server:
                     return int(line.split()[1]) * 1024
         return 0
 
+    def files(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
     def __enter__(self):
         return self
 
@@ -352,6 +355,139 @@ def slow_body(server):
     return 1
 
 
+def timeouts(server):
+    """The longest grpc-timeout there is, and ones that are none."""
+    peer = Peer(server)
+    for number, (text, good) in enumerate([("99999999H", True), ("99999999n", True), ("0m", True),
+                                           ("999999999H", False), ("-1S", False), ("1", False),
+                                           ("S", False), ("1e9S", False), ("1" * 4000, False)]):
+        stream = 2 * number + 1
+        peer.send(frame(HEADERS, END_HEADERS, stream, request(ECHO, [("grpc-timeout", text)])) +
+                  frame(DATA, END_STREAM, stream, grpc(b"\x0a\x02hi")))
+        answer = peer.wait_end(stream)
+        if text == "99999999H":
+            assert answer == grpc(b"\x0a\x02hi"), answer
+        assert good or not answer, f"{text} was taken"
+    # The body of a call with the longest one does not come: the server's own longest holds.
+    peer.send(frame(HEADERS, END_HEADERS, 101, request(ECHO, [("grpc-timeout", "99999999H")])) +
+              frame(DATA, 0, 101, grpc(b"x" * 100)[:50]))
+    began = time.monotonic()
+    peer.wait_end(101)
+    assert 1 < time.monotonic() - began < 6, time.monotonic() - began
+    peer.close()
+    honest(server)
+    return 10
+
+
+def lengths(server):
+    """A message that is shorter or longer than its prefix says."""
+    peer = Peer(server)
+    bodies = [b"", b"\0", b"\0\0\0\0", struct.pack(">BI", 0, 5) + b"abcd",
+              struct.pack(">BI", 0, 3) + b"abcd", struct.pack(">BI", 0, 0xffffffff) + b"a",
+              struct.pack(">BI", 0, 0x7fffffff), struct.pack(">BI", 0xff, 1) + b"a",
+              struct.pack(">BI", 0, 4194305), grpc(b"a") + b"\0"]
+    for number, body in enumerate(bodies):
+        stream = 2 * number + 1
+        peer.send(open_stream(stream) + frame(DATA, END_STREAM, stream, body))
+        assert peer.wait_end(stream) == b"", f"body {number} was taken"
+    peer.close()
+    honest(server)
+    return len(bodies)
+
+
+def slow_headers(server):
+    """A header block in drops: ended as idle, for there is no call yet."""
+    peer = Peer(server)
+    block = request(ECHO)
+    peer.send(frame(HEADERS, 0, 1, block[:10]))
+    began = time.monotonic()
+    while not peer.closed and time.monotonic() - began < 8:
+        peer.tls.settimeout(1)
+        peer.poll(0.2)
+    assert time.monotonic() - began < 6, "half a header block lives on"
+    honest(server)
+    return 1
+
+
+def early_data(server):
+    """A ticket allows no early data, and who sends some has to say it again after the handshake."""
+    files = ["-CAfile", server.folder + "/ca.pem", "-cert", server.folder + "/client.pem", "-key",
+             server.folder + "/client.key"]
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{server.port}", "-servername",
+               "localhost", "-alpn", "h2", *files]
+    ticket = server.folder + "/ticket"
+    first = subprocess.Popen([*command, "-sess_out", ticket], stdin=subprocess.PIPE,
+                             errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    end = time.monotonic() + 10
+    while not os.path.exists(ticket) and time.monotonic() < end:
+        time.sleep(0.05)  # it comes after the handshake
+    said = first.communicate("", 20)[0]
+    assert "Verification: OK" in said and "Max Early Data: 0" in said, said
+    with open(server.folder + "/early", "wb") as out:
+        out.write(PREFACE)
+    second = subprocess.run([*command, "-sess_in", ticket, "-early_data", server.folder + "/early"],
+                            input="", capture_output=True, errors="replace", timeout=20,
+                            check=False)
+    os.remove(ticket)
+    os.remove(server.folder + "/early")
+    assert "Early data was accepted" not in second.stdout + second.stderr, second.stdout
+    honest(server)
+    return 2
+
+
+def half_bodies(server):
+    """Strangers hold unfinished requests: half of the memory for them is all that they get."""
+    before = server.rss()
+    peers = [Peer(server) for _ in range(8)]
+    chunk = b"x" * 16384
+    for peer in peers:
+        for number in range(4):
+            stream = 2 * number + 1
+            peer.send(open_stream(stream) + frame(DATA, 0, stream, struct.pack(">BI", 0, 4000000)))
+            for _ in range(40):  # 640 KiB of each message
+                if not peer.send(frame(DATA, 0, stream, chunk)):
+                    break
+            peer.poll()
+    grown = server.rss() - before
+    assert grown < 48 << 20, f"grew by {grown >> 20} MiB"
+    peer = Peer(server)
+    peer.send(open_stream(1) + frame(DATA, END_STREAM, 1, grpc(b"\x0a\x02hi")))
+    assert peer.wait_end(1) == grpc(b"\x0a\x02hi"), "no room for a small request"
+    for one in [*peers, peer]:
+        one.close()
+    honest(server)
+    return grown >> 20
+
+
+def crowd(server):
+    """Places are short: who has called nobody goes, who has called stays."""
+    caller = Peer(server)
+    caller.send(open_stream(1) + frame(DATA, END_STREAM, 1, grpc(b"\x0a\x02hi")))
+    assert caller.wait_end(1) == grpc(b"\x0a\x02hi")
+    strangers = [Peer(server) for _ in range(60)]
+    for _ in range(30):  # more than there are places left
+        peer = None
+        for _ in range(100):
+            try:
+                peer = Peer(server)
+                break
+            except OSError:
+                time.sleep(0.1)
+        assert peer, "strangers keep the places"
+        strangers.append(peer)
+    caller.poll()
+    assert not caller.closed, "a caller lost its place"
+    for peer in strangers:
+        peer.poll()
+    gone = sum(peer.closed for peer in strangers)
+    assert gone >= 27, gone
+    for peer in [*strangers, caller]:
+        peer.close()
+    time.sleep(0.2)
+    honest(server)
+    return gone
+
+
 def idle(server):
     """A connection without a call gets GOAWAY and is closed."""
     peer = Peer(server)
@@ -502,22 +638,36 @@ GROUPS = [
     ({}, [rapid_reset, reset_after_request, made_to_reset, window_overflow, data_after_end,
           continuation, empty_continuation, ping, ping_unread, settings, many_settings, empty_data,
           padded_empty_data, priority, window_update, unknown_frames, header_bomb,
-          too_many_streams, garbage, protocols, not_grpc, resumed]),
+          too_many_streams, garbage, protocols, not_grpc, lengths, resumed,
+          early_data]),
     ({"stall_ms": 1500, "reply_bytes": 8 << 20}, [zero_window_reader]),
-    ({"handshake_ms": 1000, "deadline_ms": 1000, "idle_ms": 1500},
-     [slow_handshake, slow_body, idle]),
+    ({"handshake_ms": 1000, "deadline_ms": 1000, "deadline_most": 2000, "idle_ms": 1500},
+     [slow_handshake, slow_body, slow_headers, timeouts, idle]),
+    ({"connections": 64, "handshake_ms": 1000}, [crowd]),
+    ({"request_bytes": 8 << 20}, [half_bodies]),
     ({"per_address": 16}, [too_many_connections]),
     ({"files": 48}, [no_descriptors_left]),
 ]
+
+
+def no_more_files(server, before):
+    """What an attack opened is closed again."""
+    end = time.monotonic() + 5
+    while server.files() > before and time.monotonic() < end:
+        time.sleep(0.02)
+    assert server.files() <= before, f"{before} descriptors before, {server.files()} after"
 
 
 def main():
     failed = 0
     for settings_of_group, attacks in GROUPS:
         with Server(**settings_of_group) as server:
+            honest(server)
+            before = server.files()
             for attack in attacks:
                 try:
                     print(f"ok   {attack.__name__}: {attack(server)}", flush=True)
+                    no_more_files(server, before)
                 except (AssertionError, OSError) as error:
                     failed += 1
                     print(f"FAIL {attack.__name__}: {error!r}", flush=True)

@@ -32,7 +32,10 @@ int main(void)
     config.idle_ms = number_of("KV_TEST_IDLE_MS");
     config.stall_ms = number_of("KV_TEST_STALL_MS");
     config.deadline_ms = number_of("KV_TEST_DEADLINE_MS");
+    config.deadline_most = number_of("KV_TEST_DEADLINE_MOST");
     config.per_address = number_of("KV_TEST_PER_ADDRESS");
+    config.connections = number_of("KV_TEST_CONNECTIONS");
+    config.request_bytes = number_of("KV_TEST_REQUEST_BYTES");
     config.grpc.reply_bytes = number_of("KV_TEST_REPLY_BYTES");
     kv_test_certs_make(&certs);
     kv_test_server_start(&server, &config, &lanes, &certs);

@@ -50,6 +50,23 @@ static void leaving_twice_counts_once(void **state)
     assert_int_equal(kv_peers_count(*state), 0);
 }
 
+static void it_is_crowded_before_it_is_full(void **state)
+{
+    kv_peers *peers;
+    kv_error err;
+
+    (void)state;
+    assert_kv_ok(kv_peers_new(16, 16, &peers, &err));
+    for (int i = 0; i < 13; i++)
+        assert_true(kv_peers_enter(peers, "a"));
+    assert_false(kv_peers_crowded(peers));
+    assert_true(kv_peers_enter(peers, "a"));
+    assert_true(kv_peers_crowded(peers));
+    kv_peers_tune(peers, 64, 64);
+    assert_false(kv_peers_crowded(peers));
+    kv_peers_free(peers);
+}
+
 static const char *host_of(const char *text)
 {
     static _Thread_local char host[KV_PEER_HOST_BYTES];
@@ -86,9 +103,8 @@ static void a_network_of_ipv6_is_one_peer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PEERS(an_address_has_its_share),
-        PEERS(all_together_have_a_limit),
-        PEERS(leaving_twice_counts_once),
+        PEERS(an_address_has_its_share),      PEERS(all_together_have_a_limit),
+        PEERS(leaving_twice_counts_once),     PEERS(it_is_crowded_before_it_is_full),
         PEERS(a_network_of_ipv6_is_one_peer),
     };
 
