@@ -6,15 +6,17 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "server/front/listening.h"
 
-enum { ACCEPTS_PER_TURN = 64 };
+enum { ACCEPTS_PER_TURN = 64, FILES_KEPT = 64 };
 
 struct kv_listener {
     kv_front *front; /* borrowed */
@@ -57,6 +59,19 @@ static void drop_one(kv_listener *listener)
     atomic_fetch_add(&listener->front->refused, 1);
 }
 
+/* Tokens, the store and the audit log open files while they work: connections must not take the
+ * last ones. The system gives the lowest number that is free. */
+static bool leaves_enough(int fd)
+{
+    struct rlimit files = { 0 };
+    rlim_t kept;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return true;
+    kept = files.rlim_cur / 2 < FILES_KEPT ? files.rlim_cur / 2 : FILES_KEPT;
+    return (rlim_t)fd < files.rlim_cur - kept;
+}
+
 static void on_connection(evutil_socket_t socket, short what, void *context)
 {
     kv_listener *listener = context;
@@ -67,7 +82,10 @@ static void on_connection(evutil_socket_t socket, short what, void *context)
         socklen_t len = sizeof(from);
         int fd = accept4(socket, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-        if (fd >= 0) {
+        if (fd >= 0 && !leaves_enough(fd)) {
+            (void)close(fd);
+            atomic_fetch_add(&listener->front->refused, 1);
+        } else if (fd >= 0) {
             hand_over(listener, fd, (struct sockaddr *)&from, len);
         } else if (errno == EMFILE || errno == ENFILE) {
             drop_one(listener);

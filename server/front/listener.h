@@ -1,7 +1,9 @@
 /* listener.h - the listening socket: loop 0 accepts and hands descriptors round, in turn.
  *
- * When the process has no descriptor left, a reserve is given up for a moment to take the waiting
- * connection and close it: otherwise the listener would spin.
+ * The last 64 descriptors that the process may have (half of them when it is fewer than 128) are
+ * for tokens, store and audit log: a connection that would get one of them is closed. When there
+ * is none left all the same, a reserve is given up for a moment to take the waiting connection and
+ * close it: otherwise the listener would spin.
  *
  * Threads: open and close: main. The rest: loop 0.
  */
