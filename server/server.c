@@ -84,18 +84,17 @@ static kv_status open_store(kv_server *server, kv_error *err)
     return kv_records_open(&config, &server->records, err);
 }
 
-/* Who may what, and under which rules, is verified before anybody is served; the rest meanwhile. */
+/* Who may what, and where, is verified before anybody is served; the rest meanwhile, and each row
+ * when it is used: there are as many of those as there are certificates. */
 static kv_status verify_grants(kv_server *server, kv_error *err)
 {
+    /* clang-format off */
     static const kv_table *const first[] = {
-        &kv_table_instance,    &kv_table_signers,
-        &kv_table_principals,  &kv_table_credentials,
-        &kv_table_revocations, &kv_table_slots,
-        &kv_table_vaults,      &kv_table_policies,
-        &kv_table_operations,  &kv_table_authorities,
-        &kv_table_issuers,     &kv_table_rotation_policies,
-        &kv_table_enrolments,  NULL,
+        &kv_table_instance, &kv_table_signers, &kv_table_principals, &kv_table_credentials,
+        &kv_table_revocations, &kv_table_slots, &kv_table_vaults, &kv_table_authorities,
+        &kv_table_issuers, &kv_table_enrolments, NULL,
     };
+    /* clang-format on */
 
     KV_TRY(kv_records_sweep(server->records, first, err));
     /* A seal cannot tell that a row is of yesterday, or that one is missing; the set can. Then

@@ -61,9 +61,10 @@ const kv_table kv_table_objects = {
         INTEGER(kv_object_row, purging),
         BLOB(kv_object_row, deleted_by),
     },
-    .index_count = 1,
+    .index_count = 2,
     .indexes = {
-        { "objects_by_uid", false, 1, { 4 } }, /* uid */
+        { "objects_by_uid", false, 1, { 4 } },     /* uid */
+        { "objects_by_deleted", false, 1, { 8 } }, /* deleted */
     },
 };
 

@@ -106,9 +106,60 @@ static kv_status purge_vault_row(kv_vault *vault, kv_own_step *at, void *row, vo
     return KV_OK;
 }
 
+/* Where a page of deleted objects ended. */
+typedef struct place {
+    kv_object_row row;
+    uint8_t vault_uid[KV_UID_BYTES];
+    uint8_t name[KV_NAME_MAX];
+} place;
+
+static kv_status keep_place(place *at, const kv_object_row *last, kv_error *err)
+{
+    if (last->vault_uid.len > sizeof(at->vault_uid) || last->name.len > sizeof(at->name))
+        return kv_fail(err, KV_INTERNAL, "an object's name is longer than one can be");
+    memcpy(at->vault_uid, last->vault_uid.data, last->vault_uid.len);
+    memcpy(at->name, last->name.data, last->name.len);
+    at->row = (kv_object_row){ .vault_uid = kv_slice_of(at->vault_uid, last->vault_uid.len),
+                               .collection = last->collection,
+                               .name = kv_slice_of(at->name, last->name.len),
+                               .deleted = last->deleted };
+    return KV_OK;
+}
+
+/* Those that are deleted only, through an index: the others may be millions. */
+static kv_status purge_objects(kv_vault *vault, purge_round *round, kv_error *err)
+{
+    place at = { .row = { .deleted = 1 } };
+    kv_scan scan = { .table = &kv_table_objects,
+                     .index = 2,
+                     .from = &at.row,
+                     .after = true,
+                     .limit = ROWS_PER_STEP };
+    bool more = true;
+
+    while (more) {
+        kv_rows rows = { 0 };
+        kv_own_step step;
+        kv_status status = kv_own_step_begin(vault, &step, err);
+        kv_object_row *found;
+
+        if (status == KV_OK)
+            status = kv_records_scan(vault->config.records, &scan, &step.arena, &rows, err);
+        found = rows.rows;
+        if (status == KV_OK && rows.count)
+            status = keep_place(&at, &found[rows.count - 1], err);
+        for (unsigned i = 0; status == KV_OK && i < rows.count; i++)
+            status = purge_object_row(vault, &step, &found[i], round, err);
+        more = rows.more;
+        kv_own_step_end(&step);
+        KV_TRY(status);
+    }
+    return KV_OK;
+}
+
 static kv_status purge(kv_vault *vault, purge_round *round, kv_error *err)
 {
-    KV_TRY(kv_each_row(vault, &kv_table_objects, purge_object_row, round, err));
+    KV_TRY(purge_objects(vault, round, err));
     return kv_each_row(vault, &kv_table_vaults, purge_vault_row, round, err);
 }
 

@@ -14,8 +14,7 @@ const ROLES = ['CERTIFICATE_OFFICER', 'CERTIFICATE_USER', 'CRYPTO_OFFICER', 'CRY
   'SECRETS_OFFICER', 'SECRETS_USER'];
 // Who may what, and under which rules: wrong here, nobody is served.
 const DECIDING = ['instance', 'signers', 'principals', 'credentials', 'slots', 'revocations',
-  'vaults', 'policies', 'operations', 'authorities', 'issuers',
-  'rotation_policies', 'enrolments'];
+  'vaults', 'authorities', 'issuers', 'enrolments'];
 // What no seal of its own covers: the columns of a seal that assignments never get, because the
 // principal's digest is over them; and the notes of full segments, which decide nothing (each is
 // signed, and a missing one is written again). Proofs for authorities stand there for seconds

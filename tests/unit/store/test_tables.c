@@ -68,6 +68,7 @@ static const struct {
     const char *columns[KV_INDEX_COLUMNS];
 } promised[] = {
     { &kv_table_objects, 1, false, { "uid" } },
+    { &kv_table_objects, 2, false, { "deleted" } },
     { &kv_table_key_versions, 1, false, { "key_id" } },
     { &kv_table_certificate_versions, 1, false, { "vault_uid", "sha1" } },
     { &kv_table_certificate_versions, 2, false, { "vault_uid", "sha256" } },

@@ -73,6 +73,7 @@ CREATE TABLE "objects" (
     PRIMARY KEY ("vault_uid", "collection", "name")
 ) STRICT;
 CREATE INDEX "objects_by_uid" ON "objects" ("uid", "vault_uid", "collection", "name");
+CREATE INDEX "objects_by_deleted" ON "objects" ("deleted", "vault_uid", "collection", "name");
 
 CREATE TABLE "key_versions" (
     "object_uid" BLOB NOT NULL,
