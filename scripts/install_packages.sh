@@ -5,6 +5,7 @@
 #   scripts/install_packages.sh              both groups
 #   scripts/install_packages.sh build        what building and running the server needs
 #   scripts/install_packages.sh test         what the tests need on top of it
+#   scripts/install_packages.sh coverage     what scripts/coverage.sh needs, not in both
 #   scripts/install_packages.sh --list ...   prints what is missing, installs nothing
 #
 # KV_SKIP_PACKAGES=1: trust that everything is there (other distributions, machines without a net).
@@ -25,8 +26,10 @@ test_packages=(
     bind9 bind9-dnsutils
 )
 
+coverage_packages=(gcovr)
+
 usage() {
-    sed -n '2,9s/^# \{0,1\}//p' "$0"
+    sed -n '2,10s/^# \{0,1\}//p' "$0"
 }
 
 # Prints those of its arguments that are not installed.
@@ -59,6 +62,7 @@ for argument in "$@"; do
     case $argument in
     build) wanted+=("${build_packages[@]}") ;;
     test) wanted+=("${test_packages[@]}") ;;
+    coverage) wanted+=("${coverage_packages[@]}") ;;
     --list) list_only=1 ;;
     -h | --help) usage && exit 0 ;;
     *) usage >&2 && exit 2 ;;
