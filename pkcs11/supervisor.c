@@ -10,8 +10,10 @@
 enum {
     WAIT_MS = 2000,
     BACK_OFF_FIRST_MS = 100,
-    BACK_OFF_MAX_MS = 5000,
-    BACK_OFF_SHARED_MS = 60000,
+    BACK_OFF_MOST_MS = 1000, /* from then on at this pace, */
+    SHARE_ALONE = 2,         /* or after so many times what the last attempt took */
+    SHARE_OTHERS_UP = 20,    /* when it disturbs tokens that are well */
+    BACK_OFF_SLOW_MS = 60000,
     WATCH_MS = 250,
     DOUBT_WINDOW_MS = 10000,
     DOUBTS_QUIET = 3, /* in a window: from then on only told together */
@@ -28,6 +30,7 @@ struct kv_supervisor {
     pthread_t watchdog;
 
     pthread_mutex_t recovering; /* one prober at a time */
+    unsigned took_ms; /* the last attempt to bring the module back; only the prober looks */
 
     pthread_mutex_t mutex;  /* guards all that follows */
     pthread_cond_t changed; /* `wanted` or `stop` */
@@ -192,6 +195,12 @@ static void judge(kv_supervisor *supervisor, kv_token *token)
         become(token, KV_TOKEN_DOWN, &err);
 }
 
+/* Reinitialising may help: its PIN is good, and its files, if it has any, are where they were. */
+static bool can_come_back(const kv_token *token)
+{
+    return !atomic_load(&token->pin_refused) && kv_token_files_there(&token->files);
+}
+
 /* Probes whoever is not known to be down; true when one is that reinitialising may help: while a
  * call does not come back, nothing does. */
 static bool look(kv_supervisor *supervisor, bool *others_up)
@@ -211,7 +220,7 @@ static bool look(kv_supervisor *supervisor, bool *others_up)
             judge(supervisor, token);
         if (atomic_load(&token->state) == KV_TOKEN_UP)
             *others_up = true;
-        else if (atomic_load(&token->state) == KV_TOKEN_DOWN && !token->pin_refused)
+        else if (atomic_load(&token->state) == KV_TOKEN_DOWN && can_come_back(token))
             down = true;
     }
     return down && !hung;
@@ -243,14 +252,30 @@ static bool pause_for(kv_supervisor *supervisor, unsigned ms, bool wakeable)
     return go_on;
 }
 
-static unsigned longer(unsigned back_off, bool others_up)
+/* Soon at a steady pace, so that an operator who has mended something does not wait. But trying
+ * disturbs the module's healthy tokens while it lasts: they keep most of the time. */
+static unsigned longer(const kv_supervisor *supervisor, unsigned back_off, bool others_up)
 {
-    /* Reinitialising disturbs the module's healthy tokens, so it is rarer then. */
-    unsigned most = others_up ? BACK_OFF_SHARED_MS : BACK_OFF_MAX_MS;
+    unsigned most = supervisor->took_ms * (others_up ? SHARE_OTHERS_UP : SHARE_ALONE);
 
     if (back_off == 0)
         return BACK_OFF_FIRST_MS;
+    if (most < BACK_OFF_MOST_MS)
+        most = BACK_OFF_MOST_MS;
+    if (most > BACK_OFF_SLOW_MS)
+        most = BACK_OFF_SLOW_MS;
     return back_off > most / 2 ? most : 2 * back_off;
+}
+
+/* True when the tokens could be started. */
+static bool bring_back(kv_supervisor *supervisor)
+{
+    int64_t began_us = kv_monotonic_us();
+    kv_error ignored = { 0 }; /* each token has said what is wrong with it */
+    bool good = kv_supervisor_recover(supervisor, WAIT_MS, &ignored) == KV_OK;
+
+    supervisor->took_ms = (unsigned)((kv_monotonic_us() - began_us) / 1000);
+    return good;
 }
 
 static void *watch(void *context)
@@ -258,13 +283,12 @@ static void *watch(void *context)
     kv_supervisor *supervisor = context;
     unsigned back_off = 0;
     bool others_up, down;
-    kv_error err = { 0 };
 
     while (pause_for(supervisor, back_off ? back_off : shortest_probe_ms(supervisor), !back_off)) {
         down = look(supervisor, &others_up);
-        if (down && kv_supervisor_recover(supervisor, WAIT_MS, &err) == KV_OK)
+        if (down && bring_back(supervisor))
             down = look(supervisor, &others_up);
-        back_off = down ? longer(back_off, others_up) : 0;
+        back_off = down ? longer(supervisor, back_off, others_up) : 0;
     }
     for (size_t i = 0; i < supervisor->count; i++)
         kv_token_thread_end(supervisor->tokens[i]);

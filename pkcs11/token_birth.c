@@ -55,6 +55,7 @@ static kv_status read_back(kv_token_birth *b, CK_OBJECT_HANDLE key, kv_error *er
     size_t len = sizeof(id);
     bool exportable = b->spec->exportable;
     const char *differs;
+    kv_key_kind kind;
     CK_RV rv;
 
     KV_TRY(kv_object_bytes(visit, key, CKA_ID, id, &len, err));
@@ -73,11 +74,14 @@ static kv_status read_back(kv_token_birth *b, CK_OBJECT_HANDLE key, kv_error *er
     if (b->born.extractable != exportable ||
         b->born.never_extractable == (exportable || b->imported))
         return not_as_asked(err, "CKA_EXTRACTABLE, CKA_NEVER_EXTRACTABLE");
-    if (kv_template_kind_of(visit, key) != b->spec->kind)
+    kind = kv_template_kind_of(visit, key);
+    KV_TRY(kv_objects_were_read(visit, err));
+    if (kind != b->spec->kind)
         return not_as_asked(err, "CKA_KEY_TYPE and size");
     rv = kv_template_differs(visit, key, b->spec->class, b->spec->kind, &differs);
     if (rv != CKR_OK)
         return kv_token_failed(visit, rv, "C_GetAttributeValue", err);
+    KV_TRY(kv_objects_were_read(visit, err));
     return differs[0] ? not_as_asked(err, differs) : KV_OK;
 }
 

@@ -233,6 +233,16 @@ kv_status kv_token_files_restore(kv_token_files *files, unsigned *restored, kv_e
     return status;
 }
 
+bool kv_token_files_there(const kv_token_files *files)
+{
+    char path[PATH_MAX];
+
+    if (!files->root || !files->folder[0])
+        return true;
+    (void)snprintf(path, sizeof(path), "%s/%s/%s", files->root, files->folder, object_name);
+    return access(path, F_OK) == 0;
+}
+
 /* SoftHSM makes the serial number of the last sixteen digits of its folder's UUID. */
 static bool folder_has_serial(const char *folder, const char *serial)
 {

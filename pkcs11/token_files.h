@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "server/base/error.h"
 
 typedef struct kv_token_files {
@@ -35,6 +37,9 @@ kv_status kv_token_files_restore(kv_token_files *files, unsigned *restored,
 /* Finds the token's folder by its serial number, and locks it while it is open.
  * KV_PRECONDITION when another process has it. */
 kv_status kv_token_files_find(kv_token_files *files, const char *serial, kv_error *err) KV_MUST_USE;
+/* False when the token's file was seen before and is away now: without it nothing can help. A look
+ * at the file's name alone. */
+bool kv_token_files_there(const kv_token_files *files);
 /* Before a login: there is space, and a good copy. */
 kv_status kv_token_files_before_login(kv_token_files *files, kv_error *err) KV_MUST_USE;
 /* After a successful login: the copy is the file that this PIN opened. */

@@ -232,6 +232,33 @@ static void a_birth_leaves_one_object_or_none(void **state)
     assert_kv_ok(kv_token_key_destroy(b->token, spec.id, &err));
 }
 
+/* A token that does not answer is not one that made another key. */
+static void a_birth_blames_nobody_for_what_it_could_not_read(void **state)
+{
+    bench *b = *state;
+    kv_key_spec spec = { .class = KV_CLASS_SIGN, .kind = KV_KEY_P256, .id = { 0xfb } };
+    kv_key_born born;
+    kv_status status = KV_UNAVAILABLE;
+    unsigned n;
+
+    for (n = 1; n < MOST_CALLS && status != KV_OK; n++) {
+        kv_error err = { 0 };
+        bool failed;
+
+        kv_fake_fail_call(n, CKR_FUNCTION_FAILED);
+        status = kv_token_key_generate(b->token, &spec, &b->arena, &born, &err);
+        assert_int_not_equal(status, KV_INTERNAL);
+        failed = kv_fake_failed();
+        kv_fake_fail_call(0, CKR_OK);
+        bench_wait(b->token, KV_TOKEN_UP);
+        if (status == KV_OK && failed) {
+            assert_kv_ok(kv_token_key_destroy(b->token, spec.id, &err));
+            status = KV_UNAVAILABLE;
+        }
+    }
+    assert_true(n > 10 && n < MOST_CALLS);
+}
+
 static void a_key_that_can_be_exported_has_no_session_copy(void **state)
 {
     bench *b = *state;
@@ -444,6 +471,7 @@ int main(void)
         TEST(every_call_of_wrapping_may_fail),
         TEST(every_call_of_opening_may_fail),
         TEST(a_birth_leaves_one_object_or_none),
+        TEST(a_birth_blames_nobody_for_what_it_could_not_read),
         TEST(a_key_that_can_be_exported_has_no_session_copy),
         TEST(a_destroyed_key_leaves_no_copy),
         TEST(the_session_is_good_again_after_any_code),

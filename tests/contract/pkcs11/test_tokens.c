@@ -282,6 +282,53 @@ static void a_folder_moved_away_and_back_heals(void **state)
     bench_use(b, &key);
 }
 
+/* SoftHSM's folder of a token ends with most of its serial number. */
+static void find_folder(bench *b, const kv_token *token, char out[PATH_MAX])
+{
+    DIR *dir = opendir(kv_softhsm_tokens(b->hsm));
+    const char *end = kv_token_serial(token) + 4;
+    struct dirent *entry;
+
+    assert_non_null(dir);
+    out[0] = '\0';
+    while ((entry = readdir(dir)))
+        if (strlen(entry->d_name) > strlen(end) &&
+            !strcmp(entry->d_name + strlen(entry->d_name) - strlen(end), end))
+            (void)snprintf(out, PATH_MAX, "%s/%s", kv_softhsm_tokens(b->hsm), entry->d_name);
+    (void)closedir(dir);
+    assert_true(out[0]);
+}
+
+/* Nothing can be done while its files are away, so the module is left alone; then it is quick. */
+static void a_token_that_is_away_does_not_disturb_the_others(void **state)
+{
+    enum { AWAY_US = 1500000 };
+    bench *b = *state;
+    char home[PATH_MAX], away[PATH_MAX];
+    uint64_t generation;
+    kv_error err = { 0 };
+    kv_token *other;
+    bench_key key;
+
+    bench_open(b);
+    other = kv_tokens_get(b->tokens, KV_DUTY_SYSTEM);
+    key = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
+    generation = kv_tokens_generation(b->tokens, KV_SOFTHSM_MODULE);
+    find_folder(b, b->token, home);
+    (void)snprintf(away, sizeof(away), "%s/away", kv_softhsm_dir(b->hsm));
+    assert_int_equal(rename(home, away), 0);
+    bench_wait(b->token, KV_TOKEN_DOWN);
+    (void)usleep(AWAY_US);
+    assert_int_equal(kv_token_state_of(b->token), KV_TOKEN_DOWN);
+    assert_int_equal(kv_tokens_generation(b->tokens, KV_SOFTHSM_MODULE), generation);
+    assert_int_equal(kv_token_state_of(other), KV_TOKEN_UP);
+    assert_kv_ok(kv_token_probe(other, &err));
+    assert_int_equal(rename(away, home), 0);
+    bench_wait(b->token, KV_TOKEN_UP);
+    bench_use(b, &key);
+    assert_int_equal(kv_tokens_generation(b->tokens, KV_SOFTHSM_MODULE), generation + 1);
+}
+
 enum { THREADS = 6, ROUNDS = 200 };
 
 typedef struct worker {
@@ -403,6 +450,7 @@ int main(void)
         ON_SOFTHSM(an_emptied_token_object_is_restored_at_start),
         ON_SOFTHSM(a_damaged_copy_is_not_restored),
         ON_SOFTHSM(a_folder_moved_away_and_back_heals),
+        ON_SOFTHSM(a_token_that_is_away_does_not_disturb_the_others),
         ON_SOFTHSM(threads_sign_at_once_each_in_its_session),
         ON_SOFTHSM(threads_live_through_reinitialisations),
     };

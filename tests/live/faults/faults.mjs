@@ -2,7 +2,11 @@
 // deadline, no answer is wrong, no key is lost or left over, and the server is never restarted.
 //
 //   node faults.mjs             one fault for each call, and calls that hang: for each test run
-//   node faults.mjs --all FILE  every fault for every call; the table goes to FILE as Markdown
+//   node faults.mjs --all FILE  every class of fault for every call; the table goes to FILE as
+//                               Markdown, rows that are there already are not done again
+//     --isolated                the module in a process of its own: calls that never return, crashes
+//     --every-code              all codes instead of one for each class
+//     --recovery                only faults while the module is initialised again; --calls: all others
 import assert from 'node:assert';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -21,7 +25,7 @@ process.env.KV_SHIM_CONTROL = path.join(folder, 'control');
 const ROLES = ['CERTIFICATE_OFFICER', 'CERTIFICATE_USER', 'CRYPTO_OFFICER', 'CRYPTO_USER',
   'SECRETS_OFFICER', 'SECRETS_USER'];
 const DEADLINE_MS = 2000; // the server's, for calls that name none
-const LATE_MS = DEADLINE_MS + 1500; // a busy machine
+const LATE_MS = DEADLINE_MS + 3000; // a busy machine
 const HANG_S = 3;
 const BACK_MS = 20_000;
 
@@ -31,17 +35,29 @@ const CODES = { CKR_HOST_MEMORY: 0x02, CKR_GENERAL_ERROR: 0x05, CKR_FUNCTION_FAI
   CKR_SESSION_CLOSED: 0xb0, CKR_SESSION_HANDLE_INVALID: 0xb3, CKR_TOKEN_NOT_PRESENT: 0xe0,
   CKR_USER_NOT_LOGGED_IN: 0x101, CKR_CRYPTOKI_NOT_INITIALIZED: 0x190 };
 const codes = Object.keys(CODES);
+/* One for each class of pkcs11/rv.c that may be the token's fault. */
+const CLASSES = ['CKR_DEVICE_ERROR', 'CKR_GENERAL_ERROR', 'CKR_SESSION_HANDLE_INVALID',
+  'CKR_OBJECT_HANDLE_INVALID', 'CKR_USER_NOT_LOGGED_IN'];
+
+const flag = (name) => process.argv.includes(`--${name}`);
+const table = flag('all') && process.argv[process.argv.indexOf('--all') + 1];
+const isolated = flag('isolated');
 
 /* Calls of a start, so of every recovery: they are met when the module is initialised again. */
 const RECOVERY = ['C_Finalize', 'C_Initialize', 'C_GetSlotList', 'C_GetTokenInfo', 'C_OpenSession',
   'C_Login', 'C_GetMechanismList', 'C_FindObjects', 'C_GetAttributeValue'];
+
+/* Of the supervisor's probe: its failing has the module initialised again. */
+const PROBE = 'C_Encrypt';
 
 class Bench {
   async open() {
     this.server = await Keyvault.start({ settings: { 'access.separation_of_duty': 'off',
       'limits.default_deadline_ms': DEADLINE_MS, 'audit.segment_bytes': 4 << 20,
       ...Object.fromEntries(['keys', 'ca', 'system', 'tls'].flatMap((it) =>
-        [[`token.${it}.hang_seconds`, HANG_S], [`token.${it}.module`, shim]])) } });
+        [[`token.${it}.hang_seconds`, HANG_S], [`token.${it}.module`, shim],
+          [`token.${it}.isolated`, `${isolated}`], [`token.${it}.environment`,
+            'SOFTHSM2_CONF KV_SHIM_MODULE KV_SHIM_CONTROL']])) } });
     this.shim = new Shim(process.env.KV_SHIM_CONTROL);
     const operator = await this.server.officer('operator', ['VAULT_OPERATOR'], '/');
     await operator.call('VaultService/CreateVault', { vault: 'shop' });
@@ -61,19 +77,21 @@ class Bench {
   }
 
   /** One fault of one call while everybody works; adds a row. */
-  async cell(name, fault, { code, times = 0, lastMs = 300, provoke }) {
+  async cell(name, fault, { code, rv = CODES[code], times = 0, lastMs = 300, provoke }) {
     const { load } = this;
     Object.assign(load, { wrong: [], late: [], refusals: new Map() });
     const { answers } = load;
+    this.server.log = '';
     load.run(LATE_MS);
     await nap(30);
-    this.shim.inject(name, fault, { rv: CODES[code], times, delay: 300 });
+    this.shim.inject(name, fault, { rv, times, delay: 300 });
     if (provoke) {
-      this.shim.inject(provoke, 'refuse', { rv: CODES.CKR_DEVICE_REMOVED, times: 40 });
+      this.shim.inject(provoke, 'refuse', { rv: CODES.CKR_DEVICE_REMOVED, times: 4 });
     }
     await nap(lastMs);
     const hits = this.shim.read(name, 'hits');
-    this.shim.lift(name);
+    /* Of a call that never returns, only another process can know nothing. */
+    if (fault !== 'hang' || !isolated) this.shim.lift(name);
     if (provoke) this.shim.lift(provoke);
     await load.stop();
     const began = Date.now();
@@ -84,11 +102,21 @@ class Bench {
       late: load.late, wrong: load.wrong, back, backMs: Date.now() - began };
     this.rows.push(row);
     assert.strictEqual(this.server.child.exitCode, null, this.server.failed('the server ended'));
+    if (fault === 'hang' && !provoke && hits) await this.told(name);
     if (!back || row.wrong.length || row.late.length) {
       console.log(`# ${name} ${fault} ${code ?? ''}: ${back ? '' : `not back: ${load.last}; `}` +
         `${[...row.wrong.slice(0, 3), ...row.late.slice(0, 3)].join('; ')}`);
     }
     return row;
+  }
+
+  /** Somebody has said that the call does not come back. */
+  async told(name) {
+    const until = Date.now() + BACK_MS;
+    while (!/"(token\.down|module\.ended)"/.test(this.server.log)) {
+      assert(Date.now() < until, `${name} hung, and nobody said so`);
+      await nap(100);
+    }
   }
 
   /** What was promised is there, and nothing else is on the token. */
@@ -120,71 +148,119 @@ async function few(bench, used) {
   }
   for (const name of ['C_Login', 'C_Initialize']) {
     await bench.cell(name, 'refuse', { code: 'CKR_DEVICE_ERROR', times: 2, lastMs: 1500,
-      provoke: 'C_FindObjectsInit' });
+      provoke: PROBE });
   }
   for (const name of ['C_Sign', 'C_GenerateKeyPair']) {
     await bench.cell(name, 'hang', { lastMs: HANG_S * 1000 + 2000 });
   }
 }
 
-async function all(bench, used) {
-  for (const name of used) {
-    for (const code of codes) {
-      await bench.cell(name, 'refuse', { code, times: 1 });
-      await bench.cell(name, 'refuse', { code });
-    }
-    await bench.cell(name, 'lose', { code: 'CKR_DEVICE_ERROR', times: 1 });
-    await bench.cell(name, 'lose', { code: 'CKR_SESSION_HANDLE_INVALID', times: 3 });
-    await bench.cell(name, 'delay', { lastMs: 1000 });
-    await bench.cell(name, 'hang', { lastMs: HANG_S * 1000 + 2000 });
+async function inProcess(bench, name) {
+  for (const code of flag('every-code') ? codes : CLASSES) {
+    await bench.cell(name, 'refuse', { code, times: 1 });
+    await bench.cell(name, 'refuse', { code });
   }
-  for (const name of RECOVERY) {
-    for (const code of ['CKR_DEVICE_ERROR', 'CKR_GENERAL_ERROR', 'CKR_HOST_MEMORY']) {
-      await bench.cell(name, 'refuse', { code, times: 2, lastMs: 1500,
-        provoke: 'C_FindObjectsInit' });
-      await bench.cell(name, 'lose', { code, times: 1, lastMs: 1500,
-        provoke: 'C_FindObjectsInit' });
-    }
+  await bench.cell(name, 'lose', { code: 'CKR_DEVICE_ERROR', times: 1 });
+  await bench.cell(name, 'lose', { code: 'CKR_SESSION_HANDLE_INVALID', times: 3 });
+  await bench.cell(name, 'delay', { lastMs: 1000 });
+  await bench.cell(name, 'hang', { times: 1, lastMs: HANG_S * 1000 + 2000 });
+}
+
+/* Never taken back: nothing but another process helps. */
+async function ofItsOwn(bench, name) {
+  await bench.cell(name, 'refuse', { code: 'CKR_DEVICE_ERROR' });
+  await bench.cell(name, 'hang', { times: 1, lastMs: HANG_S * 1000 + 1000 });
+  for (const rv of [11, 6]) await bench.cell(name, 'die', { rv, times: 1, lastMs: 1000 });
+}
+
+async function recovering(bench, name) {
+  const lastMs = 1500;
+  for (const code of ['CKR_DEVICE_ERROR', 'CKR_GENERAL_ERROR', 'CKR_HOST_MEMORY']) {
+    await bench.cell(name, 'refuse', { code, times: 2, lastMs, provoke: PROBE });
+    await bench.cell(name, 'lose', { code, times: 1, lastMs, provoke: PROBE });
   }
+  if (!isolated) return;
+  await bench.cell(name, 'hang', { times: 1, lastMs: HANG_S * 1000 + 1000, provoke: PROBE });
+  await bench.cell(name, 'die', { rv: 11, times: 1, lastMs, provoke: PROBE });
 }
 
 const kindOf = (row) => (row.provoke ? `${row.fault} while the module is initialised again` :
   row.fault === 'refuse' ? (row.times ? 'refuse once' : 'refuse for 0.3 s') : row.fault);
 
-function table(rows) {
+const HEAD = '| call | fault | faults | calls hit | answered | refused | hung callers | ' +
+  'wrong answers | longest way back, s |\n|---|---|---|---|---|---|---|---|---|\n';
+
+function lines(rows) {
   const groups = new Map();
   for (const row of rows) {
     const key = `${row.name}|${kindOf(row)}`;
     groups.set(key, [...(groups.get(key) ?? []), row]);
   }
   const sum = (list, of) => list.reduce((total, it) => total + of(it), 0);
-  const lines = ['| call | fault | cells | calls hit | answered | refused | late | wrong | longest way back, s |',
-    '|---|---|---|---|---|---|---|---|---|'];
-  for (const [key, list] of groups) {
+  return [...groups].map(([key, list]) => {
     const [name, kind] = key.split('|');
-    lines.push(`| \`${name}\` | ${kind} | ${list.length} | ${sum(list, (it) => it.hits)} | ` +
+    return `| \`${name}\` | ${kind} | ${list.length} | ${sum(list, (it) => it.hits)} | ` +
       `${sum(list, (it) => it.answered)} | ${sum(list, (it) => it.refused)} | ` +
       `${sum(list, (it) => it.late.length)} | ${sum(list, (it) => it.wrong.length)} | ` +
-      `${(Math.max(...list.map((it) => it.backMs)) / 1000).toFixed(1)} |`);
-  }
-  return `${lines.join('\n')}\n`;
+      `${(Math.max(...list.map((it) => it.backMs)) / 1000).toFixed(1)} |\n`;
+  }).join('');
 }
 
-const bench = new Bench();
-await bench.open();
-try {
-  const used = await bench.used();
-  assert(used.length >= 14, `only ${used.join(', ')} are called`);
-  const every = process.argv[2] === '--all';
-  await (every ? all(bench, used) : few(bench, used));
-  const { rows } = bench;
-  const bad = rows.filter((it) => !it.back || it.late.length || it.wrong.length);
-  console.log(`# ${rows.length} faults, ${rows.filter((it) => it.hits).length} of them met;`,
-    `${rows.reduce((sum, it) => sum + it.answered, 0)} answers,`,
-    `${rows.reduce((sum, it) => sum + it.refused, 0)} refusals`);
-  if (every) fs.writeFileSync(process.argv[3], table(rows));
-  assert.deepStrictEqual(bad.map((it) => `${it.name} ${it.fault} ${it.code}`), []);
-  await bench.settle();
-} finally {
-  await bench.close();
+const badOf = (rows) => rows.filter((it) => !it.back || it.late.length || it.wrong.length)
+  .map((it) => `${it.name} ${it.fault} ${it.code}`);
+
+/* A server of its own for each call: what is left at the end is what its faults left. */
+async function one(name, work) {
+  const bench = new Bench();
+  await bench.open();
+  try {
+    await work(bench, name);
+    assert.deepStrictEqual(badOf(bench.rows), []);
+    await bench.settle();
+    fs.appendFileSync(table, lines(bench.rows));
+    console.log(`# ${name}: ${bench.rows.length} faults`);
+  } finally {
+    await bench.close();
+  }
 }
+
+async function all() {
+  const bench = new Bench();
+  await bench.open();
+  const used = await bench.used().finally(() => bench.close());
+  if (!fs.existsSync(table)) fs.writeFileSync(table, HEAD);
+  const done = fs.readFileSync(table, 'utf8');
+  const failed = [];
+  for (const [names, work, word] of [[used, isolated ? ofItsOwn : inProcess, '` | refuse '],
+    [RECOVERY, recovering, '` | refuse while']]) {
+    if (flag(work === recovering ? 'calls' : 'recovery')) continue;
+    for (const name of names) {
+      if (done.includes(`\`${name}${word}${word.endsWith(' ') ? 'for 0.3' : ''}`)) continue;
+      await one(name, work).catch((error) => {
+        failed.push(name);
+        console.log(`# ${name}: ${error.message}`);
+      });
+    }
+  }
+  assert.deepStrictEqual(failed, []);
+}
+
+async function someOfEach() {
+  const bench = new Bench();
+  await bench.open();
+  try {
+    const used = await bench.used();
+    assert(used.length >= 12, `only ${used.join(', ')} are called`);
+    await few(bench, used);
+    const { rows } = bench;
+    console.log(`# ${rows.length} faults, ${rows.filter((it) => it.hits).length} of them met;`,
+      `${rows.reduce((sum, it) => sum + it.answered, 0)} answers,`,
+      `${rows.reduce((sum, it) => sum + it.refused, 0)} refusals`);
+    assert.deepStrictEqual(badOf(rows), []);
+    await bench.settle();
+  } finally {
+    await bench.close();
+  }
+}
+
+await (table ? all() : someOfEach());
