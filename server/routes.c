@@ -3,6 +3,9 @@
  * One row per operation: its name in the audit log, the permission it needs, the lane it runs in,
  * whether it changes anything, the function that does it, and how each front door spells it. To add
  * an operation, add a row and the functions it names (docs/adding.md).
+ *
+ * It is one table in one file, however long: whoever wants to know what can be done here, and what
+ * that takes, reads it from top to bottom and has missed nothing.
  */
 #include "server/core/call.h"
 #include "server/core/route.h"

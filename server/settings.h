@@ -3,7 +3,7 @@
  * An INI file: sections, `key = value`, comments after `;` or `#` at the start of a line. Unknown
  * sections and keys are errors, and so is a key given twice. Relative paths start at `home`.
  * All text is NUL-terminated and owned by the settings; sizes are bytes, times as the name says.
- * docs/configuration.md is checked against the table in settings.c by a test.
+ * docs/configuration.md is checked against the rows in settings_table.c by a test.
  */
 #pragma once
 
