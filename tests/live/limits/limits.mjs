@@ -53,14 +53,13 @@ after(() => server?.stop());
 
 test('a principal has its rate, others have theirs', async () => {
   const hints = [];
-  for (let i = 0; i < 3; i++) { // places are a limit, too
-    await burst(PLACES, () => sign(alice));
+  for (let i = 0; i < 40 && hints.length < 3; i++) { // as many at once as there are places
+    await burst(PLACES, () => sign(alice), (error) => {
+      isLimit(error);
+      hints.push(retryMs(error));
+    });
   }
-  const ends = await burst(PLACES, () => sign(alice), (error) => {
-    isLimit(error);
-    hints.push(retryMs(error));
-  });
-  assert(ends.RESOURCE_EXHAUSTED > 0, JSON.stringify(ends));
+  assert(hints.length > 0, 'nothing was refused');
   assert(new Set(hints).size > hints.length / 2, `all at once: ${hints}`);
   assert.deepEqual(await burst(5, () => sign(bob)), { OK: 5 });
   /* A second certificate of hers, a second connection: the same account. */
