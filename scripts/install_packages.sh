@@ -23,7 +23,7 @@ test_packages=(
     golang-go openjdk-17-jdk-headless
     clang clang-format clang-tidy llvm libclang-rt-14-dev cppcheck shellcheck libcmocka-dev
     pebble caddy iproute2 python3-cryptography-vectors python3-grpcio python3-protobuf
-    bind9 bind9-dnsutils
+    bind9 bind9-dnsutils p11-kit
 )
 
 coverage_packages=(gcovr)
