@@ -171,7 +171,9 @@ step_tsan() {
     # Long, and about files, tokens or parsers rather than threads: the dev step has them.
     local long='test_vectors|test_token_import|test_token_key|test_vault_faults|test_vault_deletion'
     long+='|live_matrix|live_tamper_.*|live_init|live_extraction|live_canary|live_management'
-    long+='|live_bad_input|live_token_moved|clone_and_readme'
+    long+='|live_bad_input|live_token_moved|clone_and_readme|test_audit_verify_each|test_pkits'
+    long+='|bench_inventory|live_acme_ends|live_acme_smallstep|live_storm|live_oidc_login'
+    long+='|live_certificates_verifiers|live_certificates_recipe|live_crypto_corpus|live_explain'
     build tsan
     run "tsan: ctest" without_aslr ctest --test-dir build/tsan --output-on-failure -j "$test_jobs" \
         --timeout 300 -L '^(unit|contract|replay|live)$' -LE '^no-tsan$' -E "^($long)\$" \
