@@ -177,6 +177,23 @@ bench_resident() { # process
     awk '/^VmRSS/ { print $2 }' "/proc/$1/status"
 }
 
+bench_ticks() { # process
+    awk '{ print $14 + $15 }' "/proc/$1/stat"
+}
+
+# What a server does by itself after its start, such as looking at every seal, is over.
+bench_settle() { # process
+    local before now tries=0
+    now=$(bench_ticks "$1")
+    before=-100
+    while [ $((now - before)) -gt 2 ] && [ "$tries" -lt 120 ]; do
+        sleep 0.5
+        before=$now
+        now=$(bench_ticks "$1")
+        tries=$((tries + 1))
+    done
+}
+
 # An installation of its own with so many keys, left stopped in $work/COUNT.
 bench_fill_to() { # count before
     local count=$1 before=$2
@@ -191,35 +208,45 @@ bench_fill_to() { # count before
     bench_start_ms "$work"
 }
 
-# One row a round and count: keys; C_Initialize and C_Login, ms; its memory, KiB; start of the
-# server, ms; its memory then, and after every key of the last stage was used; p50 and p99 of one
-# key, and of all of these keys in turn.
-bench_count() { # count keys-of-the-stage
-    local folder=$work/$1 raw one all before
+# Starts the server of so many keys; what was measured then, in the order of the row below.
+bench_start_count() { # count
+    local folder=$work/$1 raw
     raw=$(SOFTHSM2_CONF=$folder/softhsm2.conf "$bench" start --module "$DEMO_MODULE" \
         --token kv-keys --pin-file "$folder/home/pins/keys")
     bench_start_ms "$folder"
-    before=$(bench_resident "$DEMO_SERVER")
+    bench_server[$1]=$DEMO_SERVER
+    bench_port[$1]=$DEMO_PORT
+    bench_begin[$1]="$raw $started_ms $(bench_resident "$DEMO_SERVER")"
+    bench_settle "$DEMO_SERVER"
+}
+
+# One row a round and count: keys; C_Initialize and C_Login, us; its memory, KiB; start of the
+# server, ms; its memory then, and after every key of the last stage was used; one key, and all of
+# these keys in turn.
+bench_count() { # count keys-of-the-stage
+    local one all
+    DEMO_SERVER=${bench_server[$1]} DEMO_PORT=${bench_port[$1]}
     one=$(bench_served served app p256 16 1 "s$1-1")
     all=$(bench_served served app p256 16 1 "s$1" --names "$2")
-    echo "$1 $raw $started_ms $before $(bench_resident "$DEMO_SERVER") $one $all" |
+    echo "$1 ${bench_begin[$1]} $(bench_resident "$DEMO_SERVER") $one $all" |
         tr ' ' , >>"$out/$part.csv.new"
-    bench_stop "$DEMO_SERVER"
 }
 
 bench_keys() { # counts
-    local count before=0 round stage
+    local count before=0 round
+    declare -gA bench_server bench_port bench_begin
     [ -e "$work/keyvaultd.conf" ] || bench_install
     for count in $1; do
         bench_fill_to "$count" "$before"
         before=$count
     done
     bench_stop "$DEMO_SERVER"
+    for count in $1; do bench_start_count "$count"; done
+    # All servers are there at once, so that their turns come close to each other.
     for round in $(seq "$rounds"); do
         before=0
         for count in $1; do
-            stage=$((count - before))
-            bench_count "$count" "$stage"
+            bench_count "$count" $((count - before))
             before=$count
         done
         echo "keys: round $round of $rounds" >&2
