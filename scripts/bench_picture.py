@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from bench_results import NAMES, best, read_part, sync_ms
 
-WIDTH, ROW, BAR, LEFT, RIGHT, TOP = 860, 74, 13, 250, 90, 86
+WIDTH, ROW, BAR, LEFT, RIGHT, TOP = 860, 74, 13, 250, 150, 86
 SIDES = [
     ("software", None, "OpenSSL, key in memory", "#c9c9c9"),
     ("copy", None, "token, session copy", "#8fb8de"),
