@@ -232,8 +232,12 @@ everything) everything ;;
 -h | --help) usage ;;
 unit | contract | replay | live | fuzz)
     run "packages" scripts/install_packages.sh
-    [ "$1" = unit ] || run "packages: npm" npm_packages
-    build dev
+    if [ "$1" = unit ]; then
+        build dev unit_tests
+    else
+        run "packages: npm" npm_packages
+        build dev
+    fi
     ctest_in build/dev -L "^$1\$" --no-tests=error
     ;;
 *)
