@@ -1,6 +1,8 @@
 /* tls_identity.h - the server's TLS key and certificate: on the `tls` token, or in files. */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "pkcs11/tls_key.h"
 #include "server/front/tls.h"
 #include "server/settings.h"
@@ -8,7 +10,7 @@
 typedef struct kv_server_identity {
     kv_tls_key *token_key; /* NULL when the key is in a file */
     kv_tls *tls;
-    int64_t not_after_ms; /* of the certificate in use */
+    _Atomic int64_t not_after_ms; /* of the certificate in use; read by other threads */
 } kv_server_identity;
 
 /* KV_PRECONDITION when key and certificate do not fit; else what their readers say. `tokens` is
