@@ -159,7 +159,8 @@ static void a_second_process_is_refused_by_the_lock(void **state)
         kv_tokens *tokens = NULL;
         char go;
 
-        (void)read(answer[0], &go, 1);
+        if (read(answer[0], &go, 1) != 1)
+            _exit(2);
         _exit(kv_tokens_open(b->configs, 2, NULL, &tokens, &err) == KV_PRECONDITION ? 0 : 1);
     }
     bench_open(b);
