@@ -208,10 +208,12 @@ export class Ledger {
   }
 }
 
-/* A record of the step that names as many rows as one can, each for one step. */
+/* A record of the step that names as many rows as one can, that of the key not among them; each for
+ * one step. */
 function takeLarge(records, { operation, thing }) {
   const at = records.findIndex((one) => one.operation === operation && one.name === thing.name &&
-    one.changes.length === CHANGES_NAMED);
+    one.changes.length === CHANGES_NAMED &&
+    one.changes.every(({ table }) => table !== 'idempotency'));
   return at < 0 ? [] : records.splice(at, 1);
 }
 
