@@ -108,6 +108,8 @@ static kv_status store_head(kv_audit *audit, const kv_closing *closing, kv_arena
     change.pending.node = audit->config.node;
     change.pending.request_id = kv_slice_of(entry->request_id, sizeof(entry->request_id));
     KV_TRY(kv_audit_encode(entry, arena, &change.pending.record, err));
+    /* A start after a crash here believes its own records alone. */
+    change.pending_mac = audit->config.pending_mac;
     KV_TRY(store->ops->apply(store, &change, &state, err));
     entry->store_version = state.version;
     memcpy(entry->store_digest, state.digest, sizeof(entry->store_digest));
