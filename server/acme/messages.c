@@ -74,6 +74,21 @@ static kv_status problem_in(kv_arena *arena, const json_t *json, bool *failed, k
     return *failed ? kv_acme_problem_of(arena, problem, out, err) : KV_OK;
 }
 
+/* The first of a list of domains by which an authority calls itself; empty: there is none that
+ * makes sense, which concerns one kind of proof alone. */
+static kv_status domain_in(kv_arena *arena, const json_t *json, const char *list, kv_slice *out,
+                           kv_error *err)
+{
+    const json_t *first = json_array_get(json_object_get(json, list), 0);
+    kv_slice text = json_is_string(first)
+                        ? kv_slice_of(json_string_value(first), json_string_length(first))
+                        : KV_SLICE_NONE;
+
+    if (text.len > NAME_MOST || !kv_text_printable(text))
+        text = KV_SLICE_NONE;
+    return kv_text_lower(arena, text, out, err);
+}
+
 /* --- directory --- */
 
 static kv_status profiles_in(kv_arena *arena, json_t *meta, kv_acme_directory *out, kv_error *err)
@@ -117,6 +132,7 @@ kv_status kv_acme_directory_read(kv_arena *arena, kv_slice body, kv_acme_directo
         return malformed(err, "an ACME directory");
     KV_TRY(kv_acme_words_of(arena, meta, "termsOfService", KV_ACME_DETAIL_MOST, &read.terms, err));
     read.binding_required = json_is_true(json_object_get(meta, "externalAccountRequired"));
+    KV_TRY(domain_in(arena, meta, "caaIdentities", &read.domain, err));
     KV_TRY(profiles_in(arena, meta, &read, err));
     *out = read;
     return KV_OK;
@@ -181,25 +197,13 @@ static kv_status token_in(kv_arena *arena, const json_t *json, kv_slice *out, kv
     return kv_arena_copy(arena, text, out, err);
 }
 
-static kv_status domain_in(kv_arena *arena, const json_t *json, kv_slice *out, kv_error *err)
-{
-    const json_t *first = json_array_get(json_object_get(json, "issuer-domain-names"), 0);
-    kv_slice text = json_is_string(first)
-                        ? kv_slice_of(json_string_value(first), json_string_length(first))
-                        : KV_SLICE_NONE;
-
-    if (text.len > NAME_MOST || !kv_text_printable(text))
-        return malformed(err, "a challenge");
-    return kv_text_lower(arena, text, out, err);
-}
-
 static kv_status challenge_in(kv_arena *arena, const json_t *json, kv_acme_challenge *out,
                               kv_error *err)
 {
     KV_TRY(kv_acme_words_of(arena, json, "type", PROFILE_MOST, &out->type, err));
     KV_TRY(kv_acme_url_of(arena, json, "url", &out->url, err));
     KV_TRY(token_in(arena, json, &out->token, err));
-    KV_TRY(domain_in(arena, json, &out->authority_domain, err));
+    KV_TRY(domain_in(arena, json, "issuer-domain-names", &out->authority_domain, err));
     out->state = state_in(json);
     if (!out->url || !out->type.len)
         return malformed(err, "a challenge");

@@ -30,6 +30,7 @@ typedef struct kv_acme_directory {
     const char *renewal_info; /* NULL: it gives no such information */
     kv_slice terms;           /* URL of the terms of service; may be empty */
     bool binding_required;
+    kv_slice domain; /* first of caaIdentities, lower case; may be empty */
     const kv_slice *profiles;
     size_t profile_count;
 } kv_acme_directory;

@@ -40,6 +40,9 @@ typedef struct kv_challenge {
     unsigned (*settle_ms)(const void *context);
     /* Takes it away; what is not there is gone. Best effort. */
     kv_status (*clean)(void *context, const kv_challenge_task *task, kv_error *err);
+    /* What somebody has to put up before, and to leave there, as a text for people.
+     * KV_PRECONDITION: it is not known yet. NULL: nothing, this server puts it up. */
+    kv_status (*instruct)(const kv_challenge_task *task, kv_slice *out, kv_error *err);
     /* Judges "challenge" of an issuer object's settings when the object is stored. KV_BAD_REQUEST
      * with field "settings". */
     kv_status (*check)(kv_slice settings, kv_arena *arena, kv_error *err);

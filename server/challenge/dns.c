@@ -101,18 +101,26 @@ unsigned kv_dns_settle_ms(const void *context)
 
 /* --- dns-persist-01 --- */
 
+/* Somebody copies it into a zone: a domain that is none must not bring parameters of its own. */
+kv_status kv_dns_persist_value(const kv_challenge_task *task, kv_slice *out, kv_error *err)
+{
+    if (!task->authority_domain.len || !task->account_uri.len)
+        return kv_fail(err, KV_PRECONDITION,
+                       "the authority's domain and the account are not known yet");
+    if (!kv_dns_name_good(task->authority_domain))
+        return kv_fail(err, KV_PRECONDITION, "what the authority calls its domain is none");
+    return kv_arena_print(task->arena, out, err, "%.*s; accounturi=%.*s%s",
+                          KV_SLICE_ARG(task->authority_domain), KV_SLICE_ARG(task->account_uri),
+                          task->wildcard ? "; policy=wildcard" : "");
+}
+
 kv_status kv_dns_persist_record(const kv_challenge_task *task, kv_dns_record *out, kv_error *err)
 {
     kv_dns_record record;
     kv_slice value;
 
     KV_TRY(record_name(task, "_validation-persist", &record.name, err));
-    if (!task->authority_domain.len || !task->account_uri.len)
-        return kv_fail(err, KV_PRECONDITION,
-                       "the authority's domain and the account are not known yet");
-    KV_TRY(kv_arena_print(task->arena, &value, err, "%.*s; accounturi=%.*s%s",
-                          KV_SLICE_ARG(task->authority_domain), KV_SLICE_ARG(task->account_uri),
-                          task->wildcard ? "; policy=wildcard" : ""));
+    KV_TRY(kv_dns_persist_value(task, &value, err));
     KV_TRY(kv_arena_text(task->arena, value, &record.value, err));
     *out = record;
     return KV_OK;
@@ -130,6 +138,15 @@ static kv_status tell_record(void *context, const kv_challenge_task *task, kv_er
     return KV_OK;
 }
 
+static kv_status instruct(const kv_challenge_task *task, kv_slice *out, kv_error *err)
+{
+    kv_dns_record record;
+
+    KV_TRY(kv_dns_persist_record(task, &record, err));
+    return kv_arena_print(task->arena, out, err, "this record has to stand: %s TXT \"%s\"",
+                          record.name, record.value);
+}
+
 static kv_status leave_it(void *context, const kv_challenge_task *task, kv_error *err)
 {
     (void)context;
@@ -143,5 +160,6 @@ const kv_challenge kv_challenge_dns_persist = {
     .wildcards = true,
     .present = tell_record,
     .clean = leave_it,
+    .instruct = instruct,
     .check = kv_challenge_check_plain,
 };

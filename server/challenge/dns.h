@@ -71,6 +71,10 @@ bool kv_dns_name_good(kv_slice name);
 extern const kv_challenge kv_challenge_dns_persist; /* its context is a kv_log that tells it */
 kv_status kv_dns_persist_record(const kv_challenge_task *task, kv_dns_record *out,
                                 kv_error *err) KV_MUST_USE;
+/* Its value alone, which needs no name: of `task` authority_domain, account_uri, wildcard and
+ * arena. KV_PRECONDITION while one of the two is not known, or the domain is none. */
+kv_status kv_dns_persist_value(const kv_challenge_task *task, kv_slice *out,
+                               kv_error *err) KV_MUST_USE;
 
 /* --- between the files of dns-01 --- */
 

@@ -110,6 +110,35 @@ static void wait_for(const proving *at, int64_t ms)
         at->progress->wait_ms = ms;
 }
 
+/* "words; what somebody has to put up", or the one of them that there is. */
+static kv_status add_instruction(const proving *at, const kv_acme_authorization *of,
+                                 const proof *with, kv_slice *words, kv_error *err)
+{
+    kv_challenge_task task;
+    kv_slice text = KV_SLICE_NONE;
+
+    if (!with->solver || !with->solver->challenge->instruct)
+        return KV_OK;
+    KV_TRY(task_of(at, of, with, &task, err));
+    if (with->solver->challenge->instruct(&task, &text, err) != KV_OK) {
+        *err = (kv_error){ 0 };
+        return KV_OK;
+    }
+    return kv_arena_print(at->order->arena, words, err, "%.*s%s%.*s", KV_SLICE_ARG(*words),
+                          words->len ? "; " : "", KV_SLICE_ARG(text));
+}
+
+static kv_status add_instruction_for(const proving *at, const kv_acme_authorization *of,
+                                     const kv_acme_challenge *failed, kv_slice *words,
+                                     kv_error *err)
+{
+    const kv_issuer_world *world = at->visit->account->world;
+    proof with = { .challenge = failed,
+                   .solver = kv_challenge_find(world->solvers, world->solver_count, failed->type) };
+
+    return add_instruction(at, of, &with, words, err);
+}
+
 static kv_status fail_name(const proving *at, const kv_acme_authorization *of, kv_issuer_name *out,
                            kv_error *err)
 {
@@ -124,6 +153,7 @@ static kv_status fail_name(const proving *at, const kv_acme_authorization *of, k
         if (!challenge->failed)
             continue;
         KV_TRY(kv_acme_problem_say(at->order->arena, &challenge->problem, &words, err));
+        KV_TRY(add_instruction_for(at, of, challenge, &words, err));
         progress->final =
             progress->final || kv_acme_problem_action(&challenge->problem) == KV_ACME_FINAL;
         if (!progress->code.len)
@@ -159,8 +189,8 @@ static kv_status show(const proving *at, const proof *with, const kv_challenge_t
 }
 
 /* The authority is told to look, unless it has begun. */
-static kv_status have_it_looked_at(const proving *at, const proof *with, kv_issuer_name *out,
-                                   kv_error *err)
+static kv_status have_it_looked_at(const proving *at, const kv_acme_authorization *of,
+                                   const proof *with, kv_issuer_name *out, kv_error *err)
 {
     kv_acme_client *client = &at->visit->client;
     kv_slice words = KV_SLICE_NONE;
@@ -168,6 +198,7 @@ static kv_status have_it_looked_at(const proving *at, const proof *with, kv_issu
     /* One that goes on looking may say what it saw last (RFC 8555, 8.2). */
     if (with->challenge->failed)
         KV_TRY(kv_acme_problem_say(at->order->arena, &with->challenge->problem, &words, err));
+    KV_TRY(add_instruction(at, of, with, &words, err));
     if (with->challenge->state == KV_ACME_PENDING || with->challenge->state == KV_ACME_UNKNOWN)
         KV_TRY(kv_acme_challenge_begin(client, with->challenge->url, err));
     if (client->retry_ms > 0)
@@ -212,7 +243,7 @@ static kv_status prove_name(const proving *at, const kv_acme_authorization *of, 
         KV_TRY(task_of(at, of, &with, &task, err));
         status = show(at, &with, &task, out, &shown, &why);
         if (status == KV_OK)
-            return shown ? have_it_looked_at(at, &with, out, err) : KV_OK;
+            return shown ? have_it_looked_at(at, of, &with, out, err) : KV_OK;
         KV_TRY(kv_arena_copy(at->order->arena, kv_slice_text(why.message), &words, err));
         if (status != KV_PRECONDITION)
             break;

@@ -1,5 +1,6 @@
 /* acme_upkeep.c - what an authority is asked apart from orders: revocations, when to renew, whether
  * the account is good, another key for it. */
+#include "server/challenge/dns.h"
 #include "server/issuer/acme_visit.h"
 
 enum {
@@ -110,9 +111,29 @@ static bool has_solver(const kv_acme_visit *visit)
     return false;
 }
 
+/* Before anything is ordered the authority says who it is as its directory does; a challenge says
+ * it for good. */
+static kv_status standing_record(const kv_acme_visit *visit, kv_slice *out, kv_error *err)
+{
+    const kv_challenge_task task = { .account_uri = kv_slice_text(visit->client.account),
+                                     .authority_domain = visit->client.directory.domain,
+                                     .arena = visit->client.arena };
+    bool asked = false;
+
+    for (size_t i = 0; i < visit->settings.proof_count; i++)
+        asked = asked || kv_slice_equal(visit->settings.proofs[i].type,
+                                        kv_slice_text(kv_challenge_dns_persist.type));
+    if (!asked || kv_dns_persist_value(&task, out, err) == KV_OK)
+        return KV_OK;
+    if (err->status != KV_PRECONDITION)
+        return err->status;
+    *err = (kv_error){ 0 };
+    return KV_OK;
+}
+
 /* The account is made if there is none: only so does a binding prove to be good. */
 kv_status kv_acme_step_check(const kv_issuer_account *account, kv_arena *arena,
-                             kv_deadline deadline, kv_error *err)
+                             kv_deadline deadline, kv_slice *record, kv_error *err)
 {
     kv_acme_visit visit;
     kv_status status =
@@ -130,7 +151,7 @@ kv_status kv_acme_step_check(const kv_issuer_account *account, kv_arena *arena,
     if (!has_solver(&visit))
         return kv_fail(err, KV_PRECONDITION,
                        "this server is set up for none of the challenges of the settings");
-    return KV_OK;
+    return standing_record(&visit, record, err);
 }
 
 kv_status kv_acme_step_new_key(const kv_issuer_account *account, kv_arena *arena,

@@ -91,7 +91,7 @@ kv_status kv_acme_step_revoke(const kv_issuer_order *order, kv_issuer_revocation
                               kv_error *err);
 kv_status kv_acme_step_hint(const kv_issuer_order *order, kv_issuer_window *out, kv_error *err);
 kv_status kv_acme_step_check(const kv_issuer_account *account, kv_arena *arena,
-                             kv_deadline deadline, kv_error *err);
+                             kv_deadline deadline, kv_slice *record, kv_error *err);
 kv_status kv_acme_step_new_key(const kv_issuer_account *account, kv_arena *arena,
                                kv_deadline deadline, kv_error *err);
 kv_status kv_acme_step_realm(const kv_issuer_account *account, kv_arena *arena, kv_slice *out,

@@ -102,8 +102,10 @@ typedef struct kv_issuer {
     kv_issuer_step *cancel; /* best effort */
     kv_status (*revoke)(const kv_issuer_order *order, kv_issuer_revocation why, kv_error *err);
     kv_status (*renewal_hint)(const kv_issuer_order *order, kv_issuer_window *out, kv_error *err);
+    /* `record`: what has to stand in the DNS for every name before an order (dns-persist-01), as
+     * the value of a TXT record; untouched: nothing, or nobody knows. */
     kv_status (*check_credentials)(const kv_issuer_account *account, kv_arena *arena,
-                                   kv_deadline deadline, kv_error *err);
+                                   kv_deadline deadline, kv_slice *record, kv_error *err);
     /* Judges account id, settings and whether there is a credential (it is not opened) when an
      * issuer is stored; touches nothing outside. KV_BAD_REQUEST names "settings", "provider",
      * "credentials.account_id" or "credentials.pwd". NULL: any JSON object will do. */
@@ -137,7 +139,7 @@ kv_status kv_issuer_revoke(const kv_issuer *issuer, const kv_issuer_order *order
 kv_status kv_issuer_renewal_hint(const kv_issuer *issuer, const kv_issuer_order *order,
                                  kv_issuer_window *out, kv_error *err) KV_MUST_USE;
 kv_status kv_issuer_check_credentials(const kv_issuer *issuer, const kv_issuer_account *account,
-                                      kv_arena *arena, kv_deadline deadline,
+                                      kv_arena *arena, kv_deadline deadline, kv_slice *record,
                                       kv_error *err) KV_MUST_USE;
 kv_status kv_issuer_new_key(const kv_issuer *issuer, const kv_issuer_account *account,
                             kv_arena *arena, kv_deadline deadline, kv_error *err) KV_MUST_USE;

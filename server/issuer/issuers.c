@@ -75,11 +75,13 @@ kv_status kv_issuer_renewal_hint(const kv_issuer *issuer, const kv_issuer_order 
 }
 
 kv_status kv_issuer_check_credentials(const kv_issuer *issuer, const kv_issuer_account *account,
-                                      kv_arena *arena, kv_deadline deadline, kv_error *err)
+                                      kv_arena *arena, kv_deadline deadline, kv_slice *record,
+                                      kv_error *err)
 {
+    *record = KV_SLICE_NONE;
     if (!issuer->check_credentials)
         return kv_fail(err, KV_UNSUPPORTED, "issuer %s has no credentials", issuer->provider);
-    return issuer->check_credentials(account, arena, deadline, err);
+    return issuer->check_credentials(account, arena, deadline, record, err);
 }
 
 kv_status kv_issuer_new_key(const kv_issuer *issuer, const kv_issuer_account *account,

@@ -53,6 +53,7 @@ static kv_status ask_local(kv_vault *vault, kv_work *work, const kv_vault_row *v
 static kv_status ask(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
                      kv_chosen_issuer *chosen, kv_slice name, kv_issuer_checked *out, kv_error *err)
 {
+    kv_slice record = KV_SLICE_NONE;
     kv_status status;
 
     if (!chosen->issuer->check_credentials && !chosen->issuer->needs_account) {
@@ -65,8 +66,8 @@ static kv_status ask(kv_vault *vault, kv_work *work, const kv_vault_row *vault_r
         status = ask_local(vault, work, vault_row, chosen, name, err);
     else
         status = kv_issuer_check_credentials(chosen->issuer, &chosen->account, work->arena,
-                                             work->deadline, err);
-    *out = (kv_issuer_checked){ .accepted = status == KV_OK };
+                                             work->deadline, &record, err);
+    *out = (kv_issuer_checked){ .accepted = status == KV_OK, .validation_record = record };
     /* What the authority refused is the answer to the question. */
     if (status != KV_DENIED && status != KV_PRECONDITION)
         return status;

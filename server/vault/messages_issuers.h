@@ -95,7 +95,8 @@ typedef struct kv_issuer_checked {
     bool accepted;
     kv_slice details;
     int64_t credential_expires;
-    kv_slice account; /* URL; empty: there is none that is known by a key */
+    kv_slice account;           /* URL; empty: there is none that is known by a key */
+    kv_slice validation_record; /* dns-persist-01: value of the TXT record; may be empty */
 } kv_issuer_checked;
 
 typedef kv_target_in kv_issuer_roll_key_in;

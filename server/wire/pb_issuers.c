@@ -258,6 +258,7 @@ kv_status kv_pb_write_issuer_checked(const void *out, kv_arena *arena, kv_slice 
     to.details = kv_pb_text(&writer, from->details);
     to.credential_expires = kv_pb_seconds(from->credential_expires);
     to.account = kv_pb_text(&writer, from->account);
+    to.validation_record = kv_pb_text(&writer, from->validation_record);
     return kv_pb_pack(&writer, &to.base, body, err);
 }
 

@@ -16,8 +16,9 @@ static kv_status submit(const kv_issuer_order *order, kv_issuer_answer *out, kv_
 }
 
 static kv_status check_credentials(const kv_issuer_account *account, kv_arena *arena,
-                                   kv_deadline deadline, kv_error *err)
+                                   kv_deadline deadline, kv_slice *record, kv_error *err)
 {
+    (void)record;
     (void)arena;
     (void)deadline;
     if (account->credential &&

@@ -93,6 +93,46 @@ test('a renewal names its predecessor, and does not insist', async () => {
   assert.match(asked[1].replaces, /^[\w-]+\.[\w-]+$/);
 });
 
+test('a record that has to stand is told before an order, with it, and when it is missing', async () => {
+  const world = stub.world('standing');
+  world.persist = { domain: 'ca.example', standing: new Set() };
+  await scene.setIssuer('standing', { directory: world.directory, challenges: ['dns-persist-01'] });
+  const { validation_record: value, account } =
+    await scene.issuers.call('IssuerService/CheckIssuer', { vault: 'shop', issuer: 'standing' });
+  assert.strictEqual(value, `ca.example; accounturi=${account}`);
+  assert.strictEqual(world.orders.length, 0);
+
+  await scene.create('standing', 'standing', ['a.example.test', '*.a.example.test']);
+  const told = (it) => it.names?.length === 2 && it.names.every((name) => /no such/.test(name.details));
+  await scene.until('standing', told, 'told');
+  const { names } = JSON.parse(scene.kvctl(scene.certificates, 'certificate', 'pending show',
+    ['--name', 'standing']));
+  const record = (more) => `_validation-persist.a.example.test. TXT "${value}${more}"`;
+  const details = Object.fromEntries(names.map((it) => [it.name, it.details]));
+  assert.deepStrictEqual(details, {
+    'a.example.test': `no such record; this record has to stand: ${record('')}`,
+    '*.a.example.test': `no such record; this record has to stand: ${record('; policy=wildcard')}`,
+  });
+
+  for (const it of names) world.persist.standing.add(it.details.split(': ').slice(1).join(': '));
+  await scene.completed('standing');
+  assert.strictEqual(world.orders.length, 1);
+});
+
+test('an order that ended for want of a record tells it too', async () => {
+  const world = stub.world('unstood');
+  world.persist = { domain: 'ca.example', standing: new Set(), given_up: false };
+  world.on('challenge', () => {
+    world.persist.given_up = true;
+    return false;
+  });
+  await order('unstood', { challenges: ['dns-persist-01'] });
+  const failed = await scene.until('unstood', (it) => it.names?.[0]?.status === 'invalid', 'ended');
+  assert.match(failed.names[0].details,
+    /^no such record; this record has to stand: _validation-persist\.unstood\.example\.test\. TXT "ca\.example; accounturi=https:[^" ]+"$/);
+  await cancel('unstood');
+});
+
 test('answers that make no sense are told and do no harm', async () => {
   const cases = {
     garbage: (answer) => answer.writeHead(200).end('{"newNonce":'),

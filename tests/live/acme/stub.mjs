@@ -19,7 +19,7 @@ const ACME = 'urn:ietf:params:acme:error:';
 class World {
   constructor(stub, name) {
     Object.assign(this, { stub, name, asked: [], scripts: {}, nonces: new Set(), accounts: [],
-      orders: [], profiles: {}, window: null, renewalInfo: false });
+      orders: [], profiles: {}, window: null, renewalInfo: false, persist: null });
     this.base = `https://127.0.0.1:${stub.port}/${name}`;
     this.directory = `${this.base}/directory`;
   }
@@ -67,6 +67,30 @@ class World {
     return { jwk, payload: jws.payload ? JSON.parse(Buffer.from(jws.payload, 'base64url')) : null };
   }
 
+  /* With `persist`, { domain, standing: Set of 'name TXT value' }, names are proved by records that
+   * stand; what is not there is looked for again. */
+  provedBy(order, nth) {
+    const { value } = order.identifiers[nth];
+    const wildcard = value.startsWith('*.');
+    const name = wildcard ? value.slice(2) : value;
+    const account = `${this.base}/account/0`;
+    const record = `_validation-persist.${name}. TXT "${this.persist.domain}; accounturi=${account}` +
+      `${wildcard ? '; policy=wildcard' : ''}"`;
+    if (order.looked?.has(nth) && this.persist.standing.has(record)) order.proved.add(nth);
+    const proved = order.proved.has(nth);
+    if (order.proved.size === order.identifiers.length && order.status === 'pending') {
+      order.status = 'ready';
+    }
+    return { status: proved ? 'valid' : this.persist.given_up ? 'invalid' : 'pending', wildcard,
+      identifier: { type: 'dns', value: name },
+      challenges: [{ type: 'dns-persist-01', url: `${this.base}/challenge/${order.id}/${nth}`,
+        'issuer-domain-names': [this.persist.domain],
+        status: proved ? 'valid' : this.persist.given_up ? 'invalid'
+          : order.looked?.has(nth) ? 'processing' : 'pending',
+        ...(proved || !order.looked?.has(nth) ? {} : { error: { type: `${ACME}unauthorized`,
+          detail: 'no such record' } }) }] };
+  }
+
   view(order) {
     return { status: order.status, identifiers: order.identifiers,
       authorizations: order.identifiers.map((_, i) => `${this.base}/authz/${order.id}/${i}`),
@@ -75,7 +99,7 @@ class World {
   }
 
   /* What a well-behaved authority does. */
-  usual(what, id, { jwk, payload }, answer) {
+  usual(what, id, { jwk, payload, nth }, answer) {
     const order = this.orders[id];
     if (what === 'newAccount') {
       const known = this.accounts.findIndex((it) => it.x === jwk.x);
@@ -87,12 +111,20 @@ class World {
         { Location: `${this.base}/account/${at}` });
     }
     if (what === 'newOrder') {
-      this.orders.push({ id: this.orders.length, status: 'ready', ...payload });
+      this.orders.push({ id: this.orders.length, status: this.persist ? 'pending' : 'ready',
+        looked: new Set(), proved: new Set(), ...payload });
       const made = this.orders.at(-1);
       return this.say(answer, 201, this.view(made), { Location: `${this.base}/order/${made.id}` });
     }
     if (what === 'account') return this.say(answer, 200, { status: 'valid' });
     if (what === 'order') return this.say(answer, 200, this.view(order));
+    if (what === 'challenge') {
+      order.looked.add(Number(nth));
+      return this.say(answer, 200, this.provedBy(order, Number(nth)).challenges[0]);
+    }
+    if (what === 'authz' && this.persist) {
+      return this.say(answer, 200, this.provedBy(order, Number(nth)), { 'Retry-After': '1' });
+    }
     if (what === 'authz') {
       return this.say(answer, 200, { status: 'valid', identifier: order.identifiers[0],
         challenges: [] });
@@ -110,7 +142,7 @@ class World {
     return this.refuse(answer, 404, 'malformed', `no ${what}`);
   }
 
-  serve(request, body, what, id, answer) {
+  serve(request, body, [what, id, nth], answer) {
     if (what === 'directory') {
       this.asked.push({ what, at: Date.now() });
       if (this.scripts.directory?.(request, answer)) return;
@@ -118,7 +150,8 @@ class World {
       this.say(answer, 200, { newNonce: at('nonce'), newAccount: at('newAccount'),
         newOrder: at('newOrder'), revokeCert: at('revoke'), keyChange: at('keyChange'),
         ...(this.renewalInfo ? { renewalInfo: at('renewal') } : {}),
-        meta: { profiles: this.profiles } });
+        meta: { profiles: this.profiles,
+          ...(this.persist ? { caaIdentities: [this.persist.domain] } : {}) } });
       return;
     }
     if (what === 'nonce') {
@@ -131,7 +164,7 @@ class World {
       else this.refuse(answer, 404, 'malformed', 'no opinion');
       return;
     }
-    const opened = this.open(request, body);
+    const opened = { ...this.open(request, body), nth };
     this.asked.push({ what, id, payload: opened.payload, at: Date.now() });
     if (this.scripts[what]?.({ id, ...opened }, answer)) return;
     this.usual(what, id, opened, answer);
@@ -163,9 +196,9 @@ export class Stub {
   }
 
   serve(request, body, answer) {
-    const [, name, what, id] = request.url.split('/');
+    const [, name, ...rest] = request.url.split('/');
     try {
-      this.world(name).serve(request, body, what, id, answer);
+      this.world(name).serve(request, body, rest, answer);
     } catch (error) {
       this.troubles.push(error);
       answer.writeHead(400);

@@ -77,17 +77,20 @@ static void a_directory_says_where_everything_is(void **state)
                  ",\"revokeCert\":\"https://ca.test/r\",\"keyChange\":\"https://ca.test/k\""
                  ",\"renewalInfo\":\"https://ca.test/i\",\"random\":\"anything\",\"meta\":{"
                  "\"termsOfService\":\"https://ca.test/tos\",\"externalAccountRequired\":true,"
+                 "\"caaIdentities\":[\"CA.test\",\"other.test\"],"
                  "\"profiles\":{\"classic\":\"https://x.test\",\"shortlived\":\"y\",\"\\n\":1}}}"),
         &directory, &err));
     assert_string_equal(directory.new_order, "https://ca.test/o");
     assert_string_equal(directory.renewal_info, "https://ca.test/i");
     assert_true(directory.binding_required);
+    assert_slice_equal(KV_SLICE("ca.test"), directory.domain);
     assert_int_equal(directory.profile_count, 2);
     assert_slice_equal(KV_SLICE("classic"), directory.profiles[0]);
 
     assert_kv_ok(kv_acme_directory_read(*state, KV_SLICE("{" MUST "}"), &directory, &err));
     assert_null(directory.renewal_info);
     assert_null(directory.key_change);
+    assert_int_equal(directory.domain.len, 0);
     assert_false(directory.binding_required);
     assert_int_equal(directory.profile_count, 0);
 }

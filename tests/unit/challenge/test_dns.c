@@ -143,6 +143,7 @@ static void a_standing_record_names_authority_and_account(void **state)
     bench *at = *state;
     kv_error err = { 0 };
     kv_dns_record record;
+    kv_slice text;
 
     assert_kv_ok(kv_dns_persist_record(&at->task, &record, &err));
     assert_string_equal(record.name, "_validation-persist.www.example.org.");
@@ -151,11 +152,33 @@ static void a_standing_record_names_authority_and_account(void **state)
     assert_kv_ok(kv_dns_persist_record(&at->task, &record, &err));
     assert_string_equal(record.value,
                         "ca.example; accounturi=https://ca.example/acct/1; policy=wildcard");
+    assert_kv_ok(kv_challenge_dns_persist.instruct(&at->task, &text, &err));
+    assert_slice_equal(
+        KV_SLICE("this record has to stand: _validation-persist.www.example.org. TXT "
+                 "\"ca.example; accounturi=https://ca.example/acct/1; policy=wildcard\""),
+        text);
     assert_kv_ok(kv_challenge_dns_persist.present(NULL, &at->task, &err));
     assert_kv_ok(kv_challenge_dns_persist.clean(NULL, &at->task, &err));
     at->task.account_uri = KV_SLICE_NONE;
     assert_kv_fails(KV_PRECONDITION, kv_dns_persist_record(&at->task, &record, &err));
     assert_kv_fails(KV_PRECONDITION, kv_challenge_dns_persist.present(NULL, &at->task, &err));
+    assert_kv_fails(KV_PRECONDITION, kv_challenge_dns_persist.instruct(&at->task, &text, &err));
+}
+
+/* Who copies the record into a zone must not copy what the authority smuggled into its name. */
+static void a_standing_record_has_no_parameters_of_the_authority(void **state)
+{
+    static const char *const bad[] = { "ca.example; accounturi=https://thief.example/1",
+                                       "ca.example\" \"x", "ca example", "ca.example.", "\\" };
+    bench *at = *state;
+    kv_error err = { 0 };
+    kv_slice text;
+
+    for (size_t i = 0; i < KV_COUNT(bad); i++) {
+        at->task.authority_domain = kv_slice_text(bad[i]);
+        assert_kv_fails(KV_PRECONDITION, kv_dns_persist_value(&at->task, &text, &err));
+        assert_kv_fails(KV_PRECONDITION, kv_challenge_dns_persist.instruct(&at->task, &text, &err));
+    }
 }
 
 /* --- the hook --- */
@@ -292,6 +315,7 @@ int main(void)
         ON_A_BENCH(names_are_of_dns),
         ON_A_BENCH(a_record_is_made_of_name_and_key_authorization),
         ON_A_BENCH(a_standing_record_names_authority_and_account),
+        ON_A_BENCH(a_standing_record_has_no_parameters_of_the_authority),
         ON_A_BENCH(a_hook_gets_verb_name_and_value),
         ON_A_BENCH(a_hook_that_fails_is_quoted),
         ON_A_BENCH(a_hook_that_hangs_is_killed),

@@ -46,6 +46,7 @@ static void what_a_row_lacks_is_not_supported(void **state)
     kv_issuer_order order = { .account = &account };
     kv_issuer_window window = { 1, 1, 1 };
     kv_issuer_answer answer;
+    kv_slice record;
     kv_error err = { 0 };
 
     (void)state;
@@ -55,8 +56,9 @@ static void what_a_row_lacks_is_not_supported(void **state)
     assert_kv_fails(KV_UNSUPPORTED, kv_issuer_fetch(&nobody, &order, &answer, &err));
     assert_kv_fails(KV_UNSUPPORTED, kv_issuer_cancel(&nobody, &order, &answer, &err));
     assert_kv_fails(KV_UNSUPPORTED, kv_issuer_revoke(&nobody, &order, KV_ISSUER_SUPERSEDED, &err));
-    assert_kv_fails(KV_UNSUPPORTED, kv_issuer_check_credentials(&nobody, &account, NULL,
-                                                                kv_deadline_in_ms(1000), &err));
+    assert_kv_fails(KV_UNSUPPORTED,
+                    kv_issuer_check_credentials(&nobody, &account, NULL, kv_deadline_in_ms(1000),
+                                                &record, &err));
     assert_kv_ok(kv_issuer_renewal_hint(&nobody, &order, &window, &err));
     assert_int_equal(window.from_ms, 0);
     assert_int_equal(window.until_ms, 0);
