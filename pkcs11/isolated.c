@@ -21,6 +21,7 @@
 #include "server/base/clock.h"
 
 enum { WATCH_MS = 100, TEXT_BYTES = 160, NAME_BYTES = 16, ADDRESS_BYTES = 160 };
+enum { DYING_MS = 20 };
 
 typedef enum life { LIFE_NONE, LIFE_STARTING, LIFE_READY, LIFE_FAILED } life;
 
@@ -45,6 +46,7 @@ struct kv_isolated {
     bool running; /* the warden has a process, or is about to */
     bool asked;   /* the process has been told to end */
     bool killed;  /* because a call did not come back */
+    bool gone;    /* the warden has seen its end */
     pid_t pid;    /* 0: none that may be killed */
     char text[TEXT_BYTES];
     void (*ended)(void *context);
@@ -155,6 +157,7 @@ static void live(kv_isolated *isolated, const kv_child *it)
     watch(isolated, it);
     pthread_mutex_lock(&isolated->mutex);
     isolated->pid = 0; /* from here on the number may be somebody else's */
+    isolated->gone = true;
     pthread_mutex_unlock(&isolated->mutex);
     while (waitpid(it->pid, &status, 0) < 0 && errno == EINTR)
         continue;
@@ -230,7 +233,7 @@ kv_status kv_isolated_start(kv_isolated *isolated, kv_error *err)
     kv_isolated_stop(isolated);
     pthread_mutex_lock(&isolated->mutex);
     isolated->start = isolated->running = true;
-    isolated->asked = isolated->killed = false;
+    isolated->asked = isolated->killed = isolated->gone = false;
     isolated->life = LIFE_STARTING;
     pthread_cond_broadcast(&isolated->changed);
     while (isolated->running && isolated->life == LIFE_STARTING)
@@ -241,19 +244,35 @@ kv_status kv_isolated_start(kv_isolated *isolated, kv_error *err)
     return status;
 }
 
-/* It ended by itself and nobody has noticed yet. */
-static bool has_ended(pid_t pid)
+/* It ended by itself, or was killed, and perhaps nobody has noticed yet. */
+static bool has_ended(const kv_isolated *isolated)
 {
     siginfo_t info = { 0 };
+    pid_t pid = isolated->pid;
 
+    if (isolated->gone || isolated->killed || !pid)
+        return isolated->gone || isolated->killed;
     return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
+/* The connections of a process that dies end a moment before it does, and whoever is told by them
+ * may be here first: its end is told of as its own. */
+static void let_die(kv_isolated *isolated)
+{
+    static const struct timespec step = { .tv_nsec = 1000000 };
+
+    for (int i = 0; i < DYING_MS && isolated->life == LIFE_READY && !has_ended(isolated); i++) {
+        pthread_mutex_unlock(&isolated->mutex);
+        (void)nanosleep(&step, NULL);
+        pthread_mutex_lock(&isolated->mutex);
+    }
 }
 
 void kv_isolated_stop(kv_isolated *isolated)
 {
     pthread_mutex_lock(&isolated->mutex);
-    isolated->asked =
-        isolated->asked || !(isolated->killed || (isolated->pid && has_ended(isolated->pid)));
+    let_die(isolated);
+    isolated->asked = isolated->asked || !has_ended(isolated);
     if (isolated->pid)
         (void)kill(isolated->pid, SIGKILL);
     while (isolated->running)

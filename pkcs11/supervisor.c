@@ -23,8 +23,9 @@ enum {
 };
 
 struct kv_supervisor {
-    kv_module *module; /* borrowed */
-    kv_token **tokens; /* borrowed */
+    kv_module *module;   /* borrowed */
+    kv_token **tokens;   /* borrowed */
+    kv_token_keep *keep; /* borrowed */
     size_t count;
     pthread_t thread;
     pthread_t watchdog;
@@ -82,28 +83,15 @@ void kv_token_suspect(kv_token *token)
     want(supervisor);
 }
 
-static void restore_files(kv_token *token)
-{
-    unsigned restored = 0;
-    kv_error why = { 0 };
-
-    /* What cannot be restored will not start either, and that is reported. */
-    if (kv_token_files_restore(&token->files, &restored, &why) != KV_OK || restored)
-        kv_log_write(token->log, KV_LOG_WARNING, "token.restored",
-                     (kv_log_field[]){ { "token", token->label, 0 },
-                                       { "files", NULL, restored },
-                                       { "detail", why.detail, 0 },
-                                       { 0 } });
-}
-
 /* The module is finalised and the gate closed. Leaves in each token how its start went. */
 static void start_again(kv_supervisor *supervisor)
 {
     kv_error why = { 0 };
     kv_status status;
 
-    for (size_t i = 0; i < supervisor->count; i++)
-        restore_files(supervisor->tokens[i]);
+    /* What cannot be restored has said so; it does not start, and the others do. */
+    if (kv_token_keep_restore(supervisor->keep, &why) != KV_OK)
+        why = (kv_error){ 0 };
     status = kv_module_start(supervisor->module, &why);
     for (size_t i = 0; i < supervisor->count; i++) {
         kv_token *token = supervisor->tokens[i];
@@ -177,6 +165,13 @@ static bool doubtful(kv_token *token)
     return true;
 }
 
+/* Reinitialising is worth a trial only when it can end well. A disk that is full fails whatever
+ * makes objects, and then nobody could log in again. */
+static bool may_start_again(const kv_supervisor *supervisor, kv_token *token)
+{
+    return doubtful(token) && kv_token_keep_has_room(supervisor->keep);
+}
+
 /* A probe that fails while somebody reinitialises the module says nothing about the token. */
 static void judge(kv_supervisor *supervisor, kv_token *token)
 {
@@ -185,7 +180,7 @@ static void judge(kv_supervisor *supervisor, kv_token *token)
     kv_error err = { 0 };
     bool good = kv_token_probe(token, &err) == KV_OK;
 
-    if (good && suspected && doubtful(token)) {
+    if (good && suspected && may_start_again(supervisor, token)) {
         kv_fail(&err, KV_UNAVAILABLE, "operations fail although the token answers");
         become(token, KV_TOKEN_DOWN, &err);
     } else if (good)
@@ -365,15 +360,16 @@ static void tell_to_stop(kv_supervisor *supervisor)
     pthread_mutex_unlock(&supervisor->mutex);
 }
 
-kv_status kv_supervisor_new(kv_module *module, kv_token **tokens, size_t count, kv_supervisor **out,
-                            kv_error *err)
+kv_status kv_supervisor_new(kv_module *module, kv_token **tokens, size_t count, kv_token_keep *keep,
+                            kv_supervisor **out, kv_error *err)
 {
     kv_supervisor *supervisor = calloc(1, sizeof(*supervisor));
     pthread_condattr_t monotonic;
 
     if (!supervisor)
         return kv_fail(err, KV_BUSY, "out of memory");
-    *supervisor = (kv_supervisor){ .module = module, .tokens = tokens, .count = count };
+    *supervisor =
+        (kv_supervisor){ .module = module, .tokens = tokens, .count = count, .keep = keep };
     pthread_mutex_init(&supervisor->mutex, NULL);
     pthread_mutex_init(&supervisor->recovering, NULL);
     pthread_condattr_init(&monotonic);

@@ -309,25 +309,34 @@ static kv_status with_buffer(kv_token_files *files, bool keep_old, kv_error *err
 {
     kv_status status = KV_OK;
     bytes *buffer = malloc(sizeof(*buffer));
+    unsigned restored = 0;
 
     if (!buffer)
         return kv_fail(err, KV_BUSY, "out of memory");
-    if (!keep_old || !find_copy(files, files->folder, buffer))
+    if (!keep_old)
+        status = restore_one(files, files->folder, buffer, &restored, err);
+    if (status == KV_OK && (!keep_old || !find_copy(files, files->folder, buffer)))
         status = make_copy(files, buffer, err);
     free(buffer);
     return status;
 }
 
-kv_status kv_token_files_before_login(kv_token_files *files, kv_error *err)
+kv_status kv_token_files_have_room(const kv_token_files *files, kv_error *err)
 {
     struct statvfs space;
 
     if (!files->root)
         return KV_OK;
-    if (fstatvfs(files->folder_fd, &space) != 0)
+    if (statvfs(files->root, &space) != 0)
         return file_failed(err, "the space left for the token is not known", files->root);
     if ((uint64_t)space.f_bavail * space.f_frsize < SPARE_BYTES)
         return kv_fail(err, KV_PRECONDITION, "too little disk space to log in to the token safely");
+    return KV_OK;
+}
+
+kv_status kv_token_files_before_login(kv_token_files *files, kv_error *err)
+{
+    KV_TRY(kv_token_files_have_room(files, err));
     return files->backup_dir ? with_buffer(files, true, err) : KV_OK;
 }
 

@@ -40,9 +40,12 @@ kv_status kv_token_files_find(kv_token_files *files, const char *serial, kv_erro
 /* False when the token's file was seen before and is away now: without it nothing can help. A look
  * at the file's name alone. */
 bool kv_token_files_there(const kv_token_files *files);
+/* Is there space for a login, which rewrites token.object? KV_PRECONDITION when not. */
+kv_status kv_token_files_have_room(const kv_token_files *files, kv_error *err) KV_MUST_USE;
 /* Before a login: there is space, and a good copy. */
 kv_status kv_token_files_before_login(kv_token_files *files, kv_error *err) KV_MUST_USE;
-/* After a successful login: the copy is the file that this PIN opened. */
+/* After a successful login: the copy is the file that this PIN opened. A file that the login left
+ * empty, its disk being full, is put back from the copy. */
 kv_status kv_token_files_after_login(kv_token_files *files, kv_error *err) KV_MUST_USE;
 /* Makes what the token has written durable (syncfs). */
 kv_status kv_token_files_sync(const kv_token_files *files, kv_error *err) KV_MUST_USE;

@@ -8,6 +8,7 @@
 
 #include "pkcs11/supervisor.h"
 #include "pkcs11/token.h"
+#include "pkcs11/token_keep.h"
 #include "pkcs11/token_uri.h"
 #include "pkcs11/tokens_inside.h"
 
@@ -28,6 +29,7 @@ typedef struct grave {
 } grave;
 
 struct kv_tokens {
+    kv_token_keep *keep;
     kv_token *by_duty[KV_DUTY_COUNT]; /* borrowed from houses */
     house *houses;                    /* room for all configurations */
     size_t house_count;
@@ -142,24 +144,13 @@ static kv_status new_house(kv_tokens *tokens, const kv_token_config *configs, si
                            const kv_token_config *config, kv_log *log, house **out, kv_error *err)
 {
     house *h = &tokens->houses[tokens->house_count];
-    unsigned restored = 0;
 
     KV_TRY(new_module(configs, count, config, log, &h->module, err));
     tokens->house_count++;
     h->tokens = calloc(count, sizeof(*h->tokens));
     if (!h->tokens)
         return kv_fail(err, KV_BUSY, "out of memory");
-    /* SoftHSM reads all folders when it is initialised, so all must be whole before. */
-    for (size_t i = 0; i < count; i++) {
-        kv_token_files files = KV_TOKEN_FILES_NONE;
-        kv_status status =
-            kv_token_files_open(configs[i].files_dir, configs[i].backup_dir, &files, err);
-
-        if (status == KV_OK)
-            status = kv_token_files_restore(&files, &restored, err);
-        kv_token_files_cleanup(&files);
-        KV_TRY(status);
-    }
+    KV_TRY(kv_token_keep_restore(tokens->keep, err));
     KV_TRY(kv_module_start(h->module, err));
     *out = h;
     return KV_OK;
@@ -213,12 +204,15 @@ static kv_status open_one(kv_tokens *tokens, const kv_token_config *configs, siz
 static kv_status open_all(kv_tokens *tokens, const kv_token_config *configs, size_t count,
                           kv_log *log, kv_error *err)
 {
+    KV_TRY(kv_token_keep_new(configs, count, log, &tokens->keep, err));
     for (size_t i = 0; i < count; i++)
-        KV_TRY(open_one(tokens, configs, count, &configs[i], log, err));
+        if (!configs[i].files_only)
+            KV_TRY(open_one(tokens, configs, count, &configs[i], log, err));
     for (size_t i = 0; i < tokens->house_count; i++) {
         house *h = &tokens->houses[i];
 
-        KV_TRY(kv_supervisor_new(h->module, h->tokens, h->count, &h->supervisor, err));
+        KV_TRY(
+            kv_supervisor_new(h->module, h->tokens, h->count, tokens->keep, &h->supervisor, err));
     }
     return KV_OK;
 }
@@ -288,6 +282,7 @@ void kv_tokens_close(kv_tokens *tokens)
     for (size_t i = 0; i < tokens->house_count; i++)
         close_house(&tokens->houses[i]);
     bury_all(tokens);
+    kv_token_keep_free(tokens->keep);
     free(tokens->houses);
     free(tokens);
 }

@@ -50,6 +50,7 @@ typedef struct kv_token_config {
      * start when token.object is empty. */
     const char *files_dir;
     const char *backup_dir;
+    bool files_only;   /* tls_key.h opens this token: only its files are looked after here */
     bool exclusive;    /* nobody else uses this token: half objects may be destroyed */
     unsigned probe_ms; /* 0: 1000 */
     unsigned hang_ms;  /* 0: 30000; longer than the slowest key generation takes */

@@ -98,18 +98,18 @@ kv_status kv_open_tokens(const kv_settings *settings, bool also_tls, kv_log *log
 {
     static const kv_duty duties[KV_SETTING_TOKENS] = { KV_DUTY_KEYS, KV_DUTY_CA, KV_DUTY_SYSTEM,
                                                        KV_DUTY_TLS };
-    size_t count = also_tls ? KV_SETTING_TOKENS : KV_SETTING_TOKENS - 1;
     kv_token_config configs[KV_SETTING_TOKENS] = { 0 };
     kv_token_paths paths[KV_SETTING_TOKENS] = { 0 };
     kv_secret_buf pins[KV_SETTING_TOKENS] = { 0 };
     kv_status status = KV_OK;
 
-    for (size_t i = 0; status == KV_OK && i < count; i++) {
+    for (size_t i = 0; status == KV_OK && i < KV_SETTING_TOKENS; i++) {
         const kv_token_settings *token = &settings->tokens[i];
         bool isolated = !strcmp(token->isolated, "true");
+        bool beside = duties[i] == KV_DUTY_TLS && !also_tls;
 
         status = kv_token_paths_of(settings, (kv_setting_token)i, &paths[i], err);
-        if (status == KV_OK)
+        if (status == KV_OK && !beside)
             status = kv_read_pin(token, &pins[i], err);
         configs[i] = (kv_token_config){ .duty = duties[i],
                                         .module = token->module,
@@ -118,6 +118,7 @@ kv_status kv_open_tokens(const kv_settings *settings, bool also_tls, kv_log *log
                                         .lock_path = paths[i].lock,
                                         .files_dir = paths[i].files[0] ? paths[i].files : NULL,
                                         .backup_dir = paths[i].files[0] ? paths[i].backup : NULL,
+                                        .files_only = beside,
                                         .exclusive = paths[i].files[0] != '\0',
                                         .hang_ms = (unsigned)token->hang_seconds * 1000,
                                         .isolated = isolated ? "/proc/self/exe" : NULL,
@@ -125,7 +126,7 @@ kv_status kv_open_tokens(const kv_settings *settings, bool also_tls, kv_log *log
                                         .isolated_environment = token->environment };
     }
     if (status == KV_OK)
-        status = kv_tokens_open(configs, count, log, out, err);
+        status = kv_tokens_open(configs, KV_SETTING_TOKENS, log, out, err);
     for (size_t i = 0; i < KV_SETTING_TOKENS; i++)
         kv_secret_buf_cleanup(&pins[i]);
     return status;

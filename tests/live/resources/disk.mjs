@@ -6,6 +6,7 @@ import test from 'node:test';
 import { recovers, settle, start, timed, watch } from './host.mjs';
 
 const FULL_MS = 1500;
+const FAILURES = 80; // more than make a supervisor doubt a token that answers its probe
 const READS = ['sign', 'get a secret', 'get a key', 'issue a role token'];
 
 let at;
@@ -36,6 +37,10 @@ test('full disks', async (t) => {
     await t.test('of the tokens', () => full('token', (seen) => {
       refused(seen, 'create a key', 'create a certificate');
       answered(seen, ...READS);
+    }, async () => {
+      // However often: nobody could log in to a token that is given up, for that takes room.
+      for (let i = 0; i < FAILURES; i++) assert(!(await timed(at.calls['create a key'])).ok);
+      for (const what of READS) assert((await timed(at.calls[what])).ok, what);
     }));
     await t.test('of the audit log: changes end first, and without a record nothing is answered',
       () => full('audit', (seen) => {

@@ -1,3 +1,5 @@
+// What a kill leaves of a token's files is set right by the next start.
+//
 // Promise 4, no key is orphaned: a key whose copy to the token a kill interrupted is whole on disk,
 // but not marked as a token object, so searches for token objects do not find it. The next start
 // does, and destroys it; the finished keys stay.
@@ -48,6 +50,26 @@ test('a key that was being copied when the server was killed is destroyed', asyn
     assert.deepStrictEqual(objects(folder).filter((name) => name.startsWith('5aa5c33c')), []);
     await user.call('KeyService/Sign',
       { vault: 'shop', name: 'k', algorithm: 'ES256', message: Buffer.from('a document') });
+  } finally {
+    await server.stop();
+  }
+});
+
+// SoftHSM rewrites token.object at every login: a kill there leaves it empty, and the token lost.
+test('tokens whose kill came during a login are put back, that of the TLS key with them', async () => {
+  const server = await Keyvault.start();
+  try {
+    await server.terminate();
+    const tokens = fs.readdirSync(server.tokens)
+      .map((name) => path.join(server.tokens, name, 'token.object'));
+    assert.strictEqual(tokens.length, 4);
+    tokens.forEach((file) => fs.truncateSync(file));
+    server.log = '';
+    await server.restart();
+    const restored = server.log.split('\n').filter(Boolean).map((line) => JSON.parse(line))
+      .filter(({ event }) => event === 'token.restored').map(({ token }) => token);
+    assert.deepStrictEqual(restored.sort(), ['ca', 'keys', 'system', 'tls'], server.log);
+    tokens.forEach((file) => assert(fs.statSync(file).size > 0, file));
   } finally {
     await server.stop();
   }

@@ -119,6 +119,18 @@ static void the_copy_follows_the_file_after_a_login(void **state)
     assert_holds(at->object, "with a new PIN");
 }
 
+/* As SoftHSM leaves it when the disk has become full. */
+static void a_file_that_a_login_emptied_is_put_back(void **state)
+{
+    place *at = *state;
+    kv_error err = { 0 };
+
+    assert_kv_ok(kv_token_files_before_login(&at->files, &err));
+    assert_int_equal(truncate(at->object, 0), 0);
+    assert_kv_ok(kv_token_files_after_login(&at->files, &err));
+    assert_holds(at->object, "the token");
+}
+
 static void an_empty_file_is_never_copied(void **state)
 {
     place *at = *state;
@@ -179,6 +191,7 @@ int main(void)
         TEST(an_empty_file_is_restored),
         TEST(a_file_with_bytes_is_left_alone),
         TEST(the_copy_follows_the_file_after_a_login),
+        TEST(a_file_that_a_login_emptied_is_put_back),
         TEST(an_empty_file_is_never_copied),
         TEST(a_token_without_files_is_refused),
         TEST(without_folders_there_is_nothing_to_do),
