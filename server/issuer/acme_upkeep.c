@@ -79,6 +79,8 @@ kv_status kv_acme_step_hint(const kv_issuer_order *order, kv_issuer_window *out,
     if (status == KV_OK) {
         out->from_ms = window.start_ms;
         out->until_ms = window.end_ms;
+        if (kv_acme_url_good(window.explanation))
+            out->explanation = window.explanation;
         return KV_OK;
     }
     /* It has no opinion, about this one or at all. */

@@ -75,7 +75,8 @@ typedef struct kv_issuer_answer {
 typedef struct kv_issuer_window {
     int64_t from_ms;
     int64_t until_ms;
-    unsigned retry_ms; /* when to ask again, as the issuer says; 0: it does not say */
+    unsigned retry_ms;    /* when to ask again, as the issuer says; 0: it does not say */
+    kv_slice explanation; /* URL of a page for people about the window; may be empty */
 } kv_issuer_window;
 
 typedef enum kv_issuer_revocation { /* CRLReason of RFC 5280 */

@@ -108,10 +108,9 @@ int64_t kv_renewal_at(const kv_renewal_facts *facts, const kv_renewal_hint *hint
 {
     int64_t due = kv_renewal_due(facts);
     int64_t soonest = facts->got + LATE_MS;
+    int64_t at = hint->at < soonest ? soonest : hint->at;
 
-    if (!hint->at || hint->at >= due)
-        return due;
-    return hint->at < soonest ? soonest : hint->at;
+    return hint->at && at < due ? at : due;
 }
 
 /* --- now --- */

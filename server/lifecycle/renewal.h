@@ -57,8 +57,9 @@ kv_renewal_hint kv_renewal_hint_of(const kv_renewal_hint *before, int64_t from, 
  * come, in a row. */
 int64_t kv_renewal_ask_again(int64_t now_ms, int64_t retry_ms, int64_t failures);
 
-/* When it is to be: at its due time, or at the hint's instant if that is earlier; but an hour after
- * it came at the soonest, so that an issuer that always says "now" makes no storm. */
+/* When it is to be: at its due time, or at the hint's instant if that is earlier, but then an hour
+ * after it came at the soonest, so that an issuer that always says "now" makes no storm. Never
+ * later than the due time. */
 int64_t kv_renewal_at(const kv_renewal_facts *facts, const kv_renewal_hint *hint);
 
 /* --- now --- */

@@ -62,6 +62,9 @@ static kv_status add_renewal(kv_vault *vault, kv_work *work, const kv_object_row
     item->next_renewal = row.attempts || row.due_at > row.renew_at ? row.due_at : row.renew_at;
     item->waiting = row.waiting;
     item->attempts = row.attempts;
+    item->suggested_from = row.hint_from;
+    item->suggested_until = row.hint_until;
+    item->explanation = row.hint_why;
     return KV_OK;
 }
 

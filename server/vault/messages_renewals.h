@@ -27,6 +27,9 @@ typedef struct kv_inventory_item {
     int64_t updated;
     kv_tags tags;
     bool key_known_outside;
+    int64_t suggested_from; /* 0: nothing is suggested */
+    int64_t suggested_until;
+    kv_slice explanation; /* URL; may be empty */
 } kv_inventory_item;
 
 typedef struct kv_inventory_page {

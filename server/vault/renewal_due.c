@@ -128,6 +128,23 @@ kv_status kv_renewal_keep(kv_vault *vault, kv_work *work, const kv_vault_row *va
 
 /* --- when it is time --- */
 
+/* Somebody else may have been at it since it was found, and has moved it: an issuer would be asked
+ * twice. */
+static kv_status read_again(kv_vault *vault, kv_work *work, const kv_renewal_row *found,
+                            renewal *at, kv_error *err)
+{
+    bool exists = false;
+    kv_status status = find_row(vault, work, found->object_uid, &at->row, &exists, err);
+
+    if (status == KV_OK && exists && at->row.due_at <= work->now_ms)
+        return KV_OK;
+    if (kv_errand_end(vault->errands, at->errand))
+        kv_wake_steps(vault);
+    at->errand = -1;
+    /* What cannot be trusted is passed over by the next scan. */
+    return status;
+}
+
 /* The first that is due and that nobody is at. */
 static kv_status earliest(kv_vault *vault, kv_work *work, renewal *at, int64_t *next_at,
                           kv_error *err)
@@ -148,7 +165,8 @@ static kv_status earliest(kv_vault *vault, kv_work *work, renewal *at, int64_t *
         if (found[i].due_at > work->now_ms)
             break;
         at->errand = kv_errand_begin(vault->errands, &errand, work->now_ms);
-        at->row = found[i];
+        if (at->errand >= 0)
+            KV_TRY(read_again(vault, work, &found[i], at, err));
     }
     return KV_OK;
 }
@@ -290,6 +308,32 @@ static kv_status ask_window(kv_vault *vault, kv_work *work, const renewal *at,
     return status;
 }
 
+/* An issuer that explains a window wants people to read it: something has happened. */
+static void take_window(kv_vault *vault, kv_work *work, renewal *at, const kv_issuer_window *window,
+                        const kv_renewal_hint *hint)
+{
+    bool news =
+        window->until_ms > window->from_ms && window->explanation.len &&
+        (hint->at != at->row.hint_at || !kv_slice_equal(window->explanation, at->row.hint_why));
+    kv_slice text = KV_SLICE_NONE;
+    kv_error ignored = { 0 };
+
+    if (window->until_ms > window->from_ms)
+        at->row.hint_why = window->explanation;
+    at->row.hint_from = hint->from;
+    at->row.hint_until = hint->until;
+    at->row.hint_at = hint->at;
+    if (!news || kv_arena_print(work->arena, &text, &ignored, "%.*s/%.*s%c%.*s%c",
+                                KV_SLICE_ARG(at->vault_row.display_name),
+                                KV_SLICE_ARG(at->object.display_name), 0,
+                                KV_SLICE_ARG(window->explanation), 0) != KV_OK)
+        return;
+    kv_log_write(vault->config.log, KV_LOG_WARNING, "certificate.renewal.suggested",
+                 (kv_log_field[]){ { "certificate", (const char *)text.data, 0 },
+                                   { "explanation", strchr((const char *)text.data, 0) + 1, 0 },
+                                   { 0 } });
+}
+
 /* Nothing is stored before: a crash asks once more. No answer is no harm: the plan stands. */
 static kv_status ask(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
 {
@@ -306,9 +350,7 @@ static kv_status ask(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
     else
         at->row.ask_failures = 0;
     hint = kv_renewal_hint_of(&hint, window.from_ms, window.until_ms, random);
-    at->row.hint_from = hint.from;
-    at->row.hint_until = hint.until;
-    at->row.hint_at = hint.at;
+    take_window(vault, work, at, &window, &hint);
     at->row.ask_at = kv_renewal_ask_again(work->now_ms, window.retry_ms, at->row.ask_failures);
     plan(&at->row, &at->facts);
     KV_TRY(kv_change_update(&change, &kv_table_renewals, &at->row, err));

@@ -147,6 +147,7 @@ static void bring_forward(kv_renewal_row *row, int64_t now_ms, int64_t until)
     row->hint_from = now_ms;
     row->hint_until = until;
     row->hint_at = at;
+    row->hint_why = KV_SLICE_NONE;
     row->renew_at = at;
     if (!row->attempts || row->due_at > at)
         row->due_at = at;

@@ -56,6 +56,9 @@ static Keyvault__V1__InventoryItem *item(kv_pb_writer *writer, const kv_inventor
     to->updated = kv_pb_seconds(from->updated);
     to->tags = kv_pb_tags(writer, &from->tags, &to->n_tags);
     to->key_known_outside = from->key_known_outside;
+    to->suggested_from = kv_pb_seconds(from->suggested_from);
+    to->suggested_until = kv_pb_seconds(from->suggested_until);
+    to->explanation_url = kv_pb_text(writer, from->explanation);
     return to;
 }
 

@@ -240,7 +240,8 @@ static kv_status hint(const kv_issuer_order *order, kv_issuer_window *out, kv_er
     scripted.hints++;
     *out = (kv_issuer_window){ 0 };
     if (facts.not_before_ms < scripted.window_from)
-        *out = (kv_issuer_window){ scripted.window_from, scripted.window_until, 0 };
+        *out = (kv_issuer_window){ .from_ms = scripted.window_from,
+                                   .until_ms = scripted.window_until };
     return KV_OK;
 }
 

@@ -16,10 +16,11 @@ export const folderOf = (name) => fs.mkdtempSync(path.join(os.tmpdir(), `keyvaul
 process.env.ASAN_OPTIONS = [process.env.ASAN_OPTIONS, 'detect_leaks=0'].filter(Boolean).join(':');
 
 export class Scene {
-  /** `ca`: file that the authority's HTTPS is trusted by; `httpPort`: for http-01, if any. */
-  static async start({ ca, httpPort, settings = {} }) {
+  /** `ca`: file that the authority's HTTPS is trusted by; `httpPort`: for http-01, if any; `kind`:
+   * class of the server. */
+  static async start({ ca, httpPort, settings = {}, kind = Keyvault }) {
     const scene = new Scene();
-    scene.server = await Keyvault.start({ settings: { 'outgoing.ca_file': ca,
+    scene.server = await kind.start({ settings: { 'outgoing.ca_file': ca,
       'outgoing.networks': '127.0.0.0/8',
       ...(httpPort ? { 'acme.http_listen': `127.0.0.1:${httpPort}` } : {}), ...settings } });
     const operator = await scene.server.officer('operator', ['VAULT_OPERATOR'], '/');
@@ -60,9 +61,10 @@ export class Scene {
       ...this.#line(caller, noun, verb, args)]);
   }
 
-  setIssuer(name, { directory, credentials, ...more }) {
+  setIssuer(name, { directory, credentials, rules, ...more }) {
     return this.issuers.call('IssuerService/SetIssuer', { vault: 'shop', issuer: name,
       provider: 'ACME', allowed_domains: { rules: ['*'] }, ...(credentials ? { credentials } : {}),
+      ...(rules ? { order_rules: rules } : {}),
       settings: JSON.stringify({ directory, terms_agreed: true,
         contacts: ['mailto:pki@example.com'], ...more }) });
   }

@@ -5,6 +5,7 @@
 //   const stub = await Stub.start(folder);
 //   stub.world('slow').on('newOrder', (request, answer) => ...)   // true: it has answered
 //   stub.world('slow').asked                                     // [{ what, payload, at }]
+//   stub.world('slow').renewalInfo = true; .window = { start, end, explanationURL? }  // RFC 9773
 import assert from 'node:assert';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
@@ -19,7 +20,8 @@ const ACME = 'urn:ietf:params:acme:error:';
 class World {
   constructor(stub, name) {
     Object.assign(this, { stub, name, asked: [], scripts: {}, nonces: new Set(), accounts: [],
-      orders: [], profiles: {}, window: null, renewalInfo: false, persist: null });
+      orders: [], profiles: {}, window: null, renewalInfo: false, persist: null,
+      retryAfter: 60, days: 1 });
     this.base = `https://127.0.0.1:${stub.port}/${name}`;
     this.directory = `${this.base}/directory`;
   }
@@ -131,7 +133,7 @@ class World {
     }
     if (what === 'finalize') {
       order.pem = this.stub.authority.sign(Buffer.from(payload.csr, 'base64url'),
-        { days: 1 }).toString() + this.stub.authority.intermediate;
+        { days: this.days }).toString() + this.stub.authority.intermediate;
       order.status = 'valid';
       return this.say(answer, 200, this.view(order));
     }
@@ -160,8 +162,11 @@ class World {
     }
     if (what === 'renewal') {
       this.asked.push({ what, id, at: Date.now() });
-      if (this.window) this.say(answer, 200, { suggestedWindow: this.window }, { 'Retry-After': '60' });
-      else this.refuse(answer, 404, 'malformed', 'no opinion');
+      if (this.window) {
+        const { explanationURL, ...suggestedWindow } = this.window;
+        this.say(answer, 200, { suggestedWindow, ...(explanationURL ? { explanationURL } : {}) },
+          { 'Retry-After': String(this.retryAfter) });
+      } else this.refuse(answer, 404, 'malformed', 'no opinion');
       return;
     }
     const opened = { ...this.open(request, body), nth };

@@ -13,7 +13,7 @@ const BACK_MS = 15_000;
 const CONTROL_BYTES = 16;
 
 /* A server whose disks and clock are ours. */
-class Hosted extends Keyvault {
+export class Hosted extends Keyvault {
   constructor() {
     super();
     assert(process.env.KV_HOST_SHIM, 'KV_HOST_SHIM must name kv_host_shim.so');

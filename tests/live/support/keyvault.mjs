@@ -309,7 +309,7 @@ export class Keyvault {
    * clientCa: true makes a CA whose certificates can be mapped (see service()).
    */
   static async start({ settings = {}, clientCa = false, separation = 'strict' } = {}) {
-    const server = new Keyvault();
+    const server = new this();
     try {
       server.prepare({ 'access.separation_of_duty': separation, ...settings }, clientCa);
       await server.restart();

@@ -44,7 +44,7 @@ static void what_a_row_lacks_is_not_supported(void **state)
     const kv_issuer nobody = { .provider = "Nobody" };
     const kv_issuer_account account = { 0 };
     kv_issuer_order order = { .account = &account };
-    kv_issuer_window window = { 1, 1, 1 };
+    kv_issuer_window window = { .from_ms = 1, .until_ms = 1, .retry_ms = 1 };
     kv_issuer_answer answer;
     kv_slice record;
     kv_error err = { 0 };

@@ -143,6 +143,20 @@ static void a_hint_is_rolled_once_for_each_window(void **state)
     assert_int_equal(kv_renewal_at(&facts, &none), kv_renewal_due(&facts));
 }
 
+/* One that lives for an hour is due before an issuer that says "now" may be obeyed. */
+static void a_hint_puts_nothing_off(void **state)
+{
+    kv_renewal_hint now = kv_renewal_hint_of(&(kv_renewal_hint){ 0 }, FROM - DAY, FROM - HOUR, 7);
+
+    (void)state;
+    for (int64_t life = HOUR / 60; life <= 4 * HOUR; life += HOUR / 60) {
+        kv_renewal_facts facts = facts_of(life);
+
+        assert_true(kv_renewal_at(&facts, &now) <= kv_renewal_due(&facts));
+        assert_true(kv_renewal_at(&facts, &now) < facts.not_after);
+    }
+}
+
 static void the_issuer_says_when_to_ask_within_reason(void **state)
 {
     (void)state;
@@ -178,6 +192,7 @@ int main(void)
         cmocka_unit_test(names_that_came_too_often_wait_unless_they_end),
         cmocka_unit_test(nobody_sleeps_through_the_end),
         cmocka_unit_test(a_hint_is_rolled_once_for_each_window),
+        cmocka_unit_test(a_hint_puts_nothing_off),
         cmocka_unit_test(the_issuer_says_when_to_ask_within_reason),
         cmocka_unit_test(asking_does_not_move_the_plan),
     };

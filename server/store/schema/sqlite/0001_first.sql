@@ -332,6 +332,7 @@ CREATE TABLE "renewals" (
     "hint_from" INTEGER NOT NULL,
     "hint_until" INTEGER NOT NULL,
     "hint_at" INTEGER NOT NULL,
+    "hint_why" TEXT NOT NULL,
     "generation" INTEGER NOT NULL,
     "seal" BLOB NOT NULL,
     "seal_key" BLOB NOT NULL,
