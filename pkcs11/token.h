@@ -17,6 +17,7 @@
 #include "pkcs11/tokens.h"
 
 typedef struct kv_thread_session kv_thread_session;
+struct kv_object_sheet;
 
 /* Suspicions that a probe did not confirm. */
 typedef struct kv_token_doubts {
@@ -53,6 +54,7 @@ struct kv_token {
     CK_SESSION_HANDLE owner; /* owns every session object that outlives a job */
     CK_OBJECT_HANDLE probe_object;
     CK_OBJECT_HANDLE probe_key;
+    bool saw_halves;         /* the last start saw a key object without an id of ours */
     atomic_bool pin_refused; /* never try that PIN again */
     kv_error trouble;        /* why the last start failed; only the supervisor looks */
     uint64_t generation;
@@ -80,7 +82,8 @@ typedef struct kv_token_visit {
     const uint8_t *key_id; /* the key in use, for when its handle turns out to be stale */
     bool spoiled;          /* close the session when leaving */
     bool again;            /* another try may succeed */
-    kv_error unread;       /* an attribute that the token failed to tell: kv_objects_were_read() */
+    const struct kv_object_sheet *sheet; /* token_object.h; NULL: none */
+    kv_error unread; /* an attribute that the token failed to tell: kv_objects_were_read() */
 } kv_token_visit;
 
 typedef kv_status kv_token_job(kv_token_visit *visit, void *context, kv_error *err);
@@ -103,12 +106,9 @@ void kv_token_sessions_free(kv_token *token);
  * write side or is alone. */
 kv_status kv_token_start(kv_token *token, kv_error *err) KV_MUST_USE;
 
-/* token_list.c: destroys what a kill left of objects that were being written. Right after a login
- * of a token that is ours alone, before this process makes session objects. */
-kv_status kv_token_clear_unfinished(kv_token_visit *visit, kv_error *err) KV_MUST_USE;
-
-/* token_probe.c */
-kv_status kv_token_probe_make(kv_token *token, kv_error *err) KV_MUST_USE;
+/* token_probe.c: the caller is as above. `data`: the data objects on the token. */
+kv_status kv_token_probe_make(kv_token *token, const CK_OBJECT_HANDLE *data, size_t count,
+                              kv_error *err) KV_MUST_USE;
 /* True when a token object and a known-answer operation are as they should be. */
 bool kv_token_probe_inside(kv_token_visit *visit);
 /* True when the token opens a known ciphertext, or is one that cannot. */

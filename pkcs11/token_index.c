@@ -123,26 +123,6 @@ void kv_token_index_drop(kv_token_visit *visit, const uint8_t id[KV_KEY_ID_BYTES
         (void)visit->f->C_DestroyObject(visit->session, copy);
 }
 
-static kv_status add_seen(void *context, CK_OBJECT_HANDLE object, kv_error *err)
-{
-    kv_token_visit *visit = context;
-    uint8_t id[KV_KEY_ID_BYTES];
-    size_t len = sizeof(id);
-    kv_error ignored;
-
-    /* An object without an id of ours is for the scan that reports such things. */
-    if (kv_object_bytes(visit, object, CKA_ID, id, &len, &ignored) != KV_OK ||
-        len != KV_KEY_ID_BYTES)
-        return KV_OK;
-    return kv_token_index_add(visit, id, object, err);
-}
-
-kv_status kv_token_index_fill(kv_token_visit *visit, kv_error *err)
-{
-    KV_TRY(kv_objects_of_class(visit, CKO_PRIVATE_KEY, add_seen, visit, err));
-    return kv_objects_of_class(visit, CKO_SECRET_KEY, add_seen, visit, err);
-}
-
 /* The key is not in the index: one precise question to the token. */
 static kv_status ask_token(kv_token_visit *visit, const uint8_t *id, kv_error *err)
 {

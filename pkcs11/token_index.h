@@ -36,18 +36,15 @@ void kv_token_index_init(kv_token_index *index);
 void kv_token_index_clear(kv_token_index *index);
 void kv_token_index_free(kv_token_index *index);
 
-/* Reads every private and secret key of the token. */
-kv_status kv_token_index_fill(struct kv_token_visit *visit, kv_error *err) KV_MUST_USE;
-
 /* The handle of a key that has proved to be `ref`. KV_NOT_FOUND; KV_INTERNAL with
  * KV_REASON_INTEGRITY; KV_UNAVAILABLE. */
 kv_status kv_token_index_find(struct kv_token_visit *visit, const kv_key_ref *ref,
                               kv_found_key *out, kv_error *err) KV_MUST_USE;
 
-/* Adds a key that was just born here. */
+/* Adds a key that was seen on the token, or was just born here. */
 kv_status kv_token_index_add(struct kv_token_visit *visit, const uint8_t id[KV_KEY_ID_BYTES],
                              CK_OBJECT_HANDLE object, kv_error *err) KV_MUST_USE;
-/* Drops the entry and destroys its session copy. */
 /* Was an object of that id there when it was last looked for? */
 bool kv_token_index_has(struct kv_token *token, const uint8_t id[KV_KEY_ID_BYTES]);
+/* Drops the entry and destroys its session copy. */
 void kv_token_index_drop(struct kv_token_visit *visit, const uint8_t id[KV_KEY_ID_BYTES]);

@@ -98,6 +98,8 @@ typedef kv_status kv_key_visit(void *context, const kv_key_seen *key, kv_error *
 kv_status kv_token_key_list(kv_token *token, kv_key_visit *visit, void *context,
                             kv_error *err) KV_MUST_USE;
 
+/* Did the token's last start see a key object without an id of 16 bytes? */
+bool kv_token_key_saw_halves(const kv_token *token);
 /* Destroys private, secret and public key objects without an id of 16 bytes: what a kill during a
  * birth can leave. KV_PRECONDITION unless the token is `exclusive`. */
 kv_status kv_token_key_destroy_halves(kv_token *token, size_t *destroyed,

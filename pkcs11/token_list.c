@@ -31,9 +31,8 @@ static kv_status make_room(listing *list, kv_error *err)
     return KV_OK;
 }
 
-static kv_status describe(void *context, CK_OBJECT_HANDLE object, kv_error *err)
+static kv_status describe(listing *list, CK_OBJECT_HANDLE object, kv_error *err)
 {
-    listing *list = context;
     kv_token_visit *visit = list->visit;
     kv_key_seen key = { 0 };
     CK_RV rv;
@@ -62,14 +61,32 @@ static kv_status describe(void *context, CK_OBJECT_HANDLE object, kv_error *err)
     return KV_OK;
 }
 
+/* Most of it in one question: there are many keys, and each question costs a token the same. */
+static kv_status list_key(void *context, CK_OBJECT_HANDLE object, kv_error *err)
+{
+    static const CK_ATTRIBUTE_TYPE asked[] = {
+        CKA_ID,    CKA_LABEL,     CKA_KEY_TYPE,    CKA_ALLOWED_MECHANISMS,
+        CKA_LOCAL, CKA_SENSITIVE, CKA_EXTRACTABLE, CKA_NEVER_EXTRACTABLE,
+    };
+    listing *list = context;
+    kv_object_sheet sheet;
+    kv_status status;
+
+    kv_object_read_sheet(list->visit, object, asked, KV_COUNT(asked), &sheet);
+    list->visit->sheet = &sheet;
+    status = describe(list, object, err);
+    list->visit->sheet = NULL;
+    return status;
+}
+
 static kv_status list_keys(kv_token_visit *visit, void *context, kv_error *err)
 {
     listing *list = context;
 
     list->visit = visit;
     list->count = 0;
-    KV_TRY(kv_objects_of_class(visit, CKO_PRIVATE_KEY, describe, list, err));
-    KV_TRY(kv_objects_of_class(visit, CKO_SECRET_KEY, describe, list, err));
+    KV_TRY(kv_objects_of_class(visit, CKO_PRIVATE_KEY, list_key, list, err));
+    KV_TRY(kv_objects_of_class(visit, CKO_SECRET_KEY, list_key, list, err));
     if (kv_token_probe_inside(visit))
         return KV_OK;
     kv_token_suspect(visit->token);
@@ -123,6 +140,11 @@ static kv_status destroy_halves(kv_token_visit *visit, void *context, kv_error *
     return kv_token_files_sync(&visit->token->files, err);
 }
 
+bool kv_token_key_saw_halves(const kv_token *token)
+{
+    return token->saw_halves;
+}
+
 kv_status kv_token_key_destroy_halves(kv_token *token, size_t *destroyed, kv_error *err)
 {
     halving work = { 0 };
@@ -133,45 +155,4 @@ kv_status kv_token_key_destroy_halves(kv_token *token, size_t *destroyed, kv_err
     KV_TRY(kv_token_run(token, destroy_halves, &work, err));
     *destroyed = work.destroyed;
     return KV_OK;
-}
-
-/* --- unfinished objects --- */
-
-/* SoftHSM writes an object attribute by attribute, and marks a copy as a token object at the very
- * end. So what stands on the token without CKA_TOKEN, or without any class, is a write that a kill
- * interrupted; with its id and its value it may be a whole key that no search for token objects
- * finds. "Cannot say" is no reason to destroy anything. */
-static bool is_unfinished(kv_token_visit *visit, CK_OBJECT_HANDLE object)
-{
-    CK_OBJECT_CLASS class = 0;
-    CK_BBOOL on_token = CK_FALSE;
-    CK_ATTRIBUTE kind = { CKA_CLASS, &class, sizeof(class) };
-    CK_ATTRIBUTE place = { CKA_TOKEN, &on_token, sizeof(on_token) };
-    CK_RV rv = visit->f->C_GetAttributeValue(visit->session, object, &kind, 1);
-
-    if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_VALUE_INVALID)
-        return true;
-    if (rv != CKR_OK)
-        return false;
-    rv = visit->f->C_GetAttributeValue(visit->session, object, &place, 1);
-    return rv == CKR_ATTRIBUTE_TYPE_INVALID || (rv == CKR_OK && !on_token);
-}
-
-kv_status kv_token_clear_unfinished(kv_token_visit *visit, kv_error *err)
-{
-    KV_AUTO(kv_handles) list = NULL;
-    size_t found = 0;
-    int64_t destroyed = 0;
-
-    KV_TRY(kv_objects_find(visit, NULL, 0, &list, &found, err));
-    for (size_t i = 0; i < found; i++)
-        if (is_unfinished(visit, list[i]) &&
-            visit->f->C_DestroyObject(visit->session, list[i]) == CKR_OK)
-            destroyed++;
-    if (!destroyed)
-        return KV_OK;
-    kv_log_write(visit->token->log, KV_LOG_WARNING, "token.unfinished_destroyed",
-                 (kv_log_field[]){
-                     { "token", visit->token->label, 0 }, { "objects", NULL, destroyed }, { 0 } });
-    return kv_token_files_sync(&visit->token->files, err);
 }

@@ -1,7 +1,9 @@
 /* token_object.c - searching and reading objects. */
 #include "pkcs11/token_object.h"
 
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { BATCH = 256 };
 
@@ -11,12 +13,46 @@ void kv_handles_cleanup(kv_handles *list)
     *list = NULL;
 }
 
+void kv_object_read_sheet(kv_token_visit *visit, CK_OBJECT_HANDLE object,
+                          const CK_ATTRIBUTE_TYPE *types, CK_ULONG count, kv_object_sheet *out)
+{
+    assert(count <= KV_SHEET_ITEMS);
+    out->object = object;
+    out->count = 0;
+    for (CK_ULONG i = 0; i < count; i++)
+        out->items[i] = (CK_ATTRIBUTE){ types[i], out->values[i], sizeof(out->values[i]) };
+    if (visit->f->C_GetAttributeValue(visit->session, object, out->items, count) != CKR_OK)
+        return;
+    for (CK_ULONG i = 0; i < count; i++)
+        if (out->items[i].ulValueLen > sizeof(out->values[i]))
+            return;
+    out->count = count;
+}
+
+static const CK_ATTRIBUTE *find_on_sheet(const kv_token_visit *visit, CK_OBJECT_HANDLE object,
+                                         CK_ATTRIBUTE_TYPE type)
+{
+    const kv_object_sheet *sheet = visit->sheet;
+
+    for (CK_ULONG i = 0; sheet && sheet->object == object && i < sheet->count; i++)
+        if (sheet->items[i].type == type)
+            return &sheet->items[i];
+    return NULL;
+}
+
 kv_status kv_object_bytes(kv_token_visit *visit, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
                           void *out, size_t *len, kv_error *err)
 {
     CK_ATTRIBUTE attribute = { type, out, *len };
-    CK_RV rv = visit->f->C_GetAttributeValue(visit->session, object, &attribute, 1);
+    const CK_ATTRIBUTE *known = find_on_sheet(visit, object, type);
+    CK_RV rv = CKR_OK;
 
+    if (known && known->ulValueLen <= *len) {
+        memcpy(out, known->pValue, known->ulValueLen);
+        *len = known->ulValueLen;
+        return KV_OK;
+    }
+    rv = visit->f->C_GetAttributeValue(visit->session, object, &attribute, 1);
     if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_SENSITIVE ||
         rv == CKR_BUFFER_TOO_SMALL ||
         (rv == CKR_OK && attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION))

@@ -22,6 +22,22 @@ kv_flag kv_object_flag(kv_token_visit *visit, CK_OBJECT_HANDLE object, CK_ATTRIB
 /* What kv_token_failed() made of the last attribute that could not be read since it was asked. */
 kv_status kv_objects_were_read(kv_token_visit *visit, kv_error *err) KV_MUST_USE;
 
+/* What an object answered to one question. While visit->sheet points to it, the functions above
+ * read from it what is in it and ask the token for the rest. */
+enum { KV_SHEET_ITEMS = 8, KV_SHEET_BYTES = 256 };
+
+typedef struct kv_object_sheet {
+    CK_OBJECT_HANDLE object;
+    CK_ULONG count;
+    CK_ATTRIBUTE items[KV_SHEET_ITEMS];
+    uint8_t values[KV_SHEET_ITEMS][KV_SHEET_BYTES];
+} kv_object_sheet;
+
+/* Asks for at most KV_SHEET_ITEMS attributes. The sheet is empty unless the object has all of them,
+ * none of them longer than KV_SHEET_BYTES; it must not move afterwards. */
+void kv_object_read_sheet(kv_token_visit *visit, CK_OBJECT_HANDLE object,
+                          const CK_ATTRIBUTE_TYPE *types, CK_ULONG count, kv_object_sheet *out);
+
 /* Every object that fits; the caller frees `*out`. */
 kv_status kv_objects_find(kv_token_visit *visit, CK_ATTRIBUTE *template, CK_ULONG count,
                           CK_OBJECT_HANDLE **out, size_t *found, kv_error *err) KV_MUST_USE;

@@ -23,6 +23,31 @@ static const uint8_t known_sealed[] = { 0xce, 0xa7, 0x40, 0x3d, 0x4d, 0x60, 0x6b
                                         0xd0, 0xd1, 0xc8, 0xa7, 0x99, 0x99, 0x6b, 0xf0,
                                         0x26, 0x5b, 0x98, 0xb5, 0xd4, 0x8a, 0xb9, 0x19 };
 
+static bool holds(kv_token_visit *visit, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
+                  const char *text)
+{
+    uint8_t got[sizeof(value)];
+    size_t len = sizeof(got);
+
+    return kv_object_has(visit, object, type, got, &len) && len == strlen(text) &&
+           !memcmp(got, text, len);
+}
+
+/* Of the data objects that were seen on the token. */
+static bool pick_object(kv_token_visit *visit, const CK_OBJECT_HANDLE *data, size_t count,
+                        CK_OBJECT_HANDLE *out)
+{
+    for (size_t i = 0; i < count; i++)
+        if (holds(visit, data[i], CKA_LABEL, label) &&
+            holds(visit, data[i], CKA_APPLICATION, application) &&
+            holds(visit, data[i], CKA_VALUE, value) &&
+            kv_object_flag(visit, data[i], CKA_PRIVATE) == KV_FLAG_TRUE) {
+            *out = data[i];
+            return true;
+        }
+    return false;
+}
+
 static kv_status make_object(kv_token_visit *visit, CK_OBJECT_HANDLE *out, kv_error *err)
 {
     CK_OBJECT_CLASS class = CKO_DATA;
@@ -71,13 +96,15 @@ static kv_status make_key(kv_token_visit *visit, CK_OBJECT_HANDLE *out, kv_error
     return rv == CKR_OK ? KV_OK : kv_token_failed(visit, rv, "C_CreateObject", err);
 }
 
-kv_status kv_token_probe_make(kv_token *token, kv_error *err)
+kv_status kv_token_probe_make(kv_token *token, const CK_OBJECT_HANDLE *data, size_t count,
+                              kv_error *err)
 {
     kv_token_visit visit = { .token = token,
                              .f = token->module->functions,
                              .session = token->owner };
 
-    KV_TRY(make_object(&visit, &token->probe_object, err));
+    if (!pick_object(&visit, data, count, &token->probe_object))
+        KV_TRY(make_object(&visit, &token->probe_object, err));
     /* A token without GCM (one for certification authorities, say) is known by the object alone. */
     if (!kv_token_supports(token, CKM_AES_GCM))
         return KV_OK;

@@ -3,6 +3,7 @@
 
 #include "pkcs11/rv.h"
 #include "pkcs11/token.h"
+#include "pkcs11/token_survey.h"
 #include "pkcs11/token_uri.h"
 
 /* What a start before this one left behind is gone with the module's state. */
@@ -89,22 +90,17 @@ static kv_status log_in(kv_token *token, kv_error *err)
     return kv_token_files_after_login(&token->files, err);
 }
 
-static kv_status fill_index(kv_token *token, kv_error *err)
+/* The index, the probe, and nothing left of what a kill interrupted. */
+static kv_status get_to_know(kv_token *token, kv_error *err)
 {
     kv_token_visit visit = { .token = token,
                              .f = token->module->functions,
                              .session = token->owner };
+    KV_AUTO(kv_token_survey) survey = { 0 };
 
-    return kv_token_index_fill(&visit, err);
-}
-
-static kv_status clear_unfinished(kv_token *token, kv_error *err)
-{
-    kv_token_visit visit = { .token = token,
-                             .f = token->module->functions,
-                             .session = token->owner };
-
-    return token->exclusive ? kv_token_clear_unfinished(&visit, err) : KV_OK;
+    KV_TRY(kv_token_survey_take(&visit, &survey, err));
+    token->saw_halves = survey.halves > 0;
+    return kv_token_probe_make(token, survey.data, survey.data_count, err);
 }
 
 static kv_status start(kv_token *token, kv_error *err)
@@ -114,9 +110,7 @@ static kv_status start(kv_token *token, kv_error *err)
     KV_TRY(open_session(token, &token->guard, err));
     KV_TRY(open_session(token, &token->owner, err));
     KV_TRY(log_in(token, err));
-    KV_TRY(clear_unfinished(token, err));
-    KV_TRY(kv_token_probe_make(token, err));
-    return fill_index(token, err);
+    return get_to_know(token, err);
 }
 
 kv_status kv_token_start(kv_token *token, kv_error *err)

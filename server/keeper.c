@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "server/reload.h"
@@ -17,7 +18,8 @@ enum {
     PURGE_AGAIN_TICKS = 60, /* when one that was asked for could not be finished at once */
     FORGET_TICKS = 600,
     DEAD_LETTER_TICKS = 24 * 3600,
-    SCAN_TICKS = 24 * 3600, /* the start has its own */
+    SCAN_TICKS = 24 * 3600,
+    SCAN_AGAIN_TICKS = 60, /* when a token did not answer */
     CRL_TICKS = 30,
     EXPIRY_TICKS = 24 * 3600,
     EXPIRY_DAYS = 30
@@ -33,6 +35,7 @@ struct kv_keeper {
     pthread_mutex_t mutex;  /* guards `stopping` */
     pthread_cond_t stop;
     bool stopping;
+    atomic_bool scan_owed; /* a token did not answer when its keys were looked at */
 };
 
 static void report(kv_server *server, const char *event, kv_status status, const kv_error *err)
@@ -90,13 +93,27 @@ static void purge(kv_server *server)
                      (kv_log_field[]){ { "objects", NULL, purged }, { 0 } });
 }
 
-/* What it finds is in the log; one that was broken off goes on tomorrow. */
-static void scan(kv_server *server)
+static void tell_scanned(kv_server *server, const kv_scanned *done)
 {
-    kv_error err = { 0 };
-    kv_status status = kv_vault_scan_all(server->vault, &err);
+    kv_log_write(server->log, done->missing_objects ? KV_LOG_ERROR : KV_LOG_INFO, "token.scanned",
+                 (kv_log_field[]){ { "keys", NULL, done->keys },
+                                   { "unknown_objects", NULL, done->unknown_objects },
+                                   { "missing_objects", NULL, done->missing_objects },
+                                   { 0 } });
+}
 
-    if (status != KV_CANCELLED)
+/* One that was broken off goes on tomorrow, or soon when it was for a token that was away. */
+static void scan(kv_keeper *keeper, bool prove)
+{
+    kv_server *server = keeper->server;
+    kv_error err = { 0 };
+    kv_scanned done;
+    kv_status status = kv_vault_scan_all(server->vault, prove, &done, &err);
+
+    atomic_store(&keeper->scan_owed, status == KV_UNAVAILABLE);
+    if (status == KV_OK)
+        tell_scanned(server, &done);
+    else if (status != KV_CANCELLED)
         report(server, "token.scan_failed", status, &err);
 }
 
@@ -170,18 +187,26 @@ static void publish(kv_server *server)
                      (kv_log_field[]){ { "lists", NULL, made }, { 0 } });
 }
 
-/* In a thread of its own: with many rows it takes minutes, and nothing waits for it. */
-static void *sweep(void *argument)
+static void sweep(kv_server *server)
 {
-    kv_server *server = argument;
     kv_error err = { 0 };
     kv_status status = kv_records_sweep(server->records, NULL, &err);
 
     if (status == KV_CANCELLED)
-        return NULL;
+        return;
     report(server, "integrity.alarm", status, &err);
     if (status == KV_OK)
         kv_log_write(server->log, KV_LOG_INFO, "integrity.verified", NULL);
+}
+
+/* In a thread of its own: with many keys and rows it takes minutes, and nothing waits for it. A key
+ * that is missing or another refuses its use without it. */
+static void *look_at_all(void *argument)
+{
+    kv_keeper *keeper = argument;
+
+    scan(keeper, false);
+    sweep(keeper->server);
     return NULL;
 }
 
@@ -226,7 +251,9 @@ static void *keep(void *argument)
             forget_budgets(server);
         }
         if (tick % SCAN_TICKS == SCAN_TICKS - 1)
-            scan(server);
+            scan(keeper, true);
+        else if (tick % SCAN_AGAIN_TICKS == SCAN_AGAIN_TICKS - 1 && atomic_load(&keeper->scan_owed))
+            scan(keeper, false);
     }
     return NULL;
 }
@@ -253,7 +280,7 @@ kv_status kv_keeper_start(kv_server *server, kv_keeper **out, kv_error *err)
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&keeper->stop, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
-    if (pthread_create(&keeper->sweeper, NULL, sweep, server) != 0) {
+    if (pthread_create(&keeper->sweeper, NULL, look_at_all, keeper) != 0) {
         release(keeper);
         return kv_fail(err, KV_UNAVAILABLE, "a thread cannot be started");
     }

@@ -213,14 +213,11 @@ static kv_status open_auth(kv_server *server, kv_error *err)
 
 static void log_reconciled(kv_server *server, const kv_reconciled *done)
 {
-    kv_log_write(server->log, done->missing_objects ? KV_LOG_ERROR : KV_LOG_INFO,
-                 "server.reconciled",
+    kv_log_write(server->log, KV_LOG_INFO, "server.reconciled",
                  (kv_log_field[]){ { "births_rolled_back", NULL, done->births_rolled_back },
                                    { "destroyed", NULL, done->destroyed },
                                    { "purges_finished", NULL, done->purges_finished },
                                    { "operations_resumed", NULL, done->operations_resumed },
-                                   { "unknown_objects", NULL, done->unknown_objects },
-                                   { "missing_objects", NULL, done->missing_objects },
                                    { 0 } });
 }
 

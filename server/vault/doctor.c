@@ -178,20 +178,18 @@ kv_status kv_server_check(kv_vault *vault, kv_work *work, const kv_server_check_
 
 /* --- from time to time --- */
 
-static void nobody(void *context, const kv_finding *found)
+kv_status kv_vault_scan_all(kv_vault *vault, bool prove, kv_scanned *out, kv_error *err)
 {
-    (void)context;
-    (void)found; /* it is in the log */
-}
-
-kv_status kv_vault_scan_all(kv_vault *vault, kv_error *err)
-{
-    kv_scan_how how = { .prove = true, .visit = nobody };
+    kv_scan_how how = { .prove = prove };
     kv_own_step at;
     kv_status status;
 
     KV_TRY(kv_own_step_begin(vault, &at, err));
     status = kv_vault_scan(vault, &at.work, &how, err);
     kv_own_step_end(&at);
-    return status;
+    KV_TRY(status);
+    *out = (kv_scanned){ .keys = how.seen,
+                         .unknown_objects = how.found[KV_FINDING_UNKNOWN],
+                         .missing_objects = how.found[KV_FINDING_MISSING] };
+    return KV_OK;
 }

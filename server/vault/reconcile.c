@@ -1,14 +1,14 @@
 /* reconcile.c - what a crash left half done is finished or undone, before anybody is served.
  *
  * The rows say what was meant: `creating` is undone, `destroying` is finished, a marked purge is
- * finished. Keys on a token that no row knows are reported and never touched; rows whose key is
- * gone are an alarm and never deleted.
+ * finished. Whether the tokens hold what all other rows say is for the scan, while callers are
+ * served: keys that no row knows are reported and never touched; rows whose key is gone are an
+ * alarm and never deleted.
  */
 #include "server/vault/certificate_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
 #include "server/vault/own_step.h"
-#include "server/vault/scan.h"
 #include "server/vault/vault_rules.h"
 
 enum { ROWS_PER_STEP = 50 };
@@ -174,25 +174,16 @@ kv_status kv_vault_purge_due(kv_vault *vault, unsigned *purged, kv_error *err)
     return KV_OK;
 }
 
-/* --- the tokens' view against ours --- */
-
-static void count_finding(void *context, const kv_finding *found)
-{
-    kv_reconciled *result = context;
-
-    result->unknown_objects += found->kind == KV_FINDING_UNKNOWN;
-    result->missing_objects += found->kind == KV_FINDING_MISSING;
-}
-
 /* What a kill during a birth can leave: only on tokens that we have alone. */
 static kv_status clear_halves(kv_vault *vault, kv_error *err)
 {
     for (int duty = KV_DUTY_KEYS; duty <= KV_DUTY_SYSTEM; duty++) {
         kv_token *token = kv_tokens_get(vault->config.tokens, (kv_duty)duty);
         size_t destroyed = 0;
-        kv_status status =
-            token ? kv_token_key_destroy_halves(token, &destroyed, err) : KV_PRECONDITION;
+        kv_status status = KV_OK;
 
+        if (token && kv_token_key_saw_halves(token))
+            status = kv_token_key_destroy_halves(token, &destroyed, err);
         if (status != KV_OK && status != KV_PRECONDITION)
             return status;
         *err = (kv_error){ 0 };
@@ -205,10 +196,7 @@ static kv_status clear_halves(kv_vault *vault, kv_error *err)
 
 kv_status kv_vault_reconcile(kv_vault *vault, kv_reconciled *out, kv_error *err)
 {
-    kv_scan_how how = { .visit = count_finding, .context = out };
     purge_round marked = { 0 };
-    kv_own_step at;
-    kv_status status;
 
     *out = (kv_reconciled){ 0 };
     KV_TRY(kv_release_claims(vault, err));
@@ -217,9 +205,5 @@ kv_status kv_vault_reconcile(kv_vault *vault, kv_reconciled *out, kv_error *err)
     KV_TRY(finish_keys(vault, KV_SLICE("destroying"), &out->destroyed, err));
     KV_TRY(purge(vault, &marked, err));
     out->purges_finished = marked.count;
-    KV_TRY(clear_halves(vault, err));
-    KV_TRY(kv_own_step_begin(vault, &at, err));
-    status = kv_vault_scan(vault, &at.work, &how, err);
-    kv_own_step_end(&at);
-    return status;
+    return clear_halves(vault, err);
 }

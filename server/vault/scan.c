@@ -1,7 +1,8 @@
 /* scan.c - the tokens' view of our keys against ours.
  *
  * Keys come and go meanwhile, so what looks wrong is looked at again before it is told: a row whose
- * key was not seen is asked for, and a key without a row has to be there at a second reading.
+ * key was not seen is asked for, and has to be there still; a key without a row, or not as its row
+ * says, has to be so at a second reading.
  */
 #include "server/vault/scan.h"
 
@@ -20,8 +21,10 @@ typedef struct seen_key {
     kv_duty duty;
     kv_key_class class;
     char label[KV_KEY_LABEL_MAX + 1];
-    bool known;
     bool extractable;
+    bool known; /* a row names it */
+    bool ready; /* and says that it is whole, and of this class: */
+    kv_key_class row_class;
     bool still; /* at the second reading */
 } seen_key;
 
@@ -31,7 +34,8 @@ typedef struct scan {
     kv_scan_how *how;
     seen_key *keys;
     kv_duty duty;
-    bool again; /* this is the second reading */
+    bool doubts; /* something looks wrong */
+    bool again;  /* this is the second reading */
 } scan;
 
 static const char *const words[KV_FINDING_KINDS] = {
@@ -66,7 +70,9 @@ static void tell(const scan *at, kv_finding_kind kind, const uint8_t *id, const 
                                    { "label", found.label, 0 },
                                    { "attribute", attribute, 0 },
                                    { 0 } });
-    at->how->visit(at->how->context, &found);
+    at->how->found[kind]++;
+    if (at->how->visit)
+        at->how->visit(at->how->context, &found);
 }
 
 static kv_status go_on(const scan *at, kv_error *err)
@@ -110,8 +116,11 @@ static kv_status see(void *context, const kv_key_seen *key, kv_error *err)
     at->how->seen += !at->again;
     before = key->has_id ? find(at, key->id) : NULL;
     if (at->again) {
-        if (before)
+        if (before && before->duty == at->duty) {
             before->still = true;
+            before->extractable = key->extractable;
+            before->class = key->class;
+        }
         return KV_OK;
     }
     if (!key->has_id) {
@@ -146,24 +155,42 @@ static kv_key_class class_of(kv_slice name)
     return KV_CLASS_NONE;
 }
 
+/* A key goes only after its row says so. */
+static kv_status still_ready(const scan *at, const kv_token_object_row *row, kv_arena *arena,
+                             bool *ready, kv_error *err)
+{
+    kv_token_object_row now = { .key_id = row->key_id };
+    kv_status status =
+        kv_records_get(at->vault->config.records, &kv_table_token_objects, &now, arena, err);
+
+    if (status != KV_OK && status != KV_NOT_FOUND)
+        return status;
+    *err = (kv_error){ 0 };
+    *ready = status == KV_OK && kv_slice_equal(now.state, KV_SLICE("ready"));
+    return KV_OK;
+}
+
 /* The key itself is asked: is it there, and is it the one? */
-static kv_status prove(scan *at, const kv_token_object_row *row, const char *label, kv_error *err)
+static kv_status prove(scan *at, const kv_token_object_row *row, const char *label, kv_arena *arena,
+                       kv_error *err)
 {
     kv_token *token = kv_tokens_get(at->vault->config.tokens, (kv_duty)row->duty);
     kv_key_ref ref = { .class = class_of(row->class), .spki = row->spki };
+    kv_finding_kind kind = KV_FINDING_MISSING;
+    bool ready = false;
     kv_status status;
 
     if (!token)
         return KV_OK;
     memcpy(ref.id, row->key_id.data, sizeof(ref.id));
     status = kv_token_key_check(token, &ref, err);
-    if (status == KV_NOT_FOUND)
-        tell(at, KV_FINDING_MISSING, ref.id, label, "");
-    else if (status == KV_INTERNAL && err->reason == KV_REASON_INTEGRITY)
-        tell(at, KV_FINDING_OTHER_KEY, ref.id, label, "");
-    else
+    if (status == KV_INTERNAL && err->reason == KV_REASON_INTEGRITY)
+        kind = KV_FINDING_OTHER_KEY;
+    else if (status != KV_NOT_FOUND)
         return status;
-    *err = (kv_error){ 0 };
+    KV_TRY(still_ready(at, row, arena, &ready, err));
+    if (ready)
+        tell(at, kind, ref.id, label, "");
     return KV_OK;
 }
 
@@ -175,7 +202,6 @@ static kv_status match_key(kv_vault *vault, kv_own_step *step, void *row, void *
     seen_key *seen;
 
     (void)vault;
-    (void)step;
     KV_TRY(go_on(at, err));
     if (key->key_id.len != KV_KEY_ID_BYTES)
         return KV_OK;
@@ -185,12 +211,13 @@ static kv_status match_key(kv_vault *vault, kv_own_step *step, void *row, void *
         seen->known = true;
     if (!kv_slice_equal(key->state, KV_SLICE("ready")))
         return KV_OK;
-    if (seen && seen->extractable)
-        tell(at, KV_FINDING_EXTRACTABLE, seen->id, seen->label, "CKA_EXTRACTABLE");
-    if (seen && !kv_slice_equal(key->class, kv_class_name(seen->class)))
-        tell(at, KV_FINDING_OTHER_CLASS, seen->id, seen->label, "CKA_ALLOWED_MECHANISMS");
+    if (seen) {
+        seen->ready = true;
+        seen->row_class = class_of(key->class);
+        at->doubts = at->doubts || seen->extractable || seen->class != seen->row_class;
+    }
     if (!seen || (at->how->prove && key->spki.len))
-        return prove(at, key, seen ? seen->label : "", err);
+        return prove(at, key, seen ? seen->label : "", &step->arena, err);
     return KV_OK;
 }
 
@@ -214,23 +241,31 @@ static kv_status match_signer(kv_vault *vault, kv_own_step *step, void *row, voi
     return KV_OK;
 }
 
-static kv_status tell_unknown(scan *at, kv_error *err)
+static void tell_doubts(scan *at, const seen_key *key)
 {
-    bool some = false;
+    at->duty = key->duty;
+    if (!key->known)
+        tell(at, KV_FINDING_UNKNOWN, key->id, key->label, "");
+    if (key->ready && key->extractable)
+        tell(at, KV_FINDING_EXTRACTABLE, key->id, key->label, "CKA_EXTRACTABLE");
+    if (key->ready && key->class != key->row_class)
+        tell(at, KV_FINDING_OTHER_CLASS, key->id, key->label, "CKA_ALLOWED_MECHANISMS");
+}
+
+static kv_status look_again(scan *at, kv_error *err)
+{
     seen_key *key;
     seen_key *next;
 
     HASH_ITER (hh, at->keys, key, next)
-        some = some || !key->known;
-    if (!some)
+        at->doubts = at->doubts || !key->known;
+    if (!at->doubts)
         return KV_OK;
     at->again = true;
     KV_TRY(read_tokens(at, err));
-    HASH_ITER (hh, at->keys, key, next) {
-        at->duty = key->duty;
-        if (!key->known && key->still)
-            tell(at, KV_FINDING_UNKNOWN, key->id, key->label, "");
-    }
+    HASH_ITER (hh, at->keys, key, next)
+        if (key->still)
+            tell_doubts(at, key);
     return KV_OK;
 }
 
@@ -239,7 +274,7 @@ static kv_status run(scan *at, kv_error *err)
     KV_TRY(read_tokens(at, err));
     KV_TRY(kv_each_row(at->vault, &kv_table_token_objects, match_key, at, err));
     KV_TRY(kv_each_row(at->vault, &kv_table_signers, match_signer, at, err));
-    return tell_unknown(at, err);
+    return look_again(at, err);
 }
 
 kv_status kv_vault_scan(kv_vault *vault, kv_work *work, kv_scan_how *how, kv_error *err)
@@ -250,6 +285,7 @@ kv_status kv_vault_scan(kv_vault *vault, kv_work *work, kv_scan_how *how, kv_err
     seen_key *next;
 
     how->seen = 0;
+    memset(how->found, 0, sizeof(how->found));
     status = run(&at, err);
     HASH_ITER (hh, at.keys, key, next) {
         HASH_DEL(at.keys, key);

@@ -31,9 +31,10 @@ typedef void kv_finding_visit(void *context, const kv_finding *found);
 
 typedef struct kv_scan_how {
     bool prove; /* every asymmetric key proves that it is the one of its row: milliseconds each */
-    kv_finding_visit *visit;
+    kv_finding_visit *visit; /* NULL: the log is enough */
     void *context;
-    unsigned seen; /* out: keys on the tokens */
+    unsigned seen;                    /* out: keys on the tokens */
+    unsigned found[KV_FINDING_KINDS]; /* out: how many of each */
 } kv_scan_how;
 
 /* KV_TIMEOUT past the work's deadline, KV_CANCELLED when the server stops: what was found until

@@ -253,9 +253,9 @@ static void reconciled(runner *r, const statement *of)
         const char *name;
         unsigned is;
     } numbers[] = {
-        { "births", done->births_rolled_back }, { "destroyed", done->destroyed },
-        { "purges", done->purges_finished },    { "operations", done->operations_resumed },
-        { "unknown", done->unknown_objects },   { "missing", done->missing_objects },
+        { "births", done->births_rolled_back },       { "destroyed", done->destroyed },
+        { "purges", done->purges_finished },          { "operations", done->operations_resumed },
+        { "unknown", r->h->scanned.unknown_objects }, { "missing", r->h->scanned.missing_objects },
     };
     unsigned wanted = (unsigned)runner_number(r, runner_need(r, of, 2));
 

@@ -255,11 +255,15 @@ static void halves_are_listed_and_destroyed_on_a_token_of_our_own(void **state)
     kv_error err = { 0 };
 
     bench_open(b);
+    assert_false(kv_token_key_saw_halves(b->token));
     key = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
+    bench_shut(b);
     who = break_in(b);
     plant_a_half(&who);
     plant_a_half(&who);
     leave(&who);
+    bench_open(b);
+    assert_true(kv_token_key_saw_halves(b->token));
     assert_kv_ok(kv_token_key_list(b->token, count_halves, &halves, &err));
     assert_int_equal(halves, 2);
     assert_kv_ok(kv_token_key_destroy_halves(b->token, &destroyed, &err));
@@ -269,8 +273,12 @@ static void halves_are_listed_and_destroyed_on_a_token_of_our_own(void **state)
     assert_int_equal(halves, 0);
     bench_use(b, &key);
     bench_shut(b);
+    bench_open(b);
+    assert_false(kv_token_key_saw_halves(b->token));
+    bench_shut(b);
     b->configs[0].exclusive = false;
     bench_open(b);
+    bench_use(b, &key);
     assert_kv_fails(KV_PRECONDITION, kv_token_key_destroy_halves(b->token, &destroyed, &err));
 }
 

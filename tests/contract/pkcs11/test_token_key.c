@@ -406,6 +406,50 @@ static void keys_are_found_again_after_reopening(void **state)
     bench_use(b, &key);
 }
 
+enum { MANY = 30, OTHERS = 20 /* calls of the supervisor's probes meanwhile */ };
+
+static unsigned calls_of_a_start(bench *b)
+{
+    unsigned before = kv_fake_seen().calls;
+
+    bench_shut(b);
+    bench_open(b);
+    return kv_fake_seen().calls - before;
+}
+
+static kv_status ignore(void *context, const kv_key_seen *key, kv_error *err)
+{
+    (void)context;
+    (void)key;
+    (void)err;
+    return KV_OK;
+}
+
+static unsigned calls_of_a_list(bench *b)
+{
+    unsigned before = kv_fake_seen().calls;
+    kv_error err = { 0 };
+
+    assert_kv_ok(kv_token_key_list(b->token, ignore, NULL, &err));
+    return kv_fake_seen().calls - before;
+}
+
+/* Each question opens and locks files on a software token, and crosses the network on others. */
+static void a_start_asks_each_key_once_and_a_list_thrice(void **state)
+{
+    bench *b = *state;
+    unsigned start, list;
+
+    if (b->hsm)
+        return;
+    start = calls_of_a_start(b);
+    list = calls_of_a_list(b);
+    for (unsigned i = 0; i < MANY; i++)
+        (void)bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
+    assert_in_range(calls_of_a_start(b), start + MANY - OTHERS, start + MANY + OTHERS);
+    assert_in_range(calls_of_a_list(b), list, list + 3 * MANY + OTHERS);
+}
+
 #define TESTS                                                                                     \
     {                                                                                             \
         cmocka_unit_test(every_algorithm_signs_and_openssl_verifies),                             \
@@ -420,6 +464,7 @@ static void keys_are_found_again_after_reopening(void **state)
             cmocka_unit_test(the_list_tells_what_keys_there_are),                                 \
             cmocka_unit_test(whole_keys_survive_the_sweep_for_halves),                            \
             cmocka_unit_test(keys_are_found_again_after_reopening),                               \
+            cmocka_unit_test(a_start_asks_each_key_once_and_a_list_thrice),                       \
             cmocka_unit_test(what_the_token_can_do_is_known),                                     \
             cmocka_unit_test(strange_signatures_are_just_not_valid),                              \
     }

@@ -161,6 +161,12 @@ static kv_status open_auth(house *h, kv_error *err)
     return kv_auth_open(&config, &h->auth, err);
 }
 
+kv_status house_reconcile(house *h, kv_error *err)
+{
+    KV_TRY(kv_vault_reconcile(h->vault, &h->reconciled, err));
+    return kv_vault_scan_all(h->vault, false, &h->scanned, err);
+}
+
 static kv_status open_vault(house *h, kv_error *err)
 {
     kv_vault_config config = {
@@ -182,7 +188,7 @@ static kv_status open_vault(house *h, kv_error *err)
     };
 
     KV_TRY(kv_vault_open(&config, &h->vault, err));
-    return kv_vault_reconcile(h->vault, &h->reconciled, err);
+    return house_reconcile(h, err);
 }
 
 /* --- the first start --- */

@@ -55,6 +55,7 @@ typedef struct house {
     kv_auth *auth;
     kv_vault *vault;
     kv_reconciled reconciled; /* by the last opening */
+    kv_scanned scanned;       /* after it */
     kv_clock clock;
     _Atomic int64_t now_ms;
     uint64_t secret_key_uses;
@@ -80,6 +81,8 @@ house *house_new(bool softhsm);
 void house_free(house *h);
 /* Closes everything and opens it again, as a restart does. The status of reconciliation. */
 kv_status house_restart(house *h, kv_error *err) KV_MUST_USE;
+/* What a start does for the vault, and what follows it. */
+kv_status house_reconcile(house *h, kv_error *err) KV_MUST_USE;
 /* Only the first half, and only the second. */
 void house_shut(house *h);
 kv_status house_open(house *h, kv_error *err) KV_MUST_USE;

@@ -262,7 +262,7 @@ static kv_status start_again(house *h, unsigned n, kv_error *err)
 
     if (atomic_load(&h->dead) || n % WHOLE_EACH == 0)
         return house_restart(h, err);
-    return kv_vault_reconcile(h->vault, &h->reconciled, err);
+    return house_reconcile(h, err);
 }
 
 /* After trouble: start again, look, and do it once more. */
@@ -273,8 +273,8 @@ static void restart_and_repeat(house *h, const family *of, unsigned n)
 
     if (start_again(h, n, &err) != KV_OK)
         fail_msg("%s, %u: no start: %s (%s)", of->name, n, err.message, err.detail);
-    assert_int_equal(h->reconciled.unknown_objects, 0);
-    assert_int_equal(h->reconciled.missing_objects, 0);
+    assert_int_equal(h->scanned.unknown_objects, 0);
+    assert_int_equal(h->scanned.missing_objects, 0);
     house_assert_tidy(h);
     status = of->run(h, &err);
     if (status != KV_OK && status != of->second)

@@ -298,7 +298,7 @@ test('all of it is there after SIGKILL; a former key goes when nothing of it is 
   await server.kill();
   await server.restart();
   url = `http://127.0.0.1:${server.pkiPort}`;
-  assert.match(server.log, /"unknown_objects":0/);
+  await server.reconciled();
   takes(await issue('root'), [kept.root.certificate]);
   takes(await issue('tls'), [kept.renewed.certificate]);
   const brief = () => call('GetCertificateAuthority', 'brief');

@@ -43,7 +43,7 @@ async function round(ms) {
     assert(!fs.existsSync(path.join(server.home, 'init.unfinished')));
     /* The administrator is known, nothing stands on a token without a row, and all seals hold. */
     await (await server.administrator()).call('AccessService/WhoAmI');
-    assert.match(server.log, /"unknown_objects":0,"missing_objects":0/);
+    await server.reconciled();
     await server.stop();
   } catch (error) {
     server.removeNow();

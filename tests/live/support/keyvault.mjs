@@ -419,6 +419,27 @@ export class Keyvault {
     throw this.failed('keyvaultd did not come up');
   }
 
+  /**
+   * What it says when it has looked at all keys after its start:
+   * { keys, unknown_objects, missing_objects }.
+   */
+  async scanned() {
+    for (const until = Date.now() + START_MS; Date.now() < until; await nap(20)) {
+      const lines = this.log.slice(0, this.log.lastIndexOf('\n') + 1).split('\n');
+      const start = lines.findLastIndex((line) => line.includes('"server.reconciled"'));
+      const told = lines.slice(start + 1).find((line) => line.includes('"token.scanned"'));
+      if (start >= 0 && told) return JSON.parse(told);
+      if (this.child.exitCode !== null || this.child.signalCode !== null) break;
+    }
+    throw this.failed('its keys were not looked at');
+  }
+
+  /** Fails unless the tokens hold exactly the keys that the rows name. */
+  async reconciled() {
+    const { unknown_objects: unknown, missing_objects: missing } = await this.scanned();
+    assert.deepStrictEqual({ unknown, missing }, { unknown: 0, missing: 0 }, this.log);
+  }
+
   /** Of the listeners for proofs. */
   get acmeHttpPort() {
     return Number(fs.readFileSync(path.join(this.home, 'acme-http-port'), 'utf8'));

@@ -73,9 +73,8 @@ test('what was done to the token is found', async () => {
   tool('--keygen', '--key-type', 'AES:32', '--id', renamed, '--label', 'double');
   server.log = '';
   await server.restart();
-  const [told] = server.log.split('\n').filter((line) => line.includes('server.reconciled'));
-  assert.strictEqual(JSON.parse(told).missing_objects, 1, told);
-  assert.strictEqual(JSON.parse(told).unknown_objects, 1, told);
+  const told = await server.scanned();
+  assert.deepStrictEqual([told.missing_objects, told.unknown_objects], [1, 1], server.log);
   assert.match(server.log, /token\.key\.differs/);
 
   fs.chmodSync(pin, 0o644);
