@@ -10,6 +10,7 @@
 #include "server/vault/events.h"
 #include "server/vault/idempotency.h"
 #include "server/vault/proofs.h"
+#include "server/vault/scan.h"
 #include "server/vault/watch.h"
 
 enum {

@@ -41,5 +41,16 @@ typedef struct kv_scan_how {
  * then has been told. KV_UNAVAILABLE when a token does not answer. Threads: worker or keeper. */
 kv_status kv_vault_scan(kv_vault *vault, kv_work *work, kv_scan_how *how,
                         kv_error *err) KV_MUST_USE;
+typedef struct kv_scanned {
+    unsigned keys;            /* on the tokens */
+    unsigned unknown_objects; /* keys without a row: reported, never destroyed */
+    unsigned missing_objects; /* rows whose key is not on the token: an alarm, never deleted */
+} kv_scanned;
+
+/* Looks at every key on the tokens and every row of one, and logs what is wrong (token.key.*).
+ * Seconds with many keys; `prove`: a millisecond more for each. Callers may be served
+ * meanwhile. KV_UNAVAILABLE when a token does not answer; KV_CANCELLED after kv_vault_stop(). */
+kv_status kv_vault_scan_all(kv_vault *vault, bool prove, kv_scanned *out,
+                            kv_error *err) KV_MUST_USE;
 /* The word for the log and for people: "missing", "differs", ... */
 const char *kv_finding_word(kv_finding_kind kind);

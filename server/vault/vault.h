@@ -91,17 +91,6 @@ kv_status kv_vault_check_authorities(kv_vault *vault, kv_error *err) KV_MUST_USE
 kv_status kv_vault_crls_due(kv_vault *vault, unsigned *made, kv_error *err) KV_MUST_USE;
 /* Could a purge that a caller asked for not be finished in its time? */
 bool kv_vault_owes_purge(const kv_vault *vault);
-typedef struct kv_scanned {
-    unsigned keys;            /* on the tokens */
-    unsigned unknown_objects; /* keys without a row: reported, never destroyed */
-    unsigned missing_objects; /* rows whose key is not on the token: an alarm, never deleted */
-} kv_scanned;
-
-/* Looks at every key on the tokens and every row of one, and logs what is wrong (token.key.*).
- * Seconds with many keys; `prove`: a millisecond more for each (scan.h). Callers may be served
- * meanwhile. KV_UNAVAILABLE when a token does not answer; KV_CANCELLED after kv_vault_stop(). */
-kv_status kv_vault_scan_all(kv_vault *vault, bool prove, kv_scanned *out,
-                            kv_error *err) KV_MUST_USE;
 /* Takes one step of one operation that is due at an issuer: asks and stores the answer. Several
  * threads may, `orders_per_issuer` of them for one issuer and `orders_per_vault` for one vault;
  * what they are at is passed over.
