@@ -11,6 +11,53 @@
 
 enum { RETRY_MS = 1000 };
 
+/* Those that are called; a module has all of them, if only to say that it does not support one. */
+static const size_t called[] = {
+#define CALLED(name) offsetof(CK_FUNCTION_LIST, C_##name)
+    CALLED(Initialize),
+    CALLED(Finalize),
+    CALLED(GetSlotList),
+    CALLED(GetTokenInfo),
+    CALLED(GetMechanismList),
+    CALLED(InitToken),
+    CALLED(InitPIN),
+    CALLED(OpenSession),
+    CALLED(CloseSession),
+    CALLED(Login),
+    CALLED(Logout),
+    CALLED(CreateObject),
+    CALLED(CopyObject),
+    CALLED(DestroyObject),
+    CALLED(GetAttributeValue),
+    CALLED(SetAttributeValue),
+    CALLED(FindObjectsInit),
+    CALLED(FindObjects),
+    CALLED(FindObjectsFinal),
+    CALLED(EncryptInit),
+    CALLED(Encrypt),
+    CALLED(DecryptInit),
+    CALLED(Decrypt),
+    CALLED(SignInit),
+    CALLED(Sign),
+    CALLED(GenerateKey),
+    CALLED(GenerateKeyPair),
+    CALLED(WrapKey),
+    CALLED(UnwrapKey),
+    CALLED(GenerateRandom),
+};
+
+bool kv_module_is_whole(const CK_FUNCTION_LIST *functions)
+{
+    for (size_t i = 0; functions && i < KV_COUNT(called); i++) {
+        void *function = NULL;
+
+        memcpy(&function, (const char *)functions + called[i], sizeof(function));
+        if (!function)
+            return false;
+    }
+    return functions != NULL;
+}
+
 static kv_status load(const char *path, CK_FUNCTION_LIST **out, kv_error *err)
 {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -27,6 +74,8 @@ static kv_status load(const char *path, CK_FUNCTION_LIST **out, kv_error *err)
     rv = get(out);
     if (rv != CKR_OK)
         return kv_rv_fail(err, rv, "C_GetFunctionList");
+    if (!kv_module_is_whole(*out))
+        return kv_fail_field(err, "module", "'%s' is not a whole PKCS#11 module", path);
     return KV_OK;
 }
 

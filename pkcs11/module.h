@@ -27,6 +27,9 @@ typedef struct kv_module {
     pthread_rwlock_t gate;
 } kv_module;
 
+/* True when there is a list and it has every function that is called here. */
+bool kv_module_is_whole(const CK_FUNCTION_LIST *functions);
+
 /* Loads `path`, or takes `functions` when it is not NULL. Does not initialise.
  * KV_BAD_REQUEST with field "module" when it cannot be loaded. */
 kv_status kv_module_new(const char *path, CK_FUNCTION_LIST *functions, kv_module **out,

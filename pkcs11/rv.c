@@ -98,6 +98,20 @@ const kv_rv_row *kv_rv_at(size_t index)
     return index < KV_COUNT(rows) ? &rows[index] : NULL;
 }
 
+CK_RV kv_rv_within(CK_RV rv, CK_ULONG len, size_t room)
+{
+    return rv == CKR_OK && len > room ? CKR_DEVICE_ERROR : rv;
+}
+
+CK_RV kv_rv_made(CK_RV rv, CK_ULONG *handle)
+{
+    if (rv == CKR_OK && *handle == CK_INVALID_HANDLE)
+        return CKR_DEVICE_ERROR;
+    if (rv != CKR_OK)
+        *handle = CK_INVALID_HANDLE;
+    return rv;
+}
+
 kv_status kv_rv_fail(kv_error *err, CK_RV rv, const char *function)
 {
     const kv_rv_row *row = kv_rv_of(rv);

@@ -29,6 +29,13 @@ const kv_rv_row *kv_rv_of(CK_RV rv);
 /* Row `index` of the table, NULL past the end. */
 const kv_rv_row *kv_rv_at(size_t index);
 
+/* What an answer is worth: `rv`, but CKR_DEVICE_ERROR for a success that tells a length or count of
+ * more than the room it was given. */
+CK_RV kv_rv_within(CK_RV rv, CK_ULONG len, size_t room);
+/* The same for a call that makes a session or an object: a success without a handle is none, and
+ * what was written by a call that failed is not a handle. */
+CK_RV kv_rv_made(CK_RV rv, CK_ULONG *handle);
+
 /* Fills `err` for a failed call of `function`:
  * CALLER: KV_BAD_REQUEST. CONFIGURATION: KV_PRECONDITION. All others: KV_UNAVAILABLE with
  * KV_REASON_TOKEN_UNAVAILABLE and a retry hint. The code's name goes to the detail. */

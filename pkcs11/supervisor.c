@@ -27,6 +27,7 @@ struct kv_supervisor {
     kv_token **tokens;   /* borrowed */
     kv_token_keep *keep; /* borrowed */
     size_t count;
+    bool watching; /* it has its threads */
     pthread_t thread;
     pthread_t watchdog;
 
@@ -360,11 +361,25 @@ static void tell_to_stop(kv_supervisor *supervisor)
     pthread_mutex_unlock(&supervisor->mutex);
 }
 
+static kv_status start_threads(kv_supervisor *supervisor, kv_error *err)
+{
+    if (pthread_create(&supervisor->watchdog, NULL, watchdog, supervisor) != 0)
+        return kv_fail(err, KV_BUSY, "no thread for the supervisor of tokens");
+    if (pthread_create(&supervisor->thread, NULL, watch, supervisor) != 0) {
+        tell_to_stop(supervisor);
+        pthread_join(supervisor->watchdog, NULL);
+        return kv_fail(err, KV_BUSY, "no thread for the supervisor of tokens");
+    }
+    supervisor->watching = true;
+    return KV_OK;
+}
+
 kv_status kv_supervisor_new(kv_module *module, kv_token **tokens, size_t count, kv_token_keep *keep,
-                            kv_supervisor **out, kv_error *err)
+                            bool watching, kv_supervisor **out, kv_error *err)
 {
     kv_supervisor *supervisor = calloc(1, sizeof(*supervisor));
     pthread_condattr_t monotonic;
+    kv_status status;
 
     if (!supervisor)
         return kv_fail(err, KV_BUSY, "out of memory");
@@ -379,15 +394,10 @@ kv_status kv_supervisor_new(kv_module *module, kv_token **tokens, size_t count, 
     pthread_condattr_destroy(&monotonic);
     for (size_t i = 0; i < count; i++)
         tokens[i]->watch = supervisor;
-    if (pthread_create(&supervisor->watchdog, NULL, watchdog, supervisor) != 0) {
+    status = watching ? start_threads(supervisor, err) : KV_OK;
+    if (status != KV_OK) {
         dispose(supervisor);
-        return kv_fail(err, KV_BUSY, "no thread for the supervisor of tokens");
-    }
-    if (pthread_create(&supervisor->thread, NULL, watch, supervisor) != 0) {
-        tell_to_stop(supervisor);
-        pthread_join(supervisor->watchdog, NULL);
-        dispose(supervisor);
-        return kv_fail(err, KV_BUSY, "no thread for the supervisor of tokens");
+        return status;
     }
     if (module->isolated)
         kv_isolated_when_ended(module->isolated, process_ended, supervisor);
@@ -399,8 +409,10 @@ void kv_supervisor_free(kv_supervisor *supervisor)
 {
     if (!supervisor)
         return;
-    tell_to_stop(supervisor);
-    pthread_join(supervisor->thread, NULL);
-    pthread_join(supervisor->watchdog, NULL);
+    if (supervisor->watching) {
+        tell_to_stop(supervisor);
+        pthread_join(supervisor->thread, NULL);
+        pthread_join(supervisor->watchdog, NULL);
+    }
     dispose(supervisor);
 }

@@ -16,9 +16,10 @@
 
 typedef struct kv_supervisor kv_supervisor;
 
-/* All but `out` are borrowed until kv_supervisor_free(); all tokens are of this module. */
+/* All but `out` are borrowed until kv_supervisor_free(); all tokens are of this module. Without
+ * `watching` there are no threads, and only kv_supervisor_recover() does anything. */
 kv_status kv_supervisor_new(kv_module *module, kv_token **tokens, size_t count, kv_token_keep *keep,
-                            kv_supervisor **out, kv_error *err) KV_MUST_USE;
+                            bool watching, kv_supervisor **out, kv_error *err) KV_MUST_USE;
 /* Stops and joins the threads; afterwards nobody changes a token's state. */
 void kv_supervisor_free(kv_supervisor *supervisor);
 

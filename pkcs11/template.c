@@ -253,7 +253,8 @@ static bool is_pinned(kv_token_visit *visit, CK_OBJECT_HANDLE object, const pin_
     size_t len = sizeof(allowed), count;
     bool same;
 
-    if (!kv_object_has(visit, object, CKA_ALLOWED_MECHANISMS, allowed, &len))
+    if (!kv_object_has(visit, object, CKA_ALLOWED_MECHANISMS, allowed, &len) ||
+        len % sizeof(allowed[0]))
         return false;
     count = len / sizeof(allowed[0]);
     same = count == pin->count;
@@ -423,12 +424,13 @@ static void prepare(const kv_template *template, bool may_be_extractable, compar
     }
 }
 
+/* By what was written into `values`, wherever the module says that it is. */
 static const char *compare(const comparison *c)
 {
     for (size_t i = 0; i < c->count; i++)
         if (c->got[i].ulValueLen != c->rules[i]->ulValueLen ||
-            (c->got[i].pValue &&
-             memcmp(c->got[i].pValue, c->rules[i]->pValue, c->got[i].ulValueLen) != 0))
+            (c->rules[i]->type != CKA_UNWRAP_TEMPLATE &&
+             memcmp(c->values[i], c->rules[i]->pValue, c->rules[i]->ulValueLen) != 0))
             return c->names[i];
     return "";
 }

@@ -105,7 +105,7 @@ static kv_status create(kv_token_visit *visit, kv_slice name, uint64_t counter, 
         { CKA_LABEL, (void *)(uintptr_t)name.data, name.len },
         { CKA_VALUE, bytes, COUNTER_BYTES + value.len },
     };
-    CK_OBJECT_HANDLE object;
+    CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
     CK_RV rv;
 
     for (int i = 0; i < COUNTER_BYTES; i++)
@@ -113,6 +113,7 @@ static kv_status create(kv_token_visit *visit, kv_slice name, uint64_t counter, 
     if (value.len)
         memcpy(bytes + COUNTER_BYTES, value.data, value.len);
     rv = visit->f->C_CreateObject(visit->session, template, KV_COUNT(template), &object);
+    rv = kv_rv_made(rv, &object);
     if (rv != CKR_OK)
         return kv_token_failed(visit, rv, "C_CreateObject", err);
     return kv_token_files_sync(&visit->token->files, err);

@@ -47,6 +47,27 @@ static kv_status not_as_asked(kv_error *err, const char *what)
     return kv_note(err, "read-back: %s", what);
 }
 
+/* An attribute that the new key has to have. */
+static kv_status tell(kv_token_birth *b, CK_OBJECT_HANDLE key, CK_ATTRIBUTE_TYPE type, void *out,
+                      size_t *len, kv_error *err)
+{
+    kv_status status = kv_object_bytes(b->visit, key, type, out, len, err);
+
+    return status == KV_NOT_FOUND ? not_as_asked(err, "an attribute is missing") : status;
+}
+
+/* The public half was read with `status`; when it is none it is not the caller who is wrong. */
+static kv_status is_public_half(kv_token_birth *b, kv_status status, kv_error *err)
+{
+    kv_key_kind kind = KV_KEY_NONE;
+
+    if (status == KV_OK)
+        status = kv_public_key_kind(b->born.spki, &kind, err);
+    if (status == KV_BAD_REQUEST || (status == KV_OK && kind != b->spec->kind))
+        return not_as_asked(err, "its public half");
+    return status;
+}
+
 /* What the token says about the key must be what was asked for. */
 static kv_status read_back(kv_token_birth *b, CK_OBJECT_HANDLE key, kv_error *err)
 {
@@ -58,7 +79,7 @@ static kv_status read_back(kv_token_birth *b, CK_OBJECT_HANDLE key, kv_error *er
     kv_key_kind kind;
     CK_RV rv;
 
-    KV_TRY(kv_object_bytes(visit, key, CKA_ID, id, &len, err));
+    KV_TRY(tell(b, key, CKA_ID, id, &len, err));
     b->born.local = kv_object_flag(visit, key, CKA_LOCAL) == KV_FLAG_TRUE;
     b->born.sensitive = kv_object_flag(visit, key, CKA_SENSITIVE) == KV_FLAG_TRUE;
     b->born.always_sensitive = kv_object_flag(visit, key, CKA_ALWAYS_SENSITIVE) == KV_FLAG_TRUE;
@@ -90,11 +111,14 @@ kv_status kv_token_birth_read_rsa(kv_token_birth *b, CK_OBJECT_HANDLE from, kv_e
     uint8_t modulus[MODULUS_MAX], exponent[8];
     size_t modulus_len = sizeof(modulus), exponent_len = sizeof(exponent);
 
-    KV_TRY(kv_object_bytes(b->visit, from, CKA_MODULUS, modulus, &modulus_len, err));
-    KV_TRY(kv_object_bytes(b->visit, from, CKA_PUBLIC_EXPONENT, exponent, &exponent_len, err));
-    return kv_public_key_from_rsa(kv_slice_of(modulus, modulus_len),
-                                  kv_slice_of(exponent, exponent_len), b->arena, &b->born.spki,
-                                  err);
+    kv_status status;
+
+    KV_TRY(tell(b, from, CKA_MODULUS, modulus, &modulus_len, err));
+    KV_TRY(tell(b, from, CKA_PUBLIC_EXPONENT, exponent, &exponent_len, err));
+    status =
+        kv_public_key_from_rsa(kv_slice_of(modulus, modulus_len),
+                               kv_slice_of(exponent, exponent_len), b->arena, &b->born.spki, err);
+    return is_public_half(b, status, err);
 }
 
 /* CKA_EC_POINT is the point in a DER OCTET STRING; some tokens leave the wrapping out. */
@@ -111,12 +135,14 @@ static kv_status read_public(kv_token_birth *b, kv_error *err)
 {
     uint8_t point[POINT_MAX + DER_OVERHEAD];
     size_t len = sizeof(point);
+    kv_status status;
 
     if (kv_key_kind_of(b->spec->kind)->family == KV_FAMILY_RSA)
         return kv_token_birth_read_rsa(b, b->public, err);
-    KV_TRY(kv_object_bytes(b->visit, b->public, CKA_EC_POINT, point, &len, err));
-    return kv_public_key_from_point(b->spec->kind, unwrap_point(kv_slice_of(point, len)), b->arena,
-                                    &b->born.spki, err);
+    KV_TRY(tell(b, b->public, CKA_EC_POINT, point, &len, err));
+    status = kv_public_key_from_point(b->spec->kind, unwrap_point(kv_slice_of(point, len)),
+                                      b->arena, &b->born.spki, err);
+    return is_public_half(b, status, err);
 }
 
 static kv_status try_it(kv_token_birth *b, kv_error *err)
@@ -133,6 +159,19 @@ static kv_status try_it(kv_token_birth *b, kv_error *err)
     return good ? KV_OK : not_as_asked(err, "a trial operation");
 }
 
+/* What has the id of the new key on the token, for when a handle is not known. */
+static void discard_by_id(kv_token_birth *b)
+{
+    KV_AUTO(kv_handles) list = NULL;
+    size_t found = 0;
+    kv_error ignored;
+
+    if (kv_objects_with_id(b->visit, b->spec->id, &list, &found, &ignored) != KV_OK)
+        return;
+    for (size_t i = 0; i < found; i++)
+        (void)b->visit->f->C_DestroyObject(b->visit->session, list[i]);
+}
+
 static kv_status copy_to_token(kv_token_birth *b, CK_OBJECT_HANDLE from, CK_OBJECT_HANDLE *to,
                                kv_error *err)
 {
@@ -140,7 +179,14 @@ static kv_status copy_to_token(kv_token_birth *b, CK_OBJECT_HANDLE from, CK_OBJE
     CK_ATTRIBUTE change = { CKA_TOKEN, &yes, sizeof(yes) };
     CK_RV rv = b->visit->f->C_CopyObject(b->visit->session, from, &change, 1, to);
 
-    return rv == CKR_OK ? KV_OK : kv_token_failed(b->visit, rv, "C_CopyObject", err);
+    rv = kv_rv_made(rv, to);
+    if (rv == CKR_OK)
+        return KV_OK;
+    kv_token_failed(b->visit, rv, "C_CopyObject", err);
+    /* It may be there all the same: another try would make a second one. */
+    discard_by_id(b);
+    b->visit->again = false;
+    return err->status;
 }
 
 kv_status kv_token_birth_settle(kv_token_birth *b, kv_error *err)

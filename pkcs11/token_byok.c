@@ -1,5 +1,6 @@
 /* token_byok.c - keys that are brought wrapped: two unwrappings on the token. */
 #include "pkcs11/public_key.h"
+#include "pkcs11/rv.h"
 #include "pkcs11/template.h"
 #include "pkcs11/token_birth.h"
 #include "pkcs11/token_import.h"
@@ -71,10 +72,12 @@ CK_RV kv_token_take_exchanged(kv_token_visit *visit, CK_OBJECT_HANDLE exchange, 
     CK_RSA_PKCS_OAEP_PARAMS params;
     CK_MECHANISM oaep = kv_token_oaep(&params);
     first_key template;
+    CK_RV rv;
 
     describe(&template);
-    return visit->f->C_UnwrapKey(visit->session, &oaep, exchange, (uint8_t *)(uintptr_t)sealed.data,
-                                 sealed.len, template.items, WITHOUT_LENGTH, out);
+    rv = visit->f->C_UnwrapKey(visit->session, &oaep, exchange, (uint8_t *)(uintptr_t)sealed.data,
+                               sealed.len, template.items, WITHOUT_LENGTH, out);
+    return kv_rv_made(rv, out);
 }
 
 /* Stands in for a first key that does not unwrap, so that the second step is taken all the same
@@ -83,10 +86,12 @@ static CK_RV make_stand_in(kv_token_visit *visit, CK_OBJECT_HANDLE *out)
 {
     CK_MECHANISM generator = { CKM_AES_KEY_GEN, NULL, 0 };
     first_key template;
+    CK_RV rv;
 
     describe(&template);
-    return visit->f->C_GenerateKey(visit->session, &generator, template.items,
-                                   KV_COUNT(template.items), out);
+    rv = visit->f->C_GenerateKey(visit->session, &generator, template.items,
+                                 KV_COUNT(template.items), out);
+    return kv_rv_made(rv, out);
 }
 
 static CK_RV unwrap_second(kv_token_visit *visit, CK_OBJECT_HANDLE with, const kv_key_spec *spec,
@@ -94,11 +99,12 @@ static CK_RV unwrap_second(kv_token_visit *visit, CK_OBJECT_HANDLE with, const k
 {
     CK_MECHANISM mechanism = { CKM_AES_KEY_WRAP_PAD, NULL, 0 };
     kv_template template;
+    CK_RV rv;
 
     kv_template_private(spec, &template);
-    return visit->f->C_UnwrapKey(visit->session, &mechanism, with,
-                                 (uint8_t *)(uintptr_t)wrapped.data, wrapped.len, template.items,
-                                 template.count, out);
+    rv = visit->f->C_UnwrapKey(visit->session, &mechanism, with, (uint8_t *)(uintptr_t)wrapped.data,
+                               wrapped.len, template.items, template.count, out);
+    return kv_rv_made(rv, out);
 }
 
 static kv_status refuse(kv_token_visit *visit, CK_RV rv, kv_error *err)

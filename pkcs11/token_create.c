@@ -32,6 +32,7 @@ static kv_status free_slot(CK_FUNCTION_LIST *f, const CK_UTF8CHAR label[LABEL_BY
     CK_TOKEN_INFO info;
     bool found = false;
 
+    rv = kv_rv_within(rv, count, MOST_SLOTS);
     if (rv != CKR_OK)
         return kv_rv_fail(err, rv, "C_GetSlotList");
     for (CK_ULONG i = 0; i < count; i++) {
@@ -68,10 +69,11 @@ static kv_status refused(kv_error *err, CK_RV rv, const char *function)
 static kv_status set_user_pin(CK_FUNCTION_LIST *f, CK_SLOT_ID slot,
                               const kv_token_create_spec *spec, kv_error *err)
 {
-    CK_SESSION_HANDLE session;
+    CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
     const char *step = "C_Login";
     CK_RV rv = f->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session);
 
+    rv = kv_rv_made(rv, &session);
     if (rv != CKR_OK)
         return kv_rv_fail(err, rv, "C_OpenSession");
     rv = f->C_Login(session, CKU_SO, spec->so_pin->data, spec->so_pin->len);

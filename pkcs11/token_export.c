@@ -1,5 +1,6 @@
 /* token_export.c - the one way out for keys born exportable, and closing it for good. */
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <openssl/x509.h>
@@ -40,6 +41,7 @@ static kv_status make_kek(kv_token_visit *visit, const kv_secret_buf *value, CK_
     };
     CK_RV rv = visit->f->C_CreateObject(visit->session, template, KV_COUNT(template), out);
 
+    rv = kv_rv_made(rv, out);
     return rv == CKR_OK ? KV_OK : kv_token_failed(visit, rv, "C_CreateObject", err);
 }
 
@@ -53,6 +55,7 @@ static kv_status wrap(kv_token_visit *visit, CK_OBJECT_HANDLE kek, CK_OBJECT_HAN
 
     KV_TRY(kv_secret_buf_new(WRAPPED_MAX, &wrapped, err));
     rv = visit->f->C_WrapKey(visit->session, &mechanism, kek, key, wrapped.data, &len);
+    rv = kv_rv_within(rv, len, WRAPPED_MAX);
     if (rv != CKR_OK)
         return kv_token_failed(visit, rv, "C_WrapKey", err);
     return kv_secret_buf_copy(kv_slice_of(wrapped.data, len), out, err);
@@ -74,6 +77,7 @@ static kv_status unwrap(const kv_secret_buf *kek, const kv_secret_buf *wrapped, 
                EVP_DecryptFinal_ex(ctx, plain.data + len, &rest);
     }
     EVP_CIPHER_CTX_free(ctx);
+    ERR_clear_error();
     KV_TRY(status);
     if (!good)
         return kv_fail(err, KV_INTERNAL, "the token wrapped a key in a way that cannot be undone");
@@ -100,6 +104,7 @@ static kv_status normalise(const kv_secret_buf *raw, kv_slice spki, kv_secret_bu
         status = kv_fail(err, KV_INTERNAL, "the exported key is not the one on record");
     EVP_PKEY_free(key);
     PKCS8_PRIV_KEY_INFO_free(info);
+    ERR_clear_error();
     return status;
 }
 

@@ -5,6 +5,7 @@
 #include <openssl/rand.h>
 
 #include "pkcs11/private_key.h"
+#include "pkcs11/rv.h"
 #include "pkcs11/template.h"
 #include "pkcs11/token_birth.h"
 #include "pkcs11/token_try.h"
@@ -49,7 +50,8 @@ static CK_RV make_kek(kv_token_visit *visit, const importing *work, CK_OBJECT_HA
         { CKA_VALUE, (void *)(uintptr_t)work->kek.data, work->kek.len },
     };
 
-    return visit->f->C_CreateObject(visit->session, template, KV_COUNT(template), out);
+    return kv_rv_made(visit->f->C_CreateObject(visit->session, template, KV_COUNT(template), out),
+                      out);
 }
 
 static CK_RV unwrap_key(kv_token_visit *visit, CK_OBJECT_HANDLE kek, const kv_key_spec *spec,
@@ -57,11 +59,12 @@ static CK_RV unwrap_key(kv_token_visit *visit, CK_OBJECT_HANDLE kek, const kv_ke
 {
     CK_MECHANISM mechanism = { CKM_AES_KEY_WRAP_PAD, NULL, 0 };
     kv_template template;
+    CK_RV rv;
 
     kv_template_private(spec, &template);
-    return visit->f->C_UnwrapKey(visit->session, &mechanism, kek,
-                                 (uint8_t *)(uintptr_t)wrapped.data, wrapped.len, template.items,
-                                 template.count, out);
+    rv = visit->f->C_UnwrapKey(visit->session, &mechanism, kek, (uint8_t *)(uintptr_t)wrapped.data,
+                               wrapped.len, template.items, template.count, out);
+    return kv_rv_made(rv, out);
 }
 
 static kv_status create(kv_token_birth *b, const importing *work, kv_error *err)
@@ -75,6 +78,7 @@ static kv_status create(kv_token_birth *b, const importing *work, kv_error *err)
         kv_template_private(work->spec, &template);
     kv_template_put_value(&template, work->spec->kind, work->raw);
     rv = b->visit->f->C_CreateObject(b->visit->session, template.items, template.count, &b->key);
+    rv = kv_rv_made(rv, &b->key);
     return rv == CKR_OK ? KV_OK : kv_token_failed(b->visit, rv, "C_CreateObject", err);
 }
 

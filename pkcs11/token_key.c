@@ -20,12 +20,14 @@ static kv_status generate(kv_token_birth *b, kv_error *err)
         kv_template_new_secret(b->spec, &private);
         rv = b->visit->f->C_GenerateKey(b->visit->session, &mechanism, private.items, private.count,
                                         &b->key);
+        rv = kv_rv_made(rv, &b->key);
         return rv == CKR_OK ? KV_OK : kv_token_failed(b->visit, rv, "C_GenerateKey", err);
     }
     kv_template_private(b->spec, &private);
     kv_template_public(b->spec, &public);
     rv = b->visit->f->C_GenerateKeyPair(b->visit->session, &mechanism, public.items, public.count,
                                         private.items, private.count, &b->public, &b->key);
+    rv = kv_rv_made(kv_rv_made(rv, &b->public), &b->key);
     return rv == CKR_OK ? KV_OK : kv_token_failed(b->visit, rv, "C_GenerateKeyPair", err);
 }
 

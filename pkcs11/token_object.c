@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 256 };
+#include "pkcs11/rv.h"
+
+enum { BATCH = 256, MOST_FOUND = 1 << 20 };
 
 void kv_handles_cleanup(kv_handles *list)
 {
@@ -29,14 +31,17 @@ void kv_object_read_sheet(kv_token_visit *visit, CK_OBJECT_HANDLE object,
     out->count = count;
 }
 
-static const CK_ATTRIBUTE *find_on_sheet(const kv_token_visit *visit, CK_OBJECT_HANDLE object,
-                                         CK_ATTRIBUTE_TYPE type)
+/* The value is read where it was to be written, wherever the module says that it is. */
+static const uint8_t *find_on_sheet(const kv_token_visit *visit, CK_OBJECT_HANDLE object,
+                                    CK_ATTRIBUTE_TYPE type, size_t *len)
 {
     const kv_object_sheet *sheet = visit->sheet;
 
     for (CK_ULONG i = 0; sheet && sheet->object == object && i < sheet->count; i++)
-        if (sheet->items[i].type == type)
-            return &sheet->items[i];
+        if (sheet->items[i].type == type) {
+            *len = sheet->items[i].ulValueLen;
+            return sheet->values[i];
+        }
     return NULL;
 }
 
@@ -44,12 +49,13 @@ kv_status kv_object_bytes(kv_token_visit *visit, CK_OBJECT_HANDLE object, CK_ATT
                           void *out, size_t *len, kv_error *err)
 {
     CK_ATTRIBUTE attribute = { type, out, *len };
-    const CK_ATTRIBUTE *known = find_on_sheet(visit, object, type);
-    CK_RV rv = CKR_OK;
+    size_t known_len = 0;
+    const uint8_t *known = find_on_sheet(visit, object, type, &known_len);
+    CK_RV rv;
 
-    if (known && known->ulValueLen <= *len) {
-        memcpy(out, known->pValue, known->ulValueLen);
-        *len = known->ulValueLen;
+    if (known && known_len <= *len) {
+        memcpy(out, known, known_len);
+        *len = known_len;
         return KV_OK;
     }
     rv = visit->f->C_GetAttributeValue(visit->session, object, &attribute, 1);
@@ -57,6 +63,7 @@ kv_status kv_object_bytes(kv_token_visit *visit, CK_OBJECT_HANDLE object, CK_ATT
         rv == CKR_BUFFER_TOO_SMALL ||
         (rv == CKR_OK && attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION))
         return kv_fail(err, KV_NOT_FOUND, "the object has no such attribute");
+    rv = kv_rv_within(rv, attribute.ulValueLen, *len);
     if (rv != CKR_OK)
         return kv_token_failed(visit, rv, "C_GetAttributeValue", err);
     *len = attribute.ulValueLen;
@@ -104,26 +111,58 @@ kv_status kv_objects_were_read(kv_token_visit *visit, kv_error *err)
     return status;
 }
 
-/* Takes one batch of a running search. */
-static CK_RV next_batch(kv_token_visit *visit, kv_handles *list, size_t *found, CK_ULONG *got)
+/* What a search has found so far. */
+typedef struct finding {
+    CK_OBJECT_HANDLE *list;
+    size_t count, room;
+} finding;
+
+static void finding_cleanup(finding *search)
 {
-    CK_OBJECT_HANDLE *longer = realloc(*list, (*found + BATCH) * sizeof(**list));
+    free(search->list);
+}
+
+/* A batch goes on where the one before it ended: no handle is none, and the search does not begin
+ * anew. */
+static bool goes_on(const finding *search, const CK_OBJECT_HANDLE *batch, CK_ULONG got)
+{
+    for (CK_ULONG i = 0; i < got; i++)
+        if (batch[i] == CK_INVALID_HANDLE || (search->count && batch[i] == search->list[0]))
+            return false;
+    return true;
+}
+
+/* Takes one batch of a running search. */
+static CK_RV next_batch(kv_token_visit *visit, finding *search, CK_ULONG *got)
+{
+    size_t room = search->room ? 2 * search->room : BATCH;
+    CK_OBJECT_HANDLE *longer, *batch;
     CK_RV rv;
 
-    if (!longer)
-        return CKR_HOST_MEMORY;
-    *list = longer;
-    rv = visit->f->C_FindObjects(visit->session, longer + *found, BATCH, got);
-    if (rv == CKR_OK)
-        *found += *got;
-    return rv;
+    if (search->room - search->count < BATCH) {
+        longer = realloc(search->list, room * sizeof(*longer));
+        if (!longer)
+            return CKR_HOST_MEMORY;
+        search->list = longer;
+        search->room = room;
+    }
+    batch = search->list + search->count;
+    memset(batch, 0, BATCH * sizeof(*batch));
+    *got = 0;
+    rv = visit->f->C_FindObjects(visit->session, batch, BATCH, got);
+    rv = kv_rv_within(rv, *got, BATCH);
+    if (rv != CKR_OK)
+        return rv;
+    if (!goes_on(search, batch, *got))
+        return CKR_DEVICE_ERROR;
+    search->count += *got;
+    return kv_rv_within(rv, search->count, MOST_FOUND);
 }
 
 kv_status kv_objects_find(kv_token_visit *visit, CK_ATTRIBUTE *template, CK_ULONG count,
                           CK_OBJECT_HANDLE **out, size_t *found, kv_error *err)
 {
-    KV_AUTO(kv_handles) list = NULL;
-    size_t total = 0;
+    KV_AUTO(finding) search = { 0 };
     CK_ULONG got = 1;
     CK_RV rv = visit->f->C_FindObjectsInit(visit->session, template, count);
     CK_RV last;
@@ -131,15 +170,15 @@ kv_status kv_objects_find(kv_token_visit *visit, CK_ATTRIBUTE *template, CK_ULON
     if (rv != CKR_OK)
         return kv_token_failed(visit, rv, "C_FindObjectsInit", err);
     while (rv == CKR_OK && got)
-        rv = next_batch(visit, &list, &total, &got);
+        rv = next_batch(visit, &search, &got);
     last = visit->f->C_FindObjectsFinal(visit->session);
     if (rv != CKR_OK)
         return kv_token_failed(visit, rv, "C_FindObjects", err);
     if (last != CKR_OK)
         return kv_token_failed(visit, last, "C_FindObjectsFinal", err);
-    *out = list;
-    *found = total;
-    list = NULL;
+    *out = search.list;
+    *found = search.count;
+    search.list = NULL;
     return KV_OK;
 }
 

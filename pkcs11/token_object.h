@@ -38,7 +38,8 @@ typedef struct kv_object_sheet {
 void kv_object_read_sheet(kv_token_visit *visit, CK_OBJECT_HANDLE object,
                           const CK_ATTRIBUTE_TYPE *types, CK_ULONG count, kv_object_sheet *out);
 
-/* Every object that fits; the caller frees `*out`. */
+/* Every object that fits; the caller frees `*out`. A token that finds more than 2^20 objects is
+ * taken for one that does not answer as it should. */
 kv_status kv_objects_find(kv_token_visit *visit, CK_ATTRIBUTE *template, CK_ULONG count,
                           CK_OBJECT_HANDLE **out, size_t *found, kv_error *err) KV_MUST_USE;
 

@@ -70,6 +70,7 @@ static kv_status make_object(kv_token_visit *visit, CK_OBJECT_HANDLE *out, kv_er
         return KV_OK;
     }
     rv = visit->f->C_CreateObject(visit->session, template, KV_COUNT(template), out);
+    rv = kv_rv_made(rv, out);
     return rv == CKR_OK ? KV_OK : kv_token_failed(visit, rv, "C_CreateObject", err);
 }
 
@@ -93,6 +94,7 @@ static kv_status make_key(kv_token_visit *visit, CK_OBJECT_HANDLE *out, kv_error
     };
     CK_RV rv = visit->f->C_CreateObject(visit->session, template, KV_COUNT(template), out);
 
+    rv = kv_rv_made(rv, out);
     return rv == CKR_OK ? KV_OK : kv_token_failed(visit, rv, "C_CreateObject", err);
 }
 

@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
+#include "pkcs11/rv.h"
 #include "pkcs11/token.h"
 #include "pkcs11/token_try.h"
 
@@ -45,6 +46,7 @@ static kv_status decrypt(kv_token_visit *visit, void *context, kv_error *err)
         return kv_token_failed(visit, rv, "C_DecryptInit", err);
     rv = visit->f->C_Decrypt(visit->session, (uint8_t *)(uintptr_t)work->in.data, work->in.len,
                              work->raw->data, &work->len);
+    rv = kv_rv_within(rv, work->len, work->raw->len);
     return rv == CKR_OK ? KV_OK : kv_token_not_opened(visit, rv, "C_Decrypt", not_ours, err);
 }
 

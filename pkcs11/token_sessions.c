@@ -1,6 +1,8 @@
 /* token_sessions.c - a session for each thread, and how a job gets in and out of the module. */
 #include <stdlib.h>
 
+#include <openssl/err.h>
+
 #include "pkcs11/rv.h"
 #include "pkcs11/token.h"
 #include "server/base/clock.h"
@@ -136,6 +138,7 @@ static kv_status open_session(kv_token_visit *visit, kv_error *err)
     home->session = CK_INVALID_HANDLE;
     rv = visit->f->C_OpenSession(token->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL,
                                  &session);
+    rv = kv_rv_made(rv, &session);
     if (rv != CKR_OK)
         return kv_token_failed(visit, rv, "C_OpenSession", err);
     home->session = visit->session = session;
@@ -179,6 +182,9 @@ static kv_status try_once(kv_token *token, kv_token_job *job, void *context, boo
 
     KV_TRY(enter(token, &visit, err));
     status = job(&visit, context, err);
+    /* A module that shares our OpenSSL leaves its errors with this thread. */
+    if (status != KV_OK || visit.spoiled)
+        ERR_clear_error();
     *again = status != KV_OK && visit.again;
     return status;
 }

@@ -1,10 +1,14 @@
 /* token_start.c - from an initialised module to a token that is logged in, known and ready. */
 #include <stdlib.h>
 
+#include <openssl/err.h>
+
 #include "pkcs11/rv.h"
 #include "pkcs11/token.h"
 #include "pkcs11/token_survey.h"
 #include "pkcs11/token_uri.h"
+
+enum { MOST_MECHANISMS = 4096 };
 
 /* What a start before this one left behind is gone with the module's state. */
 static void forget(kv_token *token)
@@ -33,18 +37,22 @@ static kv_status locate(kv_token *token, kv_error *err)
 static kv_status list_mechanisms(kv_token *token, kv_error *err)
 {
     CK_FUNCTION_LIST *f = token->module->functions;
-    CK_ULONG count = 0;
+    CK_ULONG room = 0, count;
     CK_RV rv;
 
     if (token->mechanism_count)
         return KV_OK;
-    rv = f->C_GetMechanismList(token->slot, NULL, &count);
+    rv = f->C_GetMechanismList(token->slot, NULL, &room);
+    rv = kv_rv_within(rv, room, MOST_MECHANISMS);
     if (rv != CKR_OK)
         return kv_rv_fail(err, rv, "C_GetMechanismList");
-    token->mechanisms = calloc(count + 1, sizeof(*token->mechanisms));
+    free(token->mechanisms);
+    token->mechanisms = calloc(room + 1, sizeof(*token->mechanisms));
     if (!token->mechanisms)
         return kv_fail(err, KV_BUSY, "out of memory");
+    count = room;
     rv = f->C_GetMechanismList(token->slot, token->mechanisms, &count);
+    rv = kv_rv_within(rv, count, room);
     if (rv != CKR_OK)
         return kv_rv_fail(err, rv, "C_GetMechanismList");
     token->mechanism_count = count;
@@ -58,10 +66,8 @@ static kv_status open_session(kv_token *token, CK_SESSION_HANDLE *out, kv_error 
     CK_RV rv = token->module->functions->C_OpenSession(
         token->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, out);
 
-    if (rv == CKR_OK)
-        return KV_OK;
-    *out = CK_INVALID_HANDLE;
-    return kv_rv_fail(err, rv, "C_OpenSession");
+    rv = kv_rv_made(rv, out);
+    return rv == CKR_OK ? KV_OK : kv_rv_fail(err, rv, "C_OpenSession");
 }
 
 static bool is_about_the_pin(CK_RV rv)
@@ -125,5 +131,6 @@ kv_status kv_token_start(kv_token *token, kv_error *err)
         (void)token->module->functions->C_CloseSession(token->guard);
     if (status != KV_OK)
         token->owner = token->guard = CK_INVALID_HANDLE;
+    ERR_clear_error();
     return status;
 }

@@ -40,7 +40,7 @@ static bool is_secret(CK_OBJECT_CLASS class)
 static bool is_unfinished(kv_token_visit *visit, CK_OBJECT_HANDLE object)
 {
     CK_OBJECT_CLASS class = 0;
-    CK_BBOOL on_token = CK_FALSE;
+    CK_BBOOL on_token = CK_TRUE;
     CK_ATTRIBUTE kind = { CKA_CLASS, &class, sizeof(class) };
     CK_ATTRIBUTE place = { CKA_TOKEN, &on_token, sizeof(on_token) };
     CK_RV rv = visit->f->C_GetAttributeValue(visit->session, object, &kind, 1);
@@ -50,7 +50,8 @@ static bool is_unfinished(kv_token_visit *visit, CK_OBJECT_HANDLE object)
     if (rv != CKR_OK)
         return false;
     rv = visit->f->C_GetAttributeValue(visit->session, object, &place, 1);
-    return rv == CKR_ATTRIBUTE_TYPE_INVALID || (rv == CKR_OK && !on_token);
+    return rv == CKR_ATTRIBUTE_TYPE_INVALID ||
+           (rv == CKR_OK && place.ulValueLen == sizeof(on_token) && !on_token);
 }
 
 static kv_status note_data(kv_token_survey *out, CK_OBJECT_HANDLE object, kv_error *err)

@@ -37,6 +37,7 @@ kv_status kv_token_sign_by(kv_token_visit *visit, CK_OBJECT_HANDLE key, const kv
         return kv_token_failed(visit, rv, "C_SignInit", err);
     rv = visit->f->C_Sign(visit->session, (uint8_t *)(uintptr_t)input.data, input.len, signature,
                           &out_len);
+    rv = kv_rv_within(rv, out_len, *len);
     if (rv != CKR_OK)
         return kv_token_failed(visit, rv, "C_Sign", err);
     *len = out_len;
@@ -63,6 +64,7 @@ CK_RV kv_token_gcm_by(kv_token_visit *visit, CK_OBJECT_HANDLE key, bool encrypt,
         return kv_token_before_data(rv);
     rv = encrypt ? visit->f->C_Encrypt(visit->session, data, in.len, out, &out_len)
                  : visit->f->C_Decrypt(visit->session, data, in.len, out, &out_len);
+    rv = kv_rv_within(rv, out_len, *len);
     *len = out_len;
     return rv;
 }
@@ -136,6 +138,7 @@ static kv_status try_decryption(kv_token_visit *visit, CK_OBJECT_HANDLE key, kv_
     if (rv == CKR_OK)
         rv = visit->f->C_Decrypt(visit->session, (uint8_t *)(uintptr_t)sealed.data, sealed.len,
                                  back, &len);
+    rv = kv_rv_within(rv, len, sizeof(back));
     *good = rv == CKR_OK && kv_slice_equal(plain, kv_slice_of(back, len));
     if (rv == CKR_OK || kv_token_may_be_data(rv)) {
         visit->spoiled = visit->spoiled || rv != CKR_OK;

@@ -14,7 +14,8 @@ kv_status kv_token_sign_by(kv_token_visit *visit, CK_OBJECT_HANDLE key, const kv
                            kv_slice digest, uint8_t *signature, size_t *len,
                            kv_error *err) KV_MUST_USE;
 
-/* GCM by handle: `out` has room for plaintext.len + KV_GCM_TAG_BYTES. */
+/* GCM by handle: `*len` holds the room in `out` before (encryption needs in.len + KV_GCM_TAG_BYTES)
+ * and, after CKR_OK, the bytes written. */
 CK_RV kv_token_gcm_by(kv_token_visit *visit, CK_OBJECT_HANDLE key, bool encrypt, const uint8_t *iv,
                       kv_slice in, kv_slice aad, uint8_t *out, size_t *len);
 CK_RV kv_token_mac_by(kv_token_visit *visit, CK_OBJECT_HANDLE key, const kv_mac_algorithm *alg,

@@ -58,6 +58,7 @@ kv_status kv_token_uri_slot(CK_FUNCTION_LIST *f, const char *text, CK_SLOT_ID *s
 
     KV_TRY(kv_token_uri_parse(text, &uri, err));
     rv = f->C_GetSlotList(CK_TRUE, slots, &count);
+    rv = kv_rv_within(rv, count, MOST_SLOTS);
     if (rv != CKR_OK)
         return kv_rv_fail(err, rv, "C_GetSlotList");
     for (CK_ULONG i = 0; i < count; i++) {

@@ -1,6 +1,7 @@
 /* token_wrap.c - AES key wrap of callers' bytes, through session objects. */
 #include "pkcs11/token_wrap.h"
 
+#include "pkcs11/rv.h"
 #include "pkcs11/token.h"
 #include "pkcs11/token_birth.h"
 #include "pkcs11/token_object.h"
@@ -62,10 +63,12 @@ CK_RV kv_token_wrap_by(kv_token_visit *visit, CK_OBJECT_HANDLE key, CK_MECHANISM
     describe(&template, plaintext);
     *function = "C_CreateObject";
     rv = visit->f->C_CreateObject(visit->session, template.items, KV_COUNT(template.items), &bytes);
+    rv = kv_rv_made(rv, &bytes);
     if (rv != CKR_OK)
         return rv;
     *function = "C_WrapKey";
     rv = visit->f->C_WrapKey(visit->session, &mechanism, key, bytes, out, &out_len);
+    rv = kv_rv_within(rv, out_len, *len);
     kv_token_discard(visit, &bytes);
     *len = out_len;
     return rv;
@@ -85,11 +88,15 @@ kv_status kv_token_unwrap_by(kv_token_visit *visit, CK_OBJECT_HANDLE key, CK_MEC
     describe(&template, KV_SLICE_NONE);
     *rv = visit->f->C_UnwrapKey(visit->session, &mechanism, key, (uint8_t *)(uintptr_t)wrapped.data,
                                 wrapped.len, template.items, WITHOUT_VALUE, &bytes);
+    *rv = kv_rv_made(*rv, &bytes);
     if (*rv != CKR_OK)
         return KV_OK;
     len = plain.len;
     status = kv_object_bytes(visit, bytes, CKA_VALUE, plain.data, &len, err);
     kv_token_discard(visit, &bytes);
+    /* What has just been unwrapped has a value. */
+    if (status == KV_NOT_FOUND)
+        return kv_token_failed(visit, CKR_DEVICE_ERROR, "C_GetAttributeValue", err);
     KV_TRY(status);
     return kv_secret_buf_copy(kv_slice_of(plain.data, len), out, err);
 }

@@ -19,6 +19,7 @@ typedef struct house {
     kv_module *module;
     kv_token **tokens; /* room for all configurations */
     size_t count;
+    bool unwatched;
     kv_supervisor *supervisor;
 } house;
 
@@ -147,6 +148,7 @@ static kv_status new_house(kv_tokens *tokens, const kv_token_config *configs, si
 
     KV_TRY(new_module(configs, count, config, log, &h->module, err));
     tokens->house_count++;
+    h->unwatched = config->unwatched;
     h->tokens = calloc(count, sizeof(*h->tokens));
     if (!h->tokens)
         return kv_fail(err, KV_BUSY, "out of memory");
@@ -211,8 +213,8 @@ static kv_status open_all(kv_tokens *tokens, const kv_token_config *configs, siz
     for (size_t i = 0; i < tokens->house_count; i++) {
         house *h = &tokens->houses[i];
 
-        KV_TRY(
-            kv_supervisor_new(h->module, h->tokens, h->count, tokens->keep, &h->supervisor, err));
+        KV_TRY(kv_supervisor_new(h->module, h->tokens, h->count, tokens->keep, !h->unwatched,
+                                 &h->supervisor, err));
     }
     return KV_OK;
 }

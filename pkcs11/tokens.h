@@ -54,6 +54,9 @@ typedef struct kv_token_config {
     bool exclusive;    /* nobody else uses this token: half objects may be destroyed */
     unsigned probe_ms; /* 0: 1000 */
     unsigned hang_ms;  /* 0: 30000; longer than the slowest key generation takes */
+    /* No threads look after the module: only kv_token_recover brings it back. For programs that do
+     * one thing at a time. The first configuration of a module counts. */
+    bool unwatched;
     /* NULL: `module` is loaded into this process. Else it lives in a process of its own, which is
      * killed and replaced when a call overruns the longest `hang_ms` of its tokens, or when it
      * ends: the path of keyvaultd. The first configuration of a module counts. */
