@@ -14,6 +14,8 @@ static const kv_cli_option vault_name[] = { NEED("name", "NAME", "vault", "name 
             "of certificate policies that do not say"),                                \
         YES("allow-unauthenticated-encryption", "allow_unauthenticated_encryption",    \
             "with the vault's keys: CBC and RSA1_5"),                                  \
+        MANY("blackout", "WINDOW", "blackouts.windows",                                \
+             "no certificate is renewed: 'Fri 18:00 - Mon 06:00', UTC; none"),         \
         TAGS(tags), END
 
 /* shape: table */

@@ -19,6 +19,7 @@ typedef struct kv_vault_row {
     int64_t purging;        /* being destroyed: nothing but that may happen to it any more */
     kv_slice secret_key_id; /* of the key that encrypts new secrets of this vault */
     kv_slice tags;          /* JSON object */
+    kv_slice blackouts;     /* JSON array of texts: when nothing is renewed */
 } kv_vault_row;
 
 /* A name in a collection; its versions are in the three tables below. */

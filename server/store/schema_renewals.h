@@ -20,8 +20,10 @@ typedef struct kv_renewal_row {
     int64_t ask_failures;
     int64_t hint_from; /* what it suggested; 0: nothing */
     int64_t hint_until;
-    int64_t hint_at;   /* the instant chosen from that */
-    kv_slice hint_why; /* URL of a page that explains it; may be empty */
+    int64_t hint_at;    /* the instant chosen from that */
+    kv_slice hint_why;  /* URL of a page that explains it; may be empty */
+    int64_t not_before; /* of the version */
+    int64_t expires;
 } kv_renewal_row;
 
 /* How an issuer of a vault is; there is none for one that was never asked. */

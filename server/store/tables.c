@@ -22,7 +22,7 @@ const kv_table kv_table_vaults = {
     .row_size = sizeof(kv_vault_row),
     .sealed = true,
     .key_count = 1,
-    .column_count = 14,
+    .column_count = 15,
     .columns = {
         TEXT(kv_vault_row, name),
         BLOB(kv_vault_row, uid),
@@ -38,6 +38,7 @@ const kv_table kv_table_vaults = {
         INTEGER(kv_vault_row, purging),
         BLOB(kv_vault_row, secret_key_id),
         TEXT(kv_vault_row, tags),
+        TEXT(kv_vault_row, blackouts),
     },
 };
 

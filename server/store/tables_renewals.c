@@ -9,7 +9,7 @@ const kv_table kv_table_renewals = {
     .row_size = sizeof(kv_renewal_row),
     .sealed = true,
     .key_count = 1,
-    .column_count = 15,
+    .column_count = 17,
     .columns = {
         BLOB(kv_renewal_row, object_uid),
         BLOB(kv_renewal_row, vault_uid),
@@ -26,6 +26,8 @@ const kv_table kv_table_renewals = {
         INTEGER(kv_renewal_row, hint_until),
         INTEGER(kv_renewal_row, hint_at),
         TEXT(kv_renewal_row, hint_why),
+        INTEGER(kv_renewal_row, not_before),
+        INTEGER(kv_renewal_row, expires),
     },
     .index_count = 3,
     .indexes = {

@@ -15,17 +15,18 @@ enum { RACES_MAX = 8, SHA256_BYTES = 32, SHARE_OF_LIFE = 4 };
 
 /* --- what is allowed --- */
 
-static kv_status read_blackouts(kv_work *work, const kv_issuer_row *row, kv_issuer_limits *out,
+/* Adds them to those that there are. */
+static kv_status read_blackouts(kv_work *work, kv_slice stored, kv_issuer_limits *out,
                                 kv_error *err)
 {
     kv_x509_list texts;
 
-    KV_TRY(kv_texts_load(work, row->blackouts, &texts, err));
+    KV_TRY(kv_texts_load(work, stored, &texts, err));
     if (texts.count > KV_BLACKOUTS_MAX)
-        return kv_fail(err, KV_INTERNAL, "an issuer has too many blackouts");
-    out->blackout_count = (unsigned)texts.count;
+        return kv_fail(err, KV_INTERNAL, "a vault or an issuer has too many blackouts");
     for (size_t i = 0; i < texts.count; i++)
-        KV_TRY(kv_blackout_parse(texts.items[i], "blackouts", &out->blackouts[i], err));
+        KV_TRY(kv_blackout_parse(texts.items[i], "blackouts",
+                                 &out->blackouts[out->blackout_count++], err));
     return KV_OK;
 }
 
@@ -37,10 +38,11 @@ kv_status kv_issuer_limits_of(kv_vault *vault, kv_work *work, const kv_vault_row
     bool exists = false;
 
     *out = (kv_issuer_limits){ 0 };
+    KV_TRY(read_blackouts(work, vault_row->blackouts, out, err));
     KV_TRY(kv_issuer_look_up(vault, work, vault_row->uid, issuer, &row, &exists, err));
     if (!exists)
         return KV_OK;
-    KV_TRY(read_blackouts(work, &row, out, err));
+    KV_TRY(read_blackouts(work, row.blackouts, out, err));
     provider = kv_provider_find(vault, row.provider);
     if (!provider || !provider->outside)
         return KV_OK;

@@ -12,11 +12,11 @@
 #include "server/vault/certificate_rules.h"
 #include "server/vault/issuer_rules.h"
 
-/* What its officer allows. */
+/* What its officer allows, and when its vault wants nothing to be renewed. */
 typedef struct kv_issuer_limits {
     kv_budget orders;
     int64_t certificates_per_week; /* of the same names; 0: no limit */
-    kv_blackout blackouts[KV_BLACKOUTS_MAX];
+    kv_blackout blackouts[2 * KV_BLACKOUTS_MAX];
     unsigned blackout_count;
 } kv_issuer_limits;
 

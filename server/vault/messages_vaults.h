@@ -3,6 +3,7 @@
 #pragma once
 
 #include "server/vault/messages_common.h"
+#include "server/x509/policy.h"
 
 /* VaultPut and VaultPatch. */
 typedef struct kv_vault_settings_in {
@@ -16,6 +17,8 @@ typedef struct kv_vault_settings_in {
     bool default_exportable;
     bool allow_unauthenticated; /* encryption: CBC, RSA1_5 */
     kv_tags tags;
+    bool has_blackouts;
+    kv_x509_list blackouts; /* texts of lifecycle/blackout.h */
 } kv_vault_settings_in;
 
 typedef kv_vault_settings_in kv_vault_put_in;
@@ -37,6 +40,7 @@ typedef struct kv_vault_bundle {
     int64_t updated;
     kv_tags tags;
     kv_deletion deletion;
+    kv_x509_list blackouts;
 } kv_vault_bundle;
 
 typedef struct kv_vault_list {

@@ -122,6 +122,8 @@ kv_status kv_renewal_keep(kv_vault *vault, kv_work *work, const kv_vault_row *va
         row->ask_at = work->now_ms;
     plan(row, &facts);
     row->period = row->renew_at - facts.got;
+    row->not_before = version->not_before;
+    row->expires = version->expires;
     return exists ? kv_change_update(change, &kv_table_renewals, row, err)
                   : kv_change_insert(change, &kv_table_renewals, row, err);
 }

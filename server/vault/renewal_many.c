@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "server/base/text.h"
+#include "server/lifecycle/renewal.h"
 #include "server/vault/issuer_state.h"
 #include "server/vault/messages_renewals.h"
 #include "server/vault/objects.h"
@@ -63,21 +64,93 @@ static kv_status write_place(kv_work *work, int64_t time, int64_t at, kv_slice o
 
 /* --- the forecast --- */
 
+enum { ISSUERS_KNOWN = 32, BLACKOUTS_FOLLOWED = 4 };
+
+/* When an issuer of a vault is not asked; a page has certificates of few. */
+typedef struct known_issuer {
+    kv_slice vault_uid; /* empty: none yet */
+    kv_slice issuer;
+    kv_issuer_limits limits;
+} known_issuer;
+
 typedef struct counting {
     int64_t from;
     uint32_t *renewals;
     uint32_t hours;
+    known_issuer *known; /* ISSUERS_KNOWN */
+    unsigned next_known; /* that the next one replaces */
 } counting;
 
+/* A vault that is gone has no certificates that are renewed. */
+static kv_status limits_of(kv_vault *vault, kv_work *work, const kv_renewal_row *row, counting *to,
+                           const kv_issuer_limits **out, kv_error *err)
+{
+    known_issuer *fresh = &to->known[to->next_known];
+    kv_vault_row vault_row;
+    kv_status status;
+
+    for (unsigned i = 0; i < ISSUERS_KNOWN; i++) {
+        *out = &to->known[i].limits;
+        if (kv_slice_equal(to->known[i].vault_uid, row->vault_uid) &&
+            kv_slice_equal(to->known[i].issuer, row->issuer))
+            return KV_OK;
+    }
+    status = kv_vault_by_uid(vault, work, row->vault_uid, &vault_row, err);
+    if (status == KV_OK)
+        status = kv_issuer_limits_of(vault, work, &vault_row, row->issuer, &fresh->limits, err);
+    else if (status == KV_NOT_FOUND)
+        fresh->limits = (kv_issuer_limits){ 0 };
+    if (status != KV_OK && status != KV_NOT_FOUND)
+        return status;
+    *err = (kv_error){ 0 };
+    fresh->vault_uid = row->vault_uid;
+    fresh->issuer = row->issuer;
+    to->next_known = (to->next_known + 1) % ISSUERS_KNOWN;
+    *out = &fresh->limits;
+    return KV_OK;
+}
+
+/* When what is planned for `at` begins, by the rules that are asked then; `facts` of the version
+ * that is to be followed. Health and budgets of that day are not known. */
+static int64_t past_blackouts(const kv_issuer_limits *limits, const kv_renewal_facts *facts,
+                              int64_t at)
+{
+    const kv_health well = { 0 };
+
+    for (unsigned i = 0; i < BLACKOUTS_FOLLOWED; i++) {
+        kv_renewal_plan plan = { .renew_at = at };
+        kv_gate_facts gate = {
+            .now_ms = at,
+            .health = &well,
+            .blackout_end = kv_blackout_end(limits->blackouts, limits->blackout_count, at),
+        };
+        kv_renewal_turn turn = kv_renewal_turn_of(&plan, facts, &gate);
+
+        if (turn.act != KV_RENEWAL_WAIT)
+            break;
+        at = turn.due_at;
+    }
+    return at;
+}
+
 /* As often as it will be renewed, if everything stays as it is. */
-static void count(const kv_renewal_row *row, counting *to)
+static void count(const kv_renewal_row *row, const kv_issuer_limits *limits, counting *to)
 {
     int64_t end = to->from + (int64_t)to->hours * HOUR_MS;
     int64_t period = row->period > HOUR_MS ? row->period : HOUR_MS;
     int64_t at = row->renew_at > to->from ? row->renew_at : to->from;
+    kv_renewal_facts facts = { .not_before = row->not_before,
+                               .not_after = row->expires,
+                               .seed = kv_seed_of(row->version) };
 
-    for (; at < end; at += period)
-        to->renewals[(at - to->from) / HOUR_MS]++;
+    for (; at < end; at += period) {
+        int64_t begins = past_blackouts(limits, &facts, at);
+
+        if (begins < end)
+            to->renewals[(begins - to->from) / HOUR_MS]++;
+        facts.not_before += period;
+        facts.not_after += period;
+    }
 }
 
 static kv_status count_page(kv_vault *vault, kv_work *work, kv_slice vault_uid, const place *after,
@@ -97,10 +170,14 @@ static kv_status count_page(kv_vault *vault, kv_work *work, kv_slice vault_uid, 
     KV_TRY(kv_records_scan_sound(vault->config.records, &scan, work->arena, &found, err));
     rows = found.rows;
     for (unsigned i = 0; i < found.count; i++) {
+        const kv_issuer_limits *limits;
+
         if (rows[i].renew_at >= to->from + (int64_t)to->hours * HOUR_MS)
             return KV_OK;
-        if (!vault_uid.len || kv_slice_equal(rows[i].vault_uid, vault_uid))
-            count(&rows[i], to);
+        if (vault_uid.len && !kv_slice_equal(rows[i].vault_uid, vault_uid))
+            continue;
+        KV_TRY(limits_of(vault, work, &rows[i], to, &limits, err));
+        count(&rows[i], limits, to);
     }
     if (!found.more || !found.count)
         return KV_OK;
@@ -125,8 +202,10 @@ kv_status kv_forecast_read(kv_vault *vault, kv_work *work, const kv_forecast_get
         KV_TRY(kv_find_vault(vault, work, in->target.vault, &vault_row, err));
     to.from = given ? after.time : work->now_ms;
     to.renewals = kv_arena_array(work->arena, to.hours, sizeof(*to.renewals));
-    if (!to.renewals)
+    to.known = kv_arena_array(work->arena, ISSUERS_KNOWN, sizeof(*to.known));
+    if (!to.renewals || !to.known)
         return kv_arena_full(err);
+    memset(to.known, 0, ISSUERS_KNOWN * sizeof(*to.known));
     memset(to.renewals, 0, to.hours * sizeof(*to.renewals));
     KV_TRY(count_page(vault, work, vault_row.uid, &after, &to, &next, err));
     *out = (kv_forecast){

@@ -1,5 +1,9 @@
 /* vault_put.c - vaults are made, shown, listed and changed. */
+#include <stdio.h>
+
 #include "server/base/text.h"
+#include "server/lifecycle/blackout.h"
+#include "server/vault/certificate_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations.h"
 #include "server/vault/values.h"
@@ -8,9 +12,11 @@
 kv_status kv_vault_bundle_of(kv_work *work, const kv_vault_row *row, kv_vault_bundle *out,
                              kv_error *err)
 {
+    kv_x509_list blackouts;
     kv_tags tags;
 
     KV_TRY(kv_tags_load(work, row->tags, &tags, err));
+    KV_TRY(kv_texts_load(work, row->blackouts, &blackouts, err));
     *out = (kv_vault_bundle){
         .name = row->display_name,
         .retention_days = (uint32_t)row->retention_days,
@@ -21,6 +27,7 @@ kv_status kv_vault_bundle_of(kv_work *work, const kv_vault_row *row, kv_vault_bu
         .updated = row->updated,
         .tags = tags,
         .deletion = { .deleted_date = row->deleted, .scheduled_purge_date = row->purge_at },
+        .blackouts = blackouts,
     };
     return KV_OK;
 }
@@ -38,6 +45,25 @@ static kv_status take_retention(const kv_vault_settings_in *in, kv_vault_row *ro
                        (int)row->retention_days);
     row->retention_days = in->retention_days;
     return KV_OK;
+}
+
+static kv_status take_blackouts(kv_work *work, const kv_vault_settings_in *in, kv_vault_row *row,
+                                kv_error *err)
+{
+    kv_x509_list windows = in->blackouts;
+    kv_blackout window;
+    char field[64];
+
+    /* As a command line says that there are to be none any more. */
+    if (windows.count == 1 && kv_slice_equal(windows.items[0], KV_SLICE("none")))
+        windows = (kv_x509_list){ 0 };
+    if (windows.count > KV_BLACKOUTS_MAX)
+        return kv_fail_field(err, "blackouts.windows", "has at most %d elements", KV_BLACKOUTS_MAX);
+    for (size_t i = 0; i < windows.count; i++) {
+        (void)snprintf(field, sizeof(field), "blackouts.windows[%zu]", i);
+        KV_TRY(kv_blackout_parse(windows.items[i], field, &window, err));
+    }
+    return kv_texts_store(work, &windows, &row->blackouts, err);
 }
 
 static kv_status take(kv_work *work, const kv_vault_settings_in *in, kv_vault_row *row, bool is_new,
@@ -58,6 +84,8 @@ static kv_status take(kv_work *work, const kv_vault_settings_in *in, kv_vault_ro
         KV_TRY(kv_tags_check(&in->tags, err));
         KV_TRY(kv_tags_store(work, &in->tags, &row->tags, err));
     }
+    if (is_new || in->has_blackouts)
+        KV_TRY(take_blackouts(work, in, row, err));
     row->updated = work->now_ms;
     return KV_OK;
 }

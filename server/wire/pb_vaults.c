@@ -4,6 +4,15 @@
 #include "server/vault/messages_vaults.h"
 #include "server/wire/pb_impl.h"
 
+static kv_status blackouts_in(const Keyvault__V1__BlackoutList *from, kv_arena *arena,
+                              kv_vault_settings_in *out, kv_error *err)
+{
+    out->has_blackouts = from != NULL;
+    if (!from)
+        return KV_OK;
+    return kv_pb_texts_in(from->n_windows, from->windows, arena, &out->blackouts, err);
+}
+
 kv_status kv_pb_read_vault_put(kv_slice body, kv_arena *arena, void *in, kv_error *err)
 {
     kv_vault_put_in *read = in;
@@ -21,6 +30,7 @@ kv_status kv_pb_read_vault_put(kv_slice body, kv_arena *arena, void *in, kv_erro
     read->default_exportable = m->default_exportable;
     read->has_allow_unauthenticated = m->has_allow_unauthenticated_encryption_case != 0;
     read->allow_unauthenticated = m->allow_unauthenticated_encryption;
+    KV_TRY(blackouts_in(m->blackouts, arena, read, err));
     return kv_pb_tags_in(m->n_tags, m->tags, arena, &read->tags, err);
 }
 
@@ -41,6 +51,7 @@ kv_status kv_pb_read_vault_patch(kv_slice body, kv_arena *arena, void *in, kv_er
     read->default_exportable = m->default_exportable;
     read->has_allow_unauthenticated = m->has_allow_unauthenticated_encryption_case != 0;
     read->allow_unauthenticated = m->allow_unauthenticated_encryption;
+    KV_TRY(blackouts_in(m->blackouts, arena, read, err));
     return kv_pb_tag_list_in(m->tags, arena, &read->tags, err);
 }
 
@@ -92,6 +103,16 @@ kv_status kv_pb_read_server_check(kv_slice body, kv_arena *arena, void *in, kv_e
                              KV_COLLECTION_NONE, arena, in, err);
 }
 
+static Keyvault__V1__BlackoutList *blackouts(kv_pb_writer *writer, const kv_x509_list *from)
+{
+    Keyvault__V1__BlackoutList *to =
+        from->count ? kv_pb_new(writer, &keyvault__v1__blackout_list__descriptor) : NULL;
+
+    if (to)
+        to->windows = kv_pb_texts(writer, from->items, from->count, &to->n_windows);
+    return to;
+}
+
 static Keyvault__V1__Vault *vault(kv_pb_writer *writer, const kv_vault_bundle *from)
 {
     Keyvault__V1__Vault *to = kv_pb_new(writer, &keyvault__v1__vault__descriptor);
@@ -107,6 +128,7 @@ static Keyvault__V1__Vault *vault(kv_pb_writer *writer, const kv_vault_bundle *f
     to->updated = kv_pb_seconds(from->updated);
     to->tags = kv_pb_tags(writer, &from->tags, &to->n_tags);
     to->deletion = kv_pb_deletion(writer, &from->deletion);
+    to->blackouts = blackouts(writer, &from->blackouts);
     return to;
 }
 

@@ -3,6 +3,9 @@
  */
 #include <stdio.h>
 
+#include "server/base/text.h"
+#include "server/lifecycle/blackout.h"
+#include "server/lifecycle/gate.h"
 #include "tests/contract/vault/scripted_issuer.h"
 
 #define HOUR INT64_C(3600000)
@@ -205,6 +208,129 @@ static void all_of_an_issuer_are_renewed_within_a_time(void **state)
     house_free(h);
 }
 
+/* --- times in which a vault wants nothing to be renewed --- */
+
+static kv_status set_blackout(house *h, const char *window, kv_vault_bundle *out, kv_error *why)
+{
+    kv_slice text = kv_slice_text(window);
+    kv_vault_patch_in in = { .target = { .vault = KV_SLICE(ACT_VAULT) },
+                             .has_blackouts = true,
+                             .blackouts = { &text, 1 } };
+    kv_error err;
+    kv_status status = HOUSE_DO(h, kv_vault_patch, &in, out);
+
+    *why = err;
+    return status;
+}
+
+static void black_out(house *h, int from_day, int until_day)
+{
+    char window[64], from[KV_TIME_TEXT_BYTES], until[KV_TIME_TEXT_BYTES];
+    kv_vault_bundle out;
+    kv_error err;
+
+    kv_time_text(HOUSE_NOW_MS + from_day * DAY, from);
+    kv_time_text(HOUSE_NOW_MS + until_day * DAY, until);
+    (void)snprintf(window, sizeof(window), "%.16sZ - %.16sZ", from, until);
+    assert_kv_ok(set_blackout(h, window, &out, &err));
+    assert_int_equal(out.blackouts.count, 1);
+    assert_slice_equal(kv_slice_text(window), out.blackouts.items[0]);
+}
+
+/* Each renewal begins in the hour that the forecast says; `none_until`: and not before. */
+static void expect_forecast_to_come_true(house *h, int64_t none_until)
+{
+    enum { HOURS = 24 * 80 };
+    static uint32_t renewals[HOURS];
+    int64_t from = atomic_load(&h->now_ms);
+    kv_forecast found;
+    unsigned before;
+    kv_error err;
+
+    assert_kv_ok(forecast(h, HOURS, "", &found, &err));
+    memcpy(renewals, found.renewals, sizeof(renewals));
+    before = live_until(h, from);
+    for (unsigned i = 0; i < HOURS; i++) {
+        int64_t begins = from + i * HOUR;
+
+        if (!renewals[i])
+            continue;
+        assert_true(begins + HOUR > none_until);
+        assert_int_equal(live_until(h, begins - 1), before);
+        before += renewals[i];
+        assert_int_equal(live_until(h, begins + HOUR - 1), before);
+    }
+    assert_int_equal(before, 2 * CERTIFICATES);
+}
+
+static void a_vault_postpones_its_renewals_and_the_forecast_knows(void **state)
+{
+    house *h = start();
+    kv_inventory_page page;
+    kv_error err;
+
+    (void)state;
+    /* 80 % of a year are 292 days, and the twentieth is 18 more. */
+    black_out(h, 290, 315);
+    atomic_store(&h->now_ms, HOUSE_NOW_MS + 289 * DAY);
+    expect_forecast_to_come_true(h, HOUSE_NOW_MS + 315 * DAY);
+    house_assert_tidy(h);
+    house_free(h);
+
+    h = start();
+    black_out(h, 290, 315);
+    assert_int_equal(live_until(h, HOUSE_NOW_MS + 314 * DAY), CERTIFICATES);
+    assert_kv_ok(read_page(h, NULL, 100, KV_SLICE_NONE, &page, &err));
+    for (size_t i = 0; i < page.count; i++)
+        assert_int_equal(page.items[i].waiting, KV_WAITING_BLACKOUT);
+    house_free(h);
+}
+
+static void nothing_postpones_past_the_floor(void **state)
+{
+    house *h = start();
+
+    (void)state;
+    black_out(h, 290, 500);
+    atomic_store(&h->now_ms, HOUSE_NOW_MS + 289 * DAY);
+    /* A tenth of the life before its end. */
+    expect_forecast_to_come_true(h, HOUSE_NOW_MS + 328 * DAY);
+    house_assert_tidy(h);
+    house_free(h);
+}
+
+static void bad_windows_of_a_vault_are_named(void **state)
+{
+    static const char *const bad[] = { "", "at night", "Fri 18:00 - Fri 18:00", "None" };
+    kv_slice many[KV_BLACKOUTS_MAX + 1];
+    kv_vault_patch_in in = { .target = { .vault = KV_SLICE(ACT_VAULT) },
+                             .has_blackouts = true,
+                             .blackouts = { many, KV_BLACKOUTS_MAX + 1 } };
+    house *h = start();
+    kv_vault_bundle out;
+    kv_error err;
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(bad); i++) {
+        assert_kv_fails(KV_BAD_REQUEST, set_blackout(h, bad[i], &out, &err));
+        assert_string_equal(err.field, "blackouts.windows[0]");
+    }
+    for (size_t i = 0; i < KV_COUNT(many); i++)
+        many[i] = KV_SLICE("Fri 18:00 - Mon 06:00");
+    assert_kv_fails(KV_BAD_REQUEST, HOUSE_DO(h, kv_vault_patch, &in, &out));
+    assert_string_equal(err.field, "blackouts.windows");
+    in.blackouts.count--;
+    assert_kv_ok(HOUSE_DO(h, kv_vault_patch, &in, &out));
+    assert_int_equal(out.blackouts.count, KV_BLACKOUTS_MAX);
+    /* Other settings leave them; "none" takes them away. */
+    in.has_blackouts = false;
+    assert_kv_ok(HOUSE_DO(h, kv_vault_patch, &in, &out));
+    assert_int_equal(out.blackouts.count, KV_BLACKOUTS_MAX);
+    assert_kv_ok(set_blackout(h, "none", &out, &err));
+    assert_int_equal(out.blackouts.count, 0);
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +338,9 @@ int main(void)
         cmocka_unit_test(a_token_of_another_list_is_refused),
         cmocka_unit_test(what_is_planned_is_forecast),
         cmocka_unit_test(all_of_an_issuer_are_renewed_within_a_time),
+        cmocka_unit_test(a_vault_postpones_its_renewals_and_the_forecast_knows),
+        cmocka_unit_test(nothing_postpones_past_the_floor),
+        cmocka_unit_test(bad_windows_of_a_vault_are_named),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

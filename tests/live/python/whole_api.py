@@ -92,7 +92,12 @@ def vaults(call):
     call("VaultService/CreateVault", vault=VAULT)
     assert call("VaultService/GetVault", vault=VAULT).name == VAULT
     assert [it.name for it in call("VaultService/ListVaults").vaults] == [VAULT]
-    call("VaultService/UpdateVault", vault=VAULT, tags={"items": [{"name": "a", "value": "b"}]})
+    weekend = {"windows": ["Fri 18:00 - Mon 06:00"]}
+    updated = call("VaultService/UpdateVault", vault=VAULT, blackouts=weekend,
+                   tags={"items": [{"name": "a", "value": "b"}]})
+    assert list(updated.blackouts.windows) == weekend["windows"]
+    updated = call("VaultService/UpdateVault", vault=VAULT, blackouts={"windows": ["none"]})
+    assert not updated.blackouts.windows
     call("VaultService/CreateVault", vault="gone")
     call("VaultService/DeleteVault", vault="gone")
     assert len(call("VaultService/ListDeletedVaults").vaults) == 1
@@ -243,7 +248,7 @@ def issuers(call):
     assert len(call(service + "ListIssuers", vault=VAULT).issuers) == 1
     changed = call(service + "UpdateIssuer", trust="TRUST_SCOPE_PUBLIC", **it)
     assert list(changed.allowed_domains) == rules["rules"] and changed.trust == 2
-    limits = {"orders_per_hour": 20, "blackouts": ["Fri 18:00 - Mon 06:00"]}
+    limits = {"orders_per_hour": 20, "blackouts": ["2020-01-01T00:00Z - 2020-01-02T00:00Z"]}
     changed = call(service + "UpdateIssuer", order_rules=limits, **it)
     assert changed.order_rules.orders_per_hour == 20 and changed.health.healthy
     assert call(service + "CheckIssuer", **it).accepted

@@ -72,6 +72,7 @@ static void vault_settings_tell_absent_from_false(void **state)
     Keyvault__V1__CreateVaultRequest m = KEYVAULT__V1__CREATE_VAULT_REQUEST__INIT;
     Keyvault__V1__UpdateVaultRequest update = KEYVAULT__V1__UPDATE_VAULT_REQUEST__INIT;
     Keyvault__V1__TagList no_tags = KEYVAULT__V1__TAG_LIST__INIT;
+    Keyvault__V1__BlackoutList blackouts = KEYVAULT__V1__BLACKOUT_LIST__INIT;
     kv_vault_put_in in = { 0 };
     kv_vault_patch_in patch = { 0 };
 
@@ -97,6 +98,11 @@ static void vault_settings_tell_absent_from_false(void **state)
     assert_read(kv_pb_read_vault_patch, update, &patch);
     assert_true(patch.tags.given);
     assert_int_equal(patch.tags.count, 0);
+    assert_false(patch.has_blackouts);
+    update.blackouts = &blackouts;
+    assert_read(kv_pb_read_vault_patch, update, &patch);
+    assert_true(patch.has_blackouts);
+    assert_int_equal(patch.blackouts.count, 0);
 }
 
 static void a_key_is_asked_for(void **state)
