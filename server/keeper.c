@@ -168,6 +168,14 @@ static void watch_issuers(kv_server *server)
     report(server, "issuer.watch_failed", kv_vault_watch_issuers(server->vault, &err), &err);
 }
 
+static void announce_credentials(kv_server *server)
+{
+    kv_error err = { 0 };
+
+    report(server, "issuer.announce_failed", kv_vault_announce_credentials(server->vault, &err),
+           &err);
+}
+
 static void sweep_dead_letters(kv_server *server)
 {
     kv_error err = { 0 };
@@ -250,6 +258,7 @@ static void *keep(void *argument)
             forget_events(server);
             forget_proofs(server);
             forget_budgets(server);
+            announce_credentials(server);
         }
         if (tick % SCAN_TICKS == SCAN_TICKS - 1)
             scan(keeper, true);

@@ -26,6 +26,10 @@ typedef struct wording {
 static const char replace_it[] = "Nothing renews it by itself, or renewal did not succeed: look at "
                                  "its policy and its pending operation, or replace it.";
 
+static const char new_credential[] = "Get a new one from the authority, and set it with 'kvctl "
+                                     "issuer update --credential-file --credential-expires'. "
+                                     "Without it no certificate that names the issuer is renewed.";
+
 /* shape: table */
 static const wording wordings[] = {
     { AZURE("CertificateNewVersionCreated"), "renewed", false, "was renewed; the new version ends",
@@ -53,6 +57,10 @@ static const wording wordings[] = {
     { OWN("IssuerUnhealthy"), NULL, false, "is an issuer that does not work", false,
       "Certificates that name it are not renewed until it does." },
     { OWN("IssuerHealthy"), NULL, false, "is an issuer that works again", false, NULL },
+    { OWN("IssuerCredentialNearExpiry"), NULL, false, "is an issuer whose credential ends", true,
+      new_credential },
+    { OWN("IssuerCredentialExpired"), NULL, false, "is an issuer whose credential has ended", true,
+      new_credential },
     { OWN("WebhookDisabled"), NULL, false, "is a webhook that gets no more events", false,
       "Look at the endpoint, then set the webhook again; what waits for it is sent then." },
 };

@@ -30,6 +30,8 @@ typedef struct kv_issuer_row {
     int64_t orders_per_hour;       /* 0: the default of its provider */
     int64_t certificates_per_week; /* of exactly the same names; 0: the same */
     kv_slice blackouts;            /* JSON array of windows: lifecycle/blackout.h */
+    int64_t credential_since;      /* when somebody said that it ends then */
+    int64_t credential_told;       /* the moment that was announced last; 0: none */
 } kv_issuer_row;
 
 /* The account of an issuer at an authority that knows it by a key of the `system` token. */

@@ -12,8 +12,7 @@ typedef struct kv_vault_row {
     int64_t purge_protection;
     int64_t default_exportable;
     int64_t allow_unauthenticated; /* encryption with its keys: CBC, RSA1_5 */
-    int64_t created;
-    int64_t updated;
+    int64_t created, updated;
     int64_t deleted;
     int64_t purge_at;
     int64_t purging;        /* being destroyed: nothing but that may happen to it any more */

@@ -183,7 +183,7 @@ const kv_table kv_table_issuers = {
     .row_size = sizeof(kv_issuer_row),
     .sealed = true,
     .key_count = 2,
-    .column_count = 21,
+    .column_count = 23,
     .columns = {
         BLOB(kv_issuer_row, vault_uid),
         TEXT(kv_issuer_row, name),
@@ -206,6 +206,8 @@ const kv_table kv_table_issuers = {
         INTEGER(kv_issuer_row, orders_per_hour),
         INTEGER(kv_issuer_row, certificates_per_week),
         TEXT(kv_issuer_row, blackouts),
+        INTEGER(kv_issuer_row, credential_since),
+        INTEGER(kv_issuer_row, credential_told),
     },
     .index_count = 1,
     .indexes = {

@@ -27,6 +27,8 @@ typedef enum kv_event_type {
     KV_EVENT_KEY_DISABLED,
     KV_EVENT_KEY_DESTROYED,
     KV_EVENT_CERTIFICATE_RENEWAL_STARTED,
+    KV_EVENT_ISSUER_CREDENTIAL_NEAR_EXPIRY,
+    KV_EVENT_ISSUER_CREDENTIAL_EXPIRED,
     KV_EVENT_WEBHOOK_DISABLED, /* by the server: it is gone, or took nothing for days */
     KV_EVENT_TYPE_COUNT
 } kv_event_type;

@@ -159,8 +159,6 @@ static kv_status take_credential(kv_vault *vault, kv_work *work, const kv_issuer
     kv_secret_version_row sealed = { 0 };
     kv_box place;
 
-    if (in->has_credential_expires)
-        row->credential_expires = in->credential_expires;
     if (!in->credential.len)
         return KV_OK;
     KV_TRY(kv_new_uid(work, &row->uid, err));
@@ -281,13 +279,22 @@ static kv_status check(kv_vault *vault, kv_work *work, const kv_vault_row *vault
     return provider->check_account ? provider->check_account(&account, work->arena, err) : KV_OK;
 }
 
+/* Another end is announced anew. */
+static void take_end(const kv_work *work, const kv_issuer_settings_in *in, kv_issuer_row *row)
+{
+    if (!in->has_credential_expires || in->credential_expires == row->credential_expires)
+        return;
+    row->credential_expires = in->credential_expires;
+    row->credential_since = work->now_ms;
+    row->credential_told = 0;
+}
+
 /* The settings are judged before the token is asked to encrypt. */
 static kv_status fill(kv_vault *vault, kv_work *work, const kv_issuer_settings_in *in,
                       kv_vault_row *vault_row, kv_issuer_row *row, kv_error *err)
 {
     KV_TRY(take(vault, work, in, row, err));
-    if (in->has_credential_expires)
-        row->credential_expires = in->credential_expires;
+    take_end(work, in, row);
     KV_TRY(check(vault, work, vault_row, row, in->credential.len || row->credential.len, err));
     return take_credential(vault, work, in, vault_row, row, err);
 }
@@ -344,6 +351,10 @@ kv_status kv_vault_issuer_set(kv_vault *vault, kv_work *work, const kv_issuer_se
     if (exists) {
         row.head = before.head;
         row.created = before.created;
+        if (row.credential_expires == before.credential_expires) {
+            row.credential_since = before.credential_since;
+            row.credential_told = before.credential_told;
+        }
         KV_TRY(kv_change_update(&change, &kv_table_issuers, &row, err));
     } else {
         KV_TRY(kv_change_insert(&change, &kv_table_issuers, &row, err));

@@ -307,6 +307,84 @@ static void bad_rules_are_named(void **state)
     house_free(h);
 }
 
+static unsigned announced(house *h, const char *type, const char *cause)
+{
+    char sql[200];
+
+    (void)snprintf(sql, sizeof(sql),
+                   "SELECT count(*) FROM events WHERE type = 'KeyVault.IssuerCredential%s' AND "
+                   "cause = '%s' AND issuer = 'corp'",
+                   type, cause);
+    return house_count(h, sql);
+}
+
+/* The events of all there are then. */
+static unsigned announce_on_day(house *h, int64_t day)
+{
+    kv_error err = { 0 };
+
+    atomic_store(&h->now_ms, HOUSE_NOW_MS + day * DAY);
+    for (unsigned i = 0; i < 2; i++)
+        assert_kv_ok(kv_vault_announce_credentials(h->vault, &err));
+    return house_count(h, "SELECT count(*) FROM events");
+}
+
+static void set_corp(house *h, int64_t end_day)
+{
+    static const kv_slice every = { (const uint8_t *)"*", 1 };
+    kv_issuer_set_in in = { .target = act_target(KV_COLLECTION_CERTIFICATES, ""),
+                            .provider = KV_SLICE(HOUSE_PROVIDER),
+                            .account_id = KV_SLICE("account-7"),
+                            .credential = KV_SLICE("a password of the authority"),
+                            .has_credential_expires = true,
+                            .credential_expires = HOUSE_NOW_MS + end_day * DAY,
+                            .has_domains = true,
+                            .domains = { &every, 1 } };
+    kv_issuer_bundle out;
+    kv_error err;
+
+    in.target.issuer = KV_SLICE("Corp");
+    assert_kv_ok(HOUSE_DO(h, kv_vault_issuer_set, &in, &out));
+}
+
+static void the_end_of_a_credential_is_announced_once(void **state)
+{
+    kv_issuer_update_in update = { .target = act_target(KV_COLLECTION_CERTIFICATES, ""),
+                                   .has_enabled = true,
+                                   .enabled = true };
+    house *h = start();
+    kv_issuer_bundle out;
+    kv_error err = { 0 };
+
+    (void)state;
+    update.target.issuer = KV_SLICE("corp");
+    set_corp(h, 200);
+    assert_int_equal(announce_on_day(h, 165), 0);
+    assert_int_equal(announce_on_day(h, 171), 1);
+    assert_int_equal(announced(h, "NearExpiry", "30-days"), 1);
+    assert_kv_ok(house_restart(h, &err));
+    assert_int_equal(announce_on_day(h, 172), 1);
+    /* Said once more, or changed in another way, it is the same end. */
+    set_corp(h, 200);
+    assert_kv_ok(HOUSE_DO(h, kv_vault_issuer_update, &update, &out));
+    assert_int_equal(announce_on_day(h, 173), 1);
+    assert_int_equal(announce_on_day(h, 194), 2);
+    assert_int_equal(announced(h, "NearExpiry", "7-days"), 1);
+    assert_int_equal(announce_on_day(h, 201), 3);
+    assert_int_equal(announce_on_day(h, 202), 3);
+    assert_int_equal(announced(h, "Expired", "expired"), 1);
+    /* Another end is announced anew, and one that is near at the moments that are left. */
+    update.has_credential_expires = true;
+    update.credential_expires = HOUSE_NOW_MS + 222 * DAY;
+    assert_kv_ok(HOUSE_DO(h, kv_vault_issuer_update, &update, &out));
+    assert_int_equal(announce_on_day(h, 203), 3);
+    assert_int_equal(announce_on_day(h, 216), 4);
+    assert_int_equal(announced(h, "NearExpiry", "7-days"), 2);
+    assert_int_equal(announce_on_day(h, 223), 5);
+    assert_int_equal(announced(h, "Expired", "expired"), 2);
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +396,7 @@ int main(void)
         cmocka_unit_test(what_is_left_of_a_budget_goes_when_it_is_full_again),
         cmocka_unit_test(a_budget_that_was_edited_is_not_believed),
         cmocka_unit_test(bad_rules_are_named),
+        cmocka_unit_test(the_end_of_a_credential_is_announced_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

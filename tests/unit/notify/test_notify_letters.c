@@ -67,6 +67,28 @@ static void one_event_is_one_letter(void **state)
     assert_null(strstr(text, "CERTIFICATE REQUEST"));
 }
 
+static void an_issuer_is_named_where_there_is_no_object(void **state)
+{
+    static const char event[] = "{\"type\":\"KeyVault.IssuerCredentialNearExpiry\",\"data\":{"
+                                "\"VaultName\":\"shop\",\"Issuer\":\"corp\",\"Cause\":\"7-days\","
+                                "\"EXP\":1798156800}}";
+    kv_letter_text out;
+    const char *text;
+
+    (void)state;
+    assert_true(
+        kv_letter_wanted(KV_SLICE("KeyVault.IssuerCredentialNearExpiry"), KV_SLICE("7-days")));
+    assert_true(
+        kv_letter_wanted(KV_SLICE("KeyVault.IssuerCredentialExpired"), KV_SLICE("expired")));
+    assert_kv_ok(kv_letter_of_one(&arena, kv_slice_text(event), KV_SLICE_NONE, &out, &err));
+    assert_slice_equal(
+        KV_SLICE("[shop] corp is an issuer whose credential ends on 2026-12-25 00:00 UTC"),
+        out.subject);
+    assert_kv_ok(kv_arena_text(&arena, out.text, &text, &err));
+    assert_non_null(strstr(text, "Why:         7-days\n"));
+    assert_non_null(strstr(text, "kvctl issuer update --credential-file"));
+}
+
 static void a_request_goes_along(void **state)
 {
     kv_letter_text out;
@@ -156,6 +178,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LETTER_TEST(what_somebody_did_himself_is_not_mailed),
         LETTER_TEST(one_event_is_one_letter),
+        LETTER_TEST(an_issuer_is_named_where_there_is_no_object),
         LETTER_TEST(a_request_goes_along),
         LETTER_TEST(texts_in_events_stay_on_their_line),
         LETTER_TEST(several_events_are_lines_of_one_letter),

@@ -188,6 +188,8 @@ CREATE TABLE "issuers" (
     "orders_per_hour" INTEGER NOT NULL,
     "certificates_per_week" INTEGER NOT NULL,
     "blackouts" TEXT NOT NULL,
+    "credential_since" INTEGER NOT NULL,
+    "credential_told" INTEGER NOT NULL,
     "generation" INTEGER NOT NULL,
     "seal" BLOB NOT NULL,
     "seal_key" BLOB NOT NULL,
