@@ -23,6 +23,7 @@
 #include "server/keeper.h"
 #include "server/limits.h"
 #include "server/notifying.h"
+#include "server/opened_store.h"
 #include "server/ordering.h"
 #include "server/pki_door.h"
 #include "server/reload.h"
@@ -71,39 +72,6 @@ kv_status kv_server_prepare(const kv_settings *settings, int *home_lock, kv_erro
 }
 
 /* --- parts --- */
-
-static kv_status open_store(kv_server *server, kv_error *err)
-{
-    kv_records_config config = { .sealer = kv_identity_sealer(&server->identity),
-                                 .log = server->log,
-                                 .instance = kv_slice_of(server->identity.instance,
-                                                         sizeof(server->identity.instance)) };
-
-    KV_TRY(kv_store_open(server->settings->store_url, false, &server->store, err));
-    config.store = server->store;
-    return kv_records_open(&config, &server->records, err);
-}
-
-/* Who may what, and where, is verified before anybody is served; the rest meanwhile, and each row
- * when it is used: there are as many of those as there are certificates. */
-static kv_status verify_grants(kv_server *server, kv_error *err)
-{
-    /* clang-format off */
-    static const kv_table *const first[] = {
-        &kv_table_instance, &kv_table_signers, &kv_table_principals, &kv_table_credentials,
-        &kv_table_revocations, &kv_table_slots, &kv_table_vaults, &kv_table_authorities,
-        &kv_table_issuers, &kv_table_enrolments, NULL,
-    };
-    /* clang-format on */
-
-    KV_TRY(kv_records_sweep(server->records, first, err));
-    /* A seal cannot tell that a row is of yesterday, or that one is missing; the set can. Then
-     * nobody is served, and there is time to tell which rows it is. */
-    if (kv_records_compare(server->records, err) == KV_OK)
-        return KV_OK;
-    return err->reason == KV_REASON_INTEGRITY ? kv_records_sweep(server->records, NULL, err)
-                                              : err->status;
-}
 
 static kv_status open_pending(kv_server *server, kv_error *err)
 {
@@ -289,11 +257,12 @@ static kv_status build(kv_server *server, kv_error *err)
 {
     KV_TRY(kv_server_prepare(server->settings, &server->home_lock, err));
     KV_TRY(open_outgoing(server, err));
+    kv_server_open_store_early(server);
     KV_TRY(kv_open_tokens(server->settings, false, server->log, &server->tokens, err));
     KV_TRY(find_identity(server, err));
     KV_TRY(kv_server_identity_open(server->settings, server->tokens, &server->tls, err));
-    KV_TRY(open_store(server, err));
-    KV_TRY(verify_grants(server, err));
+    KV_TRY(kv_server_open_store(server, err));
+    KV_TRY(kv_server_verify_store(server, err));
     KV_TRY(open_pending(server, err));
     KV_TRY(start_audit(server, err));
     KV_TRY(open_oidc(server, err));
@@ -331,6 +300,7 @@ void kv_server_free(kv_server *server)
     kv_auth_close(server->auth);
     kv_oidc_free(server->oidc);
     kv_records_close(server->records);
+    kv_count_free(server->count);
     kv_store_close(server->store);
     kv_pending_key_cleanup(&server->pending_key);
     kv_server_identity_cleanup(&server->tls);

@@ -19,6 +19,7 @@
 #include "server/notify/postman.h"
 #include "server/pending_mac.h"
 #include "server/server.h"
+#include "server/store/count.h"
 #include "server/system_keys.h"
 #include "server/tls_identity.h"
 #include "server/vault/vault.h"
@@ -61,6 +62,7 @@ struct kv_server {
     kv_identity identity;
     kv_server_identity tls;
     kv_store *store;
+    kv_count *count; /* of its rows; NULL: none is under way */
     kv_records *records;
     kv_pending_key pending_key;
     kv_system_key audit_key;

@@ -415,6 +415,19 @@ static kv_status sweep_table(kv_records *records, const kv_table *table, finding
     return KV_OK;
 }
 
+static kv_status is_its_own(const uint8_t counted[KV_STORE_DIGEST_BYTES],
+                            const kv_store_state *state, kv_error *err)
+{
+    if (memcmp(counted, state->digest, KV_STORE_DIGEST_BYTES) == 0)
+        return KV_OK;
+    kv_fail(err, KV_INTERNAL, "stored data failed its integrity check");
+    kv_because(err, KV_REASON_INTEGRITY);
+    return kv_note(err,
+                   "rows were taken away, added or put back: the set of rows is not the one of "
+                   "version %lld",
+                   (long long)state->version);
+}
+
 static kv_status compare(kv_records *records, kv_error *err)
 {
     kv_store *store = records->config.store;
@@ -422,19 +435,26 @@ static kv_status compare(kv_records *records, kv_error *err)
     kv_store_state state;
 
     KV_TRY(store->ops->recount(store, counted, &state, err));
-    if (memcmp(counted, state.digest, sizeof(counted)) == 0)
-        return KV_OK;
-    kv_fail(err, KV_INTERNAL, "stored data failed its integrity check");
-    kv_because(err, KV_REASON_INTEGRITY);
-    return kv_note(err,
-                   "rows were taken away, added or put back: the set of rows is not the one of "
-                   "version %lld",
-                   (long long)state.version);
+    return is_its_own(counted, &state, err);
+}
+
+static kv_status compare_counted(kv_count *count, kv_error *err)
+{
+    uint8_t counted[KV_STORE_DIGEST_BYTES];
+    kv_store_state state;
+
+    KV_TRY(kv_count_take(count, counted, &state, err));
+    return is_its_own(counted, &state, err);
 }
 
 kv_status kv_records_compare(kv_records *records, kv_error *err)
 {
     return alarm_of(records, compare(records, err), err);
+}
+
+kv_status kv_records_compare_counted(kv_records *records, kv_count *count, kv_error *err)
+{
+    return alarm_of(records, compare_counted(count, err), err);
 }
 
 void kv_records_stop(kv_records *records)

@@ -14,6 +14,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/log.h"
+#include "server/store/count.h"
 #include "server/store/store.h"
 
 typedef struct kv_records kv_records;
@@ -105,5 +106,9 @@ void kv_records_stop(kv_records *records);
  * says? A row that was taken away, or an older one put back with its good seal, is seen by this and
  * nothing else. Microseconds a row; no token. KV_INTERNAL with KV_REASON_INTEGRITY. */
 kv_status kv_records_compare(kv_records *records, kv_error *err) KV_MUST_USE;
+
+/* The same, with rows counted before. */
+kv_status kv_records_compare_counted(kv_records *records, KV_TAKES kv_count *count,
+                                     kv_error *err) KV_MUST_USE;
 
 kv_store *kv_records_store(kv_records *records);

@@ -180,6 +180,16 @@ static void refuses_rows_of_another_instance(void **state)
     assert_reads_are_refused(fixture, table, row, false);
 }
 
+/* As a start does. */
+static kv_status count_and_compare(store_fixture *fixture, kv_error *err)
+{
+    kv_count *count = kv_count_begin(fixture->store);
+
+    assert_non_null(count);
+    *err = (kv_error){ 0 };
+    return kv_records_compare_counted(fixture->records, count, err);
+}
+
 static void assert_only_the_set_is_wrong(store_fixture *fixture)
 {
     const kv_table *const only[] = { &kv_table_principals, NULL };
@@ -188,6 +198,8 @@ static void assert_only_the_set_is_wrong(store_fixture *fixture)
     fixture_reopen(fixture);
     assert_kv_ok(kv_records_sweep(fixture->records, only, &err));
     assert_refused(kv_records_sweep(fixture->records, NULL, &err), &err, "set of rows");
+    assert_refused(kv_records_compare(fixture->records, &err), &err, "set of rows");
+    assert_refused(count_and_compare(fixture, &err), &err, "set of rows");
 }
 
 /* Its seal is valid; only the set of rows tells. */
@@ -203,6 +215,7 @@ static void finds_an_older_row_put_back(void **state)
     row->disabled = 1;
     assert_kv_ok(fixture_update(fixture, table, row, &err));
     assert_kv_ok(kv_records_sweep(fixture->records, NULL, &err));
+    assert_kv_ok(count_and_compare(fixture, &err));
     (void)fixture_attack(fixture, "DELETE FROM principals;"
                                   "INSERT INTO principals SELECT * FROM aside");
     assert_kv_ok(kv_records_get(fixture->records, table, row, &fixture->arena, &err));
@@ -307,6 +320,14 @@ static void tells_of_every_bad_row(void **state)
     free(lines);
 }
 
+static void a_count_may_be_given_up(void **state)
+{
+    store_fixture *fixture = *state;
+
+    kv_count_free(kv_count_begin(fixture->store));
+    kv_count_free(NULL);
+}
+
 /* The state itself: without it no change is possible and no sweep passes. */
 static void refuses_a_spoiled_state(void **state)
 {
@@ -319,6 +340,7 @@ static void refuses_a_spoiled_state(void **state)
                    &err, "store_state");
     (void)fixture_attack(fixture, "DELETE FROM store_state");
     assert_refused(kv_records_sweep(fixture->records, NULL, &err), &err, "store_state");
+    assert_refused(count_and_compare(fixture, &err), &err, "store_state");
 }
 
 /* A trigger is code in the database; ours does not run it. */
@@ -349,6 +371,7 @@ int main(void)
         TAMPER_TEST(finds_a_row_taken_away),
         TAMPER_TEST(finds_a_deleted_row_put_back),
         TAMPER_TEST(tells_of_every_bad_row),
+        TAMPER_TEST(a_count_may_be_given_up),
         TAMPER_TEST(refuses_a_spoiled_state),
         TAMPER_TEST(runs_no_triggers),
     };
