@@ -15,12 +15,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <openssl/evp.h>
+
 #include "pkcs11/isolated_child.h"
 #include "pkcs11/isolated_host.h"
 #include "pkcs11/isolated_lines.h"
 #include "server/base/clock.h"
 
-enum { WATCH_MS = 100, TEXT_BYTES = 160, NAME_BYTES = 16, ADDRESS_BYTES = 160 };
+enum { WATCH_MS = 100, TEXT_BYTES = 160, NAME_BYTES = 32, HASH_BYTES = 32, ADDRESS_BYTES = 160 };
 enum { DYING_MS = 20 };
 
 typedef enum life { LIFE_NONE, LIFE_STARTING, LIFE_READY, LIFE_FAILED } life;
@@ -94,19 +96,36 @@ static void become(kv_isolated *isolated, life now, const char *text)
     pthread_mutex_unlock(&isolated->mutex);
 }
 
-/* What it says of itself; false when it has ended. */
-static bool hear(kv_isolated *isolated, const kv_child *it)
+/* What it says of itself, once; false when there is nothing more to hear of it. */
+static bool hear(kv_isolated *isolated, const kv_child *it, bool starting)
 {
     char message[TEXT_BYTES] = "";
     ssize_t got = read(it->lifeline, message, sizeof(message) - 1);
 
     if (got <= 0)
         return got < 0 && errno == EINTR;
+    if (!starting)
+        return false;
     if (message[0] == KV_HOST_READY)
         become(isolated, LIFE_READY, NULL);
     else
         become(isolated, LIFE_FAILED, message + 1);
     return true;
+}
+
+/* It ended and has not been waited for. */
+static bool is_dead(pid_t pid)
+{
+    siginfo_t info = { 0 };
+
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
+/* With what the module has started and left in its group. */
+static void kill_group(pid_t pid)
+{
+    (void)kill(-pid, SIGKILL);
+    (void)kill(pid, SIGKILL);
 }
 
 static bool overdue(const kv_isolated *isolated, int64_t starting_us)
@@ -128,7 +147,8 @@ static void log_end(const kv_isolated *isolated, const char *why, int status)
                                    { 0 } });
 }
 
-/* The process ends with the thread that started it (PR_SET_PDEATHSIG): with the warden. */
+/* The process ends with the thread that started it (PR_SET_PDEATHSIG): with the warden. Its line
+ * may outlive it, in what the module has started. */
 static void watch(kv_isolated *isolated, const kv_child *it)
 {
     struct pollfd end = { .fd = it->lifeline, .events = POLLIN };
@@ -145,7 +165,9 @@ static void watch(kv_isolated *isolated, const kv_child *it)
         if (overdue(isolated, starting ? began_us : 0))
             kv_isolated_kill(isolated);
         if (ready > 0)
-            alive = hear(isolated, it);
+            alive = hear(isolated, it, starting);
+        else
+            alive = !is_dead(it->pid);
     }
 }
 
@@ -156,9 +178,10 @@ static void live(kv_isolated *isolated, const kv_child *it)
 
     watch(isolated, it);
     pthread_mutex_lock(&isolated->mutex);
-    isolated->pid = 0; /* from here on the number may be somebody else's */
+    isolated->pid = 0; /* once it is waited for, the number may be somebody else's */
     isolated->gone = true;
     pthread_mutex_unlock(&isolated->mutex);
+    kill_group(it->pid);
     while (waitpid(it->pid, &status, 0) < 0 && errno == EINTR)
         continue;
     (void)close(it->lifeline);
@@ -185,7 +208,7 @@ static bool started(kv_isolated *isolated, kv_child *out)
     isolated->pid = good ? out->pid : 0;
     /* Told to end before it was there. */
     if (good && isolated->asked)
-        (void)kill(out->pid, SIGKILL);
+        kill_group(out->pid);
     pthread_mutex_unlock(&isolated->mutex);
     return good;
 }
@@ -247,12 +270,7 @@ kv_status kv_isolated_start(kv_isolated *isolated, kv_error *err)
 /* It ended by itself, or was killed, and perhaps nobody has noticed yet. */
 static bool has_ended(const kv_isolated *isolated)
 {
-    siginfo_t info = { 0 };
-    pid_t pid = isolated->pid;
-
-    if (isolated->gone || isolated->killed || !pid)
-        return isolated->gone || isolated->killed;
-    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+    return isolated->gone || isolated->killed || (isolated->pid && is_dead(isolated->pid));
 }
 
 /* The connections of a process that dies end a moment before it does, and whoever is told by them
@@ -274,7 +292,7 @@ void kv_isolated_stop(kv_isolated *isolated)
     let_die(isolated);
     isolated->asked = isolated->asked || !has_ended(isolated);
     if (isolated->pid)
-        (void)kill(isolated->pid, SIGKILL);
+        kill_group(isolated->pid);
     while (isolated->running)
         pthread_cond_wait(&isolated->changed, &isolated->mutex);
     pthread_mutex_unlock(&isolated->mutex);
@@ -285,7 +303,7 @@ void kv_isolated_kill(kv_isolated *isolated)
     pthread_mutex_lock(&isolated->mutex);
     isolated->killed = true;
     if (isolated->pid)
-        (void)kill(isolated->pid, SIGKILL);
+        kill_group(isolated->pid);
     pthread_mutex_unlock(&isolated->mutex);
 }
 
@@ -365,7 +383,8 @@ static kv_status load_client(kv_isolated *isolated, kv_error *err)
 
 static kv_status fill(kv_isolated *isolated, const kv_isolated_config *config, kv_error *err)
 {
-    unsigned hash = 5381;
+    uint8_t hash[HASH_BYTES];
+    unsigned len = 0;
 
     isolated->child.module = strdup(config->module);
     isolated->child.program = strdup(config->program);
@@ -374,9 +393,11 @@ static kv_status fill(kv_isolated *isolated, const kv_isolated_config *config, k
         return kv_fail(err, KV_BUSY, "out of memory");
     isolated->child.environment = isolated->environment;
     isolated->child.name = isolated->name;
-    for (const char *at = config->module; *at; at++)
-        hash = hash * 33 + (unsigned char)*at;
-    (void)snprintf(isolated->name, sizeof(isolated->name), "%08x.sock", hash);
+    /* Two modules with one name would be served by one process, which would be told both PINs. */
+    if (!EVP_Digest(config->module, strlen(config->module), hash, &len, EVP_sha256(), NULL))
+        return kv_fail(err, KV_INTERNAL, "no name for the socket of a module");
+    (void)snprintf(isolated->name, sizeof(isolated->name), "%02x%02x%02x%02x%02x%02x%02x%02x.sock",
+                   hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], hash[7]);
     KV_TRY(open_folder(isolated, config->folder, err));
     KV_TRY(load_client(isolated, err));
     if (pthread_create(&isolated->warden, NULL, warden, isolated) != 0)

@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pkcs11/rv.h"
 #include "server/base/compiler.h"
 
-enum { MOST_POINTERS = 2 };
+enum { MOST_POINTERS = 2, MOST_BYTES = 1 << 20 };
 
 /* No CKG_... has it. */
 #define OURS ((CK_RSA_PKCS_MGF_TYPE)0x80004b56)
@@ -86,8 +87,11 @@ static CK_RV flatten(const CK_MECHANISM *in, kv_worded *out, size_t *len)
     if (!s || s->size != in->ulParameterLen)
         return CKR_MECHANISM_PARAM_INVALID;
     *len = s->size;
-    for (unsigned i = 0; i < s->count; i++)
+    for (unsigned i = 0; i < s->count; i++) {
+        if (length_in(parameter, s, i) > MOST_BYTES)
+            return CKR_MECHANISM_PARAM_INVALID;
         *len += length_in(parameter, s, i);
+    }
     out->bytes = malloc(*len);
     if (!out->bytes)
         return CKR_HOST_MEMORY;
@@ -154,7 +158,7 @@ static CK_RV unwrap(const CK_MECHANISM *in, kv_worded *out)
     if (!len)
         return CKR_OK;
     s = shape_of(envelope->hashAlg);
-    if (!s || len < s->size)
+    if (!s || len < s->size || !envelope->pSourceData)
         return CKR_MECHANISM_PARAM_INVALID;
     out->bytes = malloc(len);
     if (!out->bytes)
@@ -222,9 +226,12 @@ static CK_RV unpack(CK_ATTRIBUTE *at, void **memory)
     const uint8_t *from = at->pValue;
     size_t left = at->ulValueLen;
     size_t most = left / (2 * sizeof(CK_ULONG)), count = 0;
-    CK_ATTRIBUTE *inner = *memory = calloc(1, most * sizeof(*inner) + left + 1);
+    CK_ATTRIBUTE *inner;
     uint8_t *values;
 
+    if (left > MOST_BYTES || (left && !from))
+        return CKR_ATTRIBUTE_VALUE_INVALID;
+    inner = *memory = calloc(1, most * sizeof(*inner) + left + 1);
     if (!inner)
         return CKR_HOST_MEMORY;
     values = (uint8_t *)(inner + most);
@@ -302,9 +309,12 @@ static CK_RV tell_mechanisms(CK_FUNCTION_LIST *next, CK_SLOT_ID slot, CK_ATTRIBU
 {
     CK_MECHANISM_TYPE *list = as_bytes->pValue;
     CK_ULONG count = list ? as_bytes->ulValueLen / sizeof(*list) : 0;
+    CK_ULONG room = list ? count : MOST_BYTES / sizeof(*list);
     CK_RV rv = next->C_GetMechanismList(slot, list, &count);
 
-    as_bytes->ulValueLen = count * sizeof(*list);
+    rv = kv_rv_within(rv, count, room);
+    if (rv == CKR_OK || rv == CKR_BUFFER_TOO_SMALL)
+        as_bytes->ulValueLen = count * sizeof(*list);
     return rv;
 }
 

@@ -2,6 +2,7 @@
 #include "pkcs11/isolated_host.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -18,6 +19,7 @@
 #include <p11-kit/remote.h>
 
 #include "pkcs11/isolated_dialect.h"
+#include "pkcs11/module.h"
 
 enum { TEXT_BYTES = 160, NOT_STARTED_SO = 2, ARGUMENTS = 4 };
 
@@ -118,8 +120,8 @@ static bool load(const char *path)
         return false;
     }
     *(void **)&get = dlsym(library, "C_GetFunctionList");
-    if (!get || get(&host->module) != CKR_OK || !host->module) {
-        tell(KV_HOST_FAILED, "it gives no list of functions");
+    if (!get || get(&host->module) != CKR_OK || !kv_module_is_whole(host->module)) {
+        tell(KV_HOST_FAILED, "it gives no whole list of functions");
         return false;
     }
     host->served = *host->module;
@@ -138,6 +140,9 @@ static void prepare(void)
 
     for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
         (void)signal(ignored[i], SIG_IGN);
+    /* Not for what the module may start. */
+    (void)fcntl(KV_HOST_LISTENER, F_SETFD, FD_CLOEXEC);
+    (void)fcntl(KV_HOST_LIFELINE, F_SETFD, FD_CLOEXEC);
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     (void)prctl(PR_SET_NAME, "keyvaultd-hsm", 0, 0, 0);

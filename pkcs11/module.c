@@ -156,6 +156,8 @@ void kv_module_stop(kv_module *module)
     module->initialised = false;
     if (module->isolated)
         kv_isolated_stop(module->isolated);
+    if (module->isolated && module->stopped)
+        module->stopped(module->stopped_context);
 }
 
 kv_status kv_module_unavailable(kv_error *err)

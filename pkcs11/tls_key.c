@@ -197,6 +197,29 @@ static void end_lives(void *lives)
     ERR_clear_error();
 }
 
+/* The process of an isolated module has ended, and each life has a connection to it that is of no
+ * use any more. Keys may still be held by contexts of connections, so lives that have one stay. */
+static void hang_up(void *context)
+{
+    kv_tls_key *key = context;
+
+    for (life **at = &key->now; *at;) {
+        life *l = *at;
+
+        if (l->loaded)
+            PKCS11_CTX_unload(l->context);
+        l->loaded = false;
+        if (l->key || l == key->now) {
+            at = &l->before;
+            continue;
+        }
+        *at = l->before;
+        l->before = NULL;
+        end_lives(l);
+    }
+    ERR_clear_error();
+}
+
 static kv_status live_again(kv_tls_key *key, kv_error *err)
 {
     life *l = calloc(1, sizeof(*l));
@@ -205,6 +228,10 @@ static kv_status live_again(kv_tls_key *key, kv_error *err)
     if (!l)
         return kv_fail(err, KV_BUSY, "out of memory");
     status = begin_life(key, l, err);
+    if (!l->loaded && key->now) {
+        end_lives(l);
+        return status;
+    }
     if (status == KV_OK || !key->now) {
         l->before = key->now;
         key->now = l;
@@ -243,6 +270,10 @@ static kv_status in_module(kv_tls_key *key, kv_error *err)
 
     KV_TRY(enter(key, err));
     status = live_again(key, err);
+    if (status == KV_OK && key->module) {
+        key->module->stopped_context = key;
+        key->module->stopped = hang_up;
+    }
     leave(key);
     return status;
 }

@@ -40,13 +40,13 @@ static kv_status decrypt(kv_token_visit *visit, void *context, kv_error *err)
         return kv_fail(err, KV_BAD_REQUEST, "%s", not_ours);
     if (work->alg->mode == KV_MODE_OAEP_SHA1)
         mechanism = kv_token_oaep(&params);
-    work->len = work->raw->len;
+    work->len = work->modulus;
     rv = visit->f->C_DecryptInit(visit->session, &mechanism, key.use);
     if (rv != CKR_OK)
         return kv_token_failed(visit, rv, "C_DecryptInit", err);
     rv = visit->f->C_Decrypt(visit->session, (uint8_t *)(uintptr_t)work->in.data, work->in.len,
                              work->raw->data, &work->len);
-    rv = kv_rv_within(rv, work->len, work->raw->len);
+    rv = kv_rv_within(rv, work->len, work->modulus);
     return rv == CKR_OK ? KV_OK : kv_token_not_opened(visit, rv, "C_Decrypt", not_ours, err);
 }
 
@@ -73,8 +73,6 @@ static kv_status finish(opening *work, kv_secret_buf *out, kv_error *err)
         return kv_secret_buf_copy(kv_slice_of(work->raw->data, work->len), out, err);
     KV_TRY(kv_secret_buf_new(MODULUS_MAX, &plain, err));
     /* Some tokens leave leading zeros out. */
-    if (work->len > work->modulus)
-        return kv_fail(err, KV_BAD_REQUEST, "%s", not_ours);
     memmove(work->raw->data + work->modulus - work->len, work->raw->data, work->len);
     memset(work->raw->data, 0, work->modulus - work->len);
     len = unpad(work, plain.data);

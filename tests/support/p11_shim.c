@@ -27,7 +27,8 @@ typedef enum shim_fault {
     SHIM_LOSE,   /* does it, and answers `rv` */
     SHIM_DELAY,  /* does it after `delay_ms` */
     SHIM_HANG,   /* does it when the fault is taken back */
-    SHIM_DIE     /* the process ends, as by a crash of the module: by the signal `rv` */
+    SHIM_DIE,    /* the process ends, as by a crash of the module: by the signal `rv` */
+    SHIM_LEAVE   /* the same, but a process that it started goes on with all that it had open */
 } shim_fault;
 
 /* 64 bytes; numbers as the machine has them. */
@@ -71,6 +72,15 @@ static void die(int number)
     (void)raise(chosen);
 }
 
+/* As the helper of a vendor's module would. */
+static void leave(int number)
+{
+    if (fork() == 0)
+        for (;;)
+            (void)pause();
+    die(number);
+}
+
 /* Whether this call is one of those that fail. */
 static shim_fault meet(shim_call *call)
 {
@@ -101,6 +111,8 @@ static bool before(shim_call *call, shim_fault *fault, CK_RV *rv)
     *fault = meet(call);
     if (*fault == SHIM_DIE)
         die((int)atomic_load(&call->rv));
+    if (*fault == SHIM_LEAVE)
+        leave((int)atomic_load(&call->rv));
     if (*fault == SHIM_DELAY)
         nap(atomic_load(&call->delay_ms));
     while (*fault == SHIM_HANG && atomic_load(&call->fault) == SHIM_HANG)

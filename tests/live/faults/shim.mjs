@@ -4,7 +4,7 @@ import fs from 'node:fs';
 const LINE = 64;
 const AT = { calls: 28, hits: 32, inside: 36, rv: 40, delay: 44, skip: 48, times: 52, left: 56,
   fault: 60 };
-export const FAULTS = ['none', 'refuse', 'lose', 'delay', 'hang', 'die'];
+export const FAULTS = ['none', 'refuse', 'lose', 'delay', 'hang', 'die', 'leave'];
 
 export class Shim {
   /* The file is there once the server has loaded the module. */

@@ -187,6 +187,63 @@ static void what_is_torn_is_refused(void **state)
                      CKR_MECHANISM_PARAM_INVALID);
 }
 
+/* Lengths without anything that is so long, as p11-kit gives for what it could not read. */
+static void a_length_of_nothing_is_refused(void **state)
+{
+    static const CK_ULONG lengths[] = { 1, 64, 1ul << 40, CK_UNAVAILABLE_INFORMATION };
+    CK_RSA_PKCS_OAEP_PARAMS envelope = { .hashAlg = CKM_AES_GCM, .mgf = 0x80004b56 };
+    CK_MECHANISM how = { CKM_RSA_PKCS_OAEP, &envelope, sizeof(envelope) };
+    CK_MECHANISM plain = { .mechanism = CKM_AES_KEY_GEN };
+    CK_OBJECT_HANDLE out = 0;
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(lengths); i++) {
+        CK_ATTRIBUTE list = { CKA_UNWRAP_TEMPLATE ^ 0x20000000, NULL, lengths[i] };
+
+        envelope.ulSourceDataLen = lengths[i];
+        assert_int_equal(kv_dialect_C_EncryptInit(KV_DIALECT_IN, &module, 1, &how, 2),
+                         CKR_MECHANISM_PARAM_INVALID);
+        assert_int_equal(
+            kv_dialect_C_GenerateKey(KV_DIALECT_IN, &module, 1, &plain, &list, 1, &out),
+            CKR_ATTRIBUTE_VALUE_INVALID);
+    }
+}
+
+/* Sums that wrap around would be a small allocation. */
+static void a_parameter_that_claims_to_be_huge_is_refused(void **state)
+{
+    CK_GCM_PARAMS gcm = { .pIv = (uint8_t *)"iv",
+                          .ulIvLen = CK_UNAVAILABLE_INFORMATION,
+                          .pAAD = (uint8_t *)"aad",
+                          .ulAADLen = 3 };
+
+    (void)state;
+    assert_int_equal(send_out((CK_MECHANISM){ CKM_AES_GCM, &gcm, sizeof(gcm) }),
+                     CKR_MECHANISM_PARAM_INVALID);
+}
+
+static CK_RV too_many_mechanisms(CK_SLOT_ID slot, CK_MECHANISM_TYPE *list, CK_ULONG *count)
+{
+    (void)slot;
+    (void)list;
+    *count = list ? *count + 1 : CK_UNAVAILABLE_INFORMATION;
+    return CKR_OK;
+}
+
+static void more_mechanisms_than_there_was_room_for_are_none(void **state)
+{
+    CK_MECHANISM_TYPE list[2] = { 0 };
+    CK_ULONG count = 0;
+
+    (void)state;
+    module.C_GetMechanismList = too_many_mechanisms;
+    assert_int_equal(kv_dialect_C_GetMechanismList(KV_DIALECT_OUT, &remoting, 5, NULL, &count),
+                     CKR_DEVICE_ERROR);
+    count = 2;
+    assert_int_equal(kv_dialect_C_GetMechanismList(KV_DIALECT_OUT, &remoting, 5, list, &count),
+                     CKR_DEVICE_ERROR);
+}
+
 static void templates_arrive_as_they_were(void **state)
 {
     CK_BBOOL yes = CK_TRUE;
@@ -275,6 +332,9 @@ int main(void)
         cmocka_unit_test_setup(mechanisms_arrive_as_they_were, begin),
         cmocka_unit_test_setup(a_parameter_of_unknown_shape_is_refused, begin),
         cmocka_unit_test_setup(what_is_torn_is_refused, begin),
+        cmocka_unit_test_setup(a_length_of_nothing_is_refused, begin),
+        cmocka_unit_test_setup(a_parameter_that_claims_to_be_huge_is_refused, begin),
+        cmocka_unit_test_setup(more_mechanisms_than_there_was_room_for_are_none, begin),
         cmocka_unit_test_setup(templates_arrive_as_they_were, begin),
         cmocka_unit_test_setup(a_torn_template_is_refused, begin),
         cmocka_unit_test_setup(attributes_are_read_by_their_own_type, begin),
