@@ -108,7 +108,8 @@ static kv_status change(crash_house *house, kv_audit_entry *entry)
 {
     KV_AUTO(kv_arena) arena = KV_ARENA(65536);
     kv_change change = { .pending = { .node = house->world.config.node,
-                                      .request_id = kv_slice_of(entry->request_id, ID_BYTES) } };
+                                      .request_id = kv_slice_of(entry->request_id, ID_BYTES) },
+                         .pending_mac = house->world.config.pending_mac };
     kv_store_state after;
     kv_error err = { 0 };
 

@@ -304,6 +304,7 @@ static void pending_records_are_found_in_older_segments(void **state)
 
     world->config.segment_bytes = 65536;
     world_start(world);
+    /* As after a kill between the changes and the chain, that of a segment's head with them. */
     world->store->keep_pending = true;
     world_change(world, true);
     world_post_many(world, 1200);
@@ -353,6 +354,8 @@ static void a_damaged_pending_record_is_refused(void **state)
     world_change(world, false);
     world_stop(world);
     world->store->pending[0].record[0] ^= 0xff;
+    world_refuses_to_start(world, "not written by this server");
+    world_authenticate(world, &world->store->pending[0]);
     world_refuses_to_start(world, "damaged");
 }
 

@@ -63,6 +63,11 @@ static kv_status store_apply(kv_store *base, const kv_change *change, kv_store_s
         memcpy(to->record, from->record.data, from->record.len);
         to->len = from->record.len;
         to->state = store->state;
+        to->mac_len = 0;
+        if (change->pending_mac.make) {
+            to->mac_len = sizeof(to->mac);
+            (void)change->pending_mac.make(change->pending_mac.context, from, &to->state, to->mac);
+        }
     }
     *state = store->state;
     pthread_mutex_unlock(&store->mutex);
@@ -92,6 +97,7 @@ static kv_status store_pending(kv_store *base, kv_slice node, kv_arena *arena, k
         const world_pending *from = &store->pending[i];
 
         rows[i] = (kv_pending_row){ .node = node, .state = from->state };
+        KV_TRY(kv_arena_copy(arena, kv_slice_of(from->mac, from->mac_len), &rows[i].mac, err));
         KV_TRY(kv_arena_copy(arena, kv_slice_of(from->request_id, 16), &rows[i].request_id, err));
         KV_TRY(kv_arena_copy(arena, kv_slice_of(from->record, from->len), &rows[i].record, err));
     }
@@ -129,6 +135,33 @@ static const kv_store_ops store_ops = { .scheme = "world",
                                         .state = store_state,
                                         .pending = store_pending,
                                         .pending_done = store_pending_done };
+
+/* --- the code of pending records --- */
+
+static bool make_mac(const void *context, const kv_pending *pending, const kv_store_state *state,
+                     uint8_t out[KV_PENDING_MAC_BYTES])
+{
+    const audit_world *world = context;
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    bool good = EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
+                EVP_DigestUpdate(hash, world->kid, sizeof(world->kid)) == 1 &&
+                EVP_DigestUpdate(hash, pending->request_id.data, pending->request_id.len) == 1 &&
+                EVP_DigestUpdate(hash, pending->record.data, pending->record.len) == 1 &&
+                EVP_DigestUpdate(hash, &state->version, sizeof(state->version)) == 1 &&
+                EVP_DigestFinal_ex(hash, out, NULL) == 1;
+
+    EVP_MD_CTX_free(hash);
+    return good;
+}
+
+void world_authenticate(const audit_world *world, world_pending *pending)
+{
+    kv_pending what = { .node = world->config.node,
+                        .request_id = kv_slice_of(pending->request_id, 16),
+                        .record = kv_slice_of(pending->record, pending->len) };
+
+    assert_true(make_mac(world, &what, &pending->state, pending->mac));
+}
 
 /* --- signer, anchor, clock --- */
 
@@ -235,6 +268,7 @@ void world_make(audit_world *world)
                     .kid = kv_slice_of(world->kid, 32),
                     .spki = kv_slice_of(world->spki, world->spki_len) },
         .anchor = { .read = read_anchor, .write = write_anchor, .context = world },
+        .pending_mac = { .make = make_mac, .context = world },
         .clock = &world->clock,
     };
 }
@@ -353,7 +387,8 @@ void world_change(audit_world *world, bool post)
 {
     KV_AUTO(kv_arena) arena = KV_ARENA(65536);
     kv_audit_entry entry = world_entry(world, "SecretSet");
-    kv_change change = { .pending.node = world->config.node };
+    kv_change change = { .pending.node = world->config.node,
+                         .pending_mac = world->config.pending_mac };
     kv_store_state state;
     kv_error err = { 0 };
 

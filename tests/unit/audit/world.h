@@ -21,6 +21,8 @@ typedef struct world_pending {
     uint8_t record[WORLD_RECORD_BYTES];
     size_t len;
     kv_store_state state;
+    uint8_t mac[KV_PENDING_MAC_BYTES];
+    size_t mac_len; /* 0: whoever made the change gave none */
 } world_pending;
 
 typedef struct world_store {
@@ -66,6 +68,8 @@ void world_refuses_to_start(audit_world *world, const char *message);
 
 /* An entry with a random request id. */
 kv_audit_entry world_entry(audit_world *world, const char *operation);
+/* Gives a pending row the code of what it holds. */
+void world_authenticate(const audit_world *world, world_pending *pending);
 /* Posts and waits for the result. */
 kv_status world_post(audit_world *world, const kv_audit_entry *entry, bool pending);
 void world_post_many(audit_world *world, unsigned count);
