@@ -37,9 +37,10 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/keyvault-bench.XXXXXX")
 server=
 cfssl=
 cleanup() {
+    set +e # one that has ended already must not keep the rest from being cleaned up
     for process in $server $cfssl; do
         kill "$process" 2>/dev/null && wait "$process" 2>/dev/null
-    done || true
+    done
     rm -rf "$work"
 }
 trap cleanup EXIT

@@ -177,3 +177,17 @@ kv_exit kv_cli_secret_option(kv_cli *cli, const char *option, size_t max, Protob
         return kv_cli_fail_local(cli, &err);
     return KV_EXIT_OK;
 }
+
+kv_exit kv_cli_set_with_secret(kv_cli *cli, const char *option, size_t max, const char *field)
+{
+    ProtobufCMessage *request = NULL, *response = NULL;
+    kv_exit told = kv_cli_build(cli, cli->args.verb->path, &request);
+
+    if (told != KV_EXIT_OK)
+        return told;
+    told = kv_cli_secret_option(cli, option, max, request, field);
+    if (told == KV_EXIT_OK)
+        told = kv_cli_call(cli, cli->args.verb->path, request, &response);
+    keyvault_message_free(request);
+    return told == KV_EXIT_OK ? kv_cli_show(cli, response) : told;
+}

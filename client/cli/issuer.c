@@ -9,16 +9,7 @@ enum { CREDENTIAL_MAX = 4096 };
 
 kv_exit kv_cli_issuer_set(kv_cli *cli)
 {
-    ProtobufCMessage *request = NULL, *response = NULL;
-    kv_exit told = kv_cli_build(cli, cli->args.verb->path, &request);
-
-    if (told != KV_EXIT_OK)
-        return told;
-    told = kv_cli_secret_option(cli, "credential-file", CREDENTIAL_MAX, request, "credentials.pwd");
-    if (told == KV_EXIT_OK)
-        told = kv_cli_call(cli, cli->args.verb->path, request, &response);
-    keyvault_message_free(request);
-    return told == KV_EXIT_OK ? kv_cli_show(cli, response) : told;
+    return kv_cli_set_with_secret(cli, "credential-file", CREDENTIAL_MAX, "credentials.pwd");
 }
 
 kv_exit kv_cli_issuer_check(kv_cli *cli)

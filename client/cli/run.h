@@ -52,6 +52,8 @@ kv_exit kv_cli_password(kv_cli *cli, ProtobufCMessage *request, const char *fiel
 /* The same for the file that another option names, of at most `max` bytes. */
 kv_exit kv_cli_secret_option(kv_cli *cli, const char *option, size_t max, ProtobufCMessage *request,
                              const char *field);
+/* The request of the verb, with such a secret in `field`, sent and its answer shown. */
+kv_exit kv_cli_set_with_secret(kv_cli *cli, const char *option, size_t max, const char *field);
 /* Before the server is asked for what would be written: does the file stand in the way? */
 kv_exit kv_cli_may_write(const kv_cli *cli, const char *path);
 /* Mode 0600; refuses to overwrite, unless --overwrite is given. "-" is standard output. */

@@ -7,17 +7,7 @@ enum { AUTHORIZATION_MAX = 2048 };
 
 kv_exit kv_cli_webhook_set(kv_cli *cli)
 {
-    ProtobufCMessage *request = NULL, *response = NULL;
-    kv_exit told = kv_cli_build(cli, cli->args.verb->path, &request);
-
-    if (told != KV_EXIT_OK)
-        return told;
-    told = kv_cli_secret_option(cli, "authorization-file", AUTHORIZATION_MAX, request,
-                                "authorization");
-    if (told == KV_EXIT_OK)
-        told = kv_cli_call(cli, cli->args.verb->path, request, &response);
-    keyvault_message_free(request);
-    return told == KV_EXIT_OK ? kv_cli_show(cli, response) : told;
+    return kv_cli_set_with_secret(cli, "authorization-file", AUTHORIZATION_MAX, "authorization");
 }
 
 kv_exit kv_cli_webhook_test(kv_cli *cli)

@@ -129,7 +129,7 @@ test('a name that leads elsewhere is told in the words of the authority, and may
   await scene.completed('elsewhere');
 });
 
-/* This one has no such thing: the account goes on with the key it has. */
+/* This one has no such thing and says so in these words: the account goes on with the key it has. */
 test('an authority that changes no keys of accounts leaves all as it was', async () => {
   const told = await scene.issuers.refused('IssuerService/RollAccountKey',
     { vault: 'shop', issuer: 'dns-01' });
