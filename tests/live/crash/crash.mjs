@@ -112,11 +112,12 @@ async function round(at, ledger) {
   const began = Date.now();
   server.log = '';
   ledger.begin(at);
-  const loads = at.connections.map((caller) => ledger.load(at, caller));
-  await nap(LOAD_MS[0] + dice.below(LOAD_MS[1] - LOAD_MS[0]));
+  const load = Promise.all(at.connections.map((caller) => ledger.load(at, caller)));
+  // A load that fails ends the round at once, with the server's log beside.
+  await Promise.race([load, nap(LOAD_MS[0] + dice.below(LOAD_MS[1] - LOAD_MS[0]))]);
   ledger.killed = true;
   await server.kill();
-  await Promise.all(loads);
+  await load;
   const again = await restart(at);
   const did = await checkReconciled(server);
   const records = await at.user.call('AuditService/SearchAudit',

@@ -274,9 +274,7 @@ const ASK = {
   'ContactService/GetContacts': inVault,
   'ContactService/DeleteContacts': async () => {
     const it = await vault();
-    await help.operator.call('WebhookService/SetWebhook',
-    { ...inVault, webhook: 'hook', url: 'https://localhost:1/' });
-  await help.operator.call('ContactService/SetContacts',
+    await help.operator.call('ContactService/SetContacts',
       { ...it, contacts: [{ email: 'a@example.org' }] });
     return it;
   },

@@ -90,10 +90,10 @@ static const char *jwk(world *at, EVP_PKEY *key, const char *curve, const char *
                                     number(at, key, OSSL_PKEY_PARAM_RSA_N, 0),
                                     number(at, key, OSSL_PKEY_PARAM_RSA_E, 0), more));
     } else if (EVP_PKEY_is_a(key, "EC")) {
-        assert_kv_ok(kv_arena_print(&at->arena, &text, &err,
-                                    "{\"kty\":\"EC\",\"crv\":\"%s\",\"x\":\"%s\",\"y\":\"%s\"%s}",
-                                    curve, number(at, key, OSSL_PKEY_PARAM_EC_PUB_X, width),
-                                    number(at, key, OSSL_PKEY_PARAM_EC_PUB_Y, width), more));
+        assert_kv_ok(kv_arena_print(
+            &at->arena, &text, &err, "{\"kty\":\"EC\",\"crv\":\"%s\",\"x\":\"%s\",\"y\":\"%s\"%s}",
+            curve ? curve : "", number(at, key, OSSL_PKEY_PARAM_EC_PUB_X, width),
+            number(at, key, OSSL_PKEY_PARAM_EC_PUB_Y, width), more));
     } else {
         assert_int_equal(EVP_PKEY_get_raw_public_key(key, raw, &len), 1);
         assert_kv_ok(kv_arena_print(&at->arena, &text, &err,
