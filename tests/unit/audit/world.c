@@ -1,4 +1,4 @@
-/* world.c - the store, the signer and the anchor of the audit tests. */
+/* world.c - the signer, the anchor and the log of the audit tests. */
 #include "tests/unit/audit/world.h"
 
 #include <dirent.h>
@@ -7,134 +7,11 @@
 #include <unistd.h>
 
 #include <openssl/ecdsa.h>
-#include <openssl/sha.h>
 #include <openssl/x509.h>
 
 #include "server/audit/frame.h"
 #include "server/audit/record.h"
 #include "server/base/text.h"
-#include "server/store/schema.h"
-
-/* --- the store --- */
-
-static void count_change(world_store *store)
-{
-    store->state.version++;
-    SHA256((const uint8_t *)&store->state.version, sizeof(store->state.version),
-           store->state.digest);
-}
-
-static kv_status store_get(kv_store *base, const kv_table *table, void *row, kv_arena *arena,
-                           kv_error *err)
-{
-    world_store *store = (world_store *)base;
-    kv_segment_row *segment = row;
-    bool found = false;
-
-    (void)arena;
-    if (table != &kv_table_segments)
-        return kv_fail(err, KV_INTERNAL, "no such table here");
-    pthread_mutex_lock(&store->mutex);
-    for (unsigned i = 0; i < store->segment_count; i++)
-        found = found || store->segments[i] == segment->id;
-    pthread_mutex_unlock(&store->mutex);
-    return found ? KV_OK : kv_fail(err, KV_NOT_FOUND, "no such row");
-}
-
-static kv_status store_apply(kv_store *base, const kv_change *change, kv_store_state *state,
-                             kv_error *err)
-{
-    world_store *store = (world_store *)base;
-    const kv_pending *from = &change->pending;
-
-    pthread_mutex_lock(&store->mutex);
-    if (store->pending_count == WORLD_PENDING || store->segment_count == WORLD_SEGMENTS ||
-        from->record.len > WORLD_RECORD_BYTES) {
-        pthread_mutex_unlock(&store->mutex);
-        return kv_fail(err, KV_UNAVAILABLE, "the store of the test is full");
-    }
-    count_change(store);
-    for (unsigned i = 0; i < change->count; i++)
-        store->segments[store->segment_count++] = ((const kv_segment_row *)change->few[i].row)->id;
-    if (from->request_id.len) {
-        world_pending *to = &store->pending[store->pending_count++];
-
-        memcpy(to->request_id, from->request_id.data, sizeof(to->request_id));
-        memcpy(to->record, from->record.data, from->record.len);
-        to->len = from->record.len;
-        to->state = store->state;
-        to->mac_len = 0;
-        if (change->pending_mac.make) {
-            to->mac_len = sizeof(to->mac);
-            (void)change->pending_mac.make(change->pending_mac.context, from, &to->state, to->mac);
-        }
-    }
-    *state = store->state;
-    pthread_mutex_unlock(&store->mutex);
-    return KV_OK;
-}
-
-static kv_status store_state(kv_store *base, kv_store_state *state, kv_error *err)
-{
-    world_store *store = (world_store *)base;
-
-    (void)err;
-    pthread_mutex_lock(&store->mutex);
-    *state = store->state;
-    pthread_mutex_unlock(&store->mutex);
-    return KV_OK;
-}
-
-static kv_status store_pending(kv_store *base, kv_slice node, kv_arena *arena, kv_pending_row **out,
-                               unsigned *count, kv_error *err)
-{
-    world_store *store = (world_store *)base;
-    kv_pending_row *rows = kv_arena_array(arena, store->pending_count, sizeof(*rows));
-
-    if (!rows)
-        return kv_arena_full(err);
-    for (unsigned i = 0; i < store->pending_count; i++) {
-        const world_pending *from = &store->pending[i];
-
-        rows[i] = (kv_pending_row){ .node = node, .state = from->state };
-        KV_TRY(kv_arena_copy(arena, kv_slice_of(from->mac, from->mac_len), &rows[i].mac, err));
-        KV_TRY(kv_arena_copy(arena, kv_slice_of(from->request_id, 16), &rows[i].request_id, err));
-        KV_TRY(kv_arena_copy(arena, kv_slice_of(from->record, from->len), &rows[i].record, err));
-    }
-    *out = rows;
-    *count = store->pending_count;
-    return KV_OK;
-}
-
-static void forget(world_store *store, kv_slice id)
-{
-    for (unsigned i = 0; i < store->pending_count; i++)
-        if (kv_slice_equal(id, kv_slice_of(store->pending[i].request_id, 16))) {
-            store->pending[i] = store->pending[--store->pending_count];
-            return;
-        }
-}
-
-static kv_status store_pending_done(kv_store *base, kv_slice node, const kv_slice *request_ids,
-                                    unsigned count, kv_error *err)
-{
-    world_store *store = (world_store *)base;
-
-    (void)node;
-    (void)err;
-    pthread_mutex_lock(&store->mutex);
-    for (unsigned i = 0; i < count && !store->keep_pending; i++)
-        forget(store, request_ids[i]);
-    pthread_mutex_unlock(&store->mutex);
-    return KV_OK;
-}
-
-static const kv_store_ops store_ops = { .scheme = "world",
-                                        .get = store_get,
-                                        .apply = store_apply,
-                                        .state = store_state,
-                                        .pending = store_pending,
-                                        .pending_done = store_pending_done };
 
 /* --- the code of pending records --- */
 
@@ -246,12 +123,8 @@ void world_make(audit_world *world)
     (void)snprintf(world->folder, sizeof(world->folder), "%s/kv-audit-XXXXXX",
                    folder && strlen(folder) < 40 ? folder : "/tmp");
     assert_non_null(mkdtemp(world->folder));
-    world->store = calloc(1, sizeof(*world->store));
-    assert_non_null(world->store);
-    world->store->base.ops = &store_ops;
-    pthread_mutex_init(&world->store->mutex, NULL);
+    world->store = world_store_new();
     pthread_mutex_init(&world->mutex, NULL);
-    count_change(world->store);
     make_key(world);
     assert_true(kv_random_id(world->node, sizeof(world->node)));
     world->clock = (kv_clock){ .now_ms = now_ms, .context = world };
@@ -296,9 +169,8 @@ void world_destroy(audit_world *world)
     kv_audit_stop(world->audit);
     world_remove_folder(world->folder);
     EVP_PKEY_free(world->key);
-    pthread_mutex_destroy(&world->store->mutex);
     pthread_mutex_destroy(&world->mutex);
-    free(world->store);
+    world_store_free(world->store);
 }
 
 void world_start(audit_world *world)
@@ -394,7 +266,7 @@ void world_change(audit_world *world, bool post)
 
     change.pending.request_id = kv_slice_of(entry.request_id, sizeof(entry.request_id));
     assert_kv_ok(kv_audit_encode(&entry, &arena, &change.pending.record, &err));
-    assert_kv_ok(store_apply(&world->store->base, &change, &state, &err));
+    assert_kv_ok(world->store->base.ops->apply(&world->store->base, &change, &state, &err));
     entry.store_version = state.version;
     memcpy(entry.store_digest, state.digest, sizeof(entry.store_digest));
     if (post)

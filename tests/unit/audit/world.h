@@ -36,6 +36,9 @@ typedef struct world_store {
     bool keep_pending; /* pending_done does nothing */
 } world_store;
 
+world_store *world_store_new(void);
+void world_store_free(world_store *store);
+
 typedef struct audit_world {
     char folder[64];
     world_store *store;
