@@ -10,6 +10,7 @@
 
 typedef struct line {
     CK_FUNCTION_LIST *functions;
+    bool initialised;
     _Atomic int64_t since_us; /* a call is away since then; 0: none */
     struct line *next;        /* free too */
 } line;
@@ -67,9 +68,13 @@ static CK_RV finalise(kv_lines *lines, void *reserved)
         line *l = &lines->all[i];
         CK_RV rv;
 
+        /* p11-kit complains on standard error of a line that was never initialised. */
+        if (!l->initialised)
+            continue;
         atomic_store(&l->since_us, kv_monotonic_us());
         rv = l->functions->C_Finalize(reserved);
         atomic_store(&l->since_us, 0);
+        l->initialised = false;
         if (i == 0)
             first = rv;
     }
@@ -87,6 +92,7 @@ static CK_RV initialise(kv_lines *lines, void *arguments)
         atomic_store(&l->since_us, kv_monotonic_us());
         rv = l->functions->C_Initialize(arguments);
         atomic_store(&l->since_us, 0);
+        l->initialised = rv == CKR_OK || rv == CKR_CRYPTOKI_ALREADY_INITIALIZED;
     }
     if (rv != CKR_OK)
         (void)finalise(lines, NULL);
