@@ -9,9 +9,10 @@
 #include "server/vault/objects.h"
 #include "server/vault/operation_rules.h"
 #include "server/vault/own_step.h"
+#include "server/vault/row_walk.h"
 #include "server/vault/vault_rules.h"
 
-enum { ROWS_PER_STEP = 50 };
+enum { ROWS_PER_STEP = 50, PLACE_BYTES = 4096 };
 
 static kv_status scan_state(kv_vault *vault, kv_work *work, kv_slice state, kv_rows *rows,
                             kv_error *err)
@@ -106,54 +107,40 @@ static kv_status purge_vault_row(kv_vault *vault, kv_own_step *at, void *row, vo
     return KV_OK;
 }
 
-/* Where a page of deleted objects ended. */
-typedef struct place {
-    kv_object_row row;
-    uint8_t vault_uid[KV_UID_BYTES];
-    uint8_t name[KV_NAME_MAX];
-} place;
-
-static kv_status keep_place(place *at, const kv_object_row *last, kv_error *err)
+static kv_status purge_page(kv_vault *vault, purge_round *round, kv_object_row *from,
+                            kv_arena *place, bool *more, kv_error *err)
 {
-    if (last->vault_uid.len > sizeof(at->vault_uid) || last->name.len > sizeof(at->name))
-        return kv_fail(err, KV_INTERNAL, "an object's name is longer than one can be");
-    memcpy(at->vault_uid, last->vault_uid.data, last->vault_uid.len);
-    memcpy(at->name, last->name.data, last->name.len);
-    at->row = (kv_object_row){ .vault_uid = kv_slice_of(at->vault_uid, last->vault_uid.len),
-                               .collection = last->collection,
-                               .name = kv_slice_of(at->name, last->name.len),
-                               .deleted = last->deleted };
-    return KV_OK;
+    kv_scan scan = {
+        .table = &kv_table_objects, .index = 2, .from = from, .after = true, .limit = ROWS_PER_STEP
+    };
+    kv_rows rows = { 0 };
+    kv_own_step step;
+    kv_object_row *found;
+    kv_status status;
+
+    KV_TRY(kv_own_step_begin(vault, &step, err));
+    status = kv_records_scan(vault->config.records, &scan, &step.arena, &rows, err);
+    found = rows.rows;
+    kv_arena_cleanup(place);
+    if (status == KV_OK && rows.count)
+        status =
+            kv_copy_row_place(scan.table, scan.index, &found[rows.count - 1], place, from, err);
+    for (unsigned i = 0; status == KV_OK && i < rows.count; i++)
+        status = purge_object_row(vault, &step, &found[i], round, err);
+    *more = rows.more;
+    kv_own_step_end(&step);
+    return status;
 }
 
 /* Those that are deleted only, through an index: the others may be millions. */
 static kv_status purge_objects(kv_vault *vault, purge_round *round, kv_error *err)
 {
-    place at = { .row = { .deleted = 1 } };
-    kv_scan scan = { .table = &kv_table_objects,
-                     .index = 2,
-                     .from = &at.row,
-                     .after = true,
-                     .limit = ROWS_PER_STEP };
+    KV_AUTO(kv_arena) place = KV_ARENA(PLACE_BYTES);
+    kv_object_row from = { .deleted = 1 };
     bool more = true;
 
-    while (more) {
-        kv_rows rows = { 0 };
-        kv_own_step step;
-        kv_status status = kv_own_step_begin(vault, &step, err);
-        kv_object_row *found;
-
-        if (status == KV_OK)
-            status = kv_records_scan(vault->config.records, &scan, &step.arena, &rows, err);
-        found = rows.rows;
-        if (status == KV_OK && rows.count)
-            status = keep_place(&at, &found[rows.count - 1], err);
-        for (unsigned i = 0; status == KV_OK && i < rows.count; i++)
-            status = purge_object_row(vault, &step, &found[i], round, err);
-        more = rows.more;
-        kv_own_step_end(&step);
-        KV_TRY(status);
-    }
+    while (more)
+        KV_TRY(purge_page(vault, round, &from, &place, &more, err));
     return KV_OK;
 }
 
