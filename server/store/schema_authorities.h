@@ -33,6 +33,9 @@ typedef struct kv_authority_row {
     kv_slice cross;  /* a root's new key signed with the old one, then the old root; or empty */
     int64_t created;
     int64_t updated;
+    /* Chains of the vault that end with the first are to end with the second; empty: they do. */
+    kv_slice chains_from;
+    kv_slice chains_to;
 } kv_authority_row;
 
 /* The newest revocation list of an authority. The number is stored before a list is signed. */

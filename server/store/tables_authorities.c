@@ -9,7 +9,7 @@ const kv_table kv_table_authorities = {
     .row_size = sizeof(kv_authority_row),
     .sealed = true,
     .key_count = 2,
-    .column_count = 24,
+    .column_count = 26,
     .columns = {
         BLOB(kv_authority_row, vault_uid),
         TEXT(kv_authority_row, name),
@@ -35,6 +35,8 @@ const kv_table kv_table_authorities = {
         BLOB(kv_authority_row, cross),
         INTEGER(kv_authority_row, created),
         INTEGER(kv_authority_row, updated),
+        BLOB(kv_authority_row, chains_from),
+        BLOB(kv_authority_row, chains_to),
     },
 };
 

@@ -81,10 +81,15 @@ static kv_status store_import(kv_vault *vault, kv_work *work, importing *at, kv_
 {
     kv_authority_row gone = at->waiting;
     kv_authority_row *next = at->waits ? &at->waiting : &at->row;
+    const kv_slice before[] = { at->row.certificate, at->row.chain };
     kv_change change = { 0 };
 
     take_certificate(work, &at->merged, next);
     KV_TRY(kv_chain_join(work, &at->merged.chain, 1, &next->chain, err));
+    /* What a key signed before follows its new certificate; a new key signed nothing yet. */
+    if (!at->waits && before[0].len)
+        KV_TRY(kv_authority_owe_chains(work, next, before,
+                                       (const kv_slice[]){ next->certificate, next->chain }, err));
     at->list.authority_uid = next->uid;
     KV_TRY(kv_records_get(vault->config.records, &kv_table_crls, &at->list, work->arena, err));
     at->list.owed = 1;
@@ -102,6 +107,7 @@ static kv_status store_import(kv_vault *vault, kv_work *work, importing *at, kv_
     }
     KV_TRY(kv_change_update(&change, &kv_table_crls, &at->list, err));
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
+    kv_authority_try_chains(vault, work, next);
     kv_crl_try(vault, work, next);
     if (at->waits)
         kv_crl_try(vault, work, &at->former);
@@ -112,21 +118,15 @@ kv_status kv_authority_import(kv_vault *vault, kv_work *work, const kv_authority
                               kv_authority_bundle *out, kv_error *err)
 {
     importing at = { 0 };
-    kv_slice before[2];
 
     KV_TRY(kv_authority_find(vault, work, &in->target, &at.vault_row, &at.row, err));
+    KV_TRY(kv_authority_settle_chains(vault, work, &at.row, err));
     KV_TRY(kv_authority_waiting(vault, work, &at.row, &at.waiting, &at.waits, err));
     if (!at.waits && !at.row.csr.len)
         return kv_fail(err, KV_PRECONDITION, "the authority does not wait for a certificate");
     KV_TRY(merge(vault, work, in, at.waits ? &at.waiting : &at.row, &at.merged, err));
     KV_TRY(check_same(work, &at.row, &at.merged, err));
-    before[0] = at.row.certificate;
-    before[1] = at.row.chain;
     KV_TRY(store_import(vault, work, &at, err));
-    /* What a key signed before follows its new certificate; a new key signed nothing yet. */
-    if (!at.waits && before[0].len)
-        KV_TRY(kv_authority_rechain(vault, work, at.row.vault_uid, before,
-                                    (const kv_slice[]){ at.row.certificate, at.row.chain }, err));
     return kv_authority_bundle_of(work, &at.vault_row, at.waits ? &at.waiting : &at.row, out, err);
 }
 

@@ -423,6 +423,8 @@ static kv_status publish_if_due(kv_vault *vault, kv_own_step *at, void *row, voi
         return KV_OK;
     if (!kv_authority_is_current(&authority) && retired(vault, at, &authority))
         return KV_OK;
+    if (authority.chains_from.len)
+        kv_authority_try_chains(vault, &at->work, &authority);
     KV_TRY(kv_x509_inspect(&at->arena, authority.certificate, &facts, err));
     if (facts.not_after_ms <= at->work.now_ms)
         return KV_OK;

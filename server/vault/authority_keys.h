@@ -64,8 +64,14 @@ kv_status kv_authority_succeed(kv_vault *vault, kv_work *work, const kv_authorit
                                kv_crl_row *old_list, kv_change *change, kv_error *err) KV_MUST_USE;
 /* --- authority_rechain.c --- */
 
-/* In all chains of the vault that end with `before` (a certificate and its own chain), that end
- * becomes `after`. What fails is logged: those chains stay good for as long as they last. */
-kv_status kv_authority_rechain(kv_vault *vault, kv_work *work, kv_slice vault_uid,
-                               const kv_slice before[2], const kv_slice after[2],
-                               kv_error *err) KV_MUST_USE;
+/* Notes in a row that is to be stored: all chains of its vault that end with `before` (a
+ * certificate and its own chain) are to end with `after`. So that is done even if a crash comes in
+ * between. */
+kv_status kv_authority_owe_chains(kv_work *work, kv_authority_row *row, const kv_slice before[2],
+                                  const kv_slice after[2], kv_error *err) KV_MUST_USE;
+/* Does what is noted there; `row` is as it is stored afterwards. A failure leaves the rest for
+ * later: the old chains stay good for as long as they last. */
+kv_status kv_authority_settle_chains(kv_vault *vault, kv_work *work, kv_authority_row *row,
+                                     kv_error *err) KV_MUST_USE;
+/* The same, where nobody can be told: what fails is logged, and the keeper does it later. */
+void kv_authority_try_chains(kv_vault *vault, kv_work *work, const kv_authority_row *row);

@@ -1,4 +1,8 @@
-/* authority_rechain.c - the chains of those below follow the one above. */
+/* authority_rechain.c - the chains of those below follow the one above.
+ *
+ * There may be many, so each is a change of its own; what is left to do stands in the row of the
+ * one above from the change that gave it its certificate on, until all is done.
+ */
 #include "server/vault/authority_keys.h"
 #include "server/vault/certificate_rules.h"
 #include "server/vault/objects.h"
@@ -34,16 +38,40 @@ static kv_status rechain_one(kv_vault *vault, kv_own_step *at, void *row, void *
     return kv_commit_step(vault, &at->work, "CertificateAuthorityChain", &change, err);
 }
 
-kv_status kv_authority_rechain(kv_vault *vault, kv_work *work, kv_slice vault_uid,
-                               const kv_slice before[2], const kv_slice after[2], kv_error *err)
+kv_status kv_authority_owe_chains(kv_work *work, kv_authority_row *row, const kv_slice before[2],
+                                  const kv_slice after[2], kv_error *err)
 {
-    chains all = { .vault_uid = vault_uid };
+    KV_TRY(kv_chain_join(work, &(kv_x509_list){ .items = before, .count = 2 }, 0, &row->chains_from,
+                         err));
+    return kv_chain_join(work, &(kv_x509_list){ .items = after, .count = 2 }, 0, &row->chains_to,
+                         err);
+}
+
+kv_status kv_authority_settle_chains(kv_vault *vault, kv_work *work, kv_authority_row *row,
+                                     kv_error *err)
+{
+    chains all = { row->vault_uid, row->chains_from, row->chains_to };
+    kv_change change = { 0 };
+    bool exists = false;
+
+    if (!row->chains_from.len)
+        return KV_OK;
+    KV_TRY(kv_each_row(vault, &kv_table_authorities, rechain_one, &all, err));
+    KV_TRY(kv_authority_look_up(vault, work, row->vault_uid, row->name, row, &exists, err));
+    if (!exists || !kv_slice_equal(row->chains_from, all.from))
+        return kv_fail(err, KV_CONFLICT, "the authority was changed meanwhile");
+    row->chains_from = KV_SLICE_NONE;
+    row->chains_to = KV_SLICE_NONE;
+    KV_TRY(kv_change_update(&change, &kv_table_authorities, row, err));
+    return kv_commit_step(vault, work, "CertificateAuthorityChains", &change, err);
+}
+
+void kv_authority_try_chains(kv_vault *vault, kv_work *work, const kv_authority_row *row)
+{
+    kv_authority_row stored = *row;
     kv_error why = { 0 };
 
-    KV_TRY(kv_chain_join(work, &(kv_x509_list){ .items = before, .count = 2 }, 0, &all.from, err));
-    KV_TRY(kv_chain_join(work, &(kv_x509_list){ .items = after, .count = 2 }, 0, &all.to, err));
-    if (all.from.len && kv_each_row(vault, &kv_table_authorities, rechain_one, &all, &why) != KV_OK)
-        kv_log_write(vault->config.log, KV_LOG_WARNING, "authority.chain_stays",
+    if (kv_authority_settle_chains(vault, work, &stored, &why) != KV_OK)
+        kv_log_write(vault->config.log, KV_LOG_WARNING, "authority.chains_later",
                      (kv_log_field[]){ { "why", why.message, 0 }, { 0 } });
-    return KV_OK;
 }

@@ -183,6 +183,7 @@ static kv_status take_parent(kv_vault *vault, kv_work *work, renewal *at, kv_err
 static kv_status prepare(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
 {
     KV_TRY(kv_authority_find(vault, work, &at->in->target, &at->vault_row, &at->row, err));
+    KV_TRY(kv_authority_settle_chains(vault, work, &at->row, err));
     if (!at->row.certificate.len)
         return kv_fail(err, KV_PRECONDITION, "the authority has no certificate to be renewed");
     KV_TRY(kv_authority_may_issue(&at->row, err));
@@ -338,10 +339,24 @@ static kv_crl_row list_of(const kv_authority_row *row)
                          .owed = row->certificate.len > 0 };
 }
 
+/* Their chains go through the new certificate, or through the one that the new key made of the old:
+ * what they had before stays good as long as it lasts. */
+static kv_status owe_chains(kv_work *work, renewal *at, kv_error *err)
+{
+    const kv_slice before[] = { at->row.certificate, at->row.chain };
+    const kv_slice after[] = { at->cross ? at->old_with_new_der : at->next.certificate,
+                               at->cross ? at->next.certificate : at->next.chain };
+
+    if (at->in->new_key && !at->cross)
+        return KV_OK;
+    return kv_authority_owe_chains(work, &at->next, before, after, err);
+}
+
 static kv_status store(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
 {
     kv_change change = { 0 };
 
+    KV_TRY(owe_chains(work, at, err));
     if (at->signed_here)
         KV_TRY(kv_change_update(&change, &kv_table_issued, &at->issued, err));
     if (!at->in->new_key) {
@@ -397,21 +412,6 @@ static kv_status ask(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
     return kv_lost_race(kv_commit_change(vault, work, &change, err), err);
 }
 
-/* --- those below --- */
-
-/* Their chains go through the new certificate, or through the one that the new key made of the old:
- * what they had before stays good as long as it lasts. */
-static kv_status rechain(kv_vault *vault, kv_work *work, const renewal *at, kv_error *err)
-{
-    const kv_slice before[] = { at->row.certificate, at->row.chain };
-    const kv_slice after[] = { at->cross ? at->old_with_new_der : at->next.certificate,
-                               at->cross ? at->next.certificate : at->next.chain };
-
-    if (at->in->new_key && !at->cross)
-        return KV_OK;
-    return kv_authority_rechain(vault, work, at->row.vault_uid, before, after, err);
-}
-
 /* --- the whole --- */
 
 static kv_status complete(kv_vault *vault, kv_work *work, renewal *at, bool here, kv_error *err)
@@ -445,7 +445,7 @@ kv_status kv_authority_renew(kv_vault *vault, kv_work *work, const kv_authority_
         return status;
     }
     if (here) {
-        KV_TRY(rechain(vault, work, &at, err));
+        kv_authority_try_chains(vault, work, &at.next);
         kv_crl_try(vault, work, &at.next);
         if (in->new_key)
             kv_crl_try(vault, work, &at.former);

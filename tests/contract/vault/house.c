@@ -77,9 +77,10 @@ static void revive(house *h)
 
 static void make_tokens(house *h, bool softhsm)
 {
-    static const char *const labels[] = { "keys", "system", NULL };
-    static const char *const uris[] = { "pkcs11:token=keys", "pkcs11:token=system" };
-    static const kv_duty duties[] = { KV_DUTY_KEYS, KV_DUTY_SYSTEM };
+    const char *labels[] = { "keys", "system", h->token_count > 2 ? "ca" : NULL, NULL };
+    static const char *const uris[] = { "pkcs11:token=keys", "pkcs11:token=system",
+                                        "pkcs11:token=ca" };
+    static const kv_duty duties[] = { KV_DUTY_KEYS, KV_DUTY_SYSTEM, KV_DUTY_CA };
     struct _CK_FUNCTION_LIST *functions = softhsm ? NULL : kv_fake_new(labels);
     kv_error err = { 0 };
 
@@ -87,7 +88,7 @@ static void make_tokens(house *h, bool softhsm)
         h->hsm = kv_softhsm_new(labels);
     else
         assert_kv_ok(kv_secret_buf_copy(KV_SLICE(KV_FAKE_PIN), &h->pin, &err));
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < h->token_count; i++) {
         if (softhsm)
             h->configs[i] = kv_softhsm_config(h->hsm, duties[i], labels[i]);
         else
@@ -197,7 +198,7 @@ static kv_status make_identity(house *h, kv_error *err)
 {
     kv_token *token;
 
-    KV_TRY(kv_tokens_open(h->configs, 2, NULL, &h->tokens, err));
+    KV_TRY(kv_tokens_open(h->configs, h->token_count, NULL, &h->tokens, err));
     token = system_token(h);
     assert_true(kv_random_id(h->identity.instance, sizeof(h->identity.instance)));
     assert_true(kv_random_id(h->identity.node, sizeof(h->identity.node)));
@@ -269,13 +270,14 @@ static void fill_services(house *h)
     kv_gates_fill(&h->services);
 }
 
-house *house_new(bool softhsm)
+static house *house_with(unsigned token_count, bool softhsm)
 {
     house *h = calloc(1, sizeof(*h));
     kv_error err = { 0 };
 
     assert_non_null(h);
     living = h;
+    h->token_count = token_count;
     h->arena = KV_ARENA(ARENA_BYTES);
     h->kept_arena = KV_ARENA(ARENA_BYTES);
     h->clock = (kv_clock){ now, h };
@@ -290,6 +292,16 @@ house *house_new(bool softhsm)
     assert_kv_ok(found(h, &err));
     fill_services(h);
     return h;
+}
+
+house *house_new(bool softhsm)
+{
+    return house_with(2, softhsm);
+}
+
+house *house_new_pki(void)
+{
+    return house_with(3, false);
 }
 
 void house_shut(house *h)
@@ -313,7 +325,7 @@ void house_shut(house *h)
 kv_status house_open(house *h, kv_error *err)
 {
     revive(h);
-    KV_TRY(kv_tokens_open(h->configs, 2, NULL, &h->tokens, err));
+    KV_TRY(kv_tokens_open(h->configs, h->token_count, NULL, &h->tokens, err));
     KV_TRY(kv_identity_read(system_token(h), &h->identity, err));
     KV_TRY(open_store(h, false, err));
     KV_TRY(

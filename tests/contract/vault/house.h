@@ -40,7 +40,8 @@ typedef enum house_death {
 typedef struct house {
     kv_softhsm *hsm; /* NULL: the fake */
     kv_secret_buf pin;
-    kv_token_config configs[2]; /* keys, system */
+    kv_token_config configs[3]; /* keys, system, perhaps ca */
+    unsigned token_count;
     char folder[96];
     char database[160]; /* file */
     char audit_folder[160];
@@ -79,6 +80,7 @@ typedef struct house {
 } house;
 
 house *house_new(bool softhsm);
+house *house_new_pki(void); /* on fake tokens, one for certificate authorities too */
 void house_free(house *h);
 /* Closes everything and opens it again, as a restart does. The status of reconciliation. */
 kv_status house_restart(house *h, kv_error *err) KV_MUST_USE;

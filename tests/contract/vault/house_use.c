@@ -225,6 +225,7 @@ void house_assert_tidy(house *h)
                        " NOT EXISTS (SELECT 1 FROM key_versions k WHERE k.key_id = t.key_id) AND"
                        " NOT EXISTS (SELECT 1 FROM operations o WHERE o.key_id = t.key_id"
                        "             AND o.state IN ('pending', 'ordering', 'issued')) AND"
+                       " NOT EXISTS (SELECT 1 FROM authorities a WHERE a.key_id = t.key_id) AND"
                        " NOT EXISTS (SELECT 1 FROM signers s WHERE s.key_id = t.key_id) AND"
                        " NOT EXISTS (SELECT 1 FROM vaults v WHERE v.uid = t.owner_uid)"),
         0);

@@ -596,6 +596,8 @@ CREATE TABLE "authorities" (
     "cross" BLOB NOT NULL,
     "created" INTEGER NOT NULL,
     "updated" INTEGER NOT NULL,
+    "chains_from" BLOB NOT NULL,
+    "chains_to" BLOB NOT NULL,
     "generation" INTEGER NOT NULL,
     "seal" BLOB NOT NULL,
     "seal_key" BLOB NOT NULL,
