@@ -4,8 +4,8 @@
  * writes there what is to go wrong, and reads how often each function was called. Both ends use it
  * at the same time, so what is changed last is `fault`. The file is made if it is not there.
  *
- * A fault hits a call when `skip` calls have gone by, and the next `times` calls (0: until it is
- * taken back).
+ * A fault hits a call when C_Initialize has been called `gate` times and `skip` calls have gone by,
+ * and the next `times` calls (0: until it is taken back).
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -33,7 +33,8 @@ typedef enum shim_fault {
 
 /* 64 bytes; numbers as the machine has them. */
 typedef struct shim_call {
-    char name[28];
+    char name[24];
+    _Atomic uint32_t gate;
     _Atomic uint32_t calls;
     _Atomic uint32_t hits;
     _Atomic uint32_t inside;
@@ -87,7 +88,8 @@ static shim_fault meet(shim_call *call)
     shim_fault fault = (shim_fault)atomic_load(&call->fault);
     uint32_t count;
 
-    if (fault == SHIM_NONE)
+    if (fault == SHIM_NONE ||
+        atomic_load(&control[NUMBER_C_Initialize].calls) < atomic_load(&call->gate))
         return SHIM_NONE;
     for (count = atomic_load(&call->skip); count;)
         if (atomic_compare_exchange_weak(&call->skip, &count, count - 1))

@@ -43,9 +43,13 @@ const flag = (name) => process.argv.includes(`--${name}`);
 const table = flag('all') && process.argv[process.argv.indexOf('--all') + 1];
 const isolated = flag('isolated');
 
-/* Calls of a start, so of every recovery: they are met when the module is initialised again. */
+/* Calls of a start, so of every recovery: they are met when the module is initialised again. The
+ * first two are of nothing else; the others are counted from C_Initialize on, when nobody but the
+ * recovery is inside. */
 const RECOVERY = ['C_Finalize', 'C_Initialize', 'C_GetSlotList', 'C_GetTokenInfo', 'C_OpenSession',
-  'C_Login', 'C_GetMechanismList', 'C_FindObjects', 'C_GetAttributeValue'];
+  'C_Login', 'C_FindObjectsInit', 'C_FindObjects', 'C_FindObjectsFinal', 'C_GetAttributeValue',
+  'C_CreateObject'];
+const FIRST = 2;
 
 /* Of the supervisor's probe: its failing has the module initialised again. */
 const PROBE = 'C_Encrypt';
@@ -85,7 +89,8 @@ class Bench {
     this.server.log = '';
     load.run(LATE_MS);
     await nap(30);
-    this.shim.inject(name, fault, { rv, times, delay: 300 });
+    this.shim.inject(name, fault, { rv, times, delay: 300,
+      again: Boolean(provoke) && RECOVERY.indexOf(name) >= FIRST });
     if (provoke) {
       this.shim.inject(provoke, 'refuse', { rv: CODES.CKR_DEVICE_REMOVED, times: 4 });
     }
@@ -178,9 +183,8 @@ async function recovering(bench, name) {
     await bench.cell(name, 'refuse', { code, times: 2, lastMs, provoke: PROBE });
     await bench.cell(name, 'lose', { code, times: 1, lastMs, provoke: PROBE });
   }
-  if (!isolated) return;
   await bench.cell(name, 'hang', { times: 1, lastMs: HANG_S * 1000 + 1000, provoke: PROBE });
-  await bench.cell(name, 'die', { rv: 11, times: 1, lastMs, provoke: PROBE });
+  if (isolated) await bench.cell(name, 'die', { rv: 11, times: 1, lastMs, provoke: PROBE });
 }
 
 const kindOf = (row) => (row.provoke ? `${row.fault} while the module is initialised again` :

@@ -2,7 +2,8 @@
 import fs from 'node:fs';
 
 const LINE = 64;
-const AT = { calls: 28, hits: 32, inside: 36, rv: 40, delay: 44, skip: 48, times: 52, left: 56,
+const NAME = 24;
+const AT = { gate: 24, calls: 28, hits: 32, inside: 36, rv: 40, delay: 44, skip: 48, times: 52, left: 56,
   fault: 60 };
 export const FAULTS = ['none', 'refuse', 'lose', 'delay', 'hang', 'die', 'leave'];
 
@@ -15,7 +16,7 @@ export class Shim {
     const all = Buffer.alloc(size);
     fs.readSync(this.fd, all, 0, size, 0);
     for (let at = 0; at < size; at += LINE) {
-      this.names.push(all.toString('latin1', at, at + 28).replace(/\0.*$/s, ''));
+      this.names.push(all.toString('latin1', at, at + NAME).replace(/\0.*$/s, ''));
     }
   }
 
@@ -37,10 +38,12 @@ export class Shim {
     fs.writeSync(this.fd, word, 0, 4, this.#at(name, member));
   }
 
-  /** The next `times` calls after `skip` (0: all, until lift()) fail in that way. */
-  inject(name, fault, { rv = 0, delay = 0, skip = 0, times = 0 } = {}) {
-    for (const [member, value] of Object.entries({ rv, delay, skip, times, left: times, hits: 0,
-      fault: FAULTS.indexOf(fault) })) this.#write(name, member, value);
+  /** The next `times` calls after `skip` (0: all, until lift()) fail in that way; `again`: only when
+   *  the module has been initialised again. */
+  inject(name, fault, { rv = 0, delay = 0, skip = 0, times = 0, again = false } = {}) {
+    const gate = again ? this.read('C_Initialize', 'calls') + 1 : 0;
+    for (const [member, value] of Object.entries({ gate, rv, delay, skip, times, left: times,
+      hits: 0, fault: FAULTS.indexOf(fault) })) this.#write(name, member, value);
   }
 
   lift(name) {
