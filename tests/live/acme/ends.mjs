@@ -1,5 +1,6 @@
 // The end of a certificate that nothing renews: the policy's own moment, near the end, and the end,
-// each as an event and as a mail; and what the key and the secret are still good for then.
+// each as an event and as a mail; and what the key and the secret are still good for then. Beside it
+// one that renews itself, which nginx serves all the time, and never past its end.
 import assert from 'node:assert';
 import fs from 'node:fs';
 import test, { after, before } from 'node:test';
@@ -8,12 +9,14 @@ import { nap } from '../support/keyvault.mjs';
 import { Pebble } from './pebble.mjs';
 import { freePorts } from './programs.mjs';
 import { Scene, folderOf } from './scene.mjs';
+import { Served } from './served.mjs';
 
-const LIFE_S = 20;
+const LIFE_S = 24;
 const folder = folderOf('ends');
 let pebble;
 let mail;
 let scene;
+let served;
 let events = [];
 
 before(async () => {
@@ -27,6 +30,13 @@ before(async () => {
   await operator.call('ContactService/SetContacts',
     { vault: 'shop', contacts: [{ email: 'team@example.org' }] });
   await scene.setIssuer('pebble', { directory: pebble.directory, challenges: ['http-01'] });
+  const app = await scene.server.principal('app',
+    [['CERTIFICATE_USER', '/vaults/shop/certificates/served']]);
+  await scene.create('served', 'pebble', ['served.example.test'], { percentage: 50,
+    key_props: { kty: 'EC', crv: 'P256', exportable: true },
+    secret_props: { content_type: 'application/x-pem-file' } });
+  await scene.completed('served');
+  served = await Served.start(scene.server, app, 'served');
   await scene.create('web', 'pebble', ['www.example.test'], {
     key_props: { kty: 'EC', crv: 'P256', exportable: true },
     lifetime_actions: [{ action_type: 'EMAIL_CONTACTS', trigger: { lifetime_percentage: 50 } }] });
@@ -34,6 +44,7 @@ before(async () => {
 });
 
 after(async () => {
+  await served?.stop();
   await scene?.stop();
   await mail?.stop();
   await pebble?.stop();
@@ -48,7 +59,7 @@ test('each moment is an event, in order, and the end comes last', async () => {
     assert(Date.now() < until, `no end: ${causes()}`);
     await nap(250);
     ({ events } = await scene.certificates.call('EventService/ListEvents',
-      { vault: 'shop', page_size: 1000 }));
+      { vault: 'shop', collection: 'certificates', name: 'web', page_size: 1000 }));
   }
   /* Of moments that pass together the latest is told. */
   assert.match(causes().join(' '), /^policy (90-percent )?(95-percent )?expired$/);
@@ -64,6 +75,22 @@ test('each is a mail', async () => {
   assert.match(told(), /web \(Certificate\) expires on \d{4}-/);
   assert.match(told(), /Why: +policy/);
   assert.match(told(), /web \(Certificate\) has expired on \d{4}-/);
+});
+
+/* The first version has ended by now: it was made before the one whose end was awaited. */
+test('what renews itself is served all the time, and nothing past its end', async () => {
+  const looks = await served.stop();
+  const shown = looks.filter((it) => it);
+  const first = shown[0];
+  assert(shown.at(-1).at > first.end, 'nobody looked after the end of the first version');
+  assert(new Set(shown.map((it) => it.serial)).size > 1);
+  for (const { serial, at, end } of shown) {
+    assert(at < end, `${serial} was served ${at - end} ms past its end`);
+  }
+  const { events: over } = await scene.certificates.call('EventService/ListEvents',
+    { vault: 'shop', collection: 'certificates', name: 'served',
+      types: ['Microsoft.KeyVault.CertificateExpired'] });
+  assert.deepStrictEqual(over, []);
 });
 
 /* As in Azure: what was signed or encrypted before must still be read. */
