@@ -1,7 +1,7 @@
 /* challenges.c - how this server proves control over names. */
 #include "server/challenges.h"
 
-#include "server/vault/proofs.h"
+#include "server/vault/operations/proofs.h"
 
 static void page(void *context, const kv_plain_request *request, kv_arena *arena,
                  kv_plain_answer *out)

@@ -9,7 +9,7 @@
 #include "server/auth/auth.h"
 #include "server/base/secret_buf.h"
 #include "server/core/watch.h"
-#include "server/vault/event_denied.h"
+#include "server/vault/events/event_denied.h"
 #include "server/vault/idempotency.h"
 
 /* What the record says of every call, whatever becomes of it. */

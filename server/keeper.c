@@ -7,9 +7,9 @@
 #include <stdlib.h>
 
 #include "server/reload.h"
-#include "server/vault/events.h"
+#include "server/vault/events/events.h"
 #include "server/vault/idempotency.h"
-#include "server/vault/proofs.h"
+#include "server/vault/operations/proofs.h"
 #include "server/vault/scan.h"
 #include "server/vault/watch.h"
 

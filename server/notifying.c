@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "server/credentials.h"
-#include "server/vault/events.h"
+#include "server/vault/events/events.h"
 
 enum {
     PASSWORD_MAX = 1024,

@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "server/vault/event_denied.h"
+#include "server/vault/events/event_denied.h"
 
 enum { TROUBLE_WAIT_MS = 5000, WORKERS_MAX = 16, STEPS_MAX = 4 };
 

@@ -7,7 +7,7 @@
 #include "server/challenges.h"
 #include "server/front/plain.h"
 #include "server/server.h"
-#include "server/vault/pki.h"
+#include "server/vault/authorities/pki.h"
 #include "server/x509/ocsp.h"
 
 static bool split(kv_slice text, uint8_t at, kv_slice *before, kv_slice *after)

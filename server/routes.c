@@ -12,9 +12,9 @@
 #include "server/core/services.h"
 #include "server/core/watch.h"
 #include "server/vault/access.h"
-#include "server/vault/event_watch.h"
+#include "server/vault/events/event_watch.h"
 #include "server/vault/evidence.h"
-#include "server/vault/operations.h"
+#include "server/vault/operations/operations.h"
 #include "server/wire/pb.h"
 
 /* The operations of the vault layer know nothing of calls: this is all that stands between. */

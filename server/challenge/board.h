@@ -18,7 +18,7 @@ typedef struct kv_challenge_notice {
     kv_slice says;  /* the key authorization */
 } kv_challenge_notice;
 
-/* The functions are those of server/vault/proofs.h. */
+/* The functions are those of server/vault/operations/proofs.h. */
 typedef struct kv_challenge_board {
     /* The same again is fine, and so is another one of the same account: it takes its place.
      * KV_UNAVAILABLE: one of another account stands there; or the store is out of reach. */

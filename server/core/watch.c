@@ -8,7 +8,7 @@
 #include <utlist.h>
 
 #include "server/core/services.h"
-#include "server/vault/event_watch.h"
+#include "server/vault/events/event_watch.h"
 
 enum {
     MOST = 4096,

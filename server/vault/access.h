@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include "server/vault/messages_access.h"
-#include "server/vault/operations.h"
+#include "server/vault/messages/messages_access.h"
+#include "server/vault/operations/operations.h"
 
 KV_OPERATION(kv_who_am_i, kv_who_am_i_in, kv_caller_bundle);
 KV_OPERATION(kv_role_token_issue, kv_role_token_issue_in, kv_role_token_bundle);

@@ -5,15 +5,15 @@
 #include <string.h>
 
 #include "server/auth/principal_rows.h"
-#include "server/vault/certificate_rules.h"
-#include "server/vault/certificate_show.h"
+#include "server/vault/certificates/certificate_rules.h"
+#include "server/vault/certificates/certificate_show.h"
 #include "server/vault/idempotency.h"
-#include "server/vault/issuer_rules.h"
-#include "server/vault/key_rules.h"
-#include "server/vault/messages_access.h"
-#include "server/vault/messages_renewals.h"
-#include "server/vault/operations.h"
-#include "server/vault/secret_rules.h"
+#include "server/vault/issuers/issuer_rules.h"
+#include "server/vault/keys/key_rules.h"
+#include "server/vault/messages/messages_access.h"
+#include "server/vault/messages/messages_renewals.h"
+#include "server/vault/operations/operations.h"
+#include "server/vault/secrets/secret_rules.h"
 #include "server/vault/values.h"
 #include "server/vault/vault_rules.h"
 

@@ -3,9 +3,9 @@
  * What is planned has its time from a certificate and stays. What waits, after a failure or for an
  * issuer, has it from a clock that was ahead, and would wait for as long as that in addition.
  */
-#include "server/vault/issuer_state.h"
+#include "server/vault/issuers/issuer_state.h"
 #include "server/vault/objects.h"
-#include "server/vault/operation_rules.h"
+#include "server/vault/operations/operation_rules.h"
 #include "server/vault/own_step.h"
 #include "server/vault/row_walk.h"
 

@@ -6,7 +6,7 @@
 #include "server/audit/audit.h"
 #include "server/base/text.h"
 #include "server/store/row.h"
-#include "server/vault/event_outbox.h"
+#include "server/vault/events/event_outbox.h"
 #include "server/vault/idempotency.h"
 #include "server/vault/vault_impl.h"
 

@@ -4,11 +4,11 @@
  * which adds its own checks (kv_vault_config.check).
  */
 #include "server/audit/audit.h"
-#include "server/vault/authority_keys.h"
+#include "server/vault/authorities/authority_keys.h"
 #include "server/vault/checks.h"
-#include "server/vault/delivery_rules.h"
 #include "server/vault/evidence.h"
-#include "server/vault/issuer_rules.h"
+#include "server/vault/issuers/issuer_rules.h"
+#include "server/vault/notices/delivery_rules.h"
 #include "server/vault/own_step.h"
 #include "server/vault/scan.h"
 

@@ -2,7 +2,7 @@
 #include "server/vault/due.h"
 
 #include "server/vault/objects.h"
-#include "server/vault/operation_rules.h"
+#include "server/vault/operations/operation_rules.h"
 
 kv_status kv_due_first(kv_vault *vault, kv_work *work, const kv_due *due, void *row, bool *found,
                        kv_error *err)

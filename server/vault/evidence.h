@@ -2,8 +2,8 @@
 #pragma once
 
 #include "server/vault/checks.h"
-#include "server/vault/messages_audit.h"
-#include "server/vault/operations.h"
+#include "server/vault/messages/messages_audit.h"
+#include "server/vault/operations/operations.h"
 
 /* Where a streaming operation puts its messages. What it answers ends the stream when not KV_OK. */
 typedef struct kv_stream {

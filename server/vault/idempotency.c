@@ -5,7 +5,7 @@
 
 #include "pkcs11/token_cipher.h"
 #include "server/base/text.h"
-#include "server/vault/access_work.h"
+#include "server/vault/access/access_work.h"
 #include "server/vault/vault_impl.h"
 
 enum { SIGNERS_READ = 1000, DIGEST_BYTES = 32, SWEEP_ROWS = 500 };

@@ -1,7 +1,7 @@
 /* named_page.h - a page of what has a name in a vault. Inner to vault. */
 #pragma once
 
-#include "server/vault/messages_common.h"
+#include "server/vault/messages/messages_common.h"
 #include "server/vault/vault_impl.h"
 
 typedef struct kv_named_page {

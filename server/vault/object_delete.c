@@ -6,10 +6,10 @@
  */
 #include "server/vault/objects.h"
 
-#include "server/vault/certificate_rules.h"
-#include "server/vault/events.h"
-#include "server/vault/operation_rules.h"
-#include "server/vault/rotation_rules.h"
+#include "server/vault/certificates/certificate_rules.h"
+#include "server/vault/events/events.h"
+#include "server/vault/keys/rotation_rules.h"
+#include "server/vault/operations/operation_rules.h"
 #include "server/vault/vault_rules.h"
 
 enum { FINISH_ROUNDS = 3, VERSIONS_PER_STEP = 8, COMPANIONS = 2 };

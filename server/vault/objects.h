@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "server/vault/messages_common.h"
+#include "server/vault/messages/messages_common.h"
 #include "server/vault/vault_impl.h"
 
 /* The same work with other memory: an operation of any number of steps gives each an arena of its

@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "server/vault/certificate_rules.h"
+#include "server/vault/certificates/certificate_rules.h"
 
 /* --- writing --- */
 

@@ -5,9 +5,9 @@
  * served: keys that no row knows are reported and never touched; rows whose key is gone are an
  * alarm and never deleted.
  */
-#include "server/vault/certificate_rules.h"
+#include "server/vault/certificates/certificate_rules.h"
 #include "server/vault/objects.h"
-#include "server/vault/operation_rules.h"
+#include "server/vault/operations/operation_rules.h"
 #include "server/vault/own_step.h"
 #include "server/vault/row_walk.h"
 #include "server/vault/vault_rules.h"

@@ -3,7 +3,7 @@
 
 #include "server/store/row.h"
 #include "server/vault/objects.h"
-#include "server/vault/operation_rules.h"
+#include "server/vault/operations/operation_rules.h"
 
 enum { ROWS_PER_PAGE = 100, TRIES = 4 };
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "server/store/schema.h"
-#include "server/vault/messages_common.h"
+#include "server/vault/messages/messages_common.h"
 
 /* --- tags: stored as a JSON object of strings --- */
 

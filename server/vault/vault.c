@@ -3,14 +3,14 @@
 
 #include <stdlib.h>
 
-#include "server/vault/certificate_rules.h"
+#include "server/vault/authorities/ocsp_cache.h"
+#include "server/vault/certificates/certificate_rules.h"
 #include "server/vault/errands.h"
-#include "server/vault/event_denied.h"
-#include "server/vault/event_outbox.h"
-#include "server/vault/key_cache.h"
-#include "server/vault/ocsp_cache.h"
-#include "server/vault/operation_rules.h"
-#include "server/vault/postbox.h"
+#include "server/vault/events/event_denied.h"
+#include "server/vault/events/event_outbox.h"
+#include "server/vault/keys/key_cache.h"
+#include "server/vault/notices/postbox.h"
+#include "server/vault/operations/operation_rules.h"
 #include "server/vault/vault_impl.h"
 
 enum { KEYS_CACHED = 100000, START_ARENA_BYTES = 1 << 20, ORDERS_PER_ISSUER = 2 };

@@ -5,14 +5,14 @@
  * same name begins with nobody. Each step has an arena of its own: a vault of any size can go.
  */
 #include "server/base/text.h"
-#include "server/vault/access_work.h"
-#include "server/vault/authority_rules.h"
-#include "server/vault/contact_rules.h"
-#include "server/vault/issuer_rules.h"
+#include "server/vault/access/access_work.h"
+#include "server/vault/authorities/authority_rules.h"
+#include "server/vault/issuers/issuer_rules.h"
+#include "server/vault/notices/contact_rules.h"
+#include "server/vault/notices/webhook_rules.h"
 #include "server/vault/objects.h"
-#include "server/vault/operations.h"
+#include "server/vault/operations/operations.h"
 #include "server/vault/vault_rules.h"
-#include "server/vault/webhook_rules.h"
 
 enum { OBJECTS_PER_STEP = 50 };
 

@@ -3,9 +3,9 @@
 
 #include "server/base/text.h"
 #include "server/lifecycle/blackout.h"
-#include "server/vault/certificate_rules.h"
+#include "server/vault/certificates/certificate_rules.h"
 #include "server/vault/objects.h"
-#include "server/vault/operations.h"
+#include "server/vault/operations/operations.h"
 #include "server/vault/values.h"
 #include "server/vault/vault_rules.h"
 

@@ -1,7 +1,7 @@
 /* vault_rules.h - what files about vaults share. Inner to vault. */
 #pragma once
 
-#include "server/vault/messages_vaults.h"
+#include "server/vault/messages/messages_vaults.h"
 #include "server/vault/vault_impl.h"
 
 kv_status kv_vault_bundle_of(kv_work *work, const kv_vault_row *row, kv_vault_bundle *out,

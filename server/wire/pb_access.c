@@ -1,6 +1,6 @@
 /* pb_access.c - the requests of AccessService. */
 #include "keyvault/v1/access.pb-c.h"
-#include "server/vault/messages_access.h"
+#include "server/vault/messages/messages_access.h"
 #include "server/wire/pb_impl.h"
 
 _Static_assert((int)KV_ROLE_ADMINISTRATOR == KEYVAULT__V1__ROLE__ROLE_ADMINISTRATOR &&

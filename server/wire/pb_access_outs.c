@@ -1,6 +1,6 @@
 /* pb_access_outs.c - the answers of AccessService. */
 #include "keyvault/v1/access.pb-c.h"
-#include "server/vault/messages_access.h"
+#include "server/vault/messages/messages_access.h"
 #include "server/wire/pb_impl.h"
 
 static Keyvault__V1__Role *roles(kv_pb_writer *writer, const kv_role *from, size_t from_count,

@@ -1,6 +1,6 @@
 /* pb_audit.c - AuditService. */
 #include "keyvault/v1/audit.pb-c.h"
-#include "server/vault/messages_audit.h"
+#include "server/vault/messages/messages_audit.h"
 #include "server/wire/pb_impl.h"
 
 kv_status kv_pb_read_audit_search(kv_slice body, kv_arena *arena, void *in, kv_error *err)

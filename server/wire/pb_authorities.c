@@ -1,8 +1,8 @@
 /* pb_authorities.c - CertificateAuthorityService. */
 #include "keyvault/v1/authorities.pb-c.h"
-#include "server/vault/messages_authorities.h"
-#include "server/vault/messages_certificates.h"
-#include "server/vault/messages_issued.h"
+#include "server/vault/messages/messages_authorities.h"
+#include "server/vault/messages/messages_certificates.h"
+#include "server/vault/messages/messages_issued.h"
 #include "server/wire/pb_impl.h"
 #include "server/wire/pb_policy.h"
 

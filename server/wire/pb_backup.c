@@ -2,7 +2,7 @@
 #include "keyvault/v1/certificates.pb-c.h"
 #include "keyvault/v1/keys.pb-c.h"
 #include "keyvault/v1/secrets.pb-c.h"
-#include "server/vault/messages_backup.h"
+#include "server/vault/messages/messages_backup.h"
 #include "server/wire/pb_impl.h"
 
 kv_status kv_pb_read_key_backup(kv_slice body, kv_arena *arena, void *in, kv_error *err)

@@ -1,5 +1,5 @@
 /* pb_certificate_outs.c - the answers of CertificateService. */
-#include "server/vault/messages_certificates.h"
+#include "server/vault/messages/messages_certificates.h"
 #include "server/wire/pb_policy.h"
 
 static void names(kv_pb_writer *writer, const kv_certificate_operation *from,

@@ -1,5 +1,5 @@
 /* pb_certificates.c - the requests of CertificateService. */
-#include "server/vault/messages_certificates.h"
+#include "server/vault/messages/messages_certificates.h"
 #include "server/wire/pb_policy.h"
 
 _Static_assert((int)KV_CHAIN_DER == KEYVAULT__V1__CHAIN_FORMAT__CHAIN_FORMAT_DER &&

@@ -1,6 +1,6 @@
 /* pb_contacts.c - ContactService. */
 #include "keyvault/v1/contacts.pb-c.h"
-#include "server/vault/messages_notify.h"
+#include "server/vault/messages/messages_notify.h"
 #include "server/wire/pb_impl.h"
 
 _Static_assert((int)KV_MAIL_MODE_EACH == KEYVAULT__V1__MAIL_MODE__MAIL_MODE_EACH &&

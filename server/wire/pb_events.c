@@ -1,6 +1,6 @@
 /* pb_events.c - EventService. */
 #include "keyvault/v1/events.pb-c.h"
-#include "server/vault/messages_events.h"
+#include "server/vault/messages/messages_events.h"
 #include "server/wire/pb_impl.h"
 
 /* 9999-12-31T23:59:59Z */

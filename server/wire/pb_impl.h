@@ -5,8 +5,8 @@
 
 #include "keyvault/v1/common.pb-c.h"
 #include "server/core/route.h"
-#include "server/vault/messages_certificates.h"
-#include "server/vault/messages_common.h"
+#include "server/vault/messages/messages_certificates.h"
+#include "server/vault/messages/messages_common.h"
 #include "server/wire/pb.h"
 
 /* --- reading --- */

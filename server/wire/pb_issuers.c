@@ -1,6 +1,6 @@
 /* pb_issuers.c - IssuerService. */
 #include "keyvault/v1/issuers.pb-c.h"
-#include "server/vault/messages_issuers.h"
+#include "server/vault/messages/messages_issuers.h"
 #include "server/wire/pb_impl.h"
 
 _Static_assert((int)KV_X509_LINT_PRIVATE == KEYVAULT__V1__TRUST_SCOPE__TRUST_SCOPE_PRIVATE &&

@@ -1,6 +1,6 @@
 /* pb_key_import.c - KeyService: imports and random bytes. */
 #include "keyvault/v1/keys.pb-c.h"
-#include "server/vault/messages_keys.h"
+#include "server/vault/messages/messages_keys.h"
 #include "server/wire/pb_impl.h"
 
 static kv_status jwk_in(const Keyvault__V1__PrivateJsonWebKey *from, kv_private_jwk *out,

@@ -1,6 +1,6 @@
 /* pb_keys.c - KeyService. */
 #include "keyvault/v1/keys.pb-c.h"
-#include "server/vault/messages_keys.h"
+#include "server/vault/messages/messages_keys.h"
 #include "server/wire/pb_impl.h"
 
 /* By the number of keyvault.v1.SignatureAlgorithm. */

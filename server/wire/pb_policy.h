@@ -3,7 +3,7 @@
 #pragma once
 
 #include "keyvault/v1/certificates.pb-c.h"
-#include "server/vault/messages_certificates.h"
+#include "server/vault/messages/messages_certificates.h"
 #include "server/wire/pb_impl.h"
 
 kv_status kv_pb_policy_in(const Keyvault__V1__CertificatePolicy *from, kv_arena *arena,

@@ -1,6 +1,6 @@
 /* pb_renewals.c - RenewalService. */
 #include "keyvault/v1/renewals.pb-c.h"
-#include "server/vault/messages_renewals.h"
+#include "server/vault/messages/messages_renewals.h"
 #include "server/wire/pb_impl.h"
 
 kv_status kv_pb_read_inventory_list(kv_slice body, kv_arena *arena, void *in, kv_error *err)

@@ -1,6 +1,6 @@
 /* pb_rotation.c - KeyService: rotation and its policies. */
 #include "keyvault/v1/keys.pb-c.h"
-#include "server/vault/messages_rotation.h"
+#include "server/vault/messages/messages_rotation.h"
 #include "server/wire/pb_impl.h"
 
 enum { ACTIONS_MAX = 2 }; /* one of each kind, and so to be written too */

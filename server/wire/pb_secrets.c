@@ -1,7 +1,7 @@
 /* pb_secrets.c - SecretService. */
 #include "keyvault/v1/secrets.pb-c.h"
 #include "server/base/text.h"
-#include "server/vault/messages_secrets.h"
+#include "server/vault/messages/messages_secrets.h"
 #include "server/wire/pb_impl.h"
 
 _Static_assert((int)KV_SECRET_FORMAT_PFX == KEYVAULT__V1__SECRET_FORMAT__SECRET_FORMAT_PFX &&

@@ -1,6 +1,6 @@
 /* pb_spellings.c - one row per method: its path, the operation, and who reads and writes it. */
 #include "server/vault/checks.h"
-#include "server/vault/messages.h"
+#include "server/vault/messages/messages.h"
 #include "server/wire/pb.h"
 
 #define PATH(service, method) "/keyvault.v1." service "/" method

@@ -1,7 +1,7 @@
 /* pb_vaults.c - VaultService and ServerService. */
 #include "keyvault/v1/vaults.pb-c.h"
 #include "server/vault/checks.h"
-#include "server/vault/messages_vaults.h"
+#include "server/vault/messages/messages_vaults.h"
 #include "server/wire/pb_impl.h"
 
 static kv_status blackouts_in(const Keyvault__V1__BlackoutList *from, kv_arena *arena,

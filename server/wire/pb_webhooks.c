@@ -1,6 +1,6 @@
 /* pb_webhooks.c - WebhookService. */
 #include "keyvault/v1/webhooks.pb-c.h"
-#include "server/vault/messages_webhooks.h"
+#include "server/vault/messages/messages_webhooks.h"
 #include "server/wire/pb_impl.h"
 
 _Static_assert((int)KV_WEBHOOK_ACTIVE == KEYVAULT__V1__WEBHOOK_STATE__WEBHOOK_STATE_ACTIVE &&

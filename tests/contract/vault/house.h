@@ -15,7 +15,7 @@
 #include "server/auth/access.h"
 #include "server/core/services.h"
 #include "server/system_keys.h"
-#include "server/vault/operations.h"
+#include "server/vault/operations/operations.h"
 #include "server/vault/scan.h"
 #include "tests/contract/auth/test_certificates.h"
 #include "tests/support/fake_token.h"

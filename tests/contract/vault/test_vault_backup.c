@@ -1,7 +1,7 @@
 /* test_vault_backup.c - what a backup brings back, what it never does, and what is refused. */
 #include <stdlib.h>
 
-#include "server/vault/backup.h"
+#include "server/vault/backups/backup.h"
 #include "tests/contract/vault/acts.h"
 
 static int start(void **state)

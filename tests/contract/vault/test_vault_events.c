@@ -1,7 +1,7 @@
 /* test_vault_events.c - the outbox: an event if and only if there is the change, in order, and a
  * cursor that nothing appears behind.
  */
-#include "server/vault/events.h"
+#include "server/vault/events/events.h"
 #include "tests/contract/vault/scripted_issuer.h"
 
 #define DAY             INT64_C(86400000)

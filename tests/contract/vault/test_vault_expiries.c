@@ -1,7 +1,7 @@
 /* test_vault_expiries.c - what ends is announced in time, each moment once, whoever made it and
  * whoever was away meanwhile.
  */
-#include "server/vault/events.h"
+#include "server/vault/events/events.h"
 #include "tests/contract/vault/acts.h"
 
 #define DAY INT64_C(86400000)

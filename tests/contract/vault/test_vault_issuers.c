@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "server/vault/checks.h"
-#include "server/vault/issuer_rules.h"
+#include "server/vault/issuers/issuer_rules.h"
 #include "server/vault/watch.h"
 #include "tests/contract/vault/acts.h"
 

@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "server/vault/event_outbox.h"
+#include "server/vault/events/event_outbox.h"
 #include "tests/support/kv_cmocka.h"
 
 enum { WRITERS = 4, CHANGES = 2000, NUMBERS = 4 * 2 * 2000 + 2 };

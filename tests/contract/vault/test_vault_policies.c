@@ -1,5 +1,5 @@
 /* test_vault_policies.c - a policy comes out of the store as it went in, every member of it. */
-#include "server/vault/certificate_rules.h"
+#include "server/vault/certificates/certificate_rules.h"
 #include "tests/support/kv_cmocka.h"
 
 static kv_arena arena;

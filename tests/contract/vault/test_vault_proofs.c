@@ -2,7 +2,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#include "server/vault/proofs.h"
+#include "server/vault/operations/proofs.h"
 #include "tests/contract/vault/house.h"
 
 static int start(void **state)

@@ -1,7 +1,7 @@
 /* fuzz_backup_row.c - rows of a backup, should its encryption ever be somebody else's. */
 #include <stdlib.h>
 
-#include "server/vault/backup.h"
+#include "server/vault/backups/backup.h"
 
 enum { ARENA = 4 << 20 };
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "pkcs11/token_import.h"
-#include "server/vault/key_jwk.h"
+#include "server/vault/keys/key_jwk.h"
 
 enum { ARENA = 1 << 20, MEMBERS = 11 };
 

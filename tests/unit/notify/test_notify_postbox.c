@@ -1,5 +1,5 @@
 /* test_notify_postbox.c - whose turn it is: one at a time, and those in trouble leave room. */
-#include "server/vault/postbox.h"
+#include "server/vault/notices/postbox.h"
 
 #include <string.h>
 

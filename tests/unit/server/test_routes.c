@@ -19,7 +19,7 @@
 #include "keyvault/v1/webhooks.pb-c.h"
 #include "server/auth/policy.h"
 #include "server/vault/idempotency.h"
-#include "server/vault/messages_common.h"
+#include "server/vault/messages/messages_common.h"
 #include "server/wire/pb.h"
 #include "tests/support/kv_cmocka.h"
 

@@ -1,7 +1,7 @@
 /* test_ocsp_cache.c - OCSP answers are kept as long as they hold. */
 #include <pthread.h>
 
-#include "server/vault/ocsp_cache.h"
+#include "server/vault/authorities/ocsp_cache.h"
 #include "tests/support/kv_cmocka.h"
 
 typedef struct fixture {

@@ -1,5 +1,5 @@
 /* test_pb_form.c - bytes that are no message, or one that asks for too much. */
-#include "server/vault/messages_keys.h"
+#include "server/vault/messages/messages_keys.h"
 #include "server/wire/pb.h"
 #include "tests/support/kv_cmocka.h"
 

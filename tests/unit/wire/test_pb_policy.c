@@ -1,6 +1,6 @@
 /* test_pb_policy.c - a policy goes in, comes out, and is the same. */
 #include "keyvault/v1/certificates.pb-c.h"
-#include "server/vault/messages_certificates.h"
+#include "server/vault/messages/messages_certificates.h"
 #include "server/wire/pb.h"
 #include "tests/support/kv_cmocka.h"
 

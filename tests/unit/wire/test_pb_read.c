@@ -6,7 +6,7 @@
 #include "keyvault/v1/keys.pb-c.h"
 #include "keyvault/v1/secrets.pb-c.h"
 #include "keyvault/v1/vaults.pb-c.h"
-#include "server/vault/messages.h"
+#include "server/vault/messages/messages.h"
 #include "server/wire/pb.h"
 #include "tests/support/kv_cmocka.h"
 

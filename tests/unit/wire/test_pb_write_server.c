@@ -2,7 +2,7 @@
 #include "keyvault/v1/access.pb-c.h"
 #include "keyvault/v1/audit.pb-c.h"
 #include "keyvault/v1/common.pb-c.h"
-#include "server/vault/messages.h"
+#include "server/vault/messages/messages.h"
 #include "server/wire/pb.h"
 #include "tests/support/kv_cmocka.h"
 
