@@ -89,9 +89,17 @@ kv_status kv_mail_address_check(kv_slice address, const char *field, kv_error *e
 
 /* --- headers --- */
 
+/* It can stand as it is, short enough for one line even when what ends a quoted string is escaped.
+ */
 static bool is_plain(kv_slice text)
 {
+    size_t escapes = 0;
+
     if (text.len > PLAIN_MOST)
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        escapes += text.data[i] == '"' || text.data[i] == '\\';
+    if (text.len + escapes > PLAIN_MOST)
         return false;
     for (size_t i = 0; i < text.len; i++)
         if (text.data[i] < ' ' || text.data[i] > '~' ||
@@ -286,7 +294,7 @@ static kv_status check_text(kv_slice text, kv_error *err)
 
     if (text.len > KV_LETTER_TEXT_MAX)
         return kv_fail_field(err, "text", "has at most %d bytes", KV_LETTER_TEXT_MAX);
-    for (size_t i = 0; i <= text.len; i++) {
+    for (size_t i = 0; text.len > 0 && i <= text.len; i++) {
         if (i < text.len && text.data[i] != '\n')
             continue;
         if (!kv_text_printable(kv_slice_of(text.data + from, i - from)))

@@ -13,11 +13,12 @@ static void must(bool holds)
         abort();
 }
 
-/* Lines are short ASCII and end with CR LF; before the empty one stand exactly our headers. */
+/* Lines are short ASCII and end with CR LF, but for an address in a header, which cannot be folded
+ * (RFC 5322, 2.1.1 allows 998); before the empty one stand exactly our headers. */
 static void judge(kv_slice mail)
 {
     size_t column = 0, headers = 0;
-    bool body = false;
+    bool body = false, address = false;
 
     for (size_t i = 0; i < mail.len; i++) {
         uint8_t c = mail.data[i];
@@ -27,13 +28,15 @@ static void judge(kv_slice mail)
             must(i > 0 && mail.data[i - 1] == '\r');
             body = body || column == 0;
             column = 0;
+            address = false;
             continue;
         }
         if (c == '\r')
             continue;
         if (!column && !body && c != ' ')
             headers++;
-        must(++column <= LINE);
+        address = address || (!body && c == '<');
+        must(++column <= (address ? LINE + KV_LETTER_ADDRESS_MAX : LINE));
     }
     must(column == 0 && headers == HEADERS - 1);
 }
