@@ -171,6 +171,8 @@ step_tsan() {
     long+='|live_bad_input|live_token_moved|clone_and_readme|test_audit_verify_each|test_pkits'
     long+='|bench_inventory|live_acme_ends|live_acme_smallstep|live_storm|live_oidc_login'
     long+='|live_certificates_verifiers|live_certificates_recipe|live_crypto_corpus|live_explain'
+    long+='|live_certificates_import|live_certificates_rollover|live_acme_awkward|live_backup'
+    long+='|live_notify_contacts|test_pb_spellings'
     build tsan
     run "tsan: ctest" without_aslr ctest --test-dir build/tsan --output-on-failure -j "$test_jobs" \
         --timeout 300 -L '^(unit|contract|replay|live)$' -LE '^no-tsan$' -E "^($long)\$" \
