@@ -57,7 +57,8 @@ kv_status kv_token_key_generate(kv_token *token, const kv_key_spec *spec, kv_are
 
 typedef struct destruction {
     const uint8_t *id;
-    kv_key_gone gone;
+    kv_key_gone gone; /* in all tries together */
+    CK_RV refused;    /* the last C_DestroyObject that failed; CKR_OK: none */
 } destruction;
 
 static void count(destruction *at, CK_ULONG class, bool session)
@@ -74,18 +75,25 @@ static void count(destruction *at, CK_ULONG class, bool session)
         at->gone.others++;
 }
 
-static kv_status destroy_object(kv_token_visit *visit, destruction *at, CK_OBJECT_HANDLE object,
-                                kv_error *err)
+/* Another thread may be destroying the same object, and SoftHSM answers CKR_FUNCTION_FAILED to the
+ * one that comes second. So what counts is not this answer but the next search. */
+static void destroy_object(kv_token_visit *visit, destruction *at, CK_OBJECT_HANDLE object)
 {
-    CK_ULONG class = kv_object_number(visit, object, CKA_CLASS);
-    bool session = kv_object_flag(visit, object, CKA_TOKEN) == KV_FLAG_FALSE;
-    CK_RV rv = visit->f->C_DestroyObject(visit->session, object);
+    CK_OBJECT_CLASS class = CK_UNAVAILABLE_INFORMATION;
+    CK_BBOOL on_token = CK_TRUE;
+    CK_ATTRIBUTE asked[] = {
+        { CKA_CLASS, &class, sizeof(class) },
+        { CKA_TOKEN, &on_token, sizeof(on_token) },
+    };
+    CK_RV rv;
 
-    if (rv != CKR_OK && rv != CKR_OBJECT_HANDLE_INVALID)
-        return kv_token_failed(visit, rv, "C_DestroyObject", err);
+    /* Only to be told; one that is just going has no answer, and that is nothing to suspect. */
+    (void)visit->f->C_GetAttributeValue(visit->session, object, asked, KV_COUNT(asked));
+    rv = visit->f->C_DestroyObject(visit->session, object);
     if (rv == CKR_OK)
-        count(at, class, session);
-    return KV_OK;
+        count(at, class, !on_token);
+    else if (rv != CKR_OBJECT_HANDLE_INVALID)
+        at->refused = rv;
 }
 
 /* All objects with the id, copies for use among them; a use that was on its way may have made one
@@ -99,7 +107,7 @@ static kv_status destroy_all(kv_token_visit *visit, destruction *at, size_t *lef
         kv_token_index_drop(visit, at->id);
         KV_TRY(kv_objects_with_id_anywhere(visit, at->id, &list, left, err));
         for (size_t i = 0; i < *left; i++)
-            KV_TRY(destroy_object(visit, at, list[i], err));
+            destroy_object(visit, at, list[i]);
     }
     return KV_OK;
 }
@@ -109,8 +117,14 @@ static kv_status destroy_key(kv_token_visit *visit, void *context, kv_error *err
     destruction *at = context;
     size_t left = 0;
 
-    at->gone = (kv_key_gone){ 0 };
-    KV_TRY(destroy_all(visit, at, &left, err));
+    at->refused = CKR_OK;
+    /* SoftHSM's search fails now and then while another thread makes a session object. */
+    if (destroy_all(visit, at, &left, err) != KV_OK) {
+        visit->again = true;
+        return err->status;
+    }
+    if (left && at->refused != CKR_OK)
+        return kv_token_failed(visit, at->refused, "C_DestroyObject", err);
     /* A wedged token finds nothing, which is not the same as being rid of the key. */
     if (left || !kv_token_probe_inside(visit)) {
         kv_token_suspect(visit->token);

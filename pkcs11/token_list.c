@@ -49,11 +49,6 @@ static kv_status describe(listing *list, CK_OBJECT_HANDLE object, kv_error *err)
     key.extractable = kv_object_flag(visit, object, CKA_EXTRACTABLE) != KV_FLAG_FALSE;
     key.never_extractable = kv_object_flag(visit, object, CKA_NEVER_EXTRACTABLE) == KV_FLAG_TRUE;
     rv = kv_template_differs(visit, object, key.class, key.kind, &key.differs);
-    /* Somebody destroyed it meanwhile. */
-    if (rv == CKR_OBJECT_HANDLE_INVALID) {
-        visit->unread = (kv_error){ 0 };
-        return KV_OK;
-    }
     if (rv != CKR_OK)
         return kv_token_failed(visit, rv, "C_GetAttributeValue", err);
     KV_TRY(kv_objects_were_read(visit, err));
@@ -61,7 +56,19 @@ static kv_status describe(listing *list, CK_OBJECT_HANDLE object, kv_error *err)
     return KV_OK;
 }
 
-/* Most of it in one question: there are many keys, and each question costs a token the same. */
+/* SoftHSM answers so when it is, but also CKR_GENERAL_ERROR while it is just going. */
+static bool is_gone(kv_token_visit *visit, CK_OBJECT_HANDLE object)
+{
+    CK_OBJECT_CLASS class = 0;
+    CK_ATTRIBUTE asked = { CKA_CLASS, &class, sizeof(class) };
+
+    return visit->f->C_GetAttributeValue(visit->session, object, &asked, 1) ==
+           CKR_OBJECT_HANDLE_INVALID;
+}
+
+/* Most of it in one question: there are many keys, and each question costs a token the same. Keys
+ * are destroyed meanwhile, which is no trouble of the token's: one that is wedged and denies all of
+ * them is found out by the probe. */
 static kv_status list_key(void *context, CK_OBJECT_HANDLE object, kv_error *err)
 {
     static const CK_ATTRIBUTE_TYPE asked[] = {
@@ -72,11 +79,16 @@ static kv_status list_key(void *context, CK_OBJECT_HANDLE object, kv_error *err)
     kv_object_sheet sheet;
     kv_status status;
 
-    kv_object_read_sheet(list->visit, object, asked, KV_COUNT(asked), &sheet);
+    if (kv_object_read_sheet(list->visit, object, asked, KV_COUNT(asked), &sheet) ==
+        CKR_OBJECT_HANDLE_INVALID)
+        return KV_OK;
     list->visit->sheet = &sheet;
     status = describe(list, object, err);
     list->visit->sheet = NULL;
-    return status;
+    if (status != KV_UNAVAILABLE || !is_gone(list->visit, object))
+        return status;
+    list->visit->unread = *err = (kv_error){ 0 };
+    return KV_OK;
 }
 
 static kv_status list_keys(kv_token_visit *visit, void *context, kv_error *err)

@@ -15,20 +15,22 @@ void kv_handles_cleanup(kv_handles *list)
     *list = NULL;
 }
 
-void kv_object_read_sheet(kv_token_visit *visit, CK_OBJECT_HANDLE object,
-                          const CK_ATTRIBUTE_TYPE *types, CK_ULONG count, kv_object_sheet *out)
+CK_RV kv_object_read_sheet(kv_token_visit *visit, CK_OBJECT_HANDLE object,
+                           const CK_ATTRIBUTE_TYPE *types, CK_ULONG count, kv_object_sheet *out)
 {
+    CK_RV rv;
+
     assert(count <= KV_SHEET_ITEMS);
     out->object = object;
     out->count = 0;
     for (CK_ULONG i = 0; i < count; i++)
         out->items[i] = (CK_ATTRIBUTE){ types[i], out->values[i], sizeof(out->values[i]) };
-    if (visit->f->C_GetAttributeValue(visit->session, object, out->items, count) != CKR_OK)
-        return;
-    for (CK_ULONG i = 0; i < count; i++)
-        if (out->items[i].ulValueLen > sizeof(out->values[i]))
-            return;
-    out->count = count;
+    rv = visit->f->C_GetAttributeValue(visit->session, object, out->items, count);
+    for (CK_ULONG i = 0; rv == CKR_OK && i < count; i++)
+        rv = kv_rv_within(rv, out->items[i].ulValueLen, sizeof(out->values[i]));
+    if (rv == CKR_OK)
+        out->count = count;
+    return rv;
 }
 
 /* The value is read where it was to be written, wherever the module says that it is. */
@@ -205,9 +207,11 @@ kv_status kv_objects_with_id(kv_token_visit *visit, const uint8_t id[KV_KEY_ID_B
                              CK_OBJECT_HANDLE **out, size_t *found, kv_error *err)
 {
     CK_BBOOL yes = CK_TRUE;
+    /* In this order: SoftHSM takes a public session object that is being made for a private one,
+     * and fails the search when it cannot decrypt the id. */
     CK_ATTRIBUTE template[] = {
-        { CKA_ID, (void *)(uintptr_t)id, KV_KEY_ID_BYTES },
         { CKA_TOKEN, &yes, sizeof(yes) },
+        { CKA_ID, (void *)(uintptr_t)id, KV_KEY_ID_BYTES },
     };
 
     return kv_objects_find(visit, template, KV_COUNT(template), out, found, err);

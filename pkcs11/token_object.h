@@ -34,9 +34,10 @@ typedef struct kv_object_sheet {
 } kv_object_sheet;
 
 /* Asks for at most KV_SHEET_ITEMS attributes. The sheet is empty unless the object has all of them,
- * none of them longer than KV_SHEET_BYTES; it must not move afterwards. */
-void kv_object_read_sheet(kv_token_visit *visit, CK_OBJECT_HANDLE object,
-                          const CK_ATTRIBUTE_TYPE *types, CK_ULONG count, kv_object_sheet *out);
+ * none of them longer than KV_SHEET_BYTES; it must not move afterwards. Returns what the token
+ * answered, which is not taken for trouble. */
+CK_RV kv_object_read_sheet(kv_token_visit *visit, CK_OBJECT_HANDLE object,
+                           const CK_ATTRIBUTE_TYPE *types, CK_ULONG count, kv_object_sheet *out);
 
 /* Every object that fits; the caller frees `*out`. A token that finds more than 2^20 objects is
  * taken for one that does not answer as it should. */
