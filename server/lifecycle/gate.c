@@ -4,7 +4,6 @@
 #include "server/lifecycle/operation.h"
 
 enum {
-    LONGEST_MS = 6 * 60 * 60 * 1000,
     PROMPT_MS = 10 * 60 * 1000, /* spread, where nothing is about to expire */
     LEAST_MS = 1000,
     RESERVE_PARTS = 5,
@@ -15,7 +14,7 @@ enum {
 static int64_t spread(const kv_gate_facts *facts)
 {
     int64_t left = facts->not_after - facts->now_ms;
-    int64_t most = facts->not_after ? LONGEST_MS : PROMPT_MS;
+    int64_t most = facts->not_after ? KV_GATE_SPREAD_MAX_MS : PROMPT_MS;
 
     if (left > 0 && most > left / 8)
         most = left / 8;

@@ -1,9 +1,7 @@
 /* vault_put.c - vaults are made, shown, listed and changed. */
-#include <stdio.h>
-
 #include "server/base/text.h"
-#include "server/lifecycle/blackout.h"
 #include "server/vault/certificates/certificate_rules.h"
+#include "server/vault/issuers/issuer_state.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations/operations.h"
 #include "server/vault/values.h"
@@ -47,25 +45,6 @@ static kv_status take_retention(const kv_vault_settings_in *in, kv_vault_row *ro
     return KV_OK;
 }
 
-static kv_status take_blackouts(kv_work *work, const kv_vault_settings_in *in, kv_vault_row *row,
-                                kv_error *err)
-{
-    kv_x509_list windows = in->blackouts;
-    kv_blackout window;
-    char field[64];
-
-    /* As a command line says that there are to be none any more. */
-    if (windows.count == 1 && kv_slice_equal(windows.items[0], KV_SLICE("none")))
-        windows = (kv_x509_list){ 0 };
-    if (windows.count > KV_BLACKOUTS_MAX)
-        return kv_fail_field(err, "blackouts.windows", "has at most %d elements", KV_BLACKOUTS_MAX);
-    for (size_t i = 0; i < windows.count; i++) {
-        (void)snprintf(field, sizeof(field), "blackouts.windows[%zu]", i);
-        KV_TRY(kv_blackout_parse(windows.items[i], field, &window, err));
-    }
-    return kv_texts_store(work, &windows, &row->blackouts, err);
-}
-
 static kv_status take(kv_work *work, const kv_vault_settings_in *in, kv_vault_row *row, bool is_new,
                       kv_error *err)
 {
@@ -85,7 +64,8 @@ static kv_status take(kv_work *work, const kv_vault_settings_in *in, kv_vault_ro
         KV_TRY(kv_tags_store(work, &in->tags, &row->tags, err));
     }
     if (is_new || in->has_blackouts)
-        KV_TRY(take_blackouts(work, in, row, err));
+        KV_TRY(
+            kv_blackouts_store(work, &in->blackouts, "blackouts.windows", &row->blackouts, err));
     row->updated = work->now_ms;
     return KV_OK;
 }
@@ -155,13 +135,19 @@ kv_status kv_vault_get(kv_vault *vault, kv_work *work, const kv_vault_get_in *in
 kv_status kv_vault_patch(kv_vault *vault, kv_work *work, const kv_vault_patch_in *in,
                          kv_vault_bundle *out, kv_error *err)
 {
+    kv_blackout_change blackouts;
     kv_change change = { 0 };
+    kv_vault_row stored;
     kv_vault_row row;
 
-    KV_TRY(kv_find_vault(vault, work, in->target.vault, &row, err));
+    KV_TRY(kv_find_vault(vault, work, in->target.vault, &stored, err));
+    row = stored;
     KV_TRY(take(work, in, &row, false, err));
+    KV_TRY(kv_blackout_change_begin(vault, work, &stored, KV_SLICE_NONE, stored.blackouts,
+                                    row.blackouts, &blackouts, err));
     KV_TRY(kv_change_update(&change, &kv_table_vaults, &row, err));
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
+    kv_blackout_change_end(vault, work, &blackouts);
     return kv_vault_bundle_of(work, &row, out, err);
 }
 

@@ -12,6 +12,8 @@ static inline kv_slice kv_asker(const kv_work *work)
     return kv_slice_of(work->caller->principal_id, sizeof(work->caller->principal_id));
 }
 
+enum { KV_ISSUERS_MAX = 100 }; /* of a vault */
+
 /* --- issuer_choose.c --- */
 
 /* An account at an authority that knows it by a key of ours. (issuer_enrolment.c) */

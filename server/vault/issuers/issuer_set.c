@@ -12,7 +12,7 @@
 #include "server/vault/objects.h"
 #include "server/vault/operations/operations.h"
 
-enum { ORDERS_MOST = 1000000, ISSUERS_MAX = 100, ID_MAX = 256, ADMIN_TEXT_MAX = 128 };
+enum { ORDERS_MOST = 1000000, ID_MAX = 256, ADMIN_TEXT_MAX = 128 };
 
 /* --- single members --- */
 
@@ -131,24 +131,14 @@ static kv_status take_requesters(kv_vault *vault, kv_work *work, const kv_x509_l
 static kv_status take_order_rules(kv_work *work, const kv_issuer_settings_in *in,
                                   kv_issuer_row *row, kv_error *err)
 {
-    kv_blackout window;
-    char field[64];
-
     if (in->orders_per_hour > ORDERS_MOST)
         return kv_fail_field(err, "order_rules.orders_per_hour", "is at most %d", ORDERS_MOST);
     if (in->certificates_per_week > ORDERS_MOST)
         return kv_fail_field(err, "order_rules.certificates_per_week", "is at most %d",
                              ORDERS_MOST);
-    if (in->blackouts.count > KV_BLACKOUTS_MAX)
-        return kv_fail_field(err, "order_rules.blackouts", "has at most %d elements",
-                             KV_BLACKOUTS_MAX);
-    for (size_t i = 0; i < in->blackouts.count; i++) {
-        (void)snprintf(field, sizeof(field), "order_rules.blackouts[%zu]", i);
-        KV_TRY(kv_blackout_parse(in->blackouts.items[i], field, &window, err));
-    }
     row->orders_per_hour = in->orders_per_hour;
     row->certificates_per_week = in->certificates_per_week;
-    return kv_texts_store(work, &in->blackouts, &row->blackouts, err);
+    return kv_blackouts_store(work, &in->blackouts, "order_rules.blackouts", &row->blackouts, err);
 }
 
 /* --- the whole --- */
@@ -302,13 +292,13 @@ static kv_status fill(kv_vault *vault, kv_work *work, const kv_issuer_settings_i
 static kv_status refuse_too_many(kv_vault *vault, kv_work *work, kv_slice vault_uid, kv_error *err)
 {
     kv_issuer_row from = { .vault_uid = vault_uid };
-    kv_scan scan = { .table = &kv_table_issuers, .prefix = 1, .from = &from, .limit = ISSUERS_MAX };
+    kv_scan scan = { .table = &kv_table_issuers, .prefix = 1, .from = &from, .limit = KV_ISSUERS_MAX };
     kv_rows rows;
 
     KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
-    if (rows.count < ISSUERS_MAX)
+    if (rows.count < KV_ISSUERS_MAX)
         return KV_OK;
-    kv_fail(err, KV_BUSY, "a vault has at most %d issuers", ISSUERS_MAX);
+    kv_fail(err, KV_BUSY, "a vault has at most %d issuers", KV_ISSUERS_MAX);
     return kv_because(err, KV_REASON_LIMIT_REACHED);
 }
 
@@ -332,7 +322,8 @@ kv_status kv_vault_issuer_set(kv_vault *vault, kv_work *work, const kv_issuer_se
                           .blackouts = KV_SLICE("[]"),
                           .enabled = 1,
                           .created = work->now_ms };
-    kv_issuer_row before = { 0 };
+    kv_issuer_row before = { .blackouts = row.blackouts };
+    kv_blackout_change blackouts;
     kv_change change = { 0 };
     kv_vault_row vault_row;
     bool exists = false;
@@ -348,6 +339,8 @@ kv_status kv_vault_issuer_set(kv_vault *vault, kv_work *work, const kv_issuer_se
         KV_TRY(refuse_too_many(vault, work, vault_row.uid, err));
     KV_TRY(kv_new_uid(work, &row.uid, err));
     KV_TRY(fill(vault, work, in, &vault_row, &row, err));
+    KV_TRY(kv_blackout_change_begin(vault, work, &vault_row, row.name, before.blackouts,
+                                    row.blackouts, &blackouts, err));
     if (exists) {
         row.head = before.head;
         row.created = before.created;
@@ -361,6 +354,7 @@ kv_status kv_vault_issuer_set(kv_vault *vault, kv_work *work, const kv_issuer_se
     }
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
     try_again(vault, work, &vault_row, row.name);
+    kv_blackout_change_end(vault, work, &blackouts);
     KV_TRY(kv_issuer_bundle_of(work, &vault_row, &row, out, err));
     return kv_issuer_show_health(vault, work, &row, out, err);
 }
@@ -368,15 +362,21 @@ kv_status kv_vault_issuer_set(kv_vault *vault, kv_work *work, const kv_issuer_se
 kv_status kv_vault_issuer_update(kv_vault *vault, kv_work *work, const kv_issuer_update_in *in,
                                  kv_issuer_bundle *out, kv_error *err)
 {
+    kv_blackout_change blackouts;
     kv_change change = { 0 };
     kv_vault_row vault_row;
     kv_issuer_row row;
+    kv_slice stored;
 
     KV_TRY(kv_issuer_find_row(vault, work, &in->target, &vault_row, &row, err));
+    stored = row.blackouts;
     KV_TRY(fill(vault, work, in, &vault_row, &row, err));
+    KV_TRY(kv_blackout_change_begin(vault, work, &vault_row, row.name, stored, row.blackouts,
+                                    &blackouts, err));
     KV_TRY(kv_change_update(&change, &kv_table_issuers, &row, err));
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
     try_again(vault, work, &vault_row, row.name);
+    kv_blackout_change_end(vault, work, &blackouts);
     KV_TRY(kv_issuer_bundle_of(work, &vault_row, &row, out, err));
     return kv_issuer_show_health(vault, work, &row, out, err);
 }
@@ -384,16 +384,20 @@ kv_status kv_vault_issuer_update(kv_vault *vault, kv_work *work, const kv_issuer
 kv_status kv_vault_issuer_delete(kv_vault *vault, kv_work *work, const kv_issuer_delete_in *in,
                                  kv_issuer_bundle *out, kv_error *err)
 {
+    kv_blackout_change blackouts;
     kv_enrolments_ended ended;
     kv_change change = { 0 };
     kv_vault_row vault_row;
     kv_issuer_row row;
 
     KV_TRY(kv_issuer_find_row(vault, work, &in->target, &vault_row, &row, err));
+    KV_TRY(kv_blackout_change_begin(vault, work, &vault_row, row.name, row.blackouts,
+                                    KV_SLICE("[]"), &blackouts, err));
     KV_TRY(kv_issuer_bundle_of(work, &vault_row, &row, out, err));
     KV_TRY(kv_enrolments_end(vault, work, &row, &change, &ended, err));
     KV_TRY(kv_change_delete(&change, &kv_table_issuers, &row, err));
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
     kv_enrolments_destroy(vault, work, &ended);
+    kv_blackout_change_end(vault, work, &blackouts);
     return KV_OK;
 }

@@ -67,3 +67,26 @@ kv_status kv_issuer_wake(kv_vault *vault, kv_work *work, kv_slice vault_uid, kv_
 /* Its officer has changed something: it counts as well until it shows otherwise. */
 kv_status kv_issuer_try_again(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
                               kv_slice issuer, kv_error *err) KV_MUST_USE;
+
+/* --- blackouts.c --- */
+
+/* Windows as a caller gives them, as they are stored; "none" alone is none. KV_BAD_REQUEST about
+ * `field`, or an element of it. */
+kv_status kv_blackouts_store(kv_work *work, const kv_x509_list *texts, const char *field,
+                             kv_slice *out, kv_error *err) KV_MUST_USE;
+
+/* What a change of blackouts has to know before it is made. */
+typedef struct kv_blackout_change {
+    kv_slice vault_uid;
+    kv_slice issuer; /* lower case; empty: windows of the whole vault */
+    int64_t until;   /* nobody waits for longer; 0: nobody waits */
+} kv_blackout_change;
+
+/* `vault_row`: as it is stored. `issuer`: lower case; empty for windows of the vault. `stored` and
+ * `given`: the windows as they are and as they shall be; nobody is woken when that is the same. */
+kv_status kv_blackout_change_begin(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                                   kv_slice issuer, kv_slice stored, kv_slice given,
+                                   kv_blackout_change *out, kv_error *err) KV_MUST_USE;
+/* After the commit: renewals that wait for the end of a window look again, spread over a quarter of
+ * an hour. The change stands whatever comes of it; what could not be woken has its time. */
+void kv_blackout_change_end(kv_vault *vault, kv_work *work, const kv_blackout_change *change);

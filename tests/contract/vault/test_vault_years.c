@@ -190,12 +190,138 @@ static void not_in_a_blackout_but_in_time(void **state)
     house_free(h);
 }
 
+static void set_vault_windows(house *h, const char *window)
+{
+    kv_slice windows = kv_slice_text(window);
+    kv_vault_patch_in in = { .target = act_target(KV_COLLECTION_CERTIFICATES, ""),
+                             .has_blackouts = true,
+                             .blackouts = { &windows, 1 } };
+    kv_vault_bundle out;
+    kv_error err = { 0 };
+
+    assert_kv_ok(HOUSE_DO(h, kv_vault_patch, &in, &out));
+}
+
+static void set_issuer_windows(house *h, const char *window)
+{
+    kv_slice windows = kv_slice_text(window);
+    kv_issuer_update_in in = { .target = act_target(KV_COLLECTION_CERTIFICATES, ""),
+                               .has_order_rules = true,
+                               .blackouts = { &windows, 1 } };
+    kv_issuer_bundle out;
+    kv_error err = { 0 };
+
+    in.target.issuer = KV_SLICE("acct");
+    assert_kv_ok(HOUSE_DO(h, kv_vault_issuer_update, &in, &out));
+}
+
+#define FEB_7 (INT64_C(1801785600000) + 2 * DAY) /* 2027-02-07T00:00Z: all have had their time */
+
+/* Renewals that wait, and will look again before that moment. */
+static unsigned waiting_until(house *h, int64_t until)
+{
+    char sql[128];
+
+    (void)snprintf(sql, sizeof(sql),
+                   "SELECT count(*) FROM renewals WHERE waiting = 5 AND due_at < %lld",
+                   (long long)until);
+    return house_count(h, sql);
+}
+
+/* With all renewals waiting until the 8th. */
+static house *start_waiting(void (*set)(house *, const char *))
+{
+    house *h = start("Scripted", NULL);
+
+    make(h, CERTIFICATES);
+    set(h, "2027-01-25T00:00Z - 2027-02-08T00:00Z");
+    live_until(h, FEB_7);
+    assert_int_equal(versions(h), CERTIFICATES);
+    assert_int_equal(waiting_until(h, FEB_7 + 2 * DAY), CERTIFICATES);
+    assert_int_equal(waiting_until(h, FEB_7 + DAY), 0);
+    return h;
+}
+
+static void who_waits_for_its_end_hears_of_a_change(void **state)
+{
+    void (*const sets[])(house *, const char *) = { set_vault_windows, set_issuer_windows };
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        house *h = start_waiting(sets[i]);
+
+        /* Shorter: they go on waiting, until the new end and six hours at most. */
+        sets[i](h, "2027-01-25T00:00Z - 2027-02-07T06:00Z");
+        live_until(h, FEB_7 + HOUR);
+        assert_int_equal(versions(h), CERTIFICATES);
+        assert_int_equal(waiting_until(h, FEB_7 + 12 * HOUR + 1), CERTIFICATES);
+        assert_int_equal(waiting_until(h, FEB_7 + 6 * HOUR), 0);
+        sets[i](h, "none");
+        assert_int_equal(versions(h), CERTIFICATES);
+        live_until(h, FEB_7 + HOUR + 20 * MINUTE);
+        assert_int_equal(versions(h), 2 * CERTIFICATES);
+        house_free(h);
+    }
+}
+
+/* Windows that follow each other are one to who waits: the second one's end is not waited for. */
+static void the_end_that_another_window_put_off_comes_nearer(void **state)
+{
+    house *h = start("Scripted", NULL);
+
+    (void)state;
+    make(h, CERTIFICATES);
+    set_issuer_windows(h, "2027-01-25T00:00Z - 2027-02-07T02:00Z");
+    set_vault_windows(h, "2027-02-07T02:00Z - 2027-02-08T00:00Z");
+    live_until(h, FEB_7);
+    assert_int_equal(versions(h), CERTIFICATES);
+    set_vault_windows(h, "none");
+    live_until(h, FEB_7 + 2 * HOUR - MINUTE);
+    assert_int_equal(versions(h), CERTIFICATES);
+    live_until(h, FEB_7 + 9 * HOUR);
+    assert_int_equal(versions(h), 2 * CERTIFICATES);
+    house_free(h);
+}
+
+static void nobody_else_is_woken(void **state)
+{
+    static const kv_slice every = { (const uint8_t *)"*", 1 };
+    house *h = start_waiting(set_vault_windows);
+    kv_issuer_set_in other = { .target = act_target(KV_COLLECTION_CERTIFICATES, ""),
+                               .provider = KV_SLICE("Scripted"),
+                               .has_domains = true,
+                               .domains = { &every, 1 },
+                               .has_order_rules = true };
+    kv_slice window = KV_SLICE("2027-02-01T00:00Z - 2027-02-08T00:00Z");
+    kv_issuer_bundle out;
+    kv_error err = { 0 };
+
+    (void)state;
+    other.target.issuer = KV_SLICE("other");
+    other.blackouts = (kv_x509_list){ &window, 1 };
+    assert_kv_ok(HOUSE_DO(h, kv_vault_issuer_set, &other, &out));
+    other.blackouts = (kv_x509_list){ 0 };
+    assert_kv_ok(HOUSE_DO(h, kv_vault_issuer_set, &other, &out));
+    /* The same again. */
+    set_vault_windows(h, "2027-01-25T00:00Z - 2027-02-08T00:00Z");
+    assert_int_equal(waiting_until(h, FEB_7 + DAY), 0);
+    /* The vault's window counts for them still. */
+    set_issuer_windows(h, "2027-02-06T00:00Z - 2027-02-07T12:00Z");
+    live_until(h, FEB_7 + 20 * MINUTE);
+    assert_int_equal(versions(h), CERTIFICATES);
+    assert_int_equal(waiting_until(h, FEB_7 + DAY), 0);
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(five_years_and_nothing_missed),
         cmocka_unit_test(when_the_issuer_suggests_it),
         cmocka_unit_test(not_in_a_blackout_but_in_time),
+        cmocka_unit_test(who_waits_for_its_end_hears_of_a_change),
+        cmocka_unit_test(the_end_that_another_window_put_off_comes_nearer),
+        cmocka_unit_test(nobody_else_is_woken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

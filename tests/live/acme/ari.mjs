@@ -24,6 +24,7 @@ let kicks = 0;
 let ahead = 0;
 
 const text = (ms) => new Date(ms).toISOString().replace(/\.\d+/, '');
+const minute = (ms) => new Date(ms).toISOString().replace(/:\d\d\.\d+/, '');
 const between = (from, until) => ({ start: text(from), end: text(until) });
 const past = () => between(began - 2 * DAY, began - DAY);
 
@@ -153,6 +154,23 @@ test('one that was replaced already is ordered again without its name', async ()
   const orders = world.asked.filter((it) => it.what === 'newOrder').map((it) => it.payload);
   assert.deepStrictEqual(orders.map((it) => Boolean(it.replaces)), [false, true, false]);
   assert.strictEqual(world.orders.length, 2);
+});
+
+test('what waits for the end of a blackout begins when that is taken away', async () => {
+  const world = await order('dark', between(began + 10 * DAY, began + 11 * DAY),
+    { retryAfter: 60 });
+  const blackouts = { windows: [`${minute(began - DAY)} - ${minute(began + 20 * DAY)}`] };
+  await scene.operator.call('VaultService/UpdateVault', { vault: 'shop', blackouts });
+  world.window = past();
+  await clock(7.2 * HOUR);
+  await soon('it waits', async () => (await item('dark')).waiting === 'RENEWAL_WAIT_BLACKOUT');
+  assert.strictEqual(world.count('newOrder'), 1);
+  world.window = between(began + 10 * DAY, began + 11 * DAY);
+  await scene.operator.call('VaultService/UpdateVault',
+    { vault: 'shop', blackouts: { windows: ['none'] } });
+  await clock(7.6 * HOUR);
+  await soon('there is another version', async () => (await scene.versions('dark')).length === 2);
+  assert.strictEqual(world.count('newOrder'), 2);
 });
 
 test('every request was signed, fresh and for its URL', () => {

@@ -23,8 +23,8 @@ export class Scene {
     scene.server = await kind.start({ settings: { 'outgoing.ca_file': ca,
       'outgoing.networks': '127.0.0.0/8',
       ...(httpPort ? { 'acme.http_listen': `127.0.0.1:${httpPort}` } : {}), ...settings } });
-    const operator = await scene.server.officer('operator', ['VAULT_OPERATOR'], '/');
-    await operator.call('VaultService/CreateVault', { vault: 'shop' });
+    scene.operator = await scene.server.officer('operator', ['VAULT_OPERATOR'], '/');
+    await scene.operator.call('VaultService/CreateVault', { vault: 'shop' });
     scene.issuers = await scene.server.officer('issuers', ['ISSUER_OFFICER'], '/vaults/shop');
     scene.certificates =
       await scene.server.officer('certificates', ['CERTIFICATE_OFFICER'], '/vaults/shop');
