@@ -92,65 +92,45 @@ static kv_status taken_over(void *context, kv_error *err)
 
 /* --- keys --- */
 
-static kv_status bear(kv_enrolment *at, kv_slice label, kv_birth *birth, kv_token_object_row *row,
-                      kv_error *err)
+/* The key and the account's row, in one change. */
+static kv_status store_born(kv_enrolment *at, bool next, const kv_birth *birth,
+                            kv_token_object_row *key, kv_error *err)
 {
+    kv_slice *id = next ? &at->row.next_key_id : &at->row.key_id;
+    kv_change change = { 0 };
+
+    KV_TRY(
+        kv_arena_copy(at->work->arena, kv_slice_of(birth->key_id, sizeof(birth->key_id)), id, err));
+    *(next ? &at->row.next_spki : &at->row.spki) = key->spki;
+    KV_TRY(kv_change_update(&change, &kv_table_token_objects, key, err));
+    if (next)
+        return store(at, "IssuerAccountKeyNext", &change, err);
+    at->row.created = at->work->now_ms;
+    at->row.updated = at->work->now_ms;
+    KV_TRY(kv_change_insert(&change, &kv_table_enrolments, &at->row, err));
+    return kv_commit_step(at->vault, at->work, "IssuerAccountKeyMade", &change, err);
+}
+
+/* The account's first key, or the one that is to take over. Another server may have been first:
+ * then its key counts, and the operation is tried again. */
+static kv_status make(kv_enrolment *at, bool next, kv_slice label, kv_error *err)
+{
+    kv_birth birth = { .duty = KV_DUTY_SYSTEM,
+                       .class = KV_CLASS_SIGN,
+                       .kind = KV_KEY_P256,
+                       .label = label,
+                       .owner_uid = at->row.vault_uid };
+    kv_token_object_row key;
     kv_key_born born;
     kv_status status;
 
-    *birth = (kv_birth){ .duty = KV_DUTY_SYSTEM,
-                         .class = KV_CLASS_SIGN,
-                         .kind = KV_KEY_P256,
-                         .label = label,
-                         .owner_uid = at->row.vault_uid };
-    KV_TRY(kv_birth_key(at->vault, at->work, birth, row, &born, err));
+    KV_TRY(kv_birth_key(at->vault, at->work, &birth, &key, &born, err));
     status = kv_key_check_born(&born, false, err);
-    if (status != KV_OK)
-        kv_birth_undo(at->vault, at->work, birth);
-    return status;
-}
-
-/* Another server may have been first: then its key counts, and the operation is tried again. */
-static kv_status make(kv_enrolment *at, kv_slice label, kv_error *err)
-{
-    kv_token_object_row token_object;
-    kv_change change = { 0 };
-    kv_birth birth;
-    kv_status status;
-
-    KV_TRY(bear(at, label, &birth, &token_object, err));
-    KV_TRY(kv_arena_copy(at->work->arena, kv_slice_of(birth.key_id, sizeof(birth.key_id)),
-                         &at->row.key_id, err));
-    at->row.spki = token_object.spki;
-    at->row.created = at->work->now_ms;
-    at->row.updated = at->work->now_ms;
-    status = kv_change_update(&change, &kv_table_token_objects, &token_object, err);
     if (status == KV_OK)
-        status = kv_change_insert(&change, &kv_table_enrolments, &at->row, err);
-    if (status == KV_OK)
-        status = kv_commit_step(at->vault, at->work, "IssuerAccountKeyMade", &change, err);
+        status = store_born(at, next, &birth, &key, err);
     if (status != KV_OK)
         kv_birth_undo(at->vault, at->work, &birth);
     return status == KV_EXISTS ? kv_lost_race(KV_CONFLICT, err) : status;
-}
-
-static kv_status make_next(kv_enrolment *at, kv_slice label, kv_error *err)
-{
-    kv_token_object_row token_object;
-    kv_change change = { 0 };
-    kv_birth birth;
-    kv_status status;
-
-    KV_TRY(bear(at, label, &birth, &token_object, err));
-    KV_TRY(kv_arena_copy(at->work->arena, kv_slice_of(birth.key_id, sizeof(birth.key_id)),
-                         &at->row.next_key_id, err));
-    at->row.next_spki = token_object.spki;
-    status = kv_change_update(&change, &kv_table_token_objects, &token_object, err);
-    if (status == KV_OK)
-        status = store(at, "IssuerAccountKeyNext", &change, err);
-    if (status != KV_OK)
-        kv_birth_undo(at->vault, at->work, &birth);
-    return status;
 }
 
 /* --- rows --- */
@@ -198,7 +178,7 @@ kv_status kv_enrolment_open(kv_vault *vault, kv_work *work, const kv_vault_row *
     if (status == KV_NOT_FOUND) {
         *err = (kv_error){ 0 };
         KV_TRY(refuse_too_many(at, err));
-        status = make(at, chosen->account.name, err);
+        status = make(at, false, chosen->account.name, err);
     }
     KV_TRY(status);
     show(at);
@@ -214,7 +194,7 @@ kv_status kv_enrolment_next_key(kv_chosen_issuer *chosen, kv_error *err)
         return kv_fail(err, KV_UNSUPPORTED, "issuer %s has no account key",
                        chosen->issuer->provider);
     /* One that was to take over before and did not, or nobody knows whether it did. */
-    return at->row.next_key_id.len ? KV_OK : make_next(at, chosen->account.name, err);
+    return at->row.next_key_id.len ? KV_OK : make(at, true, chosen->account.name, err);
 }
 
 kv_status kv_enrolments_end(kv_vault *vault, kv_work *work, const kv_issuer_row *issuer,

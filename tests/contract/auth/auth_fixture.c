@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <openssl/sha.h>
 #include <sqlite3.h>
+
+#include "server/base/text.h"
 
 static const uint8_t instance[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
 static const char kid[] = "00112233445566778899aabbccddeeff";
@@ -224,6 +227,41 @@ kv_status fixture_permit(auth_fixture *fixture, const kv_caller *caller, kv_perm
                              .name = kv_slice_text(name) };
 
     return kv_auth_permit(fixture->auth, caller, permission, &resource, fixture->now_ms, err);
+}
+
+kv_slice fixture_short_form(auth_fixture *fixture, kv_slice token)
+{
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    kv_slice text, out;
+    kv_error err = { 0 };
+
+    (void)SHA256(token.data, token.len, digest);
+    assert_kv_ok(kv_base64url(&fixture->arena, kv_slice_of(digest, sizeof(digest)), &text, &err));
+    assert_kv_ok(kv_arena_print(&fixture->arena, &out, &err, "~%.*s", KV_SLICE_ARG(text)));
+    return out;
+}
+
+fixture_app fixture_make_app(auth_fixture *fixture, const char *name)
+{
+    fixture_app made = { .certificate = fixture_self_signed(name) };
+    kv_error err = { 0 };
+
+    made.principal = fixture_principal(fixture, name, made.certificate);
+    made.assignment = fixture_assign(fixture, made.principal.id, KV_ROLE_CRYPTO_USER, "/vaults/v");
+    assert_kv_ok(fixture_sign_in(fixture, made.certificate, KV_ROLE_CRYPTO_USER, "/vaults/v",
+                                 &made.token, &made.caller, &err));
+    made.digest = fixture_short_form(fixture, made.token);
+    return made;
+}
+
+kv_status fixture_sign(auth_fixture *fixture, const fixture_app *app, kv_slice credential,
+                       kv_error *err)
+{
+    kv_caller caller;
+
+    *err = (kv_error){ 0 };
+    KV_TRY(fixture_identify(fixture, app->certificate, credential, &caller, err));
+    return fixture_permit(fixture, &caller, KV_MAY_KEYS_SIGN, "v", KV_COLLECTION_KEYS, "k", err);
 }
 
 void fixture_sql(auth_fixture *fixture, const char *sql)

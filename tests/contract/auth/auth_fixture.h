@@ -62,5 +62,21 @@ kv_status fixture_permit(auth_fixture *fixture, const kv_caller *caller, kv_perm
                          const char *vault, kv_collection collection, const char *name,
                          kv_error *err);
 
+/* A crypto-user on /vaults/v that has signed in there, and its role token. */
+typedef struct fixture_app {
+    made_certificate *certificate; /* freed by the test */
+    kv_principal principal;
+    kv_assignment assignment;
+    kv_slice token;
+    kv_slice digest; /* the short form of the token */
+    kv_caller caller;
+} fixture_app;
+
+kv_slice fixture_short_form(auth_fixture *fixture, kv_slice token);
+fixture_app fixture_make_app(auth_fixture *fixture, const char *name);
+/* May it sign with key "k" of "v", when it shows that credential? */
+kv_status fixture_sign(auth_fixture *fixture, const fixture_app *app, kv_slice credential,
+                       kv_error *err);
+
 /* Runs SQL on the database, behind the server's back; it must change rows. */
 void fixture_sql(auth_fixture *fixture, const char *sql);

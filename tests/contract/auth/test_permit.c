@@ -5,39 +5,15 @@
 #include "server/store/schema.h"
 #include "tests/contract/auth/auth_fixture.h"
 
-typedef struct app {
-    made_certificate *certificate;
-    kv_principal principal;
-    kv_assignment assignment;
-    kv_slice token;
-    kv_caller caller;
-} app;
-
-/* A crypto-user on /vaults/v, signed in there. */
-static app make_app(auth_fixture *fixture, const char *name)
+static kv_status sign(auth_fixture *fixture, const fixture_app *made, kv_error *err)
 {
-    app made = { .certificate = fixture_self_signed(name) };
-    kv_error err = { 0 };
-
-    made.principal = fixture_principal(fixture, name, made.certificate);
-    made.assignment = fixture_assign(fixture, made.principal.id, KV_ROLE_CRYPTO_USER, "/vaults/v");
-    assert_kv_ok(fixture_sign_in(fixture, made.certificate, KV_ROLE_CRYPTO_USER, "/vaults/v",
-                                 &made.token, &made.caller, &err));
-    return made;
-}
-
-static kv_status sign(auth_fixture *fixture, const app *made, kv_error *err)
-{
-    kv_caller caller;
-
-    KV_TRY(fixture_identify(fixture, made->certificate, made->token, &caller, err));
-    return fixture_permit(fixture, &caller, KV_MAY_KEYS_SIGN, "v", KV_COLLECTION_KEYS, "k", err);
+    return fixture_sign(fixture, made, made->token, err);
 }
 
 static void allows_what_the_role_may(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
+    fixture_app made = fixture_make_app(fixture, "App");
     kv_error err = { 0 };
     kv_slice roles;
 
@@ -125,7 +101,7 @@ static void a_managed_secret_comes_with_its_certificate(void **state)
 static void needs_a_role_token(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
+    fixture_app made = fixture_make_app(fixture, "App");
     kv_resource server = { 0 };
     kv_caller nobody = { 0 };
     kv_error err = { 0 };
@@ -147,8 +123,8 @@ static void needs_a_role_token(void **state)
 static void another_certificate_cannot_use_it(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
-    app thief = make_app(fixture, "Thief");
+    fixture_app made = fixture_make_app(fixture, "App");
+    fixture_app thief = fixture_make_app(fixture, "Thief");
     made_certificate *second = fixture_self_signed("App");
     kv_caller admin = fixture_admin(fixture);
     kv_access_work work = fixture_work(fixture, &admin);
@@ -174,7 +150,7 @@ static void another_certificate_cannot_use_it(void **state)
 static void ends_in_time(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
+    fixture_app made = fixture_make_app(fixture, "App");
     kv_error err = { 0 };
 
     fixture->now_ms += KV_ROLE_TOKEN_TTL_DEFAULT_MS - 1;
@@ -193,7 +169,8 @@ static void ends_in_time(void **state)
 }
 
 /* Both on the very next call, and in the middle of a stream. */
-static void refused(auth_fixture *fixture, const app *made, kv_status status, kv_reason reason)
+static void refused(auth_fixture *fixture, const fixture_app *made, kv_status status,
+                    kv_reason reason)
 {
     kv_error err = { 0 };
 
@@ -207,8 +184,8 @@ static void refused(auth_fixture *fixture, const app *made, kv_status status, kv
 static void a_removed_assignment_is_gone_at_once(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
-    app other = make_app(fixture, "Other");
+    fixture_app made = fixture_make_app(fixture, "App");
+    fixture_app other = fixture_make_app(fixture, "Other");
     kv_caller admin = fixture_admin(fixture);
     kv_access_work work = fixture_work(fixture, &admin);
     kv_error err = { 0 };
@@ -225,12 +202,12 @@ static void a_removed_assignment_is_gone_at_once(void **state)
 static void a_revoked_token_is_gone_at_once(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
+    fixture_app made = fixture_make_app(fixture, "App");
     kv_caller admin = fixture_admin(fixture);
     kv_access_work work = fixture_work(fixture, &admin);
     kv_slice jti = kv_slice_of(made.caller.jti, sizeof(made.caller.jti));
     kv_error err = { 0 };
-    app again = made;
+    fixture_app again = made;
 
     assert_kv_ok(kv_access_revoke_token(&work, jti, &err));
     refused(fixture, &made, KV_UNAUTHENTICATED, KV_REASON_TOKEN_REVOKED);
@@ -249,7 +226,7 @@ static void a_revoked_token_is_gone_at_once(void **state)
 static void old_revocations_are_forgotten(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
+    fixture_app made = fixture_make_app(fixture, "App");
     kv_caller admin = fixture_admin(fixture);
     kv_access_work work = fixture_work(fixture, &admin);
     kv_revocation_row row = { .jti = kv_slice_of(made.caller.jti, sizeof(made.caller.jti)) };
@@ -271,7 +248,7 @@ static void old_revocations_are_forgotten(void **state)
 static void all_tokens_of_a_principal_end_at_once(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
+    fixture_app made = fixture_make_app(fixture, "App");
     kv_caller admin = fixture_admin(fixture);
     kv_access_work work = fixture_work(fixture, &admin);
     kv_principal after;
@@ -289,7 +266,7 @@ static void all_tokens_of_a_principal_end_at_once(void **state)
 static void a_removed_certificate_is_unknown_at_once(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
+    fixture_app made = fixture_make_app(fixture, "App");
     kv_caller admin = fixture_admin(fixture);
     kv_access_work work = fixture_work(fixture, &admin);
     kv_access_page page = { 0 };
@@ -307,7 +284,7 @@ static void a_removed_certificate_is_unknown_at_once(void **state)
 static void a_disabled_principal_is_refused_at_once(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
+    fixture_app made = fixture_make_app(fixture, "App");
     kv_caller admin = fixture_admin(fixture);
     kv_access_work work = fixture_work(fixture, &admin);
     kv_principal_update change = { .id = made.principal.id, .has_enabled = true };
@@ -327,7 +304,7 @@ static void a_disabled_principal_is_refused_at_once(void **state)
 static void a_deleted_principal_is_unknown_at_once(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
+    fixture_app made = fixture_make_app(fixture, "App");
     kv_caller admin = fixture_admin(fixture);
     kv_access_work work = fixture_work(fixture, &admin);
     kv_error err = { 0 };
@@ -374,7 +351,7 @@ static void an_assignment_ends_on_its_date(void **state)
 static void the_scope_of_the_token_binds(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
+    fixture_app made = fixture_make_app(fixture, "App");
     kv_error err = { 0 };
     kv_caller narrow;
 

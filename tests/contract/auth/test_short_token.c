@@ -1,79 +1,33 @@
 /* test_short_token.c - a role token by its digest: for its certificate, once it was shown whole,
  * and never for longer or for more than the whole one.
  */
-#include <openssl/sha.h>
-
-#include "server/base/text.h"
 #include "server/store/schema.h"
 #include "tests/contract/auth/auth_fixture.h"
 
-typedef struct app {
-    made_certificate *certificate;
-    kv_principal principal;
-    kv_assignment assignment;
-    kv_slice token;
-    kv_slice digest; /* the short form */
-    kv_caller caller;
-} app;
-
-static kv_slice short_form(auth_fixture *fixture, kv_slice token)
-{
-    uint8_t digest[SHA256_DIGEST_LENGTH];
-    kv_slice text, out;
-    kv_error err = { 0 };
-
-    (void)SHA256(token.data, token.len, digest);
-    assert_kv_ok(kv_base64url(&fixture->arena, kv_slice_of(digest, sizeof(digest)), &text, &err));
-    assert_kv_ok(kv_arena_print(&fixture->arena, &out, &err, "~%.*s", KV_SLICE_ARG(text)));
-    return out;
-}
-
-/* A crypto-user on /vaults/v, signed in there: the token was shown whole. */
-static app make_app(auth_fixture *fixture, const char *name)
-{
-    app made = { .certificate = fixture_self_signed(name) };
-    kv_error err = { 0 };
-
-    made.principal = fixture_principal(fixture, name, made.certificate);
-    made.assignment = fixture_assign(fixture, made.principal.id, KV_ROLE_CRYPTO_USER, "/vaults/v");
-    assert_kv_ok(fixture_sign_in(fixture, made.certificate, KV_ROLE_CRYPTO_USER, "/vaults/v",
-                                 &made.token, &made.caller, &err));
-    made.digest = short_form(fixture, made.token);
-    return made;
-}
-
-static kv_status sign_by(auth_fixture *fixture, const app *made, kv_slice credential, kv_error *err)
-{
-    kv_caller caller;
-
-    *err = (kv_error){ 0 };
-    KV_TRY(fixture_identify(fixture, made->certificate, credential, &caller, err));
-    return fixture_permit(fixture, &caller, KV_MAY_KEYS_SIGN, "v", KV_COLLECTION_KEYS, "k", err);
-}
-
 /* By both forms, with the same answer. */
-static void refused(auth_fixture *fixture, const app *made, kv_status status, kv_reason reason)
+static void refused(auth_fixture *fixture, const fixture_app *made, kv_status status,
+                    kv_reason reason)
 {
     kv_error err;
 
-    assert_kv_fails(status, sign_by(fixture, made, made->token, &err));
+    assert_kv_fails(status, fixture_sign(fixture, made, made->token, &err));
     assert_int_equal(err.reason, reason);
-    assert_kv_fails(status, sign_by(fixture, made, made->digest, &err));
+    assert_kv_fails(status, fixture_sign(fixture, made, made->digest, &err));
     assert_int_equal(err.reason, reason);
 }
 
-static void invalid(auth_fixture *fixture, const app *made, kv_slice credential)
+static void invalid(auth_fixture *fixture, const fixture_app *made, kv_slice credential)
 {
     kv_error err;
 
-    assert_kv_fails(KV_UNAUTHENTICATED, sign_by(fixture, made, credential, &err));
+    assert_kv_fails(KV_UNAUTHENTICATED, fixture_sign(fixture, made, credential, &err));
     assert_int_equal(err.reason, KV_REASON_TOKEN_INVALID);
 }
 
 static void stands_for_the_whole_token(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
+    fixture_app made = fixture_make_app(fixture, "App");
     kv_caller whole, by_digest;
     kv_error err = { 0 };
 
@@ -84,29 +38,29 @@ static void stands_for_the_whole_token(void **state)
     assert_memory_equal(whole.jti, by_digest.jti, sizeof(whole.jti));
     assert_int_equal(by_digest.expires_ms, whole.expires_ms);
     assert_int_equal(by_digest.role_count, 1);
-    assert_kv_ok(sign_by(fixture, &made, made.digest, &err));
+    assert_kv_ok(fixture_sign(fixture, &made, made.digest, &err));
     free_certificate(made.certificate);
 }
 
 static void is_not_known_before_the_whole_one(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
+    fixture_app made = fixture_make_app(fixture, "App");
     kv_error err = { 0 };
 
     /* A restart forgets. */
     assert_kv_ok(auth_fixture_reopen(fixture, &err));
     invalid(fixture, &made, made.digest);
-    assert_kv_ok(sign_by(fixture, &made, made.token, &err));
-    assert_kv_ok(sign_by(fixture, &made, made.digest, &err));
+    assert_kv_ok(fixture_sign(fixture, &made, made.token, &err));
+    assert_kv_ok(fixture_sign(fixture, &made, made.digest, &err));
     free_certificate(made.certificate);
 }
 
 static void is_of_no_use_with_another_certificate(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
-    app thief = make_app(fixture, "Thief");
+    fixture_app made = fixture_make_app(fixture, "App");
+    fixture_app thief = fixture_make_app(fixture, "Thief");
 
     invalid(fixture, &thief, made.digest);
     /* Not even after the thief has shown the whole one, which was refused. */
@@ -119,21 +73,21 @@ static void is_of_no_use_with_another_certificate(void **state)
 static void a_token_that_was_refused_is_not_remembered(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
+    fixture_app made = fixture_make_app(fixture, "App");
     kv_slice forged;
     kv_error err = { 0 };
 
     assert_kv_ok(kv_arena_copy(&fixture->arena, made.token, &forged, &err));
     ((uint8_t *)(uintptr_t)forged.data)[forged.len / 2] ^= 1;
     invalid(fixture, &made, forged);
-    invalid(fixture, &made, short_form(fixture, forged));
+    invalid(fixture, &made, fixture_short_form(fixture, forged));
     free_certificate(made.certificate);
 }
 
 static void malformed_ones_are_refused(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
+    fixture_app made = fixture_make_app(fixture, "App");
     static const char *const wrong[] = {
         "~",
         "~~",
@@ -152,7 +106,7 @@ static void malformed_ones_are_refused(void **state)
 static void ends_with_the_token(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
+    fixture_app made = fixture_make_app(fixture, "App");
 
     fixture->now_ms += KV_ROLE_TOKEN_TTL_DEFAULT_MS;
     refused(fixture, &made, KV_UNAUTHENTICATED, KV_REASON_TOKEN_EXPIRED);
@@ -162,7 +116,7 @@ static void ends_with_the_token(void **state)
 static void is_revoked_with_the_token(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
+    fixture_app made = fixture_make_app(fixture, "App");
     kv_caller admin = fixture_admin(fixture);
     kv_access_work work = fixture_work(fixture, &admin);
     kv_error err = { 0 };
@@ -176,7 +130,7 @@ static void is_revoked_with_the_token(void **state)
 static void ends_with_all_tokens_of_the_principal(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
+    fixture_app made = fixture_make_app(fixture, "App");
     kv_caller admin = fixture_admin(fixture);
     kv_access_work work = fixture_work(fixture, &admin);
     kv_principal after;
@@ -190,7 +144,7 @@ static void ends_with_all_tokens_of_the_principal(void **state)
 static void gives_no_more_than_the_grants_that_are_left(void **state)
 {
     auth_fixture *fixture = *state;
-    app made = make_app(fixture, "App");
+    fixture_app made = fixture_make_app(fixture, "App");
     kv_caller admin = fixture_admin(fixture);
     kv_access_work work = fixture_work(fixture, &admin);
     kv_error err = { 0 };
