@@ -64,8 +64,7 @@ static kv_status take(kv_work *work, const kv_vault_settings_in *in, kv_vault_ro
         KV_TRY(kv_tags_store(work, &in->tags, &row->tags, err));
     }
     if (is_new || in->has_blackouts)
-        KV_TRY(
-            kv_blackouts_store(work, &in->blackouts, "blackouts.windows", &row->blackouts, err));
+        KV_TRY(kv_blackouts_store(work, &in->blackouts, "blackouts.windows", &row->blackouts, err));
     row->updated = work->now_ms;
     return KV_OK;
 }

@@ -292,7 +292,9 @@ static kv_status fill(kv_vault *vault, kv_work *work, const kv_issuer_settings_i
 static kv_status refuse_too_many(kv_vault *vault, kv_work *work, kv_slice vault_uid, kv_error *err)
 {
     kv_issuer_row from = { .vault_uid = vault_uid };
-    kv_scan scan = { .table = &kv_table_issuers, .prefix = 1, .from = &from, .limit = KV_ISSUERS_MAX };
+    kv_scan scan = {
+        .table = &kv_table_issuers, .prefix = 1, .from = &from, .limit = KV_ISSUERS_MAX
+    };
     kv_rows rows;
 
     KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
