@@ -5,7 +5,7 @@
 #include "server/acme/when.h"
 #include "server/base/text.h"
 
-enum { NAME_MOST = 255, PROFILE_MOST = 64 };
+enum { NAME_MOST = 255, DOMAIN_MOST = 253, PROFILE_MOST = 64 };
 
 static kv_status malformed(kv_error *err, const char *what)
 {
@@ -74,19 +74,81 @@ static kv_status problem_in(kv_arena *arena, const json_t *json, bool *failed, k
     return *failed ? kv_acme_problem_of(arena, problem, out, err) : KV_OK;
 }
 
-/* The first of a list of domains by which an authority calls itself; empty: there is none that
- * makes sense, which concerns one kind of proof alone. */
-static kv_status domain_in(kv_arena *arena, const json_t *json, const char *list, kv_slice *out,
-                           kv_error *err)
+static kv_status domain_in(kv_arena *arena, const json_t *item, kv_slice *out, kv_error *err)
 {
-    const json_t *first = json_array_get(json_object_get(json, list), 0);
-    kv_slice text = json_is_string(first)
-                        ? kv_slice_of(json_string_value(first), json_string_length(first))
-                        : KV_SLICE_NONE;
+    kv_slice text = kv_slice_of(json_string_value(item), json_string_length(item));
 
-    if (text.len > NAME_MOST || !kv_text_printable(text))
-        text = KV_SLICE_NONE;
+    if (!text.len || text.len > DOMAIN_MOST || !kv_text_printable(text))
+        return malformed(err, "a list of domains");
     return kv_text_lower(arena, text, out, err);
+}
+
+/* No list at all where one of it makes no sense, which concerns one kind of proof alone. */
+static kv_status domains_in(kv_arena *arena, const json_t *list, size_t most, kv_acme_domains *out,
+                            kv_error *err)
+{
+    size_t count = json_array_size(list);
+    kv_slice *names = kv_arena_array(arena, count < most ? count : most, sizeof(*names));
+
+    *out = (kv_acme_domains){ 0 };
+    if (!names)
+        return kv_arena_full(err);
+    if (count > most)
+        return KV_OK;
+    for (size_t i = 0; i < count; i++) {
+        kv_status status = domain_in(arena, json_array_get(list, i), &names[i], err);
+
+        if (status == KV_UNAVAILABLE) {
+            *err = (kv_error){ 0 };
+            return KV_OK;
+        }
+        KV_TRY(status);
+    }
+    *out = (kv_acme_domains){ .names = names, .count = count };
+    return KV_OK;
+}
+
+/* A URL that is only told on; empty for what is none. */
+static kv_status told_url_in(kv_arena *arena, const json_t *json, const char *member, kv_slice *out,
+                             kv_error *err)
+{
+    kv_slice url = kv_acme_text_of(json, member);
+
+    return kv_arena_copy(arena, kv_acme_url_good(url) ? url : KV_SLICE_NONE, out, err);
+}
+
+static bool has(const kv_acme_domains *domains, kv_slice name)
+{
+    for (size_t i = 0; i < domains->count; i++)
+        if (kv_slice_equal(domains->names[i], name))
+            return true;
+    return false;
+}
+
+static bool has_all(const kv_acme_domains *domains, const kv_acme_domains *of)
+{
+    for (size_t i = 0; i < of->count; i++)
+        if (!has(domains, of->names[i]))
+            return false;
+    return true;
+}
+
+kv_slice kv_acme_authority_domain(const kv_acme_directory *directory,
+                                  const kv_acme_challenge *challenge)
+{
+    const kv_acme_domains *said =
+        directory->domains.count ? &directory->domains : &directory->identities;
+
+    if (!challenge)
+        return said->count ? said->names[0] : KV_SLICE_NONE;
+    if (challenge->strict &&
+        (!has_all(&challenge->domains, &directory->domains) ||
+         (directory->identities.count && !has_all(&directory->identities, &challenge->domains))))
+        return KV_SLICE_NONE;
+    for (size_t i = 0; i < said->count; i++)
+        if (has(&challenge->domains, said->names[i]))
+            return said->names[i];
+    return challenge->domains.count ? challenge->domains.names[0] : KV_SLICE_NONE;
 }
 
 /* --- directory --- */
@@ -132,7 +194,11 @@ kv_status kv_acme_directory_read(kv_arena *arena, kv_slice body, kv_acme_directo
         return malformed(err, "an ACME directory");
     KV_TRY(kv_acme_words_of(arena, meta, "termsOfService", KV_ACME_DETAIL_MOST, &read.terms, err));
     read.binding_required = json_is_true(json_object_get(meta, "externalAccountRequired"));
-    KV_TRY(domain_in(arena, meta, "caaIdentities", &read.domain, err));
+    KV_TRY(domains_in(arena, json_object_get(meta, "caaIdentities"), KV_ACME_IDENTITIES_MOST,
+                      &read.identities, err));
+    KV_TRY(domains_in(arena, json_object_get(meta, "issuerDomainNames"), KV_ACME_DOMAINS_MOST,
+                      &read.domains, err));
+    KV_TRY(told_url_in(arena, meta, "accountHashPrefix", &read.account_hash_prefix, err));
     KV_TRY(profiles_in(arena, meta, &read, err));
     *out = read;
     return KV_OK;
@@ -197,13 +263,25 @@ static kv_status token_in(kv_arena *arena, const json_t *json, kv_slice *out, kv
     return kv_arena_copy(arena, text, out, err);
 }
 
+/* Of dns-persist-01, whose members have changed their names. */
+static kv_status standing_in(kv_arena *arena, const json_t *json, kv_acme_challenge *out,
+                             kv_error *err)
+{
+    const json_t *list = json_object_get(json, "issuerDomainNames");
+
+    out->strict = list != NULL;
+    KV_TRY(domains_in(arena, list ? list : json_object_get(json, "issuer-domain-names"),
+                      KV_ACME_DOMAINS_MOST, &out->domains, err));
+    return told_url_in(arena, json, "accounturi", &out->account, err);
+}
+
 static kv_status challenge_in(kv_arena *arena, const json_t *json, kv_acme_challenge *out,
                               kv_error *err)
 {
     KV_TRY(kv_acme_words_of(arena, json, "type", PROFILE_MOST, &out->type, err));
     KV_TRY(kv_acme_url_of(arena, json, "url", &out->url, err));
     KV_TRY(token_in(arena, json, &out->token, err));
-    KV_TRY(domain_in(arena, json, "issuer-domain-names", &out->authority_domain, err));
+    KV_TRY(standing_in(arena, json, out, err));
     out->state = state_in(json);
     if (!out->url || !out->type.len)
         return malformed(err, "a challenge");

@@ -15,11 +15,19 @@ enum {
     KV_ACME_NAMES_MOST = 100, /* identifiers, and so authorizations, of an order */
     KV_ACME_CHALLENGES_MOST = 16,
     KV_ACME_PROFILES_MOST = 32,
-    KV_ACME_TOKEN_MOST = 255
+    KV_ACME_TOKEN_MOST = 255,
+    KV_ACME_DOMAINS_MOST = 10,   /* of dns-persist-01; more are malformed */
+    KV_ACME_IDENTITIES_MOST = 64 /* of caaIdentities; more are passed over */
 };
 
 /* https, a host, printable ASCII without quotes, no user, no fragment, at most KV_ACME_URL_MOST. */
 bool kv_acme_url_good(kv_slice url);
+
+/* Domains by which an authority calls itself; lower case. */
+typedef struct kv_acme_domains {
+    const kv_slice *names;
+    size_t count; /* 0: it does not say, or not as it should */
+} kv_acme_domains;
 
 typedef struct kv_acme_directory {
     const char *new_nonce;
@@ -30,7 +38,9 @@ typedef struct kv_acme_directory {
     const char *renewal_info; /* NULL: it gives no such information */
     kv_slice terms;           /* URL of the terms of service; may be empty */
     bool binding_required;
-    kv_slice domain; /* first of caaIdentities, lower case; may be empty */
+    kv_acme_domains identities;   /* caaIdentities */
+    kv_acme_domains domains;      /* issuerDomainNames, of dns-persist-01 */
+    kv_slice account_hash_prefix; /* URL, of dns-persist-01; may be empty */
     const kv_slice *profiles;
     size_t profile_count;
 } kv_acme_directory;
@@ -72,7 +82,9 @@ typedef struct kv_acme_challenge {
     const char *url;
     kv_slice token; /* base64url; empty where there is none */
     kv_acme_state state;
-    kv_slice authority_domain; /* first of issuer-domain-names; empty */
+    kv_acme_domains domains; /* issuerDomainNames or, before draft 02, issuer-domain-names */
+    bool strict;             /* the former: the directory must agree */
+    kv_slice account;        /* URL: accounturi of draft 01; may be empty */
     bool failed;
     kv_acme_problem problem;
 } kv_acme_challenge;
@@ -85,6 +97,12 @@ typedef struct kv_acme_authorization {
     const kv_acme_challenge *challenges;
     size_t count;
 } kv_acme_authorization;
+
+/* What a record of dns-persist-01 is to call the authority: one of the challenge's domains, that of
+ * the directory before others; without a challenge what the directory says. Empty when there is
+ * none, or the two contradict each other (draft-ietf-acme-dns-persist-02 section 3.2). */
+kv_slice kv_acme_authority_domain(const kv_acme_directory *directory,
+                                  const kv_acme_challenge *challenge);
 
 kv_status kv_acme_authorization_read(kv_arena *arena, kv_slice body, kv_acme_authorization *out,
                                      kv_error *err) KV_MUST_USE;

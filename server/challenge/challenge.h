@@ -21,8 +21,13 @@ typedef struct kv_challenge_task {
     kv_slice token; /* the authority's; base64url; empty where there is none */
     kv_slice key_authorization; /* token "." thumbprint of the account key; empty as above */
     kv_slice account_uri;       /* of the ACME account */
-    kv_slice authority_domain;  /* issuer-domain-names of dns-persist-01, its first; else empty */
-    kv_slice settings;          /* "challenge" of the issuer object: JSON, checked; may be empty */
+    /* for dns-persist-01; each may be empty */
+    kv_slice directory;           /* URL, as the issuer's officer gave it */
+    kv_slice authority_domain;    /* how the authority wants to be called */
+    kv_slice account_offered;     /* accounturi of the challenge */
+    kv_slice account_hash_prefix; /* of the directory */
+    kv_slice thumbprint;          /* of the account's key, base64url */
+    kv_slice settings; /* "challenge" of the issuer object: JSON, checked; may be empty */
     int64_t now_ms;
     kv_deadline deadline;
     kv_arena *arena;

@@ -1,4 +1,4 @@
-/* dns.c - the records of dns-01 and dns-persist-01, and programs that put them. */
+/* dns.c - names of records, the record of dns-01, and programs that put it. */
 #include "server/challenge/dns.h"
 
 #include <stdio.h>
@@ -27,7 +27,7 @@ bool kv_dns_name_good(kv_slice name)
     return label && name.len <= KV_CHALLENGE_NAME_MAX && name.data[name.len - 1] != '-';
 }
 
-static kv_status record_name(const kv_challenge_task *task, const char *label, const char **out,
+kv_status kv_dns_record_name(const kv_challenge_task *task, const char *label, const char **out,
                              kv_error *err)
 {
     kv_slice name;
@@ -49,7 +49,7 @@ kv_status kv_dns_record_of(const kv_challenge_task *task, kv_dns_record *out, kv
     kv_dns_record record;
 
     KV_TRY(kv_challenge_check_token(task, err));
-    KV_TRY(record_name(task, "_acme-challenge", &record.name, err));
+    KV_TRY(kv_dns_record_name(task, "_acme-challenge", &record.name, err));
     KV_TRY(kv_challenge_digest(task, &digest, err));
     KV_TRY(kv_arena_text(task->arena, digest, &record.value, err));
     *out = record;
@@ -98,68 +98,3 @@ unsigned kv_dns_settle_ms(const void *context)
 
     return run->settle_ms;
 }
-
-/* --- dns-persist-01 --- */
-
-/* Somebody copies it into a zone: a domain that is none must not bring parameters of its own. */
-kv_status kv_dns_persist_value(const kv_challenge_task *task, kv_slice *out, kv_error *err)
-{
-    if (!task->authority_domain.len || !task->account_uri.len)
-        return kv_fail(err, KV_PRECONDITION,
-                       "the authority's domain and the account are not known yet");
-    if (!kv_dns_name_good(task->authority_domain))
-        return kv_fail(err, KV_PRECONDITION, "what the authority calls its domain is none");
-    return kv_arena_print(task->arena, out, err, "%.*s; accounturi=%.*s%s",
-                          KV_SLICE_ARG(task->authority_domain), KV_SLICE_ARG(task->account_uri),
-                          task->wildcard ? "; policy=wildcard" : "");
-}
-
-kv_status kv_dns_persist_record(const kv_challenge_task *task, kv_dns_record *out, kv_error *err)
-{
-    kv_dns_record record;
-    kv_slice value;
-
-    KV_TRY(record_name(task, "_validation-persist", &record.name, err));
-    KV_TRY(kv_dns_persist_value(task, &value, err));
-    KV_TRY(kv_arena_text(task->arena, value, &record.value, err));
-    *out = record;
-    return KV_OK;
-}
-
-/* Nobody is to wait for it, and it is the authority that says whether it is right. */
-static kv_status tell_record(void *context, const kv_challenge_task *task, kv_error *err)
-{
-    kv_dns_record record;
-
-    KV_TRY(kv_dns_persist_record(task, &record, err));
-    kv_log_write(
-        context, KV_LOG_INFO, "challenge.dns_persist",
-        (kv_log_field[]){ { "name", record.name, 0 }, { "value", record.value, 0 }, { 0 } });
-    return KV_OK;
-}
-
-static kv_status instruct(const kv_challenge_task *task, kv_slice *out, kv_error *err)
-{
-    kv_dns_record record;
-
-    KV_TRY(kv_dns_persist_record(task, &record, err));
-    return kv_arena_print(task->arena, out, err, "this record has to stand: %s TXT \"%s\"",
-                          record.name, record.value);
-}
-
-static kv_status leave_it(void *context, const kv_challenge_task *task, kv_error *err)
-{
-    (void)context;
-    (void)task;
-    (void)err;
-    return KV_OK;
-}
-
-const kv_challenge kv_challenge_dns_persist = {
-    .type = "dns-persist-01",
-    .wildcards = true,
-    .present = tell_record,
-    .clean = leave_it,
-    .instruct = instruct,
-    .check = kv_challenge_check_plain,
-};

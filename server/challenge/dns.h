@@ -67,14 +67,24 @@ bool kv_dns_name_good(kv_slice name);
 
 /* dns-persist-01: the record that has to stand, which nobody here puts there. For every name, once,
  * by the operator; only the account's key makes a proof of it.
- *   _validation-persist.example.org. TXT "ca.example; accounturi=https://...; policy=wildcard" */
+ *   _validation-persist.example.org. TXT "ca.example; accounturi=https://...; policy=wildcard"
+ * How the account is called there has changed from draft to draft
+ * (draft-ietf-acme-dns-persist-00 to -02): by its URL; as the challenge says; by a hash that is of
+ * one name, or of all. */
 extern const kv_challenge kv_challenge_dns_persist; /* its context is a kv_log that tells it */
 kv_status kv_dns_persist_record(const kv_challenge_task *task, kv_dns_record *out,
                                 kv_error *err) KV_MUST_USE;
-/* Its value alone, which needs no name: of `task` authority_domain, account_uri, wildcard and
- * arena. KV_PRECONDITION while one of the two is not known, or the domain is none. */
+/* Its value alone; without a name of the task one that is good for all of them. KV_PRECONDITION
+ * while authority or account are not known, or are called what must not get into a zone, and when
+ * the records were to stand until a time that is over, or about to be. */
 kv_status kv_dns_persist_value(const kv_challenge_task *task, kv_slice *out,
                                kv_error *err) KV_MUST_USE;
+/* The time in the settings of the challenge, seconds since 1970; 0: there is none. */
+int64_t kv_dns_persist_until(kv_slice settings);
+
+/* A name in the zone, with a final dot: `label`, then the task's. KV_BAD_REQUEST as above. */
+kv_status kv_dns_record_name(const kv_challenge_task *task, const char *label, const char **out,
+                             kv_error *err) KV_MUST_USE;
 
 /* --- between the files of dns-01 --- */
 

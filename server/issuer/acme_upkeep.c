@@ -114,22 +114,30 @@ static bool has_solver(const kv_acme_visit *visit)
 }
 
 /* Before anything is ordered the authority says who it is as its directory does; a challenge says
- * it for good. */
-static kv_status standing_record(const kv_acme_visit *visit, kv_slice *out, kv_error *err)
+ * it for good. That it does not is no fault; that the records have ended is. */
+static kv_status standing_record(const kv_acme_visit *visit, const kv_acme_proof *proof,
+                                 kv_slice *out, kv_error *err)
 {
-    const kv_challenge_task task = { .account_uri = kv_slice_text(visit->client.account),
-                                     .authority_domain = visit->client.directory.domain,
-                                     .arena = visit->client.arena };
-    bool asked = false;
+    const kv_acme_client *client = &visit->client;
+    kv_challenge_task task = { .account_uri = kv_slice_text(client->account),
+                               .directory = kv_slice_text(client->directory_url),
+                               .authority_domain =
+                                   kv_acme_authority_domain(&client->directory, NULL),
+                               .account_hash_prefix = client->directory.account_hash_prefix,
+                               .settings = proof->settings,
+                               .now_ms = client->now_ms,
+                               .arena = client->arena };
 
+    KV_TRY(kv_acme_thumbprint(client->arena, client->key.spki, &task.thumbprint, err));
+    return task.authority_domain.len ? kv_dns_persist_value(&task, out, err) : KV_OK;
+}
+
+static kv_status standing_records(const kv_acme_visit *visit, kv_slice *out, kv_error *err)
+{
     for (size_t i = 0; i < visit->settings.proof_count; i++)
-        asked = asked || kv_slice_equal(visit->settings.proofs[i].type,
-                                        kv_slice_text(kv_challenge_dns_persist.type));
-    if (!asked || kv_dns_persist_value(&task, out, err) == KV_OK)
-        return KV_OK;
-    if (err->status != KV_PRECONDITION)
-        return err->status;
-    *err = (kv_error){ 0 };
+        if (kv_slice_equal(visit->settings.proofs[i].type,
+                           kv_slice_text(kv_challenge_dns_persist.type)))
+            return standing_record(visit, &visit->settings.proofs[i], out, err);
     return KV_OK;
 }
 
@@ -153,7 +161,7 @@ kv_status kv_acme_step_check(const kv_issuer_account *account, kv_arena *arena,
     if (!has_solver(&visit))
         return kv_fail(err, KV_PRECONDITION,
                        "this server is set up for none of the challenges of the settings");
-    return standing_record(&visit, record, err);
+    return standing_records(&visit, record, err);
 }
 
 kv_status kv_acme_step_new_key(const kv_issuer_account *account, kv_arena *arena,

@@ -133,6 +133,64 @@ test('an order that ended for want of a record tells it too', async () => {
   await cancel('unstood');
 });
 
+/* The record that has to stand for the only name of an operation. */
+const recordOf = (it) => it.names?.[0]?.details?.match(/this record has to stand: (.*)$/)?.[1];
+
+async function standing(name, persist, settings = {}) {
+  const world = stub.world(name);
+  world.persist = { domain: 'ca.example', standing: new Set(), ...persist };
+  await scene.setIssuer(name, { directory: world.directory,
+    challenges: [{ type: 'dns-persist-01', ...settings }] });
+  return world;
+}
+
+const checkIssuer = (name) => scene.issuers.call('IssuerService/CheckIssuer',
+  { vault: 'shop', issuer: name });
+
+test('a record calls the account as the authority does, and ends when it is to end', async () => {
+  const until = Math.floor(Date.now() / 1000) + 86400;
+  const world = await standing('called', { until: `; persistUntil=${until}` },
+    { persistUntil: until });
+  world.persist.offer = { accounturi: `${world.base}/people/17` };
+  await scene.create('called', 'called', ['called.example.test']);
+  const record = recordOf(await scene.until('called', recordOf, 'told'));
+  assert.strictEqual(record, '_validation-persist.called.example.test. TXT "ca.example; ' +
+    `accounturi=${world.base}/people/17; persistUntil=${until}"`);
+  world.persist.standing.add(record);
+  await scene.completed('called');
+});
+
+test('a hash of the account is in the record where the authority wants it', async () => {
+  const world = await standing('hashed', { hashed: true });
+  const { validation_record: all, account } = await checkIssuer('hashed');
+  assert.strictEqual(all, `ca.example; accounturi=${world.hashOf('*', account)}`);
+  await scene.create('hashed', 'hashed', ['hashed.example.test']);
+  const record = recordOf(await scene.until('hashed', recordOf, 'told'));
+  assert.strictEqual(record, '_validation-persist.hashed.example.test. TXT "ca.example; ' +
+    `accounturi=${world.hashOf('hashed.example.test', account)}"`);
+  /* The one that is good for every name is as good. */
+  world.persist.standing.add(`_validation-persist.hashed.example.test. TXT "${all}"`);
+  await scene.completed('hashed');
+});
+
+test('nothing is asked with records that have ended, and nobody else is named', async () => {
+  const world = await standing('ended', {}, { persistUntil: Math.floor(Date.now() / 1000) - 60 });
+  const answer = await checkIssuer('ended');
+  assert.strictEqual(answer.accepted, false);
+  assert.match(answer.details, /^the records have ended by persistUntil=\d+: put up others/);
+  await scene.create('ended', 'ended', ['ended.example.test']);
+  await scene.until('ended', (it) => /have ended by/.test(it.names?.[0]?.details), 'told');
+  assert.strictEqual(world.count('challenge'), 0);
+  await cancel('ended');
+
+  const liar = await standing('liar', { offer: { accounturi: 'https://trusted.example/acct/666' } });
+  await scene.create('liar', 'liar', ['liar.example.test']);
+  await scene.until('liar', (it) => /by the name of another host/.test(it.names?.[0]?.details),
+    'told');
+  assert.strictEqual(liar.count('challenge'), 0);
+  await cancel('liar');
+});
+
 test('answers that make no sense are told and do no harm', async () => {
   const cases = {
     garbage: (answer) => answer.writeHead(200).end('{"newNonce":'),

@@ -69,16 +69,30 @@ class World {
     return { jwk, payload: jws.payload ? JSON.parse(Buffer.from(jws.payload, 'base64url')) : null };
   }
 
+  /* The value that calls an account by a hash of one name, or of "*" (draft-ietf-acme-dns-persist-02). */
+  hashOf(name, account) {
+    const { crv, kty, x, y } = this.accounts[0];
+    const thumbprint = url64(crypto.createHash('sha256').update(JSON.stringify({ crv, kty, x, y }))
+      .digest());
+    const hash = crypto.createHash('sha256').update(Buffer.from([name.length])).update(name)
+      .update(thumbprint).update(account).digest();
+    return `${this.base}/hash/sha-256/${url64(hash)}`;
+  }
+
   /* With `persist`, { domain, standing: Set of 'name TXT value' }, names are proved by records that
-   * stand; what is not there is looked for again. */
+   * stand; what is not there is looked for again. `offer`: what challenges say beside, `until`: how
+   * records have to end; `hashed`: the account is called by a hash. */
   provedBy(order, nth) {
+    const { domain, standing, offer, hashed, until = '' } = this.persist;
     const { value } = order.identifiers[nth];
     const wildcard = value.startsWith('*.');
     const name = wildcard ? value.slice(2) : value;
     const account = `${this.base}/account/0`;
-    const record = `_validation-persist.${name}. TXT "${this.persist.domain}; accounturi=${account}` +
-      `${wildcard ? '; policy=wildcard' : ''}"`;
-    if (order.looked?.has(nth) && this.persist.standing.has(record)) order.proved.add(nth);
+    const called = hashed ? [this.hashOf(name, account), this.hashOf('*', account)]
+      : [offer?.accounturi ?? account];
+    const stands = called.some((it) => standing.has(`_validation-persist.${name}. TXT "${domain}; ` +
+      `accounturi=${it}${wildcard ? '; policy=wildcard' : ''}${until}"`));
+    if (order.looked?.has(nth) && stands) order.proved.add(nth);
     const proved = order.proved.has(nth);
     if (order.proved.size === order.identifiers.length && order.status === 'pending') {
       order.status = 'ready';
@@ -86,7 +100,7 @@ class World {
     return { status: proved ? 'valid' : this.persist.given_up ? 'invalid' : 'pending', wildcard,
       identifier: { type: 'dns', value: name },
       challenges: [{ type: 'dns-persist-01', url: `${this.base}/challenge/${order.id}/${nth}`,
-        'issuer-domain-names': [this.persist.domain],
+        ...(hashed ? { issuerDomainNames: [domain] } : { 'issuer-domain-names': [domain] }), ...offer,
         status: proved ? 'valid' : this.persist.given_up ? 'invalid'
           : order.looked?.has(nth) ? 'processing' : 'pending',
         ...(proved || !order.looked?.has(nth) ? {} : { error: { type: `${ACME}unauthorized`,
@@ -153,7 +167,9 @@ class World {
         newOrder: at('newOrder'), revokeCert: at('revoke'), keyChange: at('keyChange'),
         ...(this.renewalInfo ? { renewalInfo: at('renewal') } : {}),
         meta: { profiles: this.profiles,
-          ...(this.persist ? { caaIdentities: [this.persist.domain] } : {}) } });
+          ...(this.persist ? { caaIdentities: [this.persist.domain] } : {}),
+          ...(this.persist?.hashed ? { issuerDomainNames: [this.persist.domain],
+            accountHashPrefix: at('hash/') } : {}) } });
       return;
     }
     if (what === 'nonce') {

@@ -83,14 +83,15 @@ static void a_directory_says_where_everything_is(void **state)
     assert_string_equal(directory.new_order, "https://ca.test/o");
     assert_string_equal(directory.renewal_info, "https://ca.test/i");
     assert_true(directory.binding_required);
-    assert_slice_equal(KV_SLICE("ca.test"), directory.domain);
+    assert_slice_equal(KV_SLICE("ca.test"), kv_acme_authority_domain(&directory, NULL));
     assert_int_equal(directory.profile_count, 2);
     assert_slice_equal(KV_SLICE("classic"), directory.profiles[0]);
 
     assert_kv_ok(kv_acme_directory_read(*state, KV_SLICE("{" MUST "}"), &directory, &err));
     assert_null(directory.renewal_info);
     assert_null(directory.key_change);
-    assert_int_equal(directory.domain.len, 0);
+    assert_int_equal(kv_acme_authority_domain(&directory, NULL).len, 0);
+    assert_int_equal(directory.account_hash_prefix.len, 0);
     assert_false(directory.binding_required);
     assert_int_equal(directory.profile_count, 0);
 }
@@ -234,8 +235,65 @@ static void an_authorization_has_challenges(void **state)
     assert_int_equal(read.challenges[0].state, KV_ACME_INVALID);
     assert_true(read.challenges[0].failed);
     assert_slice_equal(KV_SLICE("a-_9"), read.challenges[0].token);
-    assert_slice_equal(KV_SLICE("ca.test"), read.challenges[1].authority_domain);
+    assert_int_equal(read.challenges[1].domains.count, 2);
+    assert_slice_equal(KV_SLICE("ca.test"), read.challenges[1].domains.names[0]);
+    assert_false(read.challenges[1].strict);
+    assert_int_equal(read.challenges[1].account.len, 0);
     assert_int_equal(read.challenges[1].token.len, 0);
+}
+
+/* How authority and account are to be called in a record that stands, by challenge and directory.
+ */
+static void assert_called(kv_arena *arena, const char *meta, const char *challenge,
+                          const char *domain, const char *account)
+{
+    kv_acme_authorization of;
+    kv_acme_directory directory;
+    kv_error err = { 0 };
+    kv_slice text;
+
+    assert_kv_ok(kv_arena_print(arena, &text, &err, "{" MUST ",\"meta\":{%s}}", meta));
+    assert_kv_ok(kv_acme_directory_read(arena, text, &directory, &err));
+    assert_kv_ok(kv_arena_print(arena, &text, &err,
+                                "{\"status\":\"pending\",\"identifier\":{\"type\":\"dns\","
+                                "\"value\":\"a.test\"},\"challenges\":[{\"url\":"
+                                "\"https://ca.test/p\",\"type\":\"dns-persist-01\"%s}]}",
+                                challenge));
+    assert_kv_ok(kv_acme_authorization_read(arena, text, &of, &err));
+    assert_slice_equal(kv_slice_text(domain),
+                       kv_acme_authority_domain(&directory, &of.challenges[0]));
+    assert_slice_equal(kv_slice_text(account), of.challenges[0].account);
+}
+
+static void who_is_called_how_in_a_standing_record(void **state)
+{
+    /* Before draft 02. */
+    assert_called(*state, "", ",\"issuer-domain-names\":[\"CA.test\",\"b.test\"]", "ca.test", "");
+    assert_called(*state, "\"caaIdentities\":[\"b.test\"]",
+                  ",\"issuer-domain-names\":[\"ca.test\",\"b.test\"],"
+                  "\"accounturi\":\"https://ca.test/acct/7\"",
+                  "b.test", "https://ca.test/acct/7");
+    assert_called(*state, "\"caaIdentities\":[\"b.test\"]",
+                  ",\"issuer-domain-names\":[\"ca.test\"]", "ca.test", "");
+    assert_called(*state, "", ",\"accounturi\":\"ftp://ca.test/acct/7\"", "", "");
+    /* Since then the directory has to agree. */
+    assert_called(*state, "\"issuerDomainNames\":[\"b.test\"]",
+                  ",\"issuerDomainNames\":[\"ca.test\",\"b.test\"]", "b.test", "");
+    assert_called(*state, "\"issuerDomainNames\":[\"b.test\",\"c.test\"]",
+                  ",\"issuerDomainNames\":[\"ca.test\",\"b.test\"]", "", "");
+    assert_called(*state, "\"caaIdentities\":[\"b.test\"]",
+                  ",\"issuerDomainNames\":[\"ca.test\",\"b.test\"]", "", "");
+    assert_called(*state, "\"caaIdentities\":[\"b.test\",\"CA.TEST\"]",
+                  ",\"issuerDomainNames\":[\"ca.test\"]", "ca.test", "");
+    assert_called(*state, "", ",\"issuerDomainNames\":[]", "", "");
+    assert_called(*state, "", ",\"issuerDomainNames\":[\"a.test\",7]", "", "");
+    assert_called(*state, "",
+                  ",\"issuerDomainNames\":[\"0\",\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\","
+                  "\"9\",\"10\"]",
+                  "", "");
+    /* What makes no sense in the directory is as if it were not there. */
+    assert_called(*state, "\"caaIdentities\":7,\"issuerDomainNames\":[{}],\"accountHashPrefix\":1",
+                  ",\"issuerDomainNames\":[\"a.test\"]", "a.test", "");
 }
 
 #define NAME "\"identifier\":{\"type\":\"dns\",\"value\":\"a.test\"}"
@@ -394,6 +452,7 @@ int main(void)
         MESSAGE_TEST(bad_orders_are_refused),
         MESSAGE_TEST(an_order_has_only_so_many_names),
         MESSAGE_TEST(an_authorization_has_challenges),
+        MESSAGE_TEST(who_is_called_how_in_a_standing_record),
         MESSAGE_TEST(bad_authorizations_are_refused),
         MESSAGE_TEST(a_window_begins_before_it_ends),
         MESSAGE_TEST(links_to_other_chains_are_found),

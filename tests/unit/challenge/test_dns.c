@@ -32,8 +32,6 @@ static int set_up(void **state)
         .name = KV_SLICE("www.example.org"),
         .token = KV_SLICE("abc"),
         .key_authorization = KV_SLICE("abc.def"),
-        .account_uri = KV_SLICE("https://ca.example/acct/1"),
-        .authority_domain = KV_SLICE("ca.example"),
         .deadline = kv_deadline_in_ms(LONG_MS),
         .arena = &at->arena,
     };
@@ -136,49 +134,6 @@ static void a_record_is_made_of_name_and_key_authorization(void **state)
     assert_kv_ok(kv_dns_record_of(&at->task, &record, &err));
     at->task.name = kv_slice_of(name, KV_CHALLENGE_NAME_MAX - 15);
     assert_kv_fails(KV_BAD_REQUEST, kv_dns_record_of(&at->task, &record, &err));
-}
-
-static void a_standing_record_names_authority_and_account(void **state)
-{
-    bench *at = *state;
-    kv_error err = { 0 };
-    kv_dns_record record;
-    kv_slice text;
-
-    assert_kv_ok(kv_dns_persist_record(&at->task, &record, &err));
-    assert_string_equal(record.name, "_validation-persist.www.example.org.");
-    assert_string_equal(record.value, "ca.example; accounturi=https://ca.example/acct/1");
-    at->task.wildcard = true;
-    assert_kv_ok(kv_dns_persist_record(&at->task, &record, &err));
-    assert_string_equal(record.value,
-                        "ca.example; accounturi=https://ca.example/acct/1; policy=wildcard");
-    assert_kv_ok(kv_challenge_dns_persist.instruct(&at->task, &text, &err));
-    assert_slice_equal(
-        KV_SLICE("this record has to stand: _validation-persist.www.example.org. TXT "
-                 "\"ca.example; accounturi=https://ca.example/acct/1; policy=wildcard\""),
-        text);
-    assert_kv_ok(kv_challenge_dns_persist.present(NULL, &at->task, &err));
-    assert_kv_ok(kv_challenge_dns_persist.clean(NULL, &at->task, &err));
-    at->task.account_uri = KV_SLICE_NONE;
-    assert_kv_fails(KV_PRECONDITION, kv_dns_persist_record(&at->task, &record, &err));
-    assert_kv_fails(KV_PRECONDITION, kv_challenge_dns_persist.present(NULL, &at->task, &err));
-    assert_kv_fails(KV_PRECONDITION, kv_challenge_dns_persist.instruct(&at->task, &text, &err));
-}
-
-/* Who copies the record into a zone must not copy what the authority smuggled into its name. */
-static void a_standing_record_has_no_parameters_of_the_authority(void **state)
-{
-    static const char *const bad[] = { "ca.example; accounturi=https://thief.example/1",
-                                       "ca.example\" \"x", "ca example", "ca.example.", "\\" };
-    bench *at = *state;
-    kv_error err = { 0 };
-    kv_slice text;
-
-    for (size_t i = 0; i < KV_COUNT(bad); i++) {
-        at->task.authority_domain = kv_slice_text(bad[i]);
-        assert_kv_fails(KV_PRECONDITION, kv_dns_persist_value(&at->task, &text, &err));
-        assert_kv_fails(KV_PRECONDITION, kv_challenge_dns_persist.instruct(&at->task, &text, &err));
-    }
 }
 
 /* --- the hook --- */
@@ -316,8 +271,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_A_BENCH(names_are_of_dns),
         ON_A_BENCH(a_record_is_made_of_name_and_key_authorization),
-        ON_A_BENCH(a_standing_record_names_authority_and_account),
-        ON_A_BENCH(a_standing_record_has_no_parameters_of_the_authority),
         ON_A_BENCH(a_hook_gets_verb_name_and_value),
         ON_A_BENCH(a_hook_that_fails_is_quoted),
         ON_A_BENCH(a_hook_that_hangs_is_killed),
