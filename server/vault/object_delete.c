@@ -12,7 +12,7 @@
 #include "server/vault/operations/operation_rules.h"
 #include "server/vault/vault_rules.h"
 
-enum { FINISH_ROUNDS = 3, VERSIONS_PER_STEP = 8, COMPANIONS = 2 };
+enum { FINISH_ROUNDS = 100, VERSIONS_PER_STEP = 8, COMPANIONS = 2 };
 
 static const kv_collection companions[COMPANIONS] = { KV_COLLECTION_KEYS, KV_COLLECTION_SECRETS };
 
@@ -249,6 +249,7 @@ static kv_status finish_marked(kv_vault *vault, kv_work *work, kv_object_row *ob
         if (!exists || !kv_slice_equal(now.uid, object->uid))
             return KV_OK;
         *object = now;
+        KV_TRY(kv_purge_in_time(vault, work, err));
     }
     return kv_lost_race(KV_CONFLICT, err);
 }

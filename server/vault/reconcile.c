@@ -71,6 +71,25 @@ static bool is_due(const purge_round *round, int64_t deleted, int64_t purge_at, 
     return purging || (round->due_before && deleted && purge_at && purge_at <= round->due_before);
 }
 
+/* Who loses a race, with a caller who purges or recovers it just now or with another server, lets
+ * it be: what is left is for the next round. */
+static kv_status purged(kv_vault *vault, kv_status status, purge_round *round, kv_error *err)
+{
+    round->count += status == KV_OK;
+    if (status != KV_CONFLICT)
+        return status;
+    *err = (kv_error){ 0 };
+    atomic_store(&vault->purge_owed, true);
+    return KV_OK;
+}
+
+static kv_status purge_object(kv_vault *vault, kv_work *work, kv_object_row *object, kv_error *err)
+{
+    if (!object->purging)
+        KV_TRY(mark_object(vault, work, object, err));
+    return kv_finish_purge(vault, work, object, err);
+}
+
 static kv_status purge_object_row(kv_vault *vault, kv_own_step *at, void *row, void *context,
                                   kv_error *err)
 {
@@ -81,11 +100,19 @@ static kv_status purge_object_row(kv_vault *vault, kv_own_step *at, void *row, v
     if (object->managed || !is_due(round, object->deleted, object->purge_at, object->purging))
         return KV_OK;
     KV_TRY(kv_purge_in_time(vault, &at->work, err));
-    if (!object->purging)
-        KV_TRY(mark_object(vault, &at->work, object, err));
-    KV_TRY(kv_finish_purge(vault, &at->work, object, err));
-    round->count++;
-    return KV_OK;
+    return purged(vault, purge_object(vault, &at->work, object, err), round, err);
+}
+
+static kv_status purge_vault(kv_vault *vault, kv_work *work, kv_vault_row *row, kv_error *err)
+{
+    kv_change change = { 0 };
+
+    if (!row->purging) {
+        row->purging = 1;
+        KV_TRY(kv_change_update(&change, &kv_table_vaults, row, err));
+        KV_TRY(kv_commit_step(vault, work, "VaultPurgeDue", &change, err));
+    }
+    return kv_finish_vault_purge(vault, work, row, err);
 }
 
 static kv_status purge_vault_row(kv_vault *vault, kv_own_step *at, void *row, void *context,
@@ -93,18 +120,10 @@ static kv_status purge_vault_row(kv_vault *vault, kv_own_step *at, void *row, vo
 {
     kv_vault_row *found = row;
     purge_round *round = context;
-    kv_change change = { 0 };
 
     if (!is_due(round, found->deleted, found->purge_at, found->purging))
         return KV_OK;
-    if (!found->purging) {
-        found->purging = 1;
-        KV_TRY(kv_change_update(&change, &kv_table_vaults, found, err));
-        KV_TRY(kv_commit_step(vault, &at->work, "VaultPurgeDue", &change, err));
-    }
-    KV_TRY(kv_finish_vault_purge(vault, &at->work, found, err));
-    round->count++;
-    return KV_OK;
+    return purged(vault, purge_vault(vault, &at->work, found, err), round, err);
 }
 
 static kv_status purge_page(kv_vault *vault, purge_round *round, kv_object_row *from,

@@ -11,10 +11,11 @@
 #include "server/vault/notices/contact_rules.h"
 #include "server/vault/notices/webhook_rules.h"
 #include "server/vault/objects.h"
+#include "server/vault/operations/operation_rules.h"
 #include "server/vault/operations/operations.h"
 #include "server/vault/vault_rules.h"
 
-enum { OBJECTS_PER_STEP = 50 };
+enum { OBJECTS_PER_STEP = 50, RACES_MAX = 1000 };
 
 kv_status kv_vault_delete(kv_vault *vault, kv_work *work, const kv_vault_delete_in *in,
                           kv_vault_bundle *out, kv_error *err)
@@ -73,8 +74,7 @@ kv_status kv_purge_in_time(const kv_vault *vault, const kv_work *work, kv_error 
     if (atomic_load(&vault->stopping))
         return kv_fail(err, KV_CANCELLED, "the server stops; the purge goes on when it is back");
     if (kv_deadline_passed(work->deadline))
-        return kv_fail(err, KV_TIMEOUT,
-                       "the vault is being purged; that takes longer and goes on by itself");
+        return kv_fail(err, KV_TIMEOUT, "the purge takes longer and goes on by itself");
     return KV_OK;
 }
 
@@ -190,6 +190,30 @@ kv_status kv_finish_vault_purge(kv_vault *vault, kv_work *work, kv_vault_row *ro
     return kv_commit_step(vault, work, "VaultPurged", &change, err);
 }
 
+/* The schedule finishes what it finds marked, this very one too. Who loses a race for one of its
+ * rows goes on with what is left. */
+static kv_status finish_marked(kv_vault *vault, kv_work *work, kv_slice uid, kv_error *err)
+{
+    for (unsigned round = 0; round < RACES_MAX; round++) {
+        KV_AUTO(kv_arena) arena = KV_ARENA(KV_STEP_ARENA_BYTES);
+        kv_work step = kv_step_of(work, &arena);
+        kv_vault_row row;
+        kv_status status = kv_vault_by_uid(vault, &step, uid, &row, err);
+
+        if (status == KV_NOT_FOUND) {
+            *err = (kv_error){ 0 };
+            return KV_OK;
+        }
+        KV_TRY(status);
+        status = kv_finish_vault_purge(vault, &step, &row, err);
+        if (status != KV_CONFLICT)
+            return status;
+        *err = (kv_error){ 0 };
+        KV_TRY(kv_purge_in_time(vault, work, err));
+    }
+    return kv_lost_race(KV_CONFLICT, err);
+}
+
 kv_status kv_vault_purge(kv_vault *vault, kv_work *work, const kv_vault_purge_in *in,
                          kv_nothing_out *out, kv_error *err)
 {
@@ -206,5 +230,5 @@ kv_status kv_vault_purge(kv_vault *vault, kv_work *work, const kv_vault_purge_in
     row.purging = 1;
     KV_TRY(kv_change_update(&change, &kv_table_vaults, &row, err));
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
-    return kv_owe_purge(vault, kv_finish_vault_purge(vault, work, &row, err));
+    return kv_owe_purge(vault, finish_marked(vault, work, row.uid, err));
 }

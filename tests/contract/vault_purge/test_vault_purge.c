@@ -1,13 +1,14 @@
 /* test_vault_purge.c - a vault goes with all that is in it and all that was granted in it, whenever
  * the server dies or stops meanwhile.
  */
+#include <pthread.h>
 #include <stdio.h>
 
 #include "server/vault/access.h"
 #include "server/vault/objects.h"
 #include "tests/contract/vault/house.h"
 
-enum { GRANTS = 10, KEYS = 3, CHANGES_MAX = 200 };
+enum { GRANTS = 10, KEYS = 3, CHANGES_MAX = 200, RACES = 10 };
 
 static kv_target in_shop(kv_collection collection, const char *name)
 {
@@ -213,12 +214,70 @@ static void a_key_made_under_the_purge_goes_again(void **state)
     house_free(h);
 }
 
+typedef struct schedule {
+    kv_vault *vault;
+    atomic_bool stop;
+    kv_status failed;
+} schedule;
+
+static void *keep_purging(void *context)
+{
+    schedule *of = context;
+
+    while (!atomic_load(&of->stop)) {
+        unsigned purged = 0;
+        kv_error err = { 0 };
+        kv_status status = kv_vault_purge_due(of->vault, &purged, &err);
+
+        if (status != KV_OK)
+            of->failed = status;
+    }
+    return NULL;
+}
+
+/* The schedule finishes what it finds marked, also what somebody waits for just now. */
+static void a_caller_and_the_schedule_may_purge_the_same(void **state)
+{
+    house *h = house_new(false);
+    kv_caller admin = administrator(h);
+    kv_slice app = make_principal(h, &admin, "app");
+    kv_key_purge_in one = { .target = in_shop(KV_COLLECTION_KEYS, "k0") };
+    schedule of = { .vault = h->vault };
+    kv_status status = KV_OK;
+    kv_error err = { 0 };
+    pthread_t thread;
+
+    (void)state;
+    grant(h, &admin, app, "/vaults/shopping");
+    assert_int_equal(pthread_create(&thread, NULL, keep_purging, &of), 0);
+    for (unsigned round = 0; round < RACES && status == KV_OK; round++) {
+        kv_key_delete_in in = { .target = one.target };
+        kv_key_bundle gone;
+        kv_nothing_out nothing;
+
+        fill_shop(h);
+        grant(h, &admin, app, "/vaults/Shop/keys/k1");
+        assert_kv_ok(HOUSE_DO(h, kv_key_delete, &in, &gone));
+        status = HOUSE_DO(h, kv_key_purge, &one, &nothing);
+        delete_shop(h);
+        if (status == KV_OK)
+            status = purge_shop(h, &err);
+    }
+    atomic_store(&of.stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_kv_ok(status);
+    assert_int_equal(of.failed, KV_OK);
+    assert_gone(h);
+    house_free(h);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(dies_after_every_change_and_goes_on),
         cmocka_unit_test(stops_with_the_server_and_goes_on),
         cmocka_unit_test(a_key_made_under_the_purge_goes_again),
+        cmocka_unit_test(a_caller_and_the_schedule_may_purge_the_same),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
