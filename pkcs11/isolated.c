@@ -162,8 +162,10 @@ static void watch(kv_isolated *isolated, const kv_child *it)
         pthread_mutex_lock(&isolated->mutex);
         starting = isolated->life == LIFE_STARTING;
         pthread_mutex_unlock(&isolated->mutex);
-        if (overdue(isolated, starting ? began_us : 0))
+        if (overdue(isolated, starting ? began_us : 0)) {
             kv_isolated_kill(isolated);
+            kv_child_hang_up(&isolated->child);
+        }
         if (ready > 0)
             alive = hear(isolated, it, starting);
         else
@@ -182,6 +184,7 @@ static void live(kv_isolated *isolated, const kv_child *it)
     isolated->gone = true;
     pthread_mutex_unlock(&isolated->mutex);
     kill_group(it->pid);
+    kv_child_hang_up(&isolated->child);
     while (waitpid(it->pid, &status, 0) < 0 && errno == EINTR)
         continue;
     (void)close(it->lifeline);

@@ -1,6 +1,7 @@
 /* isolated_child.c - sockets, descriptors and environment of the process of an isolated module. */
 #include "pkcs11/isolated_child.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -142,4 +143,43 @@ bool kv_child_begin(const kv_child_config *config, kv_child *out)
         (void)close(ends[0]);
     errno = rc;
     return rc == 0;
+}
+
+/* --- its connections --- */
+
+/* A connection to the socket that is bound there. */
+static bool leads_to(int fd, const struct sockaddr_un *where)
+{
+    struct sockaddr_un peer = { 0 };
+    socklen_t len = sizeof(peer);
+
+    return getpeername(fd, (struct sockaddr *)&peer, &len) == 0 && peer.sun_family == AF_UNIX &&
+           !strncmp(peer.sun_path, where->sun_path, sizeof(peer.sun_path));
+}
+
+/* By a descriptor of our own: the one that was seen may be closed at any time, and its number be
+ * somebody else's. */
+static void hang_up(int fd, const struct sockaddr_un *where)
+{
+    int own = leads_to(fd, where) ? fcntl(fd, F_DUPFD_CLOEXEC, KV_HOST_DESCRIPTORS) : -1;
+
+    if (own < 0)
+        return;
+    if (leads_to(own, where))
+        (void)shutdown(own, SHUT_RDWR);
+    (void)close(own);
+}
+
+void kv_child_hang_up(const kv_child_config *config)
+{
+    struct sockaddr_un where = { .sun_family = AF_UNIX };
+    DIR *all = opendir("/proc/self/fd");
+    const struct dirent *entry;
+
+    kv_child_address(config, where.sun_path, sizeof(where.sun_path));
+    while (all && (entry = readdir(all)))
+        if (entry->d_name[0] != '.')
+            hang_up((int)strtol(entry->d_name, NULL, 10), &where);
+    if (all)
+        (void)closedir(all);
 }

@@ -30,3 +30,8 @@ bool kv_child_begin(const kv_child_config *config, kv_child *out);
 
 /* The path of its socket, by the folder's descriptor: a socket's name has little room. */
 void kv_child_address(const kv_child_config *config, char *out, size_t size);
+
+/* Ends all connections of this process to that socket, whoever made them and whoever holds their
+ * other ends: what waits for an answer is told that there is none. Looks at every descriptor. Best
+ * effort: needs two descriptors more for a moment. */
+void kv_child_hang_up(const kv_child_config *config);

@@ -28,7 +28,8 @@ typedef enum shim_fault {
     SHIM_DELAY,  /* does it after `delay_ms` */
     SHIM_HANG,   /* does it when the fault is taken back */
     SHIM_DIE,    /* the process ends, as by a crash of the module: by the signal `rv` */
-    SHIM_LEAVE   /* the same, but a process that it started goes on with all that it had open */
+    SHIM_LEAVE,  /* the same, but a process that it started goes on with all that it had open */
+    SHIM_ESCAPE  /* the same in a session of its own, until the fault is taken back */
 } shim_fault;
 
 /* 64 bytes; numbers as the machine has them. */
@@ -82,6 +83,18 @@ static void leave(int number)
     die(number);
 }
 
+/* The same, out of reach of who kills the group; for a minute, whatever becomes of the test. */
+static void escape(const shim_call *call)
+{
+    if (fork() == 0) {
+        (void)setsid();
+        for (unsigned i = 0; i < 12000 && atomic_load(&call->fault) == SHIM_ESCAPE; i++)
+            nap(5);
+        _exit(0);
+    }
+    die((int)atomic_load(&call->rv));
+}
+
 /* Whether this call is one of those that fail. */
 static shim_fault meet(shim_call *call)
 {
@@ -115,6 +128,8 @@ static bool before(shim_call *call, shim_fault *fault, CK_RV *rv)
         die((int)atomic_load(&call->rv));
     if (*fault == SHIM_LEAVE)
         leave((int)atomic_load(&call->rv));
+    if (*fault == SHIM_ESCAPE)
+        escape(call);
     if (*fault == SHIM_DELAY)
         nap(atomic_load(&call->delay_ms));
     while (*fault == SHIM_HANG && atomic_load(&call->fault) == SHIM_HANG)

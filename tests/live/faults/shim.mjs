@@ -5,7 +5,7 @@ const LINE = 64;
 const NAME = 24;
 const AT = { gate: 24, calls: 28, hits: 32, inside: 36, rv: 40, delay: 44, skip: 48, times: 52, left: 56,
   fault: 60 };
-export const FAULTS = ['none', 'refuse', 'lose', 'delay', 'hang', 'die', 'leave'];
+export const FAULTS = ['none', 'refuse', 'lose', 'delay', 'hang', 'die', 'leave', 'escape'];
 
 export class Shim {
   /* The file is there once the server has loaded the module. */

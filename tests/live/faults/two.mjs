@@ -144,10 +144,17 @@ try {
     return works(sign);
   }, read);
 
+  // --- the same, where killing the module's group does not reach it ---
+  await disturb(shimPath, sign, () => {
+    shim.inject('C_Sign', 'escape', { rv: SIGKILL, times: 1 });
+    return works(sign);
+  }, read);
+  shim.lift('C_Sign');
+
   // --- the log tells of the token that was hurt alone ---
   const told = server.log.split('\n').filter((it) => it.includes('"module.ended"'))
     .map((it) => JSON.parse(it).module);
-  assert.deepStrictEqual(told, [shimPath, SOFTHSM, SOFTHSM, shimPath]);
+  assert.deepStrictEqual(told, [shimPath, SOFTHSM, SOFTHSM, shimPath, shimPath]);
 
   // --- a new configuration leaves both alone ---
   const both = [host(shimPath), host(SOFTHSM)];
