@@ -5,7 +5,9 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "server/opened_store.h"
 #include "server/reload.h"
 #include "server/vault/events/events.h"
 #include "server/vault/idempotency.h"
@@ -208,12 +210,29 @@ static void sweep(kv_server *server)
         kv_log_write(server->log, KV_LOG_INFO, "integrity.verified", NULL);
 }
 
+/* Whoever edits rows while the server is down keeps it from starting. Rows that a start did not
+ * wait for stop it when their turn comes, or a restart would have been all that was needed. */
+static void finish_store(kv_server *server)
+{
+    kv_error err = { 0 };
+    kv_status status = kv_server_finish_store(server, &err);
+
+    if (status == KV_OK || status == KV_CANCELLED)
+        return;
+    report(server, "integrity.alarm", status, &err);
+    if (err.reason != KV_REASON_INTEGRITY)
+        return;
+    server->gave_up = err;
+    (void)kill(getpid(), SIGTERM);
+}
+
 /* In a thread of its own: with many keys and rows it takes minutes, and nothing waits for it. A key
  * that is missing or another refuses its use without it. */
 static void *look_at_all(void *argument)
 {
     kv_keeper *keeper = argument;
 
+    finish_store(keeper->server);
     scan(keeper, false);
     sweep(keeper->server);
     return NULL;

@@ -3,9 +3,9 @@
 
 #include "server/server_parts.h"
 
-/* Threads that sweep the seals of all rows once, purge what is due every hour, give the listener a
- * new TLS key when the token's module was reinitialised, and warn from 30 days before the end of
- * its certificate. */
+/* Threads that wait for the comparison of all rows and sweep their seals once, purge what is due
+ * every hour, give the listener a new TLS key when the token's module was reinitialised, and warn
+ * from 30 days before the end of its certificate. */
 kv_status kv_keeper_start(kv_server *server, kv_keeper **out, kv_error *err) KV_MUST_USE;
 /* Purges break off; waits for any other chore at hand. NULL is fine. */
 void kv_keeper_stop(kv_keeper *keeper);

@@ -3,12 +3,21 @@
 
 #include "server/store/schema.h"
 
+/* Who may what, and where. */
+/* clang-format off */
+static const kv_table *const first_tables[] = {
+    &kv_table_instance, &kv_table_signers, &kv_table_principals, &kv_table_credentials,
+    &kv_table_revocations, &kv_table_slots, &kv_table_vaults, &kv_table_authorities,
+    &kv_table_issuers, &kv_table_enrolments, NULL,
+};
+/* clang-format on */
+
 void kv_server_open_store_early(kv_server *server)
 {
     kv_error later = { 0 };
 
     if (kv_store_open(server->settings->store_url, false, &server->store, &later) == KV_OK)
-        server->count = kv_count_begin(server->store);
+        server->verified = kv_verified_begin(server->store, first_tables);
 }
 
 kv_status kv_server_open_store(kv_server *server, kv_error *err)
@@ -24,32 +33,39 @@ kv_status kv_server_open_store(kv_server *server, kv_error *err)
     return kv_records_open(&config, &server->records, err);
 }
 
-static kv_status compare(kv_server *server, kv_error *err)
+/* Nobody is served, and there is time to tell which rows it is. */
+static kv_status tell_broken(kv_server *server, kv_error *err)
 {
-    kv_count *count = server->count;
+    kv_error found = *err;
 
-    server->count = NULL;
-    return count ? kv_records_compare_counted(server->records, count, err)
-                 : kv_records_compare(server->records, err);
+    if (err->reason != KV_REASON_INTEGRITY)
+        return err->status;
+    *err = (kv_error){ 0 };
+    if (kv_records_sweep(server->records, NULL, err) == KV_OK)
+        *err = found;
+    return err->status;
 }
 
-/* Who may what, and where, is verified before anybody is served; the rest meanwhile, and each row
- * when it is used: there are as many of those as there are certificates. */
+static kv_status compare(kv_server *server, kv_error *err)
+{
+    int64_t wait_ms = server->settings->store_compare_seconds * 1000;
+
+    if (!server->verified)
+        return kv_records_compare(server->records, err);
+    KV_TRY(kv_verified_wait(server->verified, wait_ms, err));
+    kv_records_trust(server->records, server->verified);
+    return KV_OK;
+}
+
+/* That the grants are sound and of today is verified before anybody is served. Of the rest there is
+ * as much as there are certificates: that goes on meanwhile, and each row is before it is used. */
 kv_status kv_server_verify_store(kv_server *server, kv_error *err)
 {
-    /* clang-format off */
-    static const kv_table *const first[] = {
-        &kv_table_instance, &kv_table_signers, &kv_table_principals, &kv_table_credentials,
-        &kv_table_revocations, &kv_table_slots, &kv_table_vaults, &kv_table_authorities,
-        &kv_table_issuers, &kv_table_enrolments, NULL,
-    };
-    /* clang-format on */
+    KV_TRY(kv_records_sweep(server->records, first_tables, err));
+    return compare(server, err) == KV_OK ? KV_OK : tell_broken(server, err);
+}
 
-    KV_TRY(kv_records_sweep(server->records, first, err));
-    /* A seal cannot tell that a row is of yesterday, or that one is missing; the set can. Then
-     * nobody is served, and there is time to tell which rows it is. */
-    if (compare(server, err) == KV_OK)
-        return KV_OK;
-    return err->reason == KV_REASON_INTEGRITY ? kv_records_sweep(server->records, NULL, err)
-                                              : err->status;
+kv_status kv_server_finish_store(kv_server *server, kv_error *err)
+{
+    return server->verified ? kv_verified_finish(server->verified, err) : KV_OK;
 }

@@ -300,7 +300,7 @@ void kv_server_free(kv_server *server)
     kv_auth_close(server->auth);
     kv_oidc_free(server->oidc);
     kv_records_close(server->records);
-    kv_count_free(server->count);
+    kv_verified_free(server->verified);
     kv_store_close(server->store);
     kv_pending_key_cleanup(&server->pending_key);
     kv_server_identity_cleanup(&server->tls);
@@ -462,5 +462,7 @@ kv_status kv_server_run(kv_server *server, kv_error *err)
     kv_status status = serve(server, err);
 
     take_down(server);
+    if (status == KV_OK && server->gave_up.status != KV_OK)
+        *err = server->gave_up, status = err->status;
     return status;
 }

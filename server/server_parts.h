@@ -19,7 +19,7 @@
 #include "server/notify/postman.h"
 #include "server/pending_mac.h"
 #include "server/server.h"
-#include "server/store/count.h"
+#include "server/store/verified.h"
 #include "server/system_keys.h"
 #include "server/tls_identity.h"
 #include "server/vault/vault.h"
@@ -62,7 +62,7 @@ struct kv_server {
     kv_identity identity;
     kv_server_identity tls;
     kv_store *store;
-    kv_count *count; /* of its rows; NULL: none is under way */
+    kv_verified *verified; /* NULL: there could be no thread */
     kv_records *records;
     kv_pending_key pending_key;
     kv_system_key audit_key;
@@ -82,6 +82,7 @@ struct kv_server {
     kv_keeper *keeper;
     kv_ordering *ordering;
     kv_notifying *notifying;
+    kv_error gave_up; /* why it stops by itself; the keeper's until that has stopped */
 };
 
 /* For who started it with port 0: in a file of the home, and in the log. (server.c) */

@@ -61,7 +61,8 @@ typedef struct kv_settings {
     char *tls_min_version; /* "1.2" or "1.3" */
     char *client_ca;       /* PEM file of the CAs whose client certificates are mapped */
 
-    char *store_url; /* "sqlite:PATH" */
+    char *store_url;               /* "sqlite:PATH" */
+    int64_t store_compare_seconds; /* a start waits for the comparison of every row */
 
     kv_token_settings tokens[KV_SETTING_TOKENS];
 

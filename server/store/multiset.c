@@ -26,14 +26,25 @@ static void set_lane(kv_multiset *set, size_t i, unsigned value)
     set->lanes[2 * i + 1] = (uint8_t)value;
 }
 
+void kv_multiset_plus(kv_multiset *set, const kv_multiset *other)
+{
+    for (size_t i = 0; i < KV_MULTISET_LANES; i++)
+        set_lane(set, i, lane(set, i) + lane(other, i));
+}
+
+void kv_multiset_minus(kv_multiset *set, const kv_multiset *other)
+{
+    for (size_t i = 0; i < KV_MULTISET_LANES; i++)
+        set_lane(set, i, lane(set, i) - lane(other, i));
+}
+
 bool kv_multiset_add(kv_multiset *set, const kv_table *table, const void *row, int64_t generation)
 {
     kv_multiset element;
 
     if (!expand(table, row, generation, &element))
         return false;
-    for (size_t i = 0; i < KV_MULTISET_LANES; i++)
-        set_lane(set, i, lane(set, i) + lane(&element, i));
+    kv_multiset_plus(set, &element);
     return true;
 }
 
@@ -44,8 +55,7 @@ bool kv_multiset_remove(kv_multiset *set, const kv_table *table, const void *row
 
     if (!expand(table, row, generation, &element))
         return false;
-    for (size_t i = 0; i < KV_MULTISET_LANES; i++)
-        set_lane(set, i, lane(set, i) - lane(&element, i));
+    kv_multiset_minus(set, &element);
     return true;
 }
 

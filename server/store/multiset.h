@@ -24,5 +24,8 @@ typedef struct kv_multiset {
 bool kv_multiset_add(kv_multiset *set, const kv_table *table, const void *row, int64_t generation);
 bool kv_multiset_remove(kv_multiset *set, const kv_table *table, const void *row,
                         int64_t generation);
+/* Union with another set, and taking one away. */
+void kv_multiset_plus(kv_multiset *set, const kv_multiset *other);
+void kv_multiset_minus(kv_multiset *set, const kv_multiset *other);
 /* SHA-256 of the lanes. */
 bool kv_multiset_digest(const kv_multiset *set, uint8_t out[KV_MULTISET_DIGEST_BYTES]);

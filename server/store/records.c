@@ -1,52 +1,25 @@
 /* records.c - the sealed view of the store. */
-#include "server/store/records.h"
-
-#include <stdatomic.h>
 #include <stdlib.h>
 
+#include "server/store/records_impl.h"
 #include "server/store/row.h"
-#include "server/store/schema.h"
-#include "server/store/seal.h"
 
-enum {
-    INSTANCE_BYTES = 16,
-    SWEEP_ROWS = 64,
-    SWEEP_ALARMS = 100,
-    SWEEP_ARENA_BYTES = 64 << 20,
-    ALARM_EVERY_US = 10000000
-};
-
-typedef struct watch {
-    kv_records_watcher *watcher;
-    void *context; /* borrowed */
-} watch;
-
-struct kv_records {
-    kv_records_config config;
-    uint8_t instance[INSTANCE_BYTES];
-    kv_seal_checker *checker;
-    atomic_bool stopping;
-    _Atomic int64_t quiet_until_us;  /* of rows that are passed over */
-    _Atomic int64_t last_generation; /* the largest given out by this process */
-    kv_pending_mac pending_mac;
-    unsigned watch_count;
-    watch watches[KV_WATCHERS];
-};
+enum { ALARM_EVERY_US = 10000000 };
 
 kv_status kv_records_open(const kv_records_config *config, kv_records **out, kv_error *err)
 {
     kv_records *records;
     kv_status status;
 
-    if (config->instance.len != INSTANCE_BYTES)
-        return kv_fail(err, KV_INTERNAL, "an instance id has %d bytes", INSTANCE_BYTES);
+    if (config->instance.len != KV_INSTANCE_BYTES)
+        return kv_fail(err, KV_INTERNAL, "an instance id has %d bytes", KV_INSTANCE_BYTES);
     records = calloc(1, sizeof(*records));
     if (!records)
         return kv_fail(err, KV_BUSY, "out of memory");
 
     records->config = *config;
-    memcpy(records->instance, config->instance.data, INSTANCE_BYTES);
-    records->config.instance = kv_slice_of(records->instance, INSTANCE_BYTES);
+    memcpy(records->instance, config->instance.data, KV_INSTANCE_BYTES);
+    records->config.instance = kv_slice_of(records->instance, KV_INSTANCE_BYTES);
     records->checker = kv_seal_checker_new(records->config.instance);
     if (records->checker)
         status =
@@ -75,13 +48,17 @@ kv_status kv_records_add_seal_key(kv_records *records, const uint8_t key_id[KV_S
     return kv_seal_checker_add(records->checker, key_id, spki, err);
 }
 
+void kv_records_trust(kv_records *records, kv_verified *verified)
+{
+    records->verified = verified;
+}
+
 kv_store *kv_records_store(kv_records *records)
 {
     return records->config.store;
 }
 
-/* Tells the operator; the caller only learns that something is wrong inside. */
-static kv_status alarm_of(kv_records *records, kv_status status, const kv_error *err)
+kv_status kv_records_alarm(kv_records *records, kv_status status, const kv_error *err)
 {
     if (status != KV_OK && err->reason == KV_REASON_INTEGRITY)
         kv_log_write(records->config.log, KV_LOG_ERROR, "store.integrity",
@@ -109,6 +86,7 @@ static kv_status get_checked(kv_records *records, const kv_table *table, void *r
 
     if (!found)
         return kv_arena_full(err);
+    KV_TRY(kv_verified_row(records->verified, table, row, err));
     memcpy(found, row, table->row_size);
     KV_TRY(store->ops->get(store, table, found, arena, err));
     KV_TRY(check_place(table, key, count, row, found, err));
@@ -121,11 +99,11 @@ static kv_status get_checked(kv_records *records, const kv_table *table, void *r
 kv_status kv_records_get(kv_records *records, const kv_table *table, void *row, kv_arena *arena,
                          kv_error *err)
 {
-    return alarm_of(records, get_checked(records, table, row, arena, err), err);
+    return kv_records_alarm(records, get_checked(records, table, row, arena, err), err);
 }
 
-static kv_status check_found(kv_records *records, const kv_scan *scan, const void *row,
-                             kv_error *err)
+kv_status kv_records_check_found(kv_records *records, const kv_scan *scan, const void *row,
+                                 kv_error *err)
 {
     unsigned order[KV_TABLE_COLUMNS];
 
@@ -134,13 +112,27 @@ static kv_status check_found(kv_records *records, const kv_scan *scan, const voi
     return scan->table->sealed ? kv_seal_check(records->checker, scan->table, row, err) : KV_OK;
 }
 
+/* Of what an index found, each row; that none is missing from the index is known once the store is
+ * verified as a whole. */
+static kv_status check_ranges(kv_records *records, const kv_scan *scan, const kv_rows *rows,
+                              kv_error *err)
+{
+    const char *row = rows->rows;
+
+    if (!scan->index)
+        return kv_verified_scan(records->verified, scan, rows, err);
+    for (unsigned i = 0; i < rows->count; i++, row += scan->table->row_size)
+        KV_TRY(kv_verified_row(records->verified, scan->table, row, err));
+    return KV_OK;
+}
+
 static kv_status check_rows(kv_records *records, const kv_scan *scan, const kv_rows *rows,
                             kv_error *err)
 {
     const char *row = rows->rows;
 
     for (unsigned i = 0; i < rows->count; i++, row += scan->table->row_size)
-        KV_TRY(check_found(records, scan, row, err));
+        KV_TRY(kv_records_check_found(records, scan, row, err));
     return KV_OK;
 }
 
@@ -150,10 +142,16 @@ kv_status kv_records_scan(kv_records *records, const kv_scan *scan, kv_arena *ar
     kv_store *store = records->config.store;
     kv_rows rows = { 0 };
 
-    KV_TRY(alarm_of(records, store->ops->scan(store, scan, arena, &rows, err), err));
-    KV_TRY(alarm_of(records, check_rows(records, scan, &rows, err), err));
+    KV_TRY(kv_records_alarm(records, store->ops->scan(store, scan, arena, &rows, err), err));
+    KV_TRY(kv_records_alarm(records, check_ranges(records, scan, &rows, err), err));
+    KV_TRY(kv_records_alarm(records, check_rows(records, scan, &rows, err), err));
     *out = rows;
     return KV_OK;
+}
+
+kv_status kv_records_whole(kv_records *records, const kv_table *table, kv_error *err)
+{
+    return kv_verified_table(records->verified, table, err);
 }
 
 /* A row that stays broken is met at every step: one alarm tells as much as a thousand. */
@@ -164,7 +162,7 @@ static void alarm_seldom(kv_records *records, const kv_error *err)
 
     if (now >= quiet &&
         atomic_compare_exchange_strong(&records->quiet_until_us, &quiet, now + ALARM_EVERY_US))
-        (void)alarm_of(records, err->status, err);
+        (void)kv_records_alarm(records, err->status, err);
 }
 
 /* Moves the sound rows of a page behind the `*count` that are there, up to `limit`. */
@@ -174,7 +172,7 @@ static kv_status take_sound(kv_records *records, const kv_scan *scan, const kv_r
     const char *row = page->rows;
 
     for (unsigned i = 0; i < page->count; i++, row += scan->table->row_size) {
-        kv_status status = check_found(records, scan, row, err);
+        kv_status status = kv_records_check_found(records, scan, row, err);
 
         if (status == KV_OK)
             memcpy(rows + (*count)++ * scan->table->row_size, row, scan->table->row_size);
@@ -200,7 +198,8 @@ kv_status kv_records_scan_sound(kv_records *records, const kv_scan *scan, kv_are
         return kv_arena_full(err);
     do {
         rest.limit = scan->limit - count;
-        KV_TRY(alarm_of(records, store->ops->scan(store, &rest, arena, &page, err), err));
+        KV_TRY(kv_records_alarm(records, store->ops->scan(store, &rest, arena, &page, err), err));
+        KV_TRY(kv_records_alarm(records, check_ranges(records, &rest, &page, err), err));
         KV_TRY(take_sound(records, scan, &page, rows, &count, err));
         if (page.count)
             rest.from = (const char *)page.rows + (page.count - 1) * (size_t)scan->table->row_size;
@@ -327,7 +326,7 @@ kv_status kv_records_apply(kv_records *records, const kv_change *change, kv_stor
         if (!is_sealed(&kv_change_ops(change)[i]))
             return kv_fail(err, KV_INTERNAL, "a row of %s was not sealed",
                            kv_change_ops(change)[i].table->name);
-    KV_TRY(alarm_of(records, store->ops->apply(store, &whole, &after, err), err));
+    KV_TRY(kv_records_alarm(records, store->ops->apply(store, &whole, &after, err), err));
     if (state)
         *state = after;
     for (unsigned i = 0; i < records->watch_count; i++)
@@ -340,141 +339,6 @@ kv_status kv_records_watch(kv_records *records, kv_records_watcher *watcher, voi
 {
     if (records->watch_count == KV_WATCHERS)
         return kv_fail(err, KV_INTERNAL, "there are more than %d watchers", KV_WATCHERS);
-    records->watches[records->watch_count++] = (watch){ watcher, context };
+    records->watches[records->watch_count++] = (kv_watch_entry){ watcher, context };
     return KV_OK;
-}
-
-/* What a sweep has met so far. */
-typedef struct findings {
-    kv_error first;
-    unsigned count;
-} findings;
-
-/* Tells the operator and lets the sweep go on, unless it is no row that is to blame. */
-static kv_status take_finding(kv_records *records, kv_status status, findings *found, kv_error *err)
-{
-    if (status == KV_OK || err->reason != KV_REASON_INTEGRITY)
-        return status;
-    if (!found->count)
-        found->first = *err;
-    if (found->count++ < SWEEP_ALARMS)
-        (void)alarm_of(records, status, err);
-    *err = (kv_error){ 0 };
-    return KV_OK;
-}
-
-/* One page of a sweep: `last` keeps the key of the last row for the next one. */
-static kv_status sweep_page(kv_records *records, const kv_table *table, kv_arena *arena,
-                            kv_arena *keep, void *last, bool *more, findings *found, kv_error *err)
-{
-    kv_store *store = records->config.store;
-    kv_scan scan = { .table = table, .from = last, .after = *more, .limit = SWEEP_ROWS };
-    kv_rows rows = { 0 };
-    const char *row;
-
-    KV_TRY(store->ops->scan(store, &scan, arena, &rows, err));
-    *more = rows.more;
-    row = rows.rows;
-    for (unsigned i = 0; i < rows.count; i++, row += table->row_size)
-        KV_TRY(take_finding(records, check_found(records, &scan, row, err), found, err));
-    if (!rows.more)
-        return KV_OK;
-
-    row -= table->row_size;
-    memcpy(last, row, table->row_size);
-    kv_arena_cleanup(keep);
-    for (unsigned i = 0; i < table->key_count; i++) {
-        const kv_column *column = &table->columns[i];
-        kv_slice copy;
-
-        if (column->kind == KV_COLUMN_INTEGER)
-            continue;
-        KV_TRY(kv_arena_copy(keep, kv_row_slice(column, row), &copy, err));
-        kv_row_set_slice(column, last, copy);
-    }
-    return KV_OK;
-}
-
-static kv_status sweep_table(kv_records *records, const kv_table *table, findings *found,
-                             kv_error *err)
-{
-    KV_AUTO(kv_arena) base = KV_ARENA(1 << 16);
-    KV_AUTO(kv_arena) keep = KV_ARENA(1 << 20);
-    void *last = kv_arena_alloc(&base, table->row_size);
-    bool more = false;
-
-    if (!last)
-        return kv_arena_full(err);
-    do {
-        KV_AUTO(kv_arena) page = KV_ARENA(SWEEP_ARENA_BYTES);
-
-        if (atomic_load(&records->stopping))
-            return kv_fail(err, KV_CANCELLED, "the server stops");
-        KV_TRY(sweep_page(records, table, &page, &keep, last, &more, found, err));
-    } while (more);
-    return KV_OK;
-}
-
-static kv_status is_its_own(const uint8_t counted[KV_STORE_DIGEST_BYTES],
-                            const kv_store_state *state, kv_error *err)
-{
-    if (memcmp(counted, state->digest, KV_STORE_DIGEST_BYTES) == 0)
-        return KV_OK;
-    kv_fail(err, KV_INTERNAL, "stored data failed its integrity check");
-    kv_because(err, KV_REASON_INTEGRITY);
-    return kv_note(err,
-                   "rows were taken away, added or put back: the set of rows is not the one of "
-                   "version %lld",
-                   (long long)state->version);
-}
-
-static kv_status compare(kv_records *records, kv_error *err)
-{
-    kv_store *store = records->config.store;
-    uint8_t counted[KV_STORE_DIGEST_BYTES];
-    kv_store_state state;
-
-    KV_TRY(store->ops->recount(store, counted, &state, err));
-    return is_its_own(counted, &state, err);
-}
-
-static kv_status compare_counted(kv_count *count, kv_error *err)
-{
-    uint8_t counted[KV_STORE_DIGEST_BYTES];
-    kv_store_state state;
-
-    KV_TRY(kv_count_take(count, counted, &state, err));
-    return is_its_own(counted, &state, err);
-}
-
-kv_status kv_records_compare(kv_records *records, kv_error *err)
-{
-    return alarm_of(records, compare(records, err), err);
-}
-
-kv_status kv_records_compare_counted(kv_records *records, kv_count *count, kv_error *err)
-{
-    return alarm_of(records, compare_counted(count, err), err);
-}
-
-void kv_records_stop(kv_records *records)
-{
-    atomic_store(&records->stopping, true);
-}
-
-kv_status kv_records_sweep(kv_records *records, const kv_table *const *tables, kv_error *err)
-{
-    const kv_table *const *end = tables ? NULL : kv_tables + kv_tables_count;
-    findings found = { 0 };
-
-    for (const kv_table *const *table = tables ? tables : kv_tables; table != end && *table;
-         table++)
-        if ((*table)->sealed)
-            KV_TRY(take_finding(records, sweep_table(records, *table, &found, err), &found, err));
-    if (!tables)
-        KV_TRY(take_finding(records, compare(records, err), &found, err));
-    if (!found.count)
-        return KV_OK;
-    *err = found.first;
-    return err->status;
 }

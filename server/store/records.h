@@ -14,8 +14,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/log.h"
-#include "server/store/count.h"
-#include "server/store/store.h"
+#include "server/store/verified.h"
 
 typedef struct kv_records kv_records;
 
@@ -49,11 +48,18 @@ void kv_records_close(kv_records *records);
 kv_status kv_records_add_seal_key(kv_records *records, const uint8_t key_id[KV_SEAL_KEY_ID_BYTES],
                                   kv_slice spki, kv_error *err) KV_MUST_USE;
 
+/* From now on every row that is read is one of the store's digest, too: see verified.h. `verified`
+ * is borrowed. Before threads start. */
+void kv_records_trust(kv_records *records, kv_verified *verified);
+
 /* Fill the key columns of `row` first. KV_NOT_FOUND; KV_INTERNAL with KV_REASON_INTEGRITY. */
 kv_status kv_records_get(kv_records *records, const kv_table *table, void *row, kv_arena *arena,
                          kv_error *err) KV_MUST_USE;
 kv_status kv_records_scan(kv_records *records, const kv_scan *scan, kv_arena *arena, kv_rows *out,
                           kv_error *err) KV_MUST_USE;
+/* Before a scan by an index that must not miss a row. KV_UNAVAILABLE: for some time after a start
+ * it is not known yet that none was taken away. */
+kv_status kv_records_whole(kv_records *records, const kv_table *table, kv_error *err) KV_MUST_USE;
 /* For work that is to go on for everybody else: rows that cannot be trusted are passed over, with
  * an alarm in the log (at most one in ten seconds), and as many more are read. `more` as in the
  * scan; of at most `limit` rows all are sound. Not for questions of who may do what. */
@@ -92,23 +98,20 @@ typedef void kv_records_watcher(void *context, const kv_change *change);
 kv_status kv_records_watch(kv_records *records, kv_records_watcher *watcher, void *context,
                            kv_error *err) KV_MUST_USE;
 
-/* Reads every row of every sealed table, checks each seal and the multiset against the store's
+/* Reads every row of every sealed table, checks each seal and the set of rows against the store's
  * state. Goes on after a bad row: the log has an alarm for each, 100 at most. KV_INTERNAL with
  * KV_REASON_INTEGRITY naming table and key of the first one. `tables`: NULL for all, or a
- * NULL-terminated list (then the multiset is not compared). */
+ * NULL-terminated list (then the set is not compared). */
 kv_status kv_records_sweep(kv_records *records, const kv_table *const *tables,
                            kv_error *err) KV_MUST_USE;
 
-/* A sweep under way ends with KV_CANCELLED after the page at hand. Any thread. */
+/* A sweep or comparison under way ends with KV_CANCELLED after the page at hand. Any thread. */
 void kv_records_stop(kv_records *records);
 
-/* Only the multiset: is the set of rows, with their generations, the one that the store's state
- * says? A row that was taken away, or an older one put back with its good seal, is seen by this and
- * nothing else. Microseconds a row; no token. KV_INTERNAL with KV_REASON_INTEGRITY. */
+/* Only the set of rows: is it, with their generations, the one that the store's state says? A row
+ * that was taken away, or an older one put back with its good seal, is seen by this and nothing
+ * else. Microseconds a row; no token. KV_INTERNAL with KV_REASON_INTEGRITY, KV_CANCELLED after
+ * kv_records_stop(). */
 kv_status kv_records_compare(kv_records *records, kv_error *err) KV_MUST_USE;
-
-/* The same, with rows counted before. */
-kv_status kv_records_compare_counted(kv_records *records, KV_TAKES kv_count *count,
-                                     kv_error *err) KV_MUST_USE;
 
 kv_store *kv_records_store(kv_records *records);

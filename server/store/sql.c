@@ -73,7 +73,8 @@ static void put_select(sql_text *sql, const kv_table *table)
 }
 
 /* ("b", "c") > ($2, $3): the rest of the order past the prefix. Nothing is past a whole key. */
-static void put_after(sql_text *sql, const kv_table *table, const unsigned *columns, unsigned count)
+static void put_past(sql_text *sql, const kv_table *table, const unsigned *columns, unsigned count,
+                     const char *operator)
 {
     if (!count) {
         put(sql, "1 = 0");
@@ -81,7 +82,7 @@ static void put_after(sql_text *sql, const kv_table *table, const unsigned *colu
     }
     put(sql, "(");
     put_names(sql, table, columns, count);
-    put(sql, ") > (");
+    put(sql, ") %s (", operator);
     for (unsigned i = 0; i < count; i++) {
         put(sql, i ? ", " : "");
         put_parameter(sql);
@@ -102,7 +103,7 @@ static void put_scan(sql_text *sql, const kv_sql_shape *shape)
     }
     if (shape->after) {
         put(sql, shape->prefix ? " AND " : " WHERE ");
-        put_after(sql, table, order + shape->prefix, count - shape->prefix);
+        put_past(sql, table, order + shape->prefix, count - shape->prefix, ">");
     }
     put(sql, " ORDER BY ");
     put_names(sql, table, order, count);
@@ -146,12 +147,20 @@ static void put_delete(sql_text *sql, const kv_table *table)
     put_assignment(sql, "generation");
 }
 
-static void put_recount(sql_text *sql, const kv_table *table)
+static void put_walk(sql_text *sql, const kv_table *table, bool from)
 {
+    unsigned order[KV_TABLE_COLUMNS];
+    unsigned count = kv_table_order(table, 0, order);
+
     put(sql, "SELECT ");
-    for (unsigned i = 0; i < table->key_count; i++)
-        put(sql, "\"%s\", ", table->columns[i].name);
-    put(sql, "\"generation\" FROM \"%s\"", table->name);
+    put_names(sql, table, order, count);
+    put(sql, ", \"generation\" FROM \"%s\"", table->name);
+    if (from) {
+        put(sql, " WHERE ");
+        put_past(sql, table, order, count, ">=");
+    }
+    put(sql, " ORDER BY ");
+    put_names(sql, table, order, count);
 }
 
 bool kv_sql_text(const kv_sql_shape *shape, char out[KV_SQL_BYTES])
@@ -175,8 +184,8 @@ bool kv_sql_text(const kv_sql_shape *shape, char out[KV_SQL_BYTES])
     case KV_SQL_DELETE:
         put_delete(&sql, shape->table);
         break;
-    case KV_SQL_RECOUNT:
-        put_recount(&sql, shape->table);
+    case KV_SQL_WALK:
+        put_walk(&sql, shape->table, shape->after);
         break;
     }
     return !sql.full;

@@ -16,15 +16,17 @@
 enum { KV_SQL_BYTES = 4096 };
 
 typedef enum kv_sql_verb {
-    KV_SQL_GET,     /* parameters: the key */
-    KV_SQL_SCAN,    /* the prefix, with `after` the rest of the order, the limit */
-    KV_SQL_INSERT,  /* every column, generation, seal, seal_key */
-    KV_SQL_UPDATE,  /* columns past the key, generation, seal, seal_key; the key, old generation */
-    KV_SQL_DELETE,  /* the key, old generation */
-    KV_SQL_RECOUNT, /* none; gives the key columns and generation of every row */
+    KV_SQL_GET,    /* parameters: the key */
+    KV_SQL_SCAN,   /* the prefix, with `after` the rest of the order, the limit */
+    KV_SQL_INSERT, /* every column, generation, seal, seal_key */
+    KV_SQL_UPDATE, /* columns past the key, generation, seal, seal_key; the key, old generation */
+    KV_SQL_DELETE, /* the key, old generation */
+    KV_SQL_WALK,   /* with `after` the key to begin at (it included); gives the key columns and
+                      generation of every row, in their order */
 } kv_sql_verb;
 
-/* Which statement; `index`, `prefix` and `after` (see kv_scan) are for KV_SQL_SCAN only. */
+/* Which statement; `index`, `prefix` are for KV_SQL_SCAN only, `after` (see kv_scan) also for
+ * KV_SQL_WALK. */
 typedef struct kv_sql_shape {
     const kv_table *table;
     kv_sql_verb verb;

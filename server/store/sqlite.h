@@ -9,7 +9,7 @@
 
 #include <pthread.h>
 
-#include "server/store/multiset.h"
+#include "server/store/range.h"
 #include "server/store/sqlite_db.h"
 #include "server/store/store.h"
 #include "server/store/turn.h"
@@ -28,7 +28,13 @@ enum {
     KV_SQLITE_SET_STATE,
     KV_SQLITE_PENDING,
     KV_SQLITE_ADD_PENDING,
-    KV_SQLITE_END_PENDING
+    KV_SQLITE_END_PENDING,
+    KV_SQLITE_RANGES,
+    KV_SQLITE_RANGE,
+    KV_SQLITE_NEXT_RANGE,
+    KV_SQLITE_ADD_RANGE,
+    KV_SQLITE_SET_RANGE,
+    KV_SQLITE_DROP_RANGE
 };
 
 typedef struct kv_sqlite_done {
@@ -77,6 +83,11 @@ kv_status kv_sqlite_migrate(kv_sqlite_db *db, kv_error *err) KV_MUST_USE;
 kv_status kv_sqlite_load_state(kv_sqlite_db *db, kv_store_state *state, kv_multiset *set,
                                kv_error *err) KV_MUST_USE;
 
+/* Counts a row that was just written or deleted in its range, and changes the set of ranges by it.
+ * KV_INTERNAL with KV_REASON_INTEGRITY when a range is to be cut that is not as it was counted. */
+kv_status kv_sqlite_count_op(kv_sqlite_db *db, const kv_change_op *op, kv_multiset *ranges,
+                             kv_error *err) KV_MUST_USE;
+
 /* Deletes what pending_done left, all of it, in a transaction of its own. */
 kv_status kv_sqlite_flush_done(kv_sqlite *store, kv_error *err) KV_MUST_USE;
 
@@ -86,8 +97,10 @@ kv_status kv_sqlite_get(kv_store *store, const kv_table *table, void *row, kv_ar
 kv_status kv_sqlite_scan(kv_store *store, const kv_scan *scan, kv_arena *arena, kv_rows *out,
                          kv_error *err);
 kv_status kv_sqlite_state(kv_store *store, kv_store_state *state, kv_error *err);
-kv_status kv_sqlite_recount(kv_store *store, uint8_t counted[KV_STORE_DIGEST_BYTES],
-                            kv_store_state *state, kv_error *err);
+kv_status kv_sqlite_compare_ranges(kv_store *store, kv_error *err);
+kv_status kv_sqlite_compare_count(kv_store *store, const kv_table *table, kv_error *err);
+kv_status kv_sqlite_range(kv_store *store, const kv_table *table, const kv_sorted_key *key,
+                          bool count, kv_span *out, kv_error *err);
 kv_status kv_sqlite_apply(kv_store *store, const kv_change *change, kv_store_state *state,
                           kv_error *err);
 kv_status kv_sqlite_pending(kv_store *store, kv_slice node, kv_arena *arena, kv_pending_row **out,

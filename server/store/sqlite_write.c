@@ -58,21 +58,7 @@ static kv_sql_verb verb_of(kv_change_kind kind)
     return KV_SQL_GET;
 }
 
-static kv_status count_op(const kv_change_op *op, kv_multiset *set, kv_error *err)
-{
-    const kv_row_head *head = kv_row_head_const(op->row);
-    bool good = true;
-
-    if (!op->table->sealed)
-        return KV_OK;
-    if (op->kind != KV_CHANGE_INSERT)
-        good = kv_multiset_remove(set, op->table, op->row, op->expected);
-    if (op->kind != KV_CHANGE_DELETE)
-        good = good && kv_multiset_add(set, op->table, op->row, head->generation);
-    return good ? KV_OK : kv_fail(err, KV_INTERNAL, "a row could not be hashed");
-}
-
-static kv_status apply_op(kv_sqlite_db *db, const kv_change_op *op, kv_multiset *set, kv_error *err)
+static kv_status write_op(kv_sqlite_db *db, const kv_change_op *op, kv_error *err)
 {
     KV_AUTO(kv_sqlite_use) use = KV_SQLITE_NO_USE;
     kv_sql_shape shape = { .table = op->table, .verb = verb_of(op->kind) };
@@ -88,7 +74,7 @@ static kv_status apply_op(kv_sqlite_db *db, const kv_change_op *op, kv_multiset 
         kv_fail(err, KV_CONFLICT, "it was changed by somebody else meanwhile");
         return kv_note(err, "table %s, key %s", op->table->name, key);
     }
-    return count_op(op, set, err);
+    return KV_OK;
 }
 
 static kv_status store_state(kv_sqlite_db *db, const kv_store_state *state, const kv_multiset *set,
@@ -179,15 +165,19 @@ static kv_status change_all(kv_sqlite *store, const kv_change *change, kv_store_
                             unsigned *deleted, kv_error *err)
 {
     kv_sqlite_db *db = &store->writer;
-    kv_multiset set;
+    kv_multiset ranges;
 
-    KV_TRY(kv_sqlite_load_state(db, state, &set, err));
-    for (unsigned i = 0; i < change->count; i++)
-        KV_TRY(apply_op(db, &kv_change_ops(change)[i], &set, err));
+    KV_TRY(kv_sqlite_load_state(db, state, &ranges, err));
+    for (unsigned i = 0; i < change->count; i++) {
+        const kv_change_op *op = &kv_change_ops(change)[i];
+
+        KV_TRY(write_op(db, op, err));
+        KV_TRY(kv_sqlite_count_op(db, op, &ranges, err));
+    }
     state->version++;
-    if (!kv_multiset_digest(&set, state->digest))
+    if (!kv_multiset_digest(&ranges, state->digest))
         return kv_fail(err, KV_INTERNAL, "the store's state could not be hashed");
-    KV_TRY(store_state(db, state, &set, err));
+    KV_TRY(store_state(db, state, &ranges, err));
     if (change->pending.request_id.len)
         KV_TRY(store_pending(db, change, state, err));
     return delete_done(store, KV_SQLITE_DONE_BATCH, deleted, err);

@@ -13,7 +13,7 @@
 
 #include "server/base/arena.h"
 #include "server/base/error.h"
-#include "server/store/table.h"
+#include "server/store/range.h"
 
 typedef struct kv_store kv_store;
 
@@ -33,7 +33,7 @@ typedef struct kv_change_op {
 /* What the store says it is after a change. */
 typedef struct kv_store_state {
     int64_t version;                       /* counts changes */
-    uint8_t digest[KV_STORE_DIGEST_BYTES]; /* SHA-256 of the multiset hash, see multiset.h */
+    uint8_t digest[KV_STORE_DIGEST_BYTES]; /* SHA-256 of the multiset of ranges, see range.h */
 } kv_store_state;
 
 /* The audit record of a change, stored with it and appended to the chain later. */
@@ -113,11 +113,17 @@ typedef struct kv_store_ops {
     kv_status (*state)(kv_store *store, kv_store_state *state, kv_error *err);
     /* Of the tables, as the migrations number them. */
     unsigned (*schema)(kv_store *store);
-    /* Hashes (table, key, generation) of every row of every sealed table anew, in the snapshot
-     * that `state` was read in: `counted` is state->digest unless somebody else changed rows.
-     * Takes microseconds a row. */
-    kv_status (*recount)(kv_store *store, uint8_t counted[KV_STORE_DIGEST_BYTES],
-                         kv_store_state *state, kv_error *err);
+    /* Are the ranges (range.h) those of the digest that state() gives? Microseconds for each.
+     * KV_INTERNAL with KV_REASON_INTEGRITY. */
+    kv_status (*compare_ranges)(kv_store *store, kv_error *err);
+    /* Finds the range of `key`, which need not be there; with `count`, hashes its rows anew, in the
+     * snapshot it was read in: KV_INTERNAL with KV_REASON_INTEGRITY when somebody else changed
+     * them. Milliseconds then. */
+    kv_status (*range)(kv_store *store, const kv_table *table, const kv_sorted_key *key, bool count,
+                       kv_span *out, kv_error *err);
+    /* Has the table, past its indexes, as many rows as its ranges count? Reads the whole of it.
+     * KV_INTERNAL with KV_REASON_INTEGRITY. */
+    kv_status (*compare_count)(kv_store *store, const kv_table *table, kv_error *err);
     /* Records that a change stored and pending_done has not been told of, oldest first. */
     kv_status (*pending)(kv_store *store, kv_slice node, kv_arena *arena, kv_pending_row **out,
                          unsigned *count, kv_error *err);

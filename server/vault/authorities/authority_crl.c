@@ -55,6 +55,7 @@ static kv_status collect_of(kv_vault *vault, kv_work *work, kv_slice authority_u
     };
     bool more = true;
 
+    KV_TRY(kv_records_whole(vault->config.records, &kv_table_issued, err));
     while (more) {
         KV_AUTO(kv_arena) page = KV_ARENA(KV_STEP_ARENA_BYTES);
         kv_rows rows;
@@ -258,6 +259,7 @@ kv_status kv_issued_any_valid(kv_vault *vault, kv_work *work, const kv_authority
     const kv_issued_row *found;
     kv_rows rows;
 
+    KV_TRY(kv_records_whole(vault->config.records, &kv_table_issued, err));
     KV_TRY(kv_records_scan(vault->config.records, &scan, work->arena, &rows, err));
     found = rows.rows;
     *out = rows.more;

@@ -54,7 +54,10 @@ export class Key extends Versioned {
     const set = this.step('KeyRotationPolicySet', 'KeyService/UpdateKeyRotationPolicy',
       { ...this.at, policy: { retirement, lifetime_actions: [
         { trigger: { time_after_create: 'P90D' }, action: 'ROTATE' }] } },
-      { happened: () => { this.policy = { retirement, permitted: false }; } });
+      { happened: () => { // what was permitted stays so while the schedule is the same
+        const same = this.policy?.retirement.disable_after === retirement.disable_after;
+        this.policy = { retirement, permitted: same && this.policy.permitted };
+      } });
     if (!this.policy || this.policy.permitted) return [[1, set]];
     const { policy } = this;
     return [[1, set], [1, this.step('KeyDestructionPermit', 'KeyService/PermitKeyDestruction',

@@ -258,6 +258,18 @@ test('tampering with the database', async (t) => {
       });
     });
 
+    await t.test('the ranges that rows are counted by', async () => {
+      const cases = [...['of_table', 'first', 'rows', 'multiset'].map((column) =>
+        edit('store_ranges', column)), 'DELETE FROM store_ranges WHERE id = 1',
+      'DELETE FROM store_ranges', 'INSERT INTO store_ranges (of_table, first, rows, multiset) ' +
+        "VALUES ('keys', x'00', 0, zeroblob(2048))"];
+      await each(cases, async (statement) => {
+        const copy = new Copy(server);
+        sql(copy, statement);
+        await copy.refuses(statement);
+      });
+    });
+
     await t.test('the same edits while the server runs', async () => {
       const copy = new Copy(server);
       t.after(() => copy.stop());

@@ -34,8 +34,11 @@ static const struct {
       "WHERE \"name\" = $9 AND \"part\" = $10 AND \"generation\" = $11" },
     { { &sample_table, KV_SQL_DELETE, 0, 0, false },
       "DELETE FROM \"samples\" WHERE \"name\" = $1 AND \"part\" = $2 AND \"generation\" = $3" },
-    { { &sample_table, KV_SQL_RECOUNT, 0, 0, false },
-      "SELECT \"name\", \"part\", \"generation\" FROM \"samples\"" },
+    { { &sample_table, KV_SQL_WALK, 0, 0, false },
+      "SELECT \"name\", \"part\", \"generation\" FROM \"samples\" ORDER BY \"name\", \"part\"" },
+    { { &sample_table, KV_SQL_WALK, 0, 0, true },
+      "SELECT \"name\", \"part\", \"generation\" FROM \"samples\" "
+      "WHERE (\"name\", \"part\") >= ($1, $2) ORDER BY \"name\", \"part\"" },
 };
 
 static void spells_every_statement(void **state)
@@ -79,7 +82,7 @@ static void every_statement_fits(void **state)
 {
     (void)state;
     for (size_t i = 0; i < kv_tables_count; i++)
-        for (int verb = KV_SQL_GET; verb <= KV_SQL_RECOUNT; verb++)
+        for (int verb = KV_SQL_GET; verb <= KV_SQL_WALK; verb++)
             for (unsigned index = 0; index <= kv_tables[i]->index_count; index++) {
                 kv_sql_shape shape = { kv_tables[i], (kv_sql_verb)verb, index, 0, true };
                 char text[KV_SQL_BYTES];

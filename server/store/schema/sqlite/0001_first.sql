@@ -1,4 +1,4 @@
--- The state of the store: one row. The multiset is 1024 lanes of 16 bits, see multiset.h.
+-- The state of the store: one row. The multiset is that of the ranges, see range.h.
 CREATE TABLE "schema_version" (
     "version" INTEGER NOT NULL PRIMARY KEY,
     "applied" INTEGER NOT NULL
@@ -10,6 +10,16 @@ CREATE TABLE "store_state" (
     "multiset" BLOB NOT NULL
 ) STRICT;
 INSERT INTO "store_state" ("id", "version", "multiset") VALUES (1, 0, zeroblob(2048));
+
+-- How the rows of sealed tables were counted. A multiset is 1024 lanes of 16 bits, see multiset.h.
+CREATE TABLE "store_ranges" (
+    "id" INTEGER NOT NULL PRIMARY KEY,
+    "of_table" TEXT NOT NULL,
+    "first" BLOB NOT NULL,
+    "rows" INTEGER NOT NULL,
+    "multiset" BLOB NOT NULL,
+    UNIQUE ("of_table", "first")
+) STRICT;
 
 -- Audit records of changes that are not yet in the chain.
 CREATE TABLE "audit_pending" (
