@@ -88,33 +88,47 @@ kv_status kv_vault_watch_issuers(kv_vault *vault, kv_error *err)
 }
 
 /* The moment is stored with the event, so each is told once, whoever looks and however often. */
-static kv_status announce_ending(kv_vault *vault, kv_work *work, const kv_issuer_row *issuer,
-                                 const kv_vault_row *vault_row, void *context, kv_error *err)
+static kv_status announce(kv_vault *vault, kv_work *work, const kv_issuer_row *issuer,
+                          const kv_expiry_notice *notice, const kv_vault_row *vault_row,
+                          kv_error *err)
 {
-    kv_expiry_life life = { .begins = issuer->credential_since,
-                            .expires = issuer->credential_expires };
-    kv_expiry_notice notice = kv_expiry_latest(&life, work->now_ms);
     kv_event_row event = { .issuer = issuer->name,
                            .not_before = issuer->credential_since,
                            .expires = issuer->credential_expires,
-                           .cause = kv_slice_text(notice.cause) };
+                           .cause = kv_slice_text(notice->cause) };
     kv_issuer_row row = *issuer;
     kv_change change = { 0 };
-    kv_status status;
 
-    (void)context;
-    if (!notice.cause || notice.at <= issuer->credential_told || vault_row->deleted)
-        return KV_OK;
-    row.credential_told = notice.at;
+    row.credential_told = notice->at;
     KV_TRY(kv_change_update(&change, &kv_table_issuers, &row, err));
     kv_event_place(vault_row, NULL, &event);
     KV_TRY(kv_event_add(work,
-                        notice.over ? KV_EVENT_ISSUER_CREDENTIAL_EXPIRED
-                                    : KV_EVENT_ISSUER_CREDENTIAL_NEAR_EXPIRY,
+                        notice->over ? KV_EVENT_ISSUER_CREDENTIAL_EXPIRED
+                                     : KV_EVENT_ISSUER_CREDENTIAL_NEAR_EXPIRY,
                         &event, &change, err));
-    status = kv_commit_step(vault, work, "IssuerCredentialAnnounce", &change, err);
-    /* Somebody sets it in this moment, or another server was first. */
-    if (status != KV_CONFLICT)
+    return kv_commit_step(vault, work, "IssuerCredentialAnnounce", &change, err);
+}
+
+/* A share of a long life is over long before the last month begins, so all are looked at. */
+static kv_status announce_if_due(kv_vault *vault, kv_own_step *at, void *row, void *context,
+                                 kv_error *err)
+{
+    const kv_issuer_row *issuer = row;
+    kv_expiry_life life = { .begins = issuer->credential_since,
+                            .expires = issuer->credential_expires };
+    kv_expiry_notice notice = kv_expiry_latest(&life, at->work.now_ms);
+    kv_vault_row vault_row;
+    kv_status status;
+
+    (void)context;
+    if (!life.expires || !notice.cause || notice.at <= issuer->credential_told)
+        return KV_OK;
+    status = kv_vault_by_uid(vault, &at->work, issuer->vault_uid, &vault_row, err);
+    if (status == KV_OK && !vault_row.deleted)
+        status = announce(vault, &at->work, issuer, &notice, &vault_row, err);
+    /* The vault is gone; or somebody sets the issuer in this moment, or another server was first.
+     */
+    if (status != KV_NOT_FOUND && status != KV_CONFLICT)
         return status;
     *err = (kv_error){ 0 };
     return KV_OK;
@@ -122,14 +136,7 @@ static kv_status announce_ending(kv_vault *vault, kv_work *work, const kv_issuer
 
 kv_status kv_vault_announce_credentials(kv_vault *vault, kv_error *err)
 {
-    unsigned count = 0;
-    kv_own_step at;
-    kv_status status = kv_own_step_begin(vault, &at, err);
-
-    if (status == KV_OK)
-        status = each_ending(vault, &at.work, announce_ending, NULL, &count, err);
-    kv_own_step_end(&at);
-    return status;
+    return kv_each_row(vault, &kv_table_issuers, announce_if_due, NULL, err);
 }
 
 /* --- how they are --- */

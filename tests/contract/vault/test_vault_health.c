@@ -385,6 +385,21 @@ static void the_end_of_a_credential_is_announced_once(void **state)
     house_free(h);
 }
 
+static void the_shares_of_a_long_life_are_announced(void **state)
+{
+    house *h = start();
+
+    (void)state;
+    set_corp(h, 1000);
+    assert_int_equal(announce_on_day(h, 899), 0);
+    assert_int_equal(announce_on_day(h, 901), 1);
+    assert_int_equal(announced(h, "NearExpiry", "90-percent"), 1);
+    assert_int_equal(announce_on_day(h, 951), 2);
+    assert_int_equal(announced(h, "NearExpiry", "95-percent"), 1);
+    assert_int_equal(announce_on_day(h, 971), 3);
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +412,7 @@ int main(void)
         cmocka_unit_test(a_budget_that_was_edited_is_not_believed),
         cmocka_unit_test(bad_rules_are_named),
         cmocka_unit_test(the_end_of_a_credential_is_announced_once),
+        cmocka_unit_test(the_shares_of_a_long_life_are_announced),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
