@@ -26,6 +26,11 @@
 /* shape: table */
 static const kv_cli_option of_issuer[] = { VAULT, ISSUER, END };
 /* shape: table */
+static const kv_cli_option issuer_delete[] = { VAULT, ISSUER,
+                                               YES("deactivate-account", "deactivate_account",
+                                                   "the authority closes its account, for good"),
+                                               END };
+/* shape: table */
 static const kv_cli_option issuer_revoke[] = {
     VAULT,
     ISSUER,
@@ -68,7 +73,7 @@ const kv_cli_verb kv_cli_verbs_issuer[] = {
     { "issuer", "update", "change what is given, leave the rest",
       API "IssuerService/UpdateIssuer", issuer_update, kv_cli_issuer_set, ISSUER_COLUMNS },
     { "issuer", "delete", "with its credential; what waits for it fails",
-      API "IssuerService/DeleteIssuer", of_issuer, kv_cli_run_call, ISSUER_COLUMNS },
+      API "IssuerService/DeleteIssuer", issuer_delete, kv_cli_run_call, ISSUER_COLUMNS },
     { "issuer", "check", "does the authority take the credential? orders nothing",
       API "IssuerService/CheckIssuer", of_issuer, kv_cli_issuer_check,
       "ACCEPTED=accepted EXPIRES=credentialExpires:time ACCOUNT=account DETAILS=details" },

@@ -60,24 +60,36 @@ kv_status kv_acme_account_new(kv_acme_client *client, const kv_slice *contacts, 
     return post_account(client, payload, out, err);
 }
 
-kv_status kv_acme_account_check(kv_acme_client *client, kv_error *err)
+/* Posts to the account; KV_PRECONDITION with KV_ACME_ACCOUNT when it is not `wanted` after that. */
+static kv_status expect_state(kv_acme_client *client, kv_slice payload, kv_acme_state wanted,
+                              kv_error *err)
 {
     KV_AUTO(kv_arena) scratch = KV_ARENA(KV_ACME_SCRATCH_BYTES);
     kv_http_answer answer;
     kv_slice state;
 
-    KV_TRY(kv_acme_post(client, client->account, KV_SLICE_NONE, KV_ACME_BY_ACCOUNT, &scratch,
-                        &answer, err));
+    KV_TRY(
+        kv_acme_post(client, client->account, payload, KV_ACME_BY_ACCOUNT, &scratch, &answer, err));
     {
         KV_AUTO(kv_acme_json) json = kv_acme_parse(answer.body);
 
-        if (kv_acme_state_of(kv_acme_text_of(json, "status")) == KV_ACME_VALID)
+        if (kv_acme_state_of(kv_acme_text_of(json, "status")) == wanted)
             return KV_OK;
         KV_TRY(kv_acme_words_of(client->arena, json, "status", KV_ACME_TYPE_MOST, &state, err));
     }
-    KV_TRY(kv_arena_print(client->arena, &state, err, "the account is not valid but \"%.*s\"",
-                          KV_SLICE_ARG(state)));
+    KV_TRY(kv_arena_print(client->arena, &state, err, "the account is not %s but \"%.*s\"",
+                          kv_acme_state_name(wanted), KV_SLICE_ARG(state)));
     return kv_acme_refuse(client, KV_ACME_ACCOUNT, KV_SLICE("unauthorized"), state, err);
+}
+
+kv_status kv_acme_account_check(kv_acme_client *client, kv_error *err)
+{
+    return expect_state(client, KV_SLICE_NONE, KV_ACME_VALID, err);
+}
+
+kv_status kv_acme_account_deactivate(kv_acme_client *client, kv_error *err)
+{
+    return expect_state(client, KV_SLICE("{\"status\":\"deactivated\"}"), KV_ACME_DEACTIVATED, err);
 }
 
 /* --- another key --- */

@@ -61,6 +61,8 @@ kv_status kv_acme_account_new(kv_acme_client *client, const kv_slice *contacts, 
                               kv_error *err) KV_MUST_USE;
 /* Reads the account. KV_PRECONDITION with KV_ACME_ACCOUNT when it is not valid. */
 kv_status kv_acme_account_check(kv_acme_client *client, kv_error *err) KV_MUST_USE;
+/* Closes it for good (RFC 8555 section 7.3.6): from then on the key is refused. */
+kv_status kv_acme_account_deactivate(kv_acme_client *client, kv_error *err) KV_MUST_USE;
 /* Another key for the account. KV_OK too when it is the account's already. */
 kv_status kv_acme_account_new_key(kv_acme_client *client, const kv_acme_key *next,
                                   kv_error *err) KV_MUST_USE;

@@ -379,4 +379,5 @@ const kv_issuer kv_issuer_acme = {
     .check_account = kv_acme_account_judge,
     .realm = kv_acme_step_realm,
     .new_key = kv_acme_step_new_key,
+    .deactivate = kv_acme_step_deactivate,
 };

@@ -54,6 +54,7 @@ kv_status kv_acme_visit_begin(const kv_issuer_account *account, kv_arena *arena,
                                     .arena = arena,
                                     .retry_ms = -1 };
     if (account->enrolment) {
+        KV_TRY(kv_arena_text(arena, account->enrolment->realm, &out->client.directory_url, err));
         out->client.key = (kv_acme_key){ .spki = account->enrolment->spki,
                                          .sign = sign_now,
                                          .context = account->enrolment };
@@ -142,4 +143,34 @@ kv_status kv_acme_visit_new_key(kv_acme_visit *visit, kv_error *err)
         return KV_OK;
     KV_TRY(kv_acme_account_new_key(&visit->client, &visit->next, err));
     return enrolment->taken_over(enrolment->context, err);
+}
+
+/* An account that is closed, or unknown, may nothing; the authority says no more than that. */
+static kv_status is_closed(kv_acme_client *client, kv_status status, kv_error *err)
+{
+    if (status == KV_OK || !client->refused || client->problem.status < 400 ||
+        (!kv_slice_equal(client->problem.type, KV_SLICE("unauthorized")) &&
+         !kv_slice_equal(client->problem.type, KV_SLICE("accountDoesNotExist"))))
+        return status;
+    client->refused = KV_ACME_NOTHING;
+    *err = (kv_error){ 0 };
+    return KV_OK;
+}
+
+kv_status kv_acme_visit_deactivate(kv_acme_visit *visit, kv_error *err)
+{
+    kv_acme_client *client = &visit->client;
+    const char *url = NULL;
+    kv_status status;
+
+    /* The answer that named it may have been lost. */
+    if (!visit->account->enrolment->url.len) {
+        KV_TRY(is_closed(client, kv_acme_account_find(client, &url, err), err));
+        if (!url)
+            return KV_OK;
+    }
+    status = kv_acme_visit_enrol(visit, err);
+    if (status == KV_OK)
+        status = kv_acme_account_deactivate(client, err);
+    return is_closed(client, status, err);
 }

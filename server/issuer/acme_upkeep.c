@@ -1,5 +1,5 @@
 /* acme_upkeep.c - what an authority is asked apart from orders: revocations, when to renew, whether
- * the account is good, another key for it. */
+ * the account is good, another key for it, its end. */
 #include "server/challenge/dns.h"
 #include "server/issuer/acme_visit.h"
 
@@ -173,6 +173,18 @@ kv_status kv_acme_step_new_key(const kv_issuer_account *account, kv_arena *arena
 
     if (status == KV_OK)
         status = kv_acme_visit_new_key(&visit, err);
+    return status == KV_OK ? KV_OK : tell(&visit, status, err);
+}
+
+kv_status kv_acme_step_deactivate(const kv_issuer_account *account, kv_arena *arena,
+                                  kv_deadline deadline, kv_error *err)
+{
+    kv_acme_visit visit;
+    kv_status status =
+        kv_acme_visit_begin(account, arena, deadline, kv_clock_now_ms(NULL), &visit, err);
+
+    if (status == KV_OK)
+        status = kv_acme_visit_deactivate(&visit, err);
     return status == KV_OK ? KV_OK : tell(&visit, status, err);
 }
 

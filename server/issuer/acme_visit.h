@@ -40,13 +40,15 @@ typedef struct kv_acme_visit {
 
 /* --- acme_account.c --- */
 
-/* Reads the settings and the directory. Statuses as in client.h. `out` must not move afterwards. */
+/* Reads the settings and the directory: of the enrolment's realm, if there is one. Statuses as in
+ * client.h. `out` must not move afterwards. */
 kv_status kv_acme_visit_begin(const kv_issuer_account *account, kv_arena *arena,
                               kv_deadline deadline, int64_t now_ms, kv_acme_visit *out,
                               kv_error *err) KV_MUST_USE;
 /* The same, with the account: found or made. */
 kv_status kv_acme_visit_enrol(kv_acme_visit *visit, kv_error *err) KV_MUST_USE;
 kv_status kv_acme_visit_new_key(kv_acme_visit *visit, kv_error *err) KV_MUST_USE;
+kv_status kv_acme_visit_deactivate(kv_acme_visit *visit, kv_error *err) KV_MUST_USE;
 
 /* --- acme_names.c --- */
 
@@ -94,5 +96,7 @@ kv_status kv_acme_step_check(const kv_issuer_account *account, kv_arena *arena,
                              kv_deadline deadline, kv_slice *record, kv_error *err);
 kv_status kv_acme_step_new_key(const kv_issuer_account *account, kv_arena *arena,
                                kv_deadline deadline, kv_error *err);
+kv_status kv_acme_step_deactivate(const kv_issuer_account *account, kv_arena *arena,
+                                  kv_deadline deadline, kv_error *err);
 kv_status kv_acme_step_realm(const kv_issuer_account *account, kv_arena *arena, kv_slice *out,
                              kv_error *err);

@@ -41,8 +41,7 @@ typedef struct kv_issuer_order {
     const kv_x509_signer *signer; /* the key, for issuers that sign with it; NULL after submit */
     const kv_issuer_local *local; /* the authority to issue from; NULL: another provider */
     kv_slice external_id;         /* what submit answered; empty before */
-    /* The certificate, for revoke and renewal_hint; with submit the one that is to be followed, if
-     * there is one; else empty. */
+    /* The certificate, for revoke and renewal_hint; with submit what is to be followed, if any. */
     kv_x509_list chain;
     const kv_issuer_name *names; /* as the last answer had them */
     size_t name_count;
@@ -114,9 +113,12 @@ typedef struct kv_issuer {
     /* Whose account a key of the token is for: the authority, as text. NULL: there is no key. */
     kv_status (*realm)(const kv_issuer_account *account, kv_arena *arena, kv_slice *out,
                        kv_error *err);
-    /* Has the authority take the enrolment's next key in place of the one in use. */
+    /* Has it take the enrolment's next key in place of the one in use. */
     kv_status (*new_key)(const kv_issuer_account *account, kv_arena *arena, kv_deadline deadline,
                          kv_error *err);
+    /* Has it close the enrolment's account for good. KV_OK too where it has no such account. */
+    kv_status (*deactivate)(const kv_issuer_account *account, kv_arena *arena, kv_deadline deadline,
+                            kv_error *err);
 } kv_issuer;
 
 extern const kv_issuer *const kv_issuers[];
@@ -144,3 +146,5 @@ kv_status kv_issuer_check_credentials(const kv_issuer *issuer, const kv_issuer_a
                                       kv_error *err) KV_MUST_USE;
 kv_status kv_issuer_new_key(const kv_issuer *issuer, const kv_issuer_account *account,
                             kv_arena *arena, kv_deadline deadline, kv_error *err) KV_MUST_USE;
+kv_status kv_issuer_deactivate(const kv_issuer *issuer, const kv_issuer_account *account,
+                               kv_arena *arena, kv_deadline deadline, kv_error *err) KV_MUST_USE;

@@ -92,6 +92,15 @@ kv_status kv_issuer_new_key(const kv_issuer *issuer, const kv_issuer_account *ac
     return issuer->new_key(account, arena, deadline, err);
 }
 
+kv_status kv_issuer_deactivate(const kv_issuer *issuer, const kv_issuer_account *account,
+                               kv_arena *arena, kv_deadline deadline, kv_error *err)
+{
+    if (!issuer->deactivate)
+        return kv_fail(err, KV_UNSUPPORTED, "issuer %s has no account that can be closed from here",
+                       issuer->provider);
+    return issuer->deactivate(account, arena, deadline, err);
+}
+
 kv_status kv_issuer_never_pending(const kv_issuer_order *order, kv_issuer_answer *out,
                                   kv_error *err)
 {

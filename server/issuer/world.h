@@ -25,6 +25,7 @@ enum { KV_ISSUER_DIGEST_BYTES = 32, KV_ISSUER_SIGNATURE_BYTES = 64 };
 /* An account at an authority that is known by a key: P-256, on the token, made before anybody is
  * asked. What the functions store is stored when they return; then the members say it too. */
 typedef struct kv_issuer_enrolment {
+    kv_slice realm;     /* whose account it is, as the provider's realm() said */
     kv_slice spki;      /* DER */
     kv_slice url;       /* of the account; empty: the authority has not confirmed it yet */
     kv_slice next_spki; /* of a key that is to take over; empty: none */

@@ -105,8 +105,14 @@ kv_status kv_pb_read_issuer_list(kv_slice body, kv_arena *arena, void *in, kv_er
 
 kv_status kv_pb_read_issuer_delete(kv_slice body, kv_arena *arena, void *in, kv_error *err)
 {
-    return kv_pb_read_target(&keyvault__v1__delete_issuer_request__descriptor, body,
-                             KV_COLLECTION_CERTIFICATES, arena, in, err);
+    kv_issuer_delete_in *read = in;
+    const ProtobufCMessage *message;
+
+    KV_TRY(kv_pb_open(&keyvault__v1__delete_issuer_request__descriptor, body,
+                      KV_COLLECTION_CERTIFICATES, arena, &read->target, &message, err));
+    read->deactivate_account =
+        ((const Keyvault__V1__DeleteIssuerRequest *)(const void *)message)->deactivate_account;
+    return KV_OK;
 }
 
 kv_status kv_pb_read_issuer_check(kv_slice body, kv_arena *arena, void *in, kv_error *err)

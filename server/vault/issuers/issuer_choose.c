@@ -212,6 +212,7 @@ static kv_status open_row(kv_vault *vault, kv_work *work, const kv_issuer_row *r
                      .settings = row->settings,
                      .trust = (kv_x509_lint_scope)row->trust,
                      .world = &vault->world },
+        .credential_uid = row->uid,
     };
     if (!out->issuer)
         return kv_fail(err, KV_UNSUPPORTED, "this server has no provider '%.*s' of issuers",

@@ -16,6 +16,7 @@ enum { REALMS_MOST = 8, ROWS_PER_STEP = 30 };
 
 static void show(kv_enrolment *at)
 {
+    at->face.realm = at->row.realm;
     at->face.spki = at->row.spki;
     at->face.next_spki = at->row.next_spki;
     at->face.url = at->row.url;
@@ -51,12 +52,30 @@ static kv_status store(kv_enrolment *at, const char *step, kv_change *change, kv
     return KV_OK;
 }
 
+/* What bound the account to another one is used up: it goes with the change that stores the
+ * account. One that was given meanwhile is for something else, and stays. */
+static kv_status drop_credential(kv_enrolment *at, kv_issuer_row *row, kv_change *change,
+                                 kv_error *err)
+{
+    bool exists = false;
+
+    KV_TRY(kv_issuer_look_up(at->vault, at->work, at->row.vault_uid, at->row.issuer, row, &exists,
+                             err));
+    if (!exists || !row->credential.len || !kv_slice_equal(row->uid, at->credential_uid))
+        return KV_OK;
+    row->credential = KV_SLICE_NONE;
+    row->credential_key_id = KV_SLICE_NONE;
+    return kv_change_update(change, &kv_table_issuers, row, err);
+}
+
 static kv_status enrolled(void *context, kv_slice url, kv_error *err)
 {
     kv_enrolment *at = context;
     kv_change change = { 0 };
+    kv_issuer_row row;
 
     KV_TRY(kv_arena_copy(at->work->arena, url, &at->row.url, err));
+    KV_TRY(drop_credential(at, &row, &change, err));
     return store(at, "IssuerAccountEnrolled", &change, err);
 }
 
@@ -135,6 +154,20 @@ static kv_status make(kv_enrolment *at, bool next, kv_slice label, kv_error *err
 
 /* --- rows --- */
 
+static void begin(kv_vault *vault, kv_work *work, kv_slice vault_uid, kv_chosen_issuer *chosen)
+{
+    kv_enrolment *at = &chosen->enrolment;
+
+    *at = (kv_enrolment){ .vault = vault,
+                          .work = work,
+                          .credential_uid = chosen->credential_uid,
+                          .row = { .vault_uid = vault_uid } };
+    at->face = (kv_issuer_enrolment){
+        .sign = sign, .enrolled = enrolled, .taken_over = taken_over, .context = at
+    };
+    chosen->account.enrolment = &at->face;
+}
+
 static kv_status scan(kv_vault *vault, kv_work *work, kv_slice vault_uid, kv_slice issuer,
                       kv_rows *out, kv_error *err)
 {
@@ -167,10 +200,7 @@ kv_status kv_enrolment_open(kv_vault *vault, kv_work *work, const kv_vault_row *
 
     if (!chosen->issuer->realm)
         return KV_OK;
-    *at = (kv_enrolment){ .vault = vault, .work = work, .row = { .vault_uid = vault_row->uid } };
-    at->face = (kv_issuer_enrolment){
-        .sign = sign, .enrolled = enrolled, .taken_over = taken_over, .context = at
-    };
+    begin(vault, work, vault_row->uid, chosen);
     KV_TRY(kv_text_lower(work->arena, chosen->account.name, &at->row.issuer, err));
     KV_TRY(chosen->issuer->realm(&chosen->account, work->arena, &at->row.realm, err));
     status =
@@ -182,7 +212,6 @@ kv_status kv_enrolment_open(kv_vault *vault, kv_work *work, const kv_vault_row *
     }
     KV_TRY(status);
     show(at);
-    chosen->account.enrolment = &at->face;
     return KV_OK;
 }
 
@@ -195,6 +224,51 @@ kv_status kv_enrolment_next_key(kv_chosen_issuer *chosen, kv_error *err)
                        chosen->issuer->provider);
     /* One that was to take over before and did not, or nobody knows whether it did. */
     return at->row.next_key_id.len ? KV_OK : make(at, true, chosen->account.name, err);
+}
+
+kv_status kv_enrolments_deactivate(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                                   const kv_issuer_row *issuer, kv_error *err)
+{
+    KV_AUTO(kv_chosen_issuer) chosen = { 0 };
+    const kv_enrolment_row *found;
+    kv_rows rows;
+
+    KV_TRY(kv_issuer_open(vault, work, vault_row, issuer->name, &chosen, err));
+    if (!chosen.issuer->deactivate)
+        return kv_fail(err, KV_UNSUPPORTED, "issuer %s has no account that can be closed from here",
+                       chosen.issuer->provider);
+    KV_TRY(scan(vault, work, issuer->vault_uid, issuer->name, &rows, err));
+    found = rows.rows;
+    for (unsigned i = 0; i < rows.count; i++) {
+        begin(vault, work, issuer->vault_uid, &chosen);
+        chosen.enrolment.row = found[i];
+        show(&chosen.enrolment);
+        KV_TRY(
+            kv_issuer_deactivate(chosen.issuer, &chosen.account, work->arena, work->deadline, err));
+    }
+    return KV_OK;
+}
+
+kv_status kv_enrolment_exists(kv_vault *vault, kv_work *work, const kv_issuer_row *issuer,
+                              bool *out, kv_error *err)
+{
+    const kv_issuer *provider = kv_provider_find(vault, issuer->provider);
+    kv_issuer_account account = { .name = issuer->display_name, .settings = issuer->settings };
+    kv_enrolment_row row = { .vault_uid = issuer->vault_uid, .issuer = issuer->name };
+    kv_status status;
+
+    *out = false;
+    if (!provider || !provider->realm)
+        return KV_OK;
+    KV_TRY(provider->realm(&account, work->arena, &row.realm, err));
+    status = kv_records_get(vault->config.records, &kv_table_enrolments, &row, work->arena, err);
+    if (status == KV_NOT_FOUND) {
+        *err = (kv_error){ 0 };
+        return KV_OK;
+    }
+    KV_TRY(status);
+    *out = row.url.len > 0;
+    return KV_OK;
 }
 
 kv_status kv_enrolments_end(kv_vault *vault, kv_work *work, const kv_issuer_row *issuer,

@@ -20,6 +20,7 @@ enum { KV_ISSUERS_MAX = 100 }; /* of a vault */
 typedef struct kv_enrolment {
     kv_issuer_enrolment face;
     kv_enrolment_row row;
+    kv_slice credential_uid; /* whose credential is of no use once there is an account */
     kv_vault *vault;
     kv_work *work;
 } kv_enrolment;
@@ -29,6 +30,7 @@ typedef struct kv_chosen_issuer {
     const kv_issuer *issuer;   /* the functions of its provider */
     kv_issuer_account account; /* all zero without an issuer object; borrows from here and work */
     kv_secret_buf credential;
+    kv_slice credential_uid; /* of the issuer object as it was read; empty: there is none */
     kv_enrolment enrolment;
 } kv_chosen_issuer;
 
@@ -69,6 +71,14 @@ kv_status kv_enrolment_open(kv_vault *vault, kv_work *work, const kv_vault_row *
                             kv_chosen_issuer *chosen, kv_error *err) KV_MUST_USE;
 /* Makes the key that is to take over, unless there is one. KV_UNSUPPORTED without an account. */
 kv_status kv_enrolment_next_key(kv_chosen_issuer *chosen, kv_error *err) KV_MUST_USE;
+
+/* Has the authorities close all accounts that an issuer has or had. KV_UNSUPPORTED where its
+ * provider has none. */
+kv_status kv_enrolments_deactivate(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                                   const kv_issuer_row *issuer, kv_error *err) KV_MUST_USE;
+/* Has the issuer an account with the authority of these settings? Nobody is asked. */
+kv_status kv_enrolment_exists(kv_vault *vault, kv_work *work, const kv_issuer_row *issuer,
+                              bool *out, kv_error *err) KV_MUST_USE;
 
 /* Adds to the change that deletes an issuer: its accounts and their keys go. `ended` lives in
  * work's arena; after the commit the keys are destroyed. The change must be empty before. */

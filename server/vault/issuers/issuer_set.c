@@ -283,9 +283,19 @@ static void take_end(const kv_work *work, const kv_issuer_settings_in *in, kv_is
 static kv_status fill(kv_vault *vault, kv_work *work, const kv_issuer_settings_in *in,
                       kv_vault_row *vault_row, kv_issuer_row *row, kv_error *err)
 {
+    bool enrolled = false;
+
     KV_TRY(take(vault, work, in, row, err));
     take_end(work, in, row);
-    KV_TRY(check(vault, work, vault_row, row, in->credential.len || row->credential.len, err));
+    KV_TRY(kv_enrolment_exists(vault, work, row, &enrolled, err));
+    KV_TRY(check(vault, work, vault_row, row,
+                 in->credential.len || row->credential.len || (enrolled && row->account_id.len),
+                 err));
+    if (enrolled) {
+        row->credential = KV_SLICE_NONE;
+        row->credential_key_id = KV_SLICE_NONE;
+        return KV_OK;
+    }
     return take_credential(vault, work, in, vault_row, row, err);
 }
 
@@ -396,6 +406,8 @@ kv_status kv_vault_issuer_delete(kv_vault *vault, kv_work *work, const kv_issuer
     KV_TRY(kv_blackout_change_begin(vault, work, &vault_row, row.name, row.blackouts,
                                     KV_SLICE("[]"), &blackouts, err));
     KV_TRY(kv_issuer_bundle_of(work, &vault_row, &row, out, err));
+    if (in->deactivate_account)
+        KV_TRY(kv_enrolments_deactivate(vault, work, &vault_row, &row, err));
     KV_TRY(kv_enrolments_end(vault, work, &row, &change, &ended, err));
     KV_TRY(kv_change_delete(&change, &kv_table_issuers, &row, err));
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));

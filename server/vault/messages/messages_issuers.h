@@ -49,7 +49,10 @@ typedef struct kv_issuer_settings_in {
 typedef kv_issuer_settings_in kv_issuer_set_in;
 typedef kv_issuer_settings_in kv_issuer_update_in;
 typedef kv_target_in kv_issuer_get_in;
-typedef kv_target_in kv_issuer_delete_in;
+typedef struct kv_issuer_delete_in {
+    kv_target target;
+    bool deactivate_account; /* has the authority close its accounts first */
+} kv_issuer_delete_in;
 typedef kv_target_in kv_issuer_check_in;
 typedef kv_list_in kv_issuer_list_in;
 

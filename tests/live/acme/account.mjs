@@ -65,6 +65,27 @@ test('a binding makes one account, however often it is asked for', async () => {
   assert.strictEqual(pebble.log.match(/There are now \d+ accounts/g).length, 1);
 });
 
+test('a binding that is used up is forgotten, and not asked for again', async () => {
+  const get = () => scene.issuers.call('IssuerService/GetIssuer', { vault: 'shop', issuer: 'pebble' });
+  const it = await get();
+  assert.strictEqual(it.has_credential, false);
+  assert.strictEqual(it.account_id, EAB.kid);
+  assert.strictEqual((await scene.issuers.call('IssuerService/GetIssuer',
+    { vault: 'shop', issuer: 'stranger' })).has_credential, true);
+  await scene.issuers.call('IssuerService/UpdateIssuer', { vault: 'shop', issuer: 'pebble',
+    order_rules: { orders_per_hour: 50 } });
+  await scene.setIssuer('pebble', { directory: pebble.directory, credentials: { account_id: EAB.kid } });
+  await scene.setIssuer('pebble', { directory: pebble.directory, credentials: bound() });
+  assert.strictEqual((await get()).has_credential, false);
+  assert.strictEqual((await check('pebble')).accepted, true);
+  assert.strictEqual(pebble.log.match(/There are now \d+ accounts/g).length, 1);
+  /* Another authority wants one of its own. */
+  const elsewhere = await scene.issuers.refused('IssuerService/UpdateIssuer', { vault: 'shop',
+    issuer: 'pebble', settings: JSON.stringify({ directory: 'https://ca.example/dir',
+      terms_agreed: true }) });
+  assert.strictEqual(elsewhere.field, 'credentials.pwd');
+});
+
 test('a certificate is revoked by who runs the issuer, twice as once', async () => {
   await scene.create('web', 'pebble', ['www.example.test']);
   await scene.completed('web');
@@ -93,6 +114,31 @@ test('the account gets another key and goes on with it', async () => {
   assert.strictEqual(denied.code, 'PERMISSION_DENIED');
 });
 
+const remove = (issuer) => scene.issuers.call('IssuerService/DeleteIssuer',
+  { vault: 'shop', issuer, deactivate_account: true });
+
+test('the account is closed with the issuer, if its officer says so', async () => {
+  await scene.setIssuer('going', { directory: pebble.directory, credentials: bound() });
+  assert.strictEqual((await check('going')).accepted, true);
+  const denied = await scene.certificates.refused('IssuerService/DeleteIssuer',
+    { vault: 'shop', issuer: 'going', deactivate_account: true });
+  assert.strictEqual(denied.code, 'PERMISSION_DENIED');
+  scene.kvctl(scene.issuers, 'issuer', 'delete', ['--name', 'going', '--deactivate-account']);
+  assert.strictEqual((await scene.issuers.refused('IssuerService/GetIssuer',
+    { vault: 'shop', issuer: 'going' })).code, 'NOT_FOUND');
+  /* That name again is another account. */
+  await scene.setIssuer('going', { directory: pebble.directory, credentials: bound() });
+  assert.strictEqual((await check('going')).accepted, true);
+  await remove('going');
+  /* One that never had an account has none to be closed. */
+  await remove('unbound');
+  await scene.issuers.call('IssuerService/SetIssuer', { vault: 'shop', issuer: 'Unknown',
+    provider: 'Unknown', allowed_domains: { rules: ['*'] } });
+  const without = await scene.issuers.refused('IssuerService/DeleteIssuer',
+    { vault: 'shop', issuer: 'Unknown', deactivate_account: true });
+  assert.strictEqual(without.code, 'UNIMPLEMENTED');
+});
+
 test('an authority that has forgotten the account stops nothing for good', async () => {
   await pebble.stop();
   await pebble.begin({ folder, httpPort: pebble.httpPort, eab: true, listen: pebble.listen });
@@ -103,4 +149,16 @@ test('an authority that has forgotten the account stops nothing for good', async
   const told = await scene.until('later', (it) => it.error, 'told');
   assert.strictEqual(told.status, 'inProgress');
   assert.match(told.error.message, /account/i);
+});
+
+test('what the authority does not know is closed; what it cannot be asked stays', async () => {
+  await remove('pebble');
+  await scene.setIssuer('down', { directory: pebble.directory, credentials: bound() });
+  assert.strictEqual((await check('down')).accepted, true);
+  await pebble.stop();
+  const refused = await scene.issuers.refused('IssuerService/DeleteIssuer',
+    { vault: 'shop', issuer: 'down', deactivate_account: true });
+  assert.strictEqual(refused.code, 'UNAVAILABLE');
+  await scene.issuers.call('IssuerService/GetIssuer', { vault: 'shop', issuer: 'down' });
+  await scene.issuers.call('IssuerService/DeleteIssuer', { vault: 'shop', issuer: 'down' });
 });

@@ -191,6 +191,33 @@ test('nothing is asked with records that have ended, and nobody else is named', 
   await cancel('liar');
 });
 
+test('an account is closed although the answer was lost, and not when it is not', async () => {
+  const world = stub.world('closing');
+  const it = { vault: 'shop', issuer: 'closing', deactivate_account: true };
+  let closed = false;
+  await scene.setIssuer('closing', { directory: world.directory, challenges: ['dns-persist-01'] });
+  assert.strictEqual((await checkIssuer('closing')).accepted, true);
+  /* It says that it was asked, and does nothing. */
+  const unmoved = await scene.issuers.refused('IssuerService/DeleteIssuer', it);
+  assert.match(unmoved.message, /the account is not deactivated but "valid"/);
+  world.on('account', ({ payload }, answer) => {
+    if (closed) world.refuse(answer, 401, 'unauthorized', 'the account is deactivated');
+    else {
+      answer.writeHead(200, { 'Content-Length': '5000' });
+      answer.write('{');
+      answer.socket.end();
+    }
+    closed ||= payload?.status === 'deactivated';
+    return true;
+  });
+  const lost = await scene.issuers.refused('IssuerService/DeleteIssuer', it);
+  assert.strictEqual(lost.code, 'UNAVAILABLE');
+  assert(closed);
+  await scene.issuers.call('IssuerService/DeleteIssuer', it);
+  assert.strictEqual((await scene.issuers.refused('IssuerService/GetIssuer',
+    { vault: 'shop', issuer: 'closing' })).code, 'NOT_FOUND');
+});
+
 test('answers that make no sense are told and do no harm', async () => {
   const cases = {
     garbage: (answer) => answer.writeHead(200).end('{"newNonce":'),
