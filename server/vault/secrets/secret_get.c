@@ -20,6 +20,40 @@ static kv_status permit(kv_vault *vault, kv_work *work, const kv_target *target,
     return kv_auth_permit(vault->config.auth, work->caller, needs, &resource, work->now_ms, err);
 }
 
+/* A name that is not there, or no more. Who may have only the secrets of certificates, or only the
+ * others, is told of it as of one that is there: else the others' names could be found out. */
+static kv_status absent(kv_vault *vault, kv_work *work, const kv_target *target,
+                        const kv_vault_row *vault_row, kv_error *err)
+{
+    const kv_error answer = *err;
+    kv_object_row object = { 0 };
+    bool exists = false, certified = false;
+
+    KV_TRY(kv_look_up_object(vault, work, vault_row->uid, KV_COLLECTION_SECRETS, target->name,
+                             &object, &exists, err));
+    if (!exists) {
+        KV_TRY(kv_look_up_object(vault, work, vault_row->uid, KV_COLLECTION_CERTIFICATES,
+                                 target->name, &object, &certified, err));
+        object.managed = certified;
+    }
+    KV_TRY(permit(vault, work, target, &object, err));
+    *err = answer;
+    return err->status;
+}
+
+static kv_status find(kv_vault *vault, kv_work *work, const kv_target *target,
+                      kv_vault_row *vault_row, kv_object_row *object, kv_error *err)
+{
+    kv_status status;
+
+    *vault_row = (kv_vault_row){ 0 };
+    status = kv_find_object(vault, work, target, vault_row, object, err);
+    if (status == KV_NOT_FOUND && vault_row->uid.len)
+        return absent(vault, work, target, vault_row, err);
+    KV_TRY(status);
+    return permit(vault, work, target, object, err);
+}
+
 static kv_status plain_value(kv_vault *vault, kv_work *work, const kv_secret_get_in *in,
                              const kv_object_row *object, const kv_secret_version_row *version,
                              kv_slice *value, kv_error *err)
@@ -42,8 +76,7 @@ kv_status kv_secret_get(kv_vault *vault, kv_work *work, const kv_secret_get_in *
     kv_secret_bundle bundle;
     kv_slice wanted;
 
-    KV_TRY(kv_find_object(vault, work, &in->target, &vault_row, &object, err));
-    KV_TRY(permit(vault, work, &in->target, &object, err));
+    KV_TRY(find(vault, work, &in->target, &vault_row, &object, err));
     KV_TRY(kv_pick_version(&object, in->target.version, &wanted, err));
     KV_TRY(kv_find_secret_version(vault, work, object.uid, wanted, &version, err));
     if (!version.enabled) {

@@ -245,3 +245,23 @@ test('no operation takes more of an algorithm than the key has', async () => {
     })).code, 'INVALID_ARGUMENT', algorithm);
   }
 });
+
+test('the names of secrets are not found out by asking for them', async () => {
+  const keeper = await server.officer('keeper', ['SECRETS_OFFICER'], '/');
+  const secret = (name) => ({ vault: VAULT, name });
+  for (const name of ['plain', 'was']) {
+    await keeper.call('SecretService/SetSecret', { ...secret(name), value: Buffer.from('x') });
+  }
+  await keeper.call('SecretService/DeleteSecret', secret('was'));
+  for (const name of ['plain', 'was', 'never']) {
+    const error = await app.refused('SecretService/GetSecret', secret(name));
+    assert.deepStrictEqual([error.code, error.reason, error.text], ['PERMISSION_DENIED',
+      'PERMISSION_MISSING', `secrets/getSecret is needed on /vaults/${VAULT}/secrets/${name}`]);
+  }
+  // Of certificates they may know: this one has none yet.
+  await manager.call('CertificateService/CreateCertificate', { ...secret('asked'), policy: {
+    key_props: { kty: 'EC' }, x509_props: { subject: 'CN=www.example.org' },
+    issuer: { name: 'Unknown' } } });
+  assert.strictEqual((await app.refused('SecretService/GetSecret', secret('asked'))).code,
+    'NOT_FOUND');
+});
