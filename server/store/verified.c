@@ -120,8 +120,10 @@ static void *run(void *argument)
 {
     kv_verified *verified = argument;
     kv_error err = { 0 };
-    kv_status status = compare_all(verified, &err);
+    kv_status status;
 
+    (void)pthread_setname_np(pthread_self(), "compare-rows");
+    status = compare_all(verified, &err);
     pthread_mutex_lock(&verified->mutex);
     verified->err = err;
     verified->ended = true;

@@ -38,6 +38,13 @@ export class Hosted extends Keyvault {
     fs.writeSync(this.fd, word, 0, 4, 8);
   }
 
+  /** Milliseconds before each read by the thread that compares rows; null: it is held. */
+  slow(ms) {
+    const word = Buffer.alloc(4);
+    word.writeUInt32LE(ms ?? 0xffffffff);
+    fs.writeSync(this.fd, word, 0, 4, 12);
+  }
+
   clock(ms) {
     const word = Buffer.alloc(8);
     word.writeBigInt64LE(BigInt(ms));
