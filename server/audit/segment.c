@@ -167,20 +167,40 @@ static kv_status repair(kv_segment *segment, kv_error *err)
     return KV_OK;
 }
 
+/* The bytes that were written next, at or after *begin: a hole, and space that was only taken, is
+ * zeros. Where the file system does not say, all of it was written. */
+static bool find_written(int fd, uint64_t *begin, uint64_t *end)
+{
+    off_t data = lseek(fd, (off_t)*begin, SEEK_DATA), hole;
+
+    if (data < 0 && errno == ENXIO)
+        return false;
+    hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
+    *begin = data < 0 ? *begin : (uint64_t)data;
+    *end = hole < 0 ? UINT64_MAX : (uint64_t)hole;
+    return true;
+}
+
 static kv_status find_rest(int fd, uint64_t end, uint64_t *out, kv_error *err)
 {
-    uint64_t offset = end, rest = 0;
+    uint64_t offset = end, until = 0, rest = 0;
     uint8_t bytes[COPY_BYTES];
-    ssize_t got;
 
-    while ((got = pread(fd, bytes, sizeof(bytes), (off_t)offset)) > 0) {
-        for (ssize_t i = 0; i < got; i++)
-            if (bytes[i] != 0)
-                rest = offset + (uint64_t)i + 1 - end;
+    /* What is read ahead counts as written. */
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+    while (offset < until || find_written(fd, &offset, &until)) {
+        size_t want = until - offset < sizeof(bytes) ? (size_t)(until - offset) : sizeof(bytes);
+        ssize_t got = pread(fd, bytes, want, (off_t)offset);
+
+        if (got < 0)
+            return unwritable(err, "pread", errno);
+        if (got == 0)
+            break;
+        for (size_t i = (size_t)got; i > 0 && rest < offset + i - end; i--)
+            if (bytes[i - 1] != 0)
+                rest = offset + i - end;
         offset += (uint64_t)got;
     }
-    if (got < 0)
-        return unwritable(err, "pread", errno);
     *out = rest;
     return KV_OK;
 }

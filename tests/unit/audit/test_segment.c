@@ -1,8 +1,11 @@
 /* test_segment.c - torn tails are cut and nothing else; full segments are closed for good. */
 #include "server/audit/segment.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "server/audit/reader.h"
 #include "tests/unit/audit/world.h"
 
 #define FIRST_SEGMENT "00000000000000000001.kva"
@@ -126,6 +129,38 @@ static void damage_larger_than_one_write_is_not_a_torn_tail(void **state)
     world_refuses_to_start(world, "damaged");
 }
 
+/* Bytes after the end are found wherever they are; zeros, written or only taken, are none. */
+static void what_follows_the_end_is_found_behind_holes(void **state)
+{
+    enum { SIZE = 4 * 1024 * 1024, END = 855, ZEROS = 100000 };
+    static const uint64_t places[] = { END, END + 1, 17239, 65535, 1024 * 1024, SIZE - 1 };
+    static const uint8_t zeros[ZEROS], one = 1;
+    const char *folder = ((audit_world *)*state)->config.folder;
+    char path[KV_SEGMENT_PATH_BYTES];
+    uint64_t rest = 1;
+    kv_error err = { 0 };
+
+    assert_int_equal(kv_segment_path(folder, FIRST_SEGMENT, path, &err), KV_OK);
+    for (int taken = 0; taken < 2; taken++) {
+        int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+        assert_true(fd >= 0);
+        assert_int_equal(ftruncate(fd, SIZE), 0);
+        assert_int_equal(taken ? posix_fallocate(fd, 0, SIZE) : 0, 0);
+        assert_int_equal(pwrite(fd, zeros, ZEROS, 0), ZEROS);
+        assert_int_equal(kv_segment_rest(folder, 1, END, &rest, &err), KV_OK);
+        assert_int_equal(rest, 0);
+        for (size_t i = 0; i < KV_COUNT(places); i++) {
+            assert_int_equal(pwrite(fd, &one, 1, (off_t)places[i]), 1);
+            assert_int_equal(kv_segment_rest(folder, 1, END, &rest, &err), KV_OK);
+            assert_int_equal(rest, places[i] + 1 - END);
+        }
+        assert_int_equal(kv_segment_rest(folder, 1, SIZE, &rest, &err), KV_OK);
+        assert_int_equal(rest, 0);
+        assert_int_equal(close(fd), 0);
+    }
+}
+
 /* --- closed segments --- */
 
 static void full_segments_are_closed_and_known_to_the_store(void **state)
@@ -195,6 +230,7 @@ int main(void)
         SEGMENT_TEST(a_frame_torn_at_every_byte_is_cut),
         SEGMENT_TEST(what_is_cut_is_kept_aside),
         SEGMENT_TEST(damage_larger_than_one_write_is_not_a_torn_tail),
+        SEGMENT_TEST(what_follows_the_end_is_found_behind_holes),
         SEGMENT_TEST(full_segments_are_closed_and_known_to_the_store),
         SEGMENT_TEST(segments_left_open_are_closed_at_the_next_start),
         SEGMENT_TEST(a_torn_closing_checkpoint_is_written_again),
