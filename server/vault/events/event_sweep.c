@@ -66,7 +66,7 @@ static kv_status remove_some(kv_vault *vault, kv_work *work, sweep *at, kv_error
         KV_TRY(kv_change_delete(&change, &kv_table_events, &events[number], err));
         number++;
     }
-    at->more = number == rows.count;
+    at->more = number && number == rows.count;
     at->surplus -= at->surplus < number ? at->surplus : number;
     at->removed += number;
     if (!number)

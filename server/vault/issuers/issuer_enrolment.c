@@ -52,6 +52,15 @@ static kv_status store(kv_enrolment *at, const char *step, kv_change *change, kv
     return KV_OK;
 }
 
+void kv_issuer_forget_credential(kv_issuer_row *row)
+{
+    row->credential = KV_SLICE_NONE;
+    row->credential_key_id = KV_SLICE_NONE;
+    row->credential_expires = 0;
+    row->credential_since = 0;
+    row->credential_told = 0;
+}
+
 /* What bound the account to another one is used up: it goes with the change that stores the
  * account. One that was given meanwhile is for something else, and stays. */
 static kv_status drop_credential(kv_enrolment *at, kv_issuer_row *row, kv_change *change,
@@ -63,8 +72,7 @@ static kv_status drop_credential(kv_enrolment *at, kv_issuer_row *row, kv_change
                              err));
     if (!exists || !row->credential.len || !kv_slice_equal(row->uid, at->credential_uid))
         return KV_OK;
-    row->credential = KV_SLICE_NONE;
-    row->credential_key_id = KV_SLICE_NONE;
+    kv_issuer_forget_credential(row);
     return kv_change_update(change, &kv_table_issuers, row, err);
 }
 

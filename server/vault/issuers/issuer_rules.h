@@ -64,6 +64,9 @@ kv_status kv_issuer_open(kv_vault *vault, kv_work *work, const kv_vault_row *vau
 
 /* --- issuer_enrolment.c --- */
 
+/* It has been used for good: nobody has to hear of its end any more. Changes the row alone. */
+void kv_issuer_forget_credential(kv_issuer_row *row);
+
 /* Finds the account of an issuer whose provider wants a key, or makes the key; `work` and `chosen`
  * must not move until its cleanup. Nothing for other providers. KV_CONFLICT when another server
  * made it at the same time. */

@@ -291,12 +291,9 @@ static kv_status fill(kv_vault *vault, kv_work *work, const kv_issuer_settings_i
     KV_TRY(check(vault, work, vault_row, row,
                  in->credential.len || row->credential.len || (enrolled && row->account_id.len),
                  err));
-    if (enrolled) {
-        row->credential = KV_SLICE_NONE;
-        row->credential_key_id = KV_SLICE_NONE;
-        return KV_OK;
-    }
-    return take_credential(vault, work, in, vault_row, row, err);
+    if (enrolled && (in->credential.len || row->credential.len))
+        kv_issuer_forget_credential(row);
+    return enrolled ? KV_OK : take_credential(vault, work, in, vault_row, row, err);
 }
 
 static kv_status refuse_too_many(kv_vault *vault, kv_work *work, kv_slice vault_uid, kv_error *err)

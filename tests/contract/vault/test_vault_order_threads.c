@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "server/store/schema.h"
 #include "tests/contract/vault/scripted_issuer.h"
 
 enum {
@@ -96,10 +97,112 @@ static void an_issuer_that_hangs_holds_only_its_share(void **state)
     house_free(h);
 }
 
+/* --- two who found the same row --- */
+
+/* What another thread does between the moment in which a thread finds what is due and the one in
+ * which it begins: all of it, once. */
+static struct {
+    house *h;
+    const kv_table *table;
+    unsigned index;
+    kv_status (*step)(kv_vault *vault, int64_t *next_at, kv_error *err);
+    unsigned scans; /* of that index */
+} between;
+
+static kv_status scan_and_be_overtaken(kv_store *store, const kv_scan *scan, kv_arena *arena,
+                                       kv_rows *out, kv_error *err)
+{
+    kv_error other = { 0 };
+    int64_t next_at = 0;
+
+    KV_TRY(between.h->real_ops->scan(store, scan, arena, out, err));
+    if (scan->table != between.table || scan->index != between.index || between.scans++)
+        return KV_OK;
+    assert_kv_ok_with(between.step(between.h->vault, &next_at, &other), &other);
+    return KV_OK;
+}
+
+static void take_a_step_and_be_overtaken(house *h, const kv_table *table, unsigned index,
+                                         kv_status (*step)(kv_vault *, int64_t *, kv_error *))
+{
+    kv_error err = { 0 };
+    int64_t next_at = 0;
+
+    between.h = h;
+    between.table = table;
+    between.index = index;
+    between.step = step;
+    between.scans = 0;
+    h->ops.scan = scan_and_be_overtaken;
+    assert_kv_ok(step(h->vault, &next_at, &err));
+    h->ops.scan = h->real_ops->scan;
+    assert_true(between.scans > 1);
+}
+
+static house *start(const char *issuer)
+{
+    house *h = house_new(false);
+    kv_error err = { 0 };
+
+    scripted_join(h);
+    assert_kv_ok(act_make_vault(h, &err));
+    scripted.life_ms = INT64_C(90) * 24 * 60 * 60 * 1000;
+    assert_kv_ok(act_make_certificate(h, "web", issuer, false, NULL, &err));
+    return h;
+}
+
+static void two_who_found_one_order_place_it_once(void **state)
+{
+    house *h = start("Scripted");
+    kv_error err = { 0 };
+
+    (void)state;
+    take_a_step_and_be_overtaken(h, &kv_table_operations, 2, kv_vault_step_operation);
+    assert_int_equal(scripted.submits, 1);
+    assert_int_equal(scripted.orders, 1);
+    assert_kv_ok(scripted_drive(h, &err));
+    assert_int_equal(house_count(h, "SELECT count(*) FROM certificate_versions"), 1);
+    assert_int_equal(scripted.submits, 1);
+    house_assert_tidy(h);
+    house_free(h);
+}
+
+static void two_who_found_one_certificate_ask_for_its_window_once(void **state)
+{
+    house *h = start("Hinting");
+    kv_error err = { 0 };
+
+    (void)state;
+    assert_kv_ok(scripted_drive(h, &err));
+    assert_int_equal(scripted.hints, 0);
+    take_a_step_and_be_overtaken(h, &kv_table_renewals, 1, kv_vault_step_renewal);
+    assert_int_equal(scripted.hints, 1);
+    house_free(h);
+}
+
+static void two_who_found_one_renewal_begin_it_once(void **state)
+{
+    house *h = start("Scripted");
+    kv_error err = { 0 };
+
+    (void)state;
+    assert_kv_ok(scripted_drive(h, &err));
+    atomic_fetch_add(&h->now_ms, INT64_C(80) * 24 * 60 * 60 * 1000);
+    take_a_step_and_be_overtaken(h, &kv_table_renewals, 1, kv_vault_step_renewal);
+    assert_int_equal(house_count(h, "SELECT attempts FROM renewals"), 1);
+    assert_kv_ok(scripted_drive(h, &err));
+    assert_int_equal(house_count(h, "SELECT count(*) FROM certificate_versions"), 2);
+    assert_int_equal(scripted.orders, 2);
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_issuer_that_hangs_holds_only_its_share),
+        cmocka_unit_test(two_who_found_one_order_place_it_once),
+        cmocka_unit_test(two_who_found_one_certificate_ask_for_its_window_once),
+        cmocka_unit_test(two_who_found_one_renewal_begin_it_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
