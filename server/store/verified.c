@@ -4,13 +4,14 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <uthash.h>
 
 #include "server/base/clock.h"
 #include "server/store/encode.h"
 
-enum { MOST_TABLES = 128 };
+enum { MOST_TABLES = 128, PAUSE_MS = 1000, STEP_MS = 50 };
 
 /* A range that somebody asked for before the thread came to it. */
 typedef struct asked {
@@ -81,15 +82,33 @@ static void advance(kv_verified *verified, const kv_span *span)
     pthread_mutex_unlock(&verified->mutex);
 }
 
+/* Callers need the database too, and its disk may be away for a while. */
+static bool may_try_again(kv_verified *verified, kv_error *err)
+{
+    if (err->status != KV_BUSY && err->status != KV_UNAVAILABLE)
+        return false;
+    for (int waited = 0; waited < PAUSE_MS && !atomic_load(&verified->stopping); waited += STEP_MS)
+        (void)usleep(STEP_MS * 1000);
+    *err = (kv_error){ 0 };
+    return true;
+}
+
+/* A start ends with the first error there is; behind the doors only with one that stays. */
 static kv_status compare_table(kv_verified *verified, const kv_table *table, kv_error *err)
 {
+    kv_store *store = verified->store;
+    bool first = is_first(verified, table);
     kv_span span = { 0 };
 
     do {
         kv_sorted_key from = span.next;
 
-        KV_TRY(stopped(&verified->stopping, err));
-        KV_TRY(verified->store->ops->range(verified->store, table, &from, true, &span, err));
+        do
+            KV_TRY(stopped(&verified->stopping, err));
+        while (store->ops->range(store, table, &from, true, &span, err) != KV_OK && !first &&
+               may_try_again(verified, err));
+        if (err->status != KV_OK)
+            return err->status;
         advance(verified, &span);
     } while (!span.last);
     return KV_OK;
@@ -308,13 +327,15 @@ static bool bounds_of(const kv_scan *scan, const kv_rows *rows, kv_sorted_key *f
                       kv_sorted_key *until)
 {
     const kv_table *table = scan->table;
-    const char *last = (const char *)rows->rows + (rows->count - 1) * table->row_size;
     unsigned begun = scan->after ? table->key_count : scan->prefix;
+    const char *last = rows->rows;
 
     if (!kv_sort_key(table, begun, scan->from, from))
         return false;
-    return rows->more ? kv_sort_key(table, table->key_count, last, until)
-                      : kv_sort_key(table, scan->prefix, scan->from, until);
+    if (!rows->more || !rows->count)
+        return kv_sort_key(table, scan->prefix, scan->from, until);
+    last += (rows->count - 1) * table->row_size;
+    return kv_sort_key(table, table->key_count, last, until);
 }
 
 kv_status kv_verified_scan(kv_verified *verified, const kv_scan *scan, const kv_rows *rows,
