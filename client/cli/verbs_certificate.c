@@ -117,7 +117,7 @@ static const kv_cli_option certificate_forecast[] = {
 #define INVENTORY_COLUMNS                                                             \
     "VAULT=id.vault NAME=id.name EXPIRES=expires:time ISSUER=issuer"                  \
     " RENEWAL=nextRenewal:time WAITING=waiting:RENEWAL_WAIT_ STATUS=status TAGS=tags" \
-    " ERROR=error"
+    " UPDATED=updated:time ERROR=error"
 #define OPERATION_COLUMNS \
     "NAME=id.name VERSION=id.version STATUS=status ISSUER=issuer.name ERROR=error.message"
 

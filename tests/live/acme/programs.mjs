@@ -63,6 +63,7 @@ export class Programs {
       });
     });
     this.children.push(child);
+    return child;
   }
 
   /** The DNS server of Pebble's package: every name is at 127.0.0.1. */

@@ -37,10 +37,21 @@ class Smallstep extends Programs {
           routes: [{ handle: [{ handler: 'acme_server', ca: 'step',
             host: `127.0.0.1:${LISTEN}` }] }] } } } } }));
     it.nameServer(DNS_PORT, DNS_TOLD);
-    it.spawn('caddy', ['run', '--config', at('caddy.json')],
-      { HOME: folder, XDG_CONFIG_HOME: at('config'), XDG_DATA_HOME: at('data') });
-    await it.up();
+    await it.begin();
     return it;
+  }
+
+  begin() {
+    this.caddy = this.spawn('caddy', ['run', '--config', at('caddy.json')],
+      { HOME: folder, XDG_CONFIG_HOME: at('config'), XDG_DATA_HOME: at('data') });
+    return this.up();
+  }
+
+  /** It is killed and comes back: what it knows is in its files. */
+  async again() {
+    this.caddy.kill('SIGKILL');
+    await this.caddy.gone;
+    await this.begin();
   }
 
   root() {
@@ -127,6 +138,21 @@ test('a name that leads elsewhere is told in the words of the authority, and may
   assert.match(told.names[0].details, /could not connect/);
   await authority.dnsSet('add-a', { host: 'elsewhere.example.test', addresses: ['127.0.0.1'] });
   await scene.completed('elsewhere');
+});
+
+test('an order outlives both: the authority and the server come back in the middle of it', async () => {
+  await authority.dnsSet('add-a', { host: 'twice.example.test', addresses: ['127.0.0.2'] });
+  await scene.create('twice', 'http-01', ['twice.example.test']);
+  await scene.until('twice', (it) => it.names?.[0]?.details, 'refused');
+  const { request_id: before } = await scene.pending('twice');
+  await scene.server.kill();
+  await authority.again();
+  await authority.dnsSet('add-a', { host: 'twice.example.test', addresses: ['127.0.0.1'] });
+  await scene.server.restart();
+  const { request_id: after } = await scene.completed('twice');
+  assert.strictEqual(after, before);
+  await scene.verify('twice', authority.root());
+  assert.strictEqual((await scene.versions('twice')).length, 1);
 });
 
 /* This one has no such thing and says so in these words: the account goes on with the key it has. */

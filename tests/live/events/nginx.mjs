@@ -1,6 +1,7 @@
 // nginx serves a certificate whose files `kvctl certificate watch` keeps up to date: a renewal is
 // picked up by the reload hook, also one that was made while the server or kvctl was away; a key
-// that does not belong to the certificate, or a check that fails, never goes live. That nothing is
+// that does not belong to the certificate, or a check that fails, never goes live, and whoever reads
+// meanwhile sees a key with its certificate (KV_FLIPS=1000 for long). That nothing is
 // served past its end is in acme/ends.mjs.
 import assert from 'node:assert';
 import { spawn, spawnSync } from 'node:child_process';
@@ -10,6 +11,7 @@ import net from 'node:net';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
 import tls from 'node:tls';
+import { Worker } from 'node:worker_threads';
 import { Keyvault, nap, run } from '../support/keyvault.mjs';
 
 const PATIENCE_MS = 30_000;
@@ -156,6 +158,49 @@ test('nginx picks up what is renewed', async () => {
   }
   /* The one before is kept, older ones are gone. */
   assert.strictEqual(fs.readdirSync(at('web')).filter((it) => it.length === 32).length, 2);
+});
+
+/* Reads as a program does that opens the folder once, for as long as it is told to: how many pairs
+ * it saw, and what did not belong together. */
+const READER = `
+  const { createPrivateKey, X509Certificate } = require('node:crypto');
+  const fs = require('node:fs');
+  const { parentPort, workerData: current } = require('node:worker_threads');
+  const seen = { pairs: 0, versions: new Set(), torn: [] };
+  let going = true;
+  parentPort.on('message', () => { going = false; });
+  const look = () => {
+    try {
+      const folder = fs.realpathSync(current);
+      const chain = fs.readFileSync(folder + '/fullchain.pem');
+      const key = fs.readFileSync(folder + '/privkey.pem');
+      seen.pairs++;
+      seen.versions.add(folder);
+      if (!new X509Certificate(chain).checkPrivateKey(createPrivateKey(key))) seen.torn.push(folder);
+    } catch (error) {
+      /* Two newer ones have come since the folder was found. */
+      if (error.code !== 'ENOENT') seen.torn.push(String(error));
+    }
+    if (going) setTimeout(look, 1);
+    else parentPort.postMessage({ ...seen, versions: seen.versions.size });
+  };
+  look();`;
+
+test('who reads while versions come sees a key and its certificate, always', async () => {
+  const reader = new Worker(READER, { eval: true, workerData: at('web/current') });
+  const flips = Number(process.env.KV_FLIPS ?? 8);
+  for (let i = 0; i < flips; i++) {
+    await renew();
+    const { version } = await newest();
+    await until('it is there', () => fs.readlinkSync(at('web/current')) === version);
+  }
+  const seen = new Promise((resolve) => { reader.on('message', resolve); });
+  reader.postMessage('enough');
+  const { pairs, versions, torn } = await seen;
+  await reader.terminate();
+  console.log(`# ${pairs} pairs of ${versions} versions`);
+  assert.deepStrictEqual(torn, []);
+  assert(versions > flips / 2, `${versions} of ${flips}`);
 });
 
 test('a server that was away is waited for, and what happened meanwhile is not missed',
