@@ -10,6 +10,7 @@
 #include "server/base/arena.h"
 #include "server/base/error.h"
 #include "server/base/slice.h"
+#include "server/x509/details.h"
 #include "server/x509/policy.h"
 
 /* All of it lives in the arena. Times are milliseconds since the Unix epoch. */
@@ -37,6 +38,7 @@ typedef struct kv_x509_facts {
     kv_slice signature_algorithm; /* OpenSSL's long name, such as "ecdsa-with-SHA256" */
     kv_slice subject_key_id;      /* bytes; "" if absent */
     kv_slice authority_key_id;    /* bytes; "" if absent */
+    kv_x509_details details;      /* of a certificate */
 } kv_x509_facts;
 
 /* Exactly one certificate in DER, nothing after it. KV_BAD_REQUEST when it is not one, or is bigger

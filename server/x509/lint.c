@@ -279,6 +279,57 @@ static bool self_over_90_days(const kv_x509_facts *facts)
            facts->not_after_ms - facts->not_before_ms > 90 * DAY_MS + 600 * 1000;
 }
 
+static bool two_algorithms(const kv_x509_facts *facts)
+{
+    return facts->details.two_algorithms;
+}
+
+static bool rsa_weak(const kv_x509_facts *facts)
+{
+    return facts->details.bad_rsa;
+}
+
+static bool country_bad(const kv_x509_facts *facts)
+{
+    return facts->details.bad_country;
+}
+
+static bool server_leaf(const kv_x509_facts *facts)
+{
+    return is_server(facts) && !facts->is_ca;
+}
+
+static bool leaf_constrains(const kv_x509_facts *facts)
+{
+    return !facts->is_ca && facts->details.has_constraints;
+}
+
+static bool unit_there(const kv_x509_facts *facts)
+{
+    return server_leaf(facts) && facts->details.has_unit;
+}
+
+static bool unique_ids(const kv_x509_facts *facts)
+{
+    return facts->details.has_unique_ids;
+}
+
+/* Short-lived ones end before anybody could have heard of it. */
+static bool revocation_unsaid(const kv_x509_facts *facts)
+{
+    return server_leaf(facts) && !facts->details.has_revocation && longer_than(facts, 7);
+}
+
+static bool url_foreign(const kv_x509_facts *facts)
+{
+    return server_leaf(facts) && facts->details.foreign_url;
+}
+
+static bool policy_unsaid(const kv_x509_facts *facts)
+{
+    return server_leaf(facts) && facts->details.reserved_policies != 1;
+}
+
 #define ANY     KV_X509_LINT_ANY
 #define PRIVATE KV_X509_LINT_PRIVATE
 #define PUBLIC  KV_X509_LINT_PUBLIC
@@ -356,6 +407,28 @@ const kv_x509_lint_row kv_x509_lint_rows[] = {
       "a server certificate is valid for at most one year" },
     { "validity_self_signed", PRIVATE, WARNING, 0, 0, self_over_90_days,
       "a self-signed certificate is valid for at most 90 days" },
+    { "signature_inside", ANY, ERROR, 0, 0, two_algorithms,
+      "the algorithm that is signed is the one that it is signed with" },
+    { "key_rsa_weak", ANY, ERROR, 0, 0, rsa_weak,
+      "an RSA key has an odd exponent, whole bytes, and no modulus that is known to be weak" },
+    { "unique_ids", PUBLIC, ERROR, 0, 0, unique_ids,
+      "there are no unique identifiers of issuer and subject" },
+    { "nc_leaf", PUBLIC, ERROR, 0, 0, leaf_constrains,
+      "name constraints are in certificates of authorities alone" },
+    { "nc_leaf", PRIVATE, WARNING, 0, 0, leaf_constrains,
+      "name constraints are in certificates of authorities alone" },
+    { "subject_country", PUBLIC, ERROR, 0, 0, country_bad,
+      "a country is two capital letters" },
+    { "subject_country", PRIVATE, WARNING, 0, 0, country_bad,
+      "a country is two capital letters" },
+    { "no_ou", PUBLIC, ERROR, 0, 0, unit_there,
+      "the subject has no organizational unit" },
+    { "revocation_info", PUBLIC, ERROR, 0, 0, revocation_unsaid,
+      "a server certificate of more than 7 days says where its revocation is told" },
+    { "url_http", PUBLIC, ERROR, 0, 0, url_foreign,
+      "lists, OCSP and the issuer's certificate are at http URLs" },
+    { "policy_reserved", PUBLIC, WARNING, 0, 0, policy_unsaid,
+      "there is exactly one policy identifier of the CA/Browser Forum" },
 };
 /* clang-format on */
 

@@ -36,6 +36,7 @@ static kv_x509_facts good(void)
         .signature_algorithm = KV_SLICE("ecdsa-with-SHA256"),
         .subject_key_id = KV_SLICE("01234567890123456789"),
         .authority_key_id = KV_SLICE("98765432109876543210"),
+        .details = { .has_revocation = true, .reserved_policies = 1 },
     };
 }
 
@@ -53,6 +54,12 @@ static bool found(const kv_x509_facts *facts, kv_x509_lint_scope scope, const ch
 
 /* ---- one change each ---- */
 
+#define SPOIL(name, ...)               \
+    static void name(kv_x509_facts *f) \
+    {                                  \
+        __VA_ARGS__;                   \
+    }
+
 static void make_rsa(kv_x509_facts *f)
 {
     f->is_rsa = true;
@@ -62,49 +69,14 @@ static void make_rsa(kv_x509_facts *f)
     f->signature_algorithm = KV_SLICE("sha256WithRSAEncryption");
 }
 
-static void make_ca(kv_x509_facts *f)
-{
-    f->is_ca = true;
-    f->key_usage = KV_X509_KEY_CERT_SIGN;
-    f->ekus.count = 0;
-}
-
-static void short_rsa(kv_x509_facts *f)
-{
-    make_rsa(f);
-    f->key_kind = KV_KEY_NONE;
-    f->key_bits = 2047;
-}
-
-static void other_key(kv_x509_facts *f)
-{
-    f->key_kind = KV_KEY_NONE;
-}
-
-static void sha1_signature(kv_x509_facts *f)
-{
-    f->signature_algorithm = KV_SLICE("ecdsa-with-SHA1");
-}
-
-static void short_serial(kv_x509_facts *f)
-{
-    f->serial_hex = KV_SLICE("41020304050607");
-}
-
-static void negative_serial(kv_x509_facts *f)
-{
-    f->serial_hex = KV_SLICE("-4102030405060708");
-}
-
-static void long_serial(kv_x509_facts *f)
-{
-    f->serial_hex = KV_SLICE("410203040506070809101112131415161718192021");
-}
-
-static void reversed_dates(kv_x509_facts *f)
-{
-    f->not_after_ms = f->not_before_ms;
-}
+SPOIL(make_ca, f->is_ca = true; f->key_usage = KV_X509_KEY_CERT_SIGN; f->ekus.count = 0)
+SPOIL(short_rsa, make_rsa(f); f->key_kind = KV_KEY_NONE; f->key_bits = 2047)
+SPOIL(other_key, f->key_kind = KV_KEY_NONE)
+SPOIL(sha1_signature, f->signature_algorithm = KV_SLICE("ecdsa-with-SHA1"))
+SPOIL(short_serial, f->serial_hex = KV_SLICE("41020304050607"))
+SPOIL(negative_serial, f->serial_hex = KV_SLICE("-4102030405060708"))
+SPOIL(long_serial, f->serial_hex = KV_SLICE("410203040506070809101112131415161718192021"))
+SPOIL(reversed_dates, f->not_after_ms = f->not_before_ms)
 
 static void nameless(kv_x509_facts *f)
 {
@@ -121,21 +93,9 @@ static void bad_host(kv_x509_facts *f)
     f->sans.dns_names = (kv_x509_list){ .items = names, .count = 2 };
 }
 
-static void no_host(kv_x509_facts *f)
-{
-    f->sans.dns_names.count = 0;
-    f->common_name = KV_SLICE("");
-}
-
-static void mail_beside_host(kv_x509_facts *f)
-{
-    f->sans.emails = (kv_x509_list){ .items = strange, .count = 1 };
-}
-
-static void unknown_name_beside_host(kv_x509_facts *f)
-{
-    f->other_sans = 1;
-}
+SPOIL(no_host, f->sans.dns_names.count = 0; f->common_name = KV_SLICE(""))
+SPOIL(mail_beside_host, f->sans.emails = (kv_x509_list){ .items = strange, .count = 1 })
+SPOIL(unknown_name_beside_host, f->other_sans = 1)
 
 static void internal_host(kv_x509_facts *f)
 {
@@ -144,36 +104,12 @@ static void internal_host(kv_x509_facts *f)
     f->sans.dns_names = (kv_x509_list){ .items = names, .count = 2 };
 }
 
-static void foreign_common_name(kv_x509_facts *f)
-{
-    f->common_name = KV_SLICE("example.com");
-}
-
-static void sign_without_ca(kv_x509_facts *f)
-{
-    f->key_usage |= KV_X509_KEY_CERT_SIGN;
-}
-
-static void ca_without_sign(kv_x509_facts *f)
-{
-    make_ca(f);
-    f->key_usage = KV_X509_CRL_SIGN;
-}
-
-static void ec_encipherment(kv_x509_facts *f)
-{
-    f->key_usage |= KV_X509_KEY_ENCIPHERMENT;
-}
-
-static void encipher_only(kv_x509_facts *f)
-{
-    f->key_usage |= KV_X509_ENCIPHER_ONLY;
-}
-
-static void no_handshake(kv_x509_facts *f)
-{
-    f->key_usage = KV_X509_NON_REPUDIATION;
-}
+SPOIL(foreign_common_name, f->common_name = KV_SLICE("example.com"))
+SPOIL(sign_without_ca, f->key_usage |= KV_X509_KEY_CERT_SIGN)
+SPOIL(ca_without_sign, make_ca(f); f->key_usage = KV_X509_CRL_SIGN)
+SPOIL(ec_encipherment, f->key_usage |= KV_X509_KEY_ENCIPHERMENT)
+SPOIL(encipher_only, f->key_usage |= KV_X509_ENCIPHER_ONLY)
+SPOIL(no_handshake, f->key_usage = KV_X509_NON_REPUDIATION)
 
 static void code_signing_server(kv_x509_facts *f)
 {
@@ -182,10 +118,7 @@ static void code_signing_server(kv_x509_facts *f)
     f->ekus = (kv_x509_list){ .items = ekus, .count = 2 };
 }
 
-static void server_and_client(kv_x509_facts *f)
-{
-    f->ekus = (kv_x509_list){ .items = both, .count = 2 };
-}
+SPOIL(server_and_client, f->ekus = (kv_x509_list){ .items = both, .count = 2 })
 
 static void server_and_client_in_2025(kv_x509_facts *f)
 {
@@ -194,10 +127,7 @@ static void server_and_client_in_2025(kv_x509_facts *f)
     f->not_after_ms = IN_2025 + DAYS(47);
 }
 
-static void no_key_id(kv_x509_facts *f)
-{
-    f->authority_key_id = KV_SLICE("");
-}
+SPOIL(no_key_id, f->authority_key_id = KV_SLICE(""))
 
 static void live(kv_x509_facts *f, int64_t from, int64_t days, int64_t more_ms)
 {
@@ -282,15 +212,8 @@ static void client_without_hosts(kv_x509_facts *f)
     f->key_usage = KV_X509_NON_REPUDIATION;
 }
 
-static void longest_serial(kv_x509_facts *f)
-{
-    f->serial_hex = KV_SLICE("4102030405060708091011121314151617181920");
-}
-
-static void agreement(kv_x509_facts *f)
-{
-    f->key_usage |= KV_X509_KEY_AGREEMENT | KV_X509_ENCIPHER_ONLY;
-}
+SPOIL(longest_serial, f->serial_hex = KV_SLICE("4102030405060708091011121314151617181920"))
+SPOIL(agreement, f->key_usage |= KV_X509_KEY_AGREEMENT | KV_X509_ENCIPHER_ONLY)
 
 static void address_alone(kv_x509_facts *f)
 {
@@ -300,15 +223,8 @@ static void address_alone(kv_x509_facts *f)
     f->sans = (kv_x509_sans){ .ip_addresses = { .items = addresses, .count = 1 } };
 }
 
-static void over_a_year(kv_x509_facts *f)
-{
-    f->not_after_ms = f->not_before_ms + DAYS(366) + 601 * 1000;
-}
-
-static void a_leap_year(kv_x509_facts *f)
-{
-    f->not_after_ms = f->not_before_ms + DAYS(366) + 600 * 1000;
-}
+SPOIL(over_a_year, f->not_after_ms = f->not_before_ms + DAYS(366) + 601 * 1000)
+SPOIL(a_leap_year, f->not_after_ms = f->not_before_ms + DAYS(366) + 600 * 1000)
 
 static void reverse_name(kv_x509_facts *f)
 {
@@ -371,6 +287,25 @@ static void documentation_v6(kv_x509_facts *f)
 #define WARNING KV_X509_LINT_WARNING
 #define ERROR   KV_X509_LINT_ERROR
 
+SPOIL(another_algorithm, f->details.two_algorithms = true)
+SPOIL(weak_rsa, make_rsa(f); f->details.bad_rsa = true)
+SPOIL(with_unique_ids, f->details.has_unique_ids = true)
+SPOIL(constraining_leaf, f->details.has_constraints = true)
+SPOIL(constraining_ca, make_ca(f); f->details.has_constraints = true)
+SPOIL(odd_country, f->details.bad_country = true)
+SPOIL(with_unit, f->details.has_unit = true)
+SPOIL(client_with_unit, with_unit(f); f->ekus = (kv_x509_list){ .items = client, .count = 1 })
+SPOIL(irrevocable, f->details.has_revocation = false)
+
+static void short_and_irrevocable(kv_x509_facts *f)
+{
+    irrevocable(f);
+    f->not_after_ms = f->not_before_ms + DAYS(7) - 1000;
+}
+
+SPOIL(list_by_ldap, f->details.foreign_url = true)
+SPOIL(without_policy, f->details.reserved_policies = 0)
+SPOIL(two_policies, f->details.reserved_policies = 2)
 typedef struct row {
     void (*spoil)(kv_x509_facts *facts);
     void (*keep)(kv_x509_facts *facts);
@@ -423,6 +358,18 @@ static const row rows[] = {
     { long_in_2030, root_of_ten_years, "validity_max", PUBLIC, ERROR },
     { over_a_year, a_leap_year, "validity_max", PRIVATE, WARNING },
     { over_a_year, root_of_ten_years, "validity_max", PRIVATE, WARNING },
+    { another_algorithm, nothing, "signature_inside", PRIVATE, ERROR },
+    { weak_rsa, make_rsa, "key_rsa_weak", PRIVATE, ERROR },
+    { with_unique_ids, nothing, "unique_ids", PUBLIC, ERROR },
+    { constraining_leaf, constraining_ca, "nc_leaf", PUBLIC, ERROR },
+    { constraining_leaf, constraining_ca, "nc_leaf", PRIVATE, WARNING },
+    { odd_country, nothing, "subject_country", PUBLIC, ERROR },
+    { odd_country, nothing, "subject_country", PRIVATE, WARNING },
+    { with_unit, client_with_unit, "no_ou", PUBLIC, ERROR },
+    { irrevocable, short_and_irrevocable, "revocation_info", PUBLIC, ERROR },
+    { list_by_ldap, nothing, "url_http", PUBLIC, ERROR },
+    { without_policy, nothing, "policy_reserved", PUBLIC, WARNING },
+    { two_policies, nothing, "policy_reserved", PUBLIC, WARNING },
     { long_self_signed, full_self_signed, "validity_self_signed", PRIVATE, WARNING },
     { long_self_signed, root_of_ten_years, "validity_self_signed", PRIVATE, WARNING },
 };

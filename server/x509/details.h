@@ -1,0 +1,24 @@
+/* details.h - what only the lint asks of a certificate. What cannot be read counts as absent: the
+ * rules say what has to be there.
+ *
+ * Internal to this folder, but for the struct. Threads: any; pure functions.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct x509_st;
+
+typedef struct kv_x509_details {
+    bool two_algorithms;        /* another one is signed than signed with */
+    bool has_unique_ids;        /* of issuer or subject */
+    bool has_constraints;       /* name constraints */
+    bool has_unit;              /* organizationalUnitName in the subject */
+    bool bad_country;           /* countryName that is not two capital letters */
+    bool bad_rsa;               /* exponent, odd bits, or a modulus that is known to be weak */
+    bool has_revocation;        /* says where a list or OCSP is */
+    bool foreign_url;           /* of these, or of the issuer's certificate, one that is not http */
+    unsigned reserved_policies; /* of the CA/Browser Forum */
+} kv_x509_details;
+
+void kv_x509_details_of(const struct x509_st *certificate, kv_x509_details *out);

@@ -1,0 +1,185 @@
+/* test_details.c - what the lint asks beside the facts, read from certificates that OpenSSL made.
+ */
+#include "server/x509/details.h"
+
+#include <openssl/rsa.h>
+#include <openssl/x509v3.h>
+
+#include "tests/support/kv_cmocka.h"
+
+/* Extensions as openssl.cnf has them; NULL: none. */
+typedef struct shape {
+    const char *points;
+    const char *access;
+    const char *policies[3]; /* identifiers */
+    const char *constraints;
+    const char *unit;
+    const char *country;
+    unsigned rsa_bits; /* 0: P-256 */
+    unsigned exponent;
+} shape;
+
+static void extend(X509 *certificate, int nid, const char *value)
+{
+    X509_EXTENSION *extension =
+        value ? X509V3_EXT_conf_nid(NULL, NULL, nid, (char *)(uintptr_t)value) : NULL;
+
+    assert_true(!value || extension);
+    assert_true(!value || X509_add_ext(certificate, extension, -1));
+    X509_EXTENSION_free(extension);
+}
+
+static void add_policies(X509 *certificate, const char *const policies[3])
+{
+    CERTIFICATEPOLICIES *all = CERTIFICATEPOLICIES_new();
+
+    for (unsigned i = 0; i < 3 && policies[i]; i++) {
+        POLICYINFO *one = POLICYINFO_new();
+
+        one->policyid = OBJ_txt2obj(policies[i], 1);
+        assert_true(sk_POLICYINFO_push(all, one));
+    }
+    assert_int_equal(X509_add1_ext_i2d(certificate, NID_certificate_policies, all, 0, 0), 1);
+    CERTIFICATEPOLICIES_free(all);
+}
+
+static void name(X509 *certificate, const char *field, const char *value)
+{
+    assert_true(!value ||
+                X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), field, MBSTRING_ASC,
+                                           (const unsigned char *)value, -1, -1, 0));
+}
+
+static EVP_PKEY *make_key(const shape *of)
+{
+    EVP_PKEY_CTX *context;
+    EVP_PKEY *key = NULL;
+    BIGNUM *exponent = BN_new();
+
+    if (!of->rsa_bits) {
+        BN_free(exponent);
+        return EVP_EC_gen("P-256");
+    }
+    context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    assert_true(BN_set_word(exponent, of->exponent) && EVP_PKEY_keygen_init(context) == 1 &&
+                EVP_PKEY_CTX_set_rsa_keygen_bits(context, (int)of->rsa_bits) == 1 &&
+                EVP_PKEY_CTX_set1_rsa_keygen_pubexp(context, exponent) == 1 &&
+                EVP_PKEY_keygen(context, &key) == 1);
+    EVP_PKEY_CTX_free(context);
+    BN_free(exponent);
+    return key;
+}
+
+static kv_x509_details read(const shape *of)
+{
+    X509 *certificate = X509_new();
+    EVP_PKEY *key = make_key(of);
+    kv_x509_details details;
+
+    name(certificate, "CN", "www.example.com");
+    name(certificate, "OU", of->unit);
+    name(certificate, "C", of->country);
+    extend(certificate, NID_crl_distribution_points, of->points);
+    extend(certificate, NID_info_access, of->access);
+    if (of->policies[0])
+        add_policies(certificate, of->policies);
+    extend(certificate, NID_name_constraints, of->constraints);
+    assert_true(X509_set_pubkey(certificate, key) && X509_sign(certificate, key, EVP_sha256()));
+    kv_x509_details_of(certificate, &details);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    return details;
+}
+
+static void a_plain_one_has_nothing(void **state)
+{
+    kv_x509_details details = read(&(shape){ 0 });
+    kv_x509_details nothing = { 0 };
+
+    (void)state;
+    assert_memory_equal(&details, &nothing, sizeof(details));
+}
+
+static void where_its_revocation_is_told(void **state)
+{
+    kv_x509_details details = read(&(shape){ .points = "URI:http://a.test/1.crl" });
+
+    (void)state;
+    assert_true(details.has_revocation && !details.foreign_url);
+    details =
+        read(&(shape){ .access = "OCSP;URI:http://a.test/ocsp,caIssuers;URI:http://a.test/c" });
+    assert_true(details.has_revocation && !details.foreign_url);
+    /* Where the issuer is says nothing of that. */
+    details = read(&(shape){ .access = "caIssuers;URI:http://a.test/c" });
+    assert_false(details.has_revocation || details.foreign_url);
+    details = read(&(shape){ .points = "URI:http://a.test/1.crl,URI:ldap://a.test/crl" });
+    assert_true(details.has_revocation && details.foreign_url);
+    details = read(&(shape){ .access = "OCSP;URI:https://a.test/ocsp" });
+    assert_true(details.foreign_url);
+    details = read(&(shape){ .access = "caIssuers;email:ca@a.test" });
+    assert_true(details.foreign_url);
+}
+
+static void policies_of_the_forum_are_counted(void **state)
+{
+    (void)state;
+    assert_int_equal(read(&(shape){ .policies = { "1.2.3.4" } }).reserved_policies, 0);
+    assert_int_equal(
+        read(&(shape){ .policies = { "1.2.3.4", "2.23.140.1.2.1" } }).reserved_policies, 1);
+    assert_int_equal(
+        read(&(shape){ .policies = { "2.23.140.1.1", "2.23.140.1.2.2" } }).reserved_policies, 2);
+}
+
+static void names_and_constraints(void **state)
+{
+    static const char *const bad[] = { "D1", "de" };
+
+    (void)state;
+    assert_true(read(&(shape){ .constraints = "permitted;DNS:a.test" }).has_constraints);
+    assert_true(read(&(shape){ .unit = "Sales" }).has_unit);
+    assert_false(read(&(shape){ .country = "DE" }).bad_country);
+    for (size_t i = 0; i < KV_COUNT(bad); i++)
+        assert_true(read(&(shape){ .country = bad[i] }).bad_country);
+}
+
+static void rsa_keys(void **state)
+{
+    (void)state;
+    assert_false(read(&(shape){ .rsa_bits = 2048, .exponent = 65537 }).bad_rsa);
+    assert_false(read(&(shape){ .rsa_bits = 1024, .exponent = 3 }).bad_rsa);
+    assert_true(read(&(shape){ .rsa_bits = 1023, .exponent = 65537 }).bad_rsa);
+}
+
+/* What is signed is told by the first algorithm; whoever changes the second one changes nothing
+ * that the signature covers. */
+static void two_algorithms(void **state)
+{
+    X509 *certificate = X509_new();
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    const X509_ALGOR *outside = NULL;
+    kv_x509_details details;
+
+    (void)state;
+    assert_true(X509_set_pubkey(certificate, key) && X509_sign(certificate, key, EVP_sha256()));
+    X509_get0_signature(NULL, &outside, certificate);
+    assert_true(X509_ALGOR_set0((X509_ALGOR *)(uintptr_t)outside,
+                                OBJ_nid2obj(NID_ecdsa_with_SHA384), V_ASN1_UNDEF, NULL));
+    kv_x509_details_of(certificate, &details);
+    assert_true(details.two_algorithms);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_plain_one_has_nothing),
+        cmocka_unit_test(where_its_revocation_is_told),
+        cmocka_unit_test(policies_of_the_forum_are_counted),
+        cmocka_unit_test(names_and_constraints),
+        cmocka_unit_test(rsa_keys),
+        cmocka_unit_test(two_algorithms),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
