@@ -7,6 +7,7 @@
 #include "server/base/text.h"
 #include "server/x509/armour.h"
 #include "server/x509/found.h"
+#include "server/x509/lint.h"
 #include "server/x509/warnings.h"
 #include "server/x509/weak.h"
 
@@ -172,6 +173,18 @@ static kv_status check_leaf(const kv_x509_import_in *in, const kv_x509_facts *le
     return KV_OK;
 }
 
+/* It is there already, and somebody wants it: what it breaks is told. */
+static kv_status warn_of_rules(const kv_x509_facts *leaf, kv_x509_warnings *warnings, kv_error *err)
+{
+    kv_x509_findings findings = { 0 };
+
+    kv_x509_lint(leaf, KV_X509_LINT_PRIVATE, &findings);
+    for (size_t i = 0; i < findings.count; i++)
+        KV_TRY(kv_x509_warn(warnings, err, "%s: %s", findings.items[i]->id,
+                            findings.items[i]->message));
+    return KV_OK;
+}
+
 static kv_status tell(const kv_x509_found *found, const kv_x509_chain *chain, kv_x509_imported *out,
                       kv_error *err)
 {
@@ -190,6 +203,7 @@ static kv_status tell(const kv_x509_found *found, const kv_x509_chain *chain, kv
     if (chain->expired)
         KV_TRY(kv_x509_warn(&warnings, err, "%zu issuers of the chain are not valid now",
                             chain->expired));
+    KV_TRY(warn_of_rules(&out->leaf, &warnings, err));
     return kv_x509_warnings_keep(&warnings, &out->warnings, err);
 }
 

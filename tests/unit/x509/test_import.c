@@ -285,12 +285,15 @@ static void tells_what_it_leaves_out(void **state)
     kv_error err = { 0 };
 
     assert_kv_ok(kv_x509_import(&p->arena, &in, &out, &err));
-    assert_int_equal(out.warnings.count, 3);
+    assert_int_equal(out.warnings.count, 5);
     assert_slice_equal(KV_SLICE("1 repeated certificates were left out"), out.warnings.items[0]);
     assert_slice_equal(KV_SLICE("1 certificates that are not of the chain were left out"),
                        out.warnings.items[1]);
     assert_slice_equal(KV_SLICE("the chain is incomplete: the issuer 'CN=Root' is missing"),
                        out.warnings.items[2]);
+    /* And which rules it breaks. */
+    assert_true(kv_slice_starts_with(out.warnings.items[3], KV_SLICE("serial: ")));
+    assert_true(kv_slice_starts_with(out.warnings.items[4], KV_SLICE("key_identifiers: ")));
     /* As given: the CA before the leaf. */
     assert_int_equal(out.given.count, 2);
     assert_slice_equal(p->ca, out.given.items[0]);
