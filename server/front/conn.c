@@ -21,6 +21,7 @@ enum {
     HIGH_WATER = 256 * 1024,    /* encrypted and not taken by the socket: no more is made */
     MOST_WAITING = 1024 * 1024, /* past the high water only what TLS answers by itself is added */
     PLAIN_BYTES = 32 * 1024,    /* gathered for one SSL_write */
+    PEER_PART = 16,             /* of the memory for requests: strangers of one address */
     LEAN_MS = 1000              /* idle for so long, a connection gives its buffers back */
 };
 
@@ -269,6 +270,8 @@ static bool become_open(kv_conn *conn)
 
     limits.held_by_all = &conn->loop->front->held;
     limits.held_most = conn->loop->config.request_bytes;
+    limits.held_by_peer = kv_peers_held(conn->loop->front->peers, conn->host);
+    limits.peer_most = limits.held_most / PEER_PART;
     if (kv_grpc_session_new(&limits, &conn->session, &err) != KV_OK)
         return false;
     conn->state = KV_CONN_OPEN;

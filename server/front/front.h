@@ -28,7 +28,7 @@ typedef struct kv_front_config {
     unsigned deadline_ms;   /* of a call that sets none; 30,000 */
     unsigned deadline_most; /* a longer grpc-timeout is cut to it, ms; 300,000 */
     size_t request_bytes;   /* of unfinished requests, in all; 512 MiB. Half of it is for callers
-                               that nobody has identified */
+                               that nobody has identified, an eighth of that for each address */
     unsigned call_memory;   /* bytes one call may use, its messages apart; 16 MiB */
     unsigned stream_unsent; /* messages of a stream a worker may be ahead; 16 */
     size_t stream_bytes;    /* and bytes; 1 MiB */

@@ -13,6 +13,7 @@
 typedef struct peer {
     char host[64];
     unsigned count;
+    atomic_size_t held;
     UT_hash_handle hh;
 } peer;
 
@@ -142,6 +143,16 @@ void kv_peers_leave(kv_peers *peers, const char *host)
         }
     }
     pthread_mutex_unlock(&peers->mutex);
+}
+
+atomic_size_t *kv_peers_held(kv_peers *peers, const char *host)
+{
+    peer *one;
+
+    pthread_mutex_lock(&peers->mutex);
+    HASH_FIND_STR(peers->by_host, host, one);
+    pthread_mutex_unlock(&peers->mutex);
+    return one ? &one->held : NULL;
 }
 
 unsigned kv_peers_count(kv_peers *peers)

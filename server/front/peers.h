@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 
@@ -28,6 +29,9 @@ bool kv_peers_host_of(const struct sockaddr *address, char out[KV_PEER_HOST_BYTE
 /* `host` as above. False when it is one too many: nothing was counted. */
 bool kv_peers_enter(kv_peers *peers, const char *host);
 void kv_peers_leave(kv_peers *peers, const char *host);
+/* A number for whoever counts what the strangers of this address hold, for as long as one that has
+ * entered has not left. NULL when nobody has. */
+atomic_size_t *kv_peers_held(kv_peers *peers, const char *host);
 unsigned kv_peers_count(kv_peers *peers);
 /* Is hardly any place left? */
 bool kv_peers_crowded(kv_peers *peers);

@@ -352,6 +352,7 @@ bool kv_grpc_session_over(kv_grpc_session *session)
 void kv_grpc_session_trust(kv_grpc_session *session)
 {
     session->trusted = true;
+    kv_stream_hold(session, 0);
 }
 
 unsigned kv_grpc_session_open_streams(const kv_grpc_session *session)

@@ -33,6 +33,8 @@ typedef struct kv_grpc_limits {
     /* What several sessions hold of unfinished requests; borrowed. NULL: nobody counts. */
     atomic_size_t *held_by_all;
     size_t held_most;             /* of that; a session that is not trusted sees half of it */
+    atomic_size_t *held_by_peer;  /* and those that are not trusted of one address; as above */
+    size_t peer_most;             /* of that */
     size_t reply_bytes;           /* of replies the peer has not read; 64 MiB */
     unsigned glitches;            /* control and useless frames in a burst; 1000 */
     unsigned glitches_per_second; /* refill; 200. Every finished call gives 10 back */

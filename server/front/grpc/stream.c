@@ -155,11 +155,24 @@ void kv_stream_begin(kv_grpc_stream *stream)
     }
 }
 
+/* Who has become trusted holds nothing any more that counts for the address. */
+static void hold_of_address(kv_grpc_session *session, ssize_t bytes)
+{
+    ssize_t most = (ssize_t)session->unknown;
+
+    if (session->trusted || bytes < -most)
+        bytes = -most;
+    session->unknown += (size_t)bytes;
+    atomic_fetch_add(session->limits.held_by_peer, (size_t)bytes);
+}
+
 void kv_stream_hold(kv_grpc_session *session, ssize_t bytes)
 {
     session->held += (size_t)bytes;
     if (session->limits.held_by_all)
         atomic_fetch_add(session->limits.held_by_all, (size_t)bytes);
+    if (session->limits.held_by_peer)
+        hold_of_address(session, bytes);
 }
 
 static bool holds_too_much(const kv_grpc_session *session)
@@ -168,6 +181,9 @@ static bool holds_too_much(const kv_grpc_session *session)
     size_t mine = session->trusted ? limits->request_bytes : limits->request_bytes / 2;
     size_t all = session->trusted ? limits->held_most : limits->held_most / 2;
 
+    if (!session->trusted && limits->held_by_peer &&
+        atomic_load(limits->held_by_peer) > limits->peer_most)
+        return true;
     if (!limits->held_by_all)
         return session->held > limits->request_bytes;
     return session->held > mine || atomic_load(limits->held_by_all) > all;

@@ -83,7 +83,8 @@ struct kv_grpc_session {
     kv_grpc_stream *streams; /* utlist DL */
     kv_grpc_stream *events, *last_event;
     unsigned open;
-    size_t held; /* request bytes */
+    size_t held;    /* request bytes */
+    size_t unknown; /* of them, those that count for the address: it was not trusted yet */
     bool trusted;
     size_t unsent; /* reply bytes */
     uint64_t progress;

@@ -93,11 +93,12 @@ class Server:
 class Peer:
     """One connection. Frames that come in are kept in self.frames."""
 
-    def __init__(self, server, settings=b"", preface=True, window=None):
+    def __init__(self, server, settings=b"", preface=True, window=None, source=""):
         context = ssl.create_default_context(cafile=server.folder + "/ca.pem")
         context.load_cert_chain(server.folder + "/client.pem", server.folder + "/client.key")
         context.set_alpn_protocols(["h2"])
-        self.raw = socket.create_connection(("127.0.0.1", server.port))
+        self.raw = socket.create_connection(("127.0.0.1", server.port),
+                                            source_address=(source, 0) if source else None)
         self.tls = context.wrap_socket(self.raw, server_hostname="localhost")
         self.tls.settimeout(10)
         self.buffer = b""
@@ -436,7 +437,8 @@ def early_data(server):
 
 
 def half_bodies(server):
-    """Strangers hold unfinished requests: half of the memory for them is all that they get."""
+    """Strangers hold unfinished requests: a part of the memory for them is all that those of one
+    address get, filled to the last byte; those of another have room."""
     before = server.rss()
     peers = [Peer(server) for _ in range(8)]
     chunk = b"x" * 16384
@@ -450,10 +452,18 @@ def half_bodies(server):
             peer.poll()
     grown = server.rss() - before
     assert grown < 48 << 20, f"grew by {grown >> 20} MiB"
-    peer = Peer(server)
+    full = Peer(server)
+    for number in range(80):  # what was refused is given back before less is tried
+        stream = 2 * number + 1
+        bit = chunk[:max(1, 16000 >> max(0, number - 45))]
+        full.send(open_stream(stream) + frame(DATA, 0, stream, struct.pack(">BI", 0, 4000000) + bit))
+        full.poll(0.02 if number >= 45 else 0)
+    full.poll(0.5)
+    assert any(f[0] == HEADERS and f[1] & END_STREAM for f in full.frames), "it is not full"
+    peer = Peer(server, source="127.0.0.2")
     peer.send(open_stream(1) + frame(DATA, END_STREAM, 1, grpc(b"\x0a\x02hi")))
     assert peer.wait_end(1) == grpc(b"\x0a\x02hi"), "no room for a small request"
-    for one in [*peers, peer]:
+    for one in [*peers, full, peer]:
         one.close()
     honest(server)
     return grown >> 20
