@@ -136,6 +136,9 @@ static void audit_refused(void *context, const kv_refused *refused)
 
     describe(refused->peer, refused->route, refused->request_id, kv_clock_now_ms(&services->clock),
              &entry);
+    entry.has_principal = refused->principal != NULL;
+    if (refused->principal)
+        memcpy(entry.principal_id, refused->principal, sizeof(entry.principal_id));
     kv_audit_refused(services->audit, &entry);
 }
 

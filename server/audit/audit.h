@@ -87,9 +87,10 @@ typedef struct kv_audit_ticket {
 /* One ticket, or a list of them linked by `next`, oldest first. */
 void kv_audit_post(kv_audit *audit, kv_audit_ticket *tickets);
 
-/* A refusal before identification, or "busy": counted per second, peer (without port), status and
- * reason, one record for all, with the operation of the first. Copies what it needs. Never blocks;
- * past 1024 different ones in a second the rest share one record with the peer "*". */
+/* A refusal before identification, or "busy": counted per second, peer (without port), principal
+ * where one is known, status and reason, one record for all, with the operation of the first.
+ * Copies what it needs. Never blocks; past 1024 different ones in a second the rest share one
+ * record with the peer "*". */
 void kv_audit_refused(kv_audit *audit, const kv_audit_entry *entry);
 
 /* The bytes that go into audit_pending (kv_pending.record). */

@@ -43,6 +43,8 @@ static void post_counted(kv_audit *audit, const kv_refusal *refusal)
                                       .reason = refusal->reason,
                                       .count = refusal->count,
                                       .peer = kv_slice_text(record->refusal.peer) };
+    record->entry.has_principal = refusal->has_principal;
+    memcpy(record->entry.principal_id, refusal->principal_id, sizeof(refusal->principal_id));
     memcpy(record->entry.request_id, refusal->request_id, sizeof(refusal->request_id));
     record->ticket = (kv_audit_ticket){ .entry = &record->entry, .done = counted_done };
     kv_audit_post(audit, &record->ticket);

@@ -21,13 +21,19 @@ static uint32_t hash_of(const kv_refusal *refusal)
 
     for (const char *at = refusal->peer; *at; at++)
         hash = (hash ^ (uint8_t)*at) * 16777619u;
+    for (size_t i = 0; i < sizeof(refusal->principal_id); i++)
+        hash = (hash ^ refusal->principal_id[i]) * 16777619u;
     hash = (hash ^ (uint8_t)refusal->status) * 16777619u;
     return (hash ^ (uint8_t)refusal->reason) * 16777619u;
 }
 
 static bool alike(const kv_refusal *a, const kv_refusal *b)
 {
-    return a->status == b->status && a->reason == b->reason && strcmp(a->peer, b->peer) == 0;
+    return a->status == b->status && a->reason == b->reason &&
+           a->has_principal == b->has_principal &&
+           kv_slice_equal(kv_slice_of(a->principal_id, sizeof(a->principal_id)),
+                          kv_slice_of(b->principal_id, sizeof(b->principal_id))) &&
+           strcmp(a->peer, b->peer) == 0;
 }
 
 /* The place of its like, or a new one. */
@@ -47,6 +53,7 @@ static kv_refusal *place(kv_refusals *refusals, const kv_refusal *refusal)
     if (!refusals->overflowed) {
         *overflow = *refusal;
         (void)snprintf(overflow->peer, sizeof(overflow->peer), "*");
+        overflow->has_principal = false;
         refusals->overflowed = true;
     }
     return overflow;
@@ -60,6 +67,9 @@ void kv_refusals_add(kv_refusals *refusals, const kv_audit_entry *entry)
                            .reason = entry->reason,
                            .time_ms = entry->time_ms };
 
+    refusal.has_principal = entry->has_principal;
+    if (entry->has_principal)
+        memcpy(refusal.principal_id, entry->principal_id, sizeof(refusal.principal_id));
     memcpy(refusal.request_id, entry->request_id, sizeof(refusal.request_id));
     if (peer.len >= sizeof(refusal.peer))
         peer.len = sizeof(refusal.peer) - 1;

@@ -11,6 +11,8 @@ enum { KV_REFUSALS = 1024, KV_REFUSAL_SLOTS = 2048, KV_REFUSAL_PEER_BYTES = 64 }
 typedef struct kv_refusal {
     char peer[KV_REFUSAL_PEER_BYTES]; /* without port */
     const char *operation;            /* static */
+    bool has_principal;
+    uint8_t principal_id[16]; /* zero without */
     kv_status status;
     kv_reason reason;
     int64_t time_ms; /* of the first */

@@ -20,6 +20,7 @@ typedef struct kv_refused {
     const uint8_t *request_id; /* 16 bytes */
     const kv_route *route;
     const kv_peer *peer;
+    const uint8_t *principal; /* 16 bytes: whom its certificate was last identified as; or NULL */
     const kv_error *error;
 } kv_refused;
 

@@ -300,6 +300,19 @@ kv_status kv_throttle_enter(kv_throttle *throttle, const uint8_t *certificate,
     return KV_OK;
 }
 
+bool kv_throttle_knows(kv_throttle *throttle, const uint8_t certificate[KV_THROTTLE_KEY_BYTES],
+                       uint8_t principal[16])
+{
+    const holder *known;
+
+    pthread_mutex_lock(&throttle->mutex);
+    known = holder_of(throttle, certificate);
+    if (known)
+        memcpy(principal, known->principal, PRINCIPAL_BYTES);
+    pthread_mutex_unlock(&throttle->mutex);
+    return known != NULL;
+}
+
 void kv_throttle_leave(kv_throttle *throttle, kv_throttle_turn *turn)
 {
     kv_throttle_account *account = turn->account;

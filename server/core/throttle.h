@@ -57,6 +57,9 @@ void kv_throttle_tune(kv_throttle *throttle, const kv_throttle_limits *limits);
 kv_status kv_throttle_enter(kv_throttle *throttle, const uint8_t *certificate,
                             const uint8_t address[KV_THROTTLE_KEY_BYTES], bool endless,
                             int64_t now_us, kv_throttle_turn *out, kv_error *err) KV_MUST_USE;
+/* Whom the certificate was last identified as. False: nobody, or it was forgotten. */
+bool kv_throttle_knows(kv_throttle *throttle, const uint8_t certificate[KV_THROTTLE_KEY_BYTES],
+                       uint8_t principal[16]);
 /* And has ended. The turn is zero afterwards. */
 void kv_throttle_leave(kv_throttle *throttle, kv_throttle_turn *turn);
 

@@ -212,10 +212,16 @@ static kv_status make_call(kv_stub *stub, kv_call **out, kv_error *err)
 static void refuse_call(kv_stub *stub, const kv_error *err)
 {
     const kv_gates *gates = gates_of(stub);
+    kv_throttle *throttle = stub->loop->front->services->throttle;
+    const kv_peer *peer = &stub->conn->peer;
+    uint8_t principal[KV_PRINCIPAL_ID_BYTES];
+    bool known = throttle && peer->has_certificate &&
+                 kv_throttle_knows(throttle, peer->thumbprint, principal);
 
     gates->audit_refused(gates->context, &(kv_refused){ .request_id = stub->request_id,
                                                         .route = stub->route,
-                                                        .peer = &stub->conn->peer,
+                                                        .peer = peer,
+                                                        .principal = known ? principal : NULL,
                                                         .error = err });
     kv_door_finish(stub, err);
 }

@@ -120,6 +120,10 @@ test('the audit log counts, and does not repeat', async () => {
   assert(refused.length > 0, JSON.stringify(records.at(-1)));
   assert(count > 10, `${count}`);
   assert(refused.length <= 60, `${refused.length} records`);
+  // Whoever is known is named, strangers are not.
+  const { id } = (await alice.call('AccessService/WhoAmI')).principal;
+  assert(refused.some((it) => it.principal_id.toString('hex') === id), 'not told whose they were');
+  assert(refused.some((it) => !it.principal_id.length), 'a stranger has a name');
 });
 
 test('the client library comes back when it is told', async () => {

@@ -456,7 +456,8 @@ def half_bodies(server):
     for number in range(80):  # what was refused is given back before less is tried
         stream = 2 * number + 1
         bit = chunk[:max(1, 16000 >> max(0, number - 45))]
-        full.send(open_stream(stream) + frame(DATA, 0, stream, struct.pack(">BI", 0, 4000000) + bit))
+        begun = struct.pack(">BI", 0, 4000000) + bit
+        full.send(open_stream(stream) + frame(DATA, 0, stream, begun))
         full.poll(0.02 if number >= 45 else 0)
     full.poll(0.5)
     assert any(f[0] == HEADERS and f[1] & END_STREAM for f in full.frames), "it is not full"

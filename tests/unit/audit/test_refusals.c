@@ -53,6 +53,24 @@ static void reasons_are_counted_apart(void **state)
     assert_int_equal(refusals->count, 2);
 }
 
+static void principals_are_counted_apart(void **state)
+{
+    kv_refusals *refusals = *state;
+    kv_audit_entry entry = { .peer = KV_SLICE("192.0.2.1:1"), .status = KV_BUSY };
+
+    for (uint8_t i = 0; i < 6; i++) {
+        entry.has_principal = i % 3 > 0;
+        entry.principal_id[0] = i % 3;
+        kv_refusals_add(refusals, &entry);
+    }
+    assert_int_equal(refusals->count, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(refusals->list[i].count, 2);
+        assert_int_equal(refusals->list[i].has_principal, i > 0);
+        assert_int_equal(refusals->list[i].principal_id[0], i);
+    }
+}
+
 static void too_many_peers_share_one_record(void **state)
 {
     kv_refusals *refusals = *state;
@@ -92,6 +110,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         REFUSALS_TEST(ports_of_one_peer_are_one),
         REFUSALS_TEST(reasons_are_counted_apart),
+        REFUSALS_TEST(principals_are_counted_apart),
         REFUSALS_TEST(too_many_peers_share_one_record),
         REFUSALS_TEST(a_count_that_came_back_is_added),
     };
