@@ -73,14 +73,10 @@ static kv_status permit(void *context, kv_call *call)
                              .collection = target->collection,
                              .name = target->name };
     int64_t now_ms = kv_clock_now_ms(&services->clock);
-    kv_status status;
 
     note_target(call, target);
-    status = kv_auth_admit(services->auth, &call->caller, call->route->needs, &resource, now_ms,
-                           &call->arena, &call->error);
-    if (status == KV_DENIED && call->error.reason == KV_REASON_PERMISSION_MISSING)
-        kv_event_denied(services->vault, &call->caller, call->route->name, target, now_ms);
-    return status;
+    return kv_auth_admit(services->auth, &call->caller, call->route->needs, &resource, now_ms,
+                         &call->arena, &call->error);
 }
 
 static kv_status recall(void *context, kv_call *call, bool *again)
@@ -116,16 +112,28 @@ static void recorded(kv_audit_ticket *tickets, kv_status status)
     kv_call_answer_all(calls);
 }
 
+/* Whoever refused it: what a caller may do to an object is known to the operation alone, sometimes.
+ */
+static void tell_denied(kv_services *services, const kv_call *call)
+{
+    if (call->error.status == KV_DENIED && call->error.reason == KV_REASON_PERMISSION_MISSING &&
+        call->caller.known && call->in)
+        kv_event_denied(services->vault, &call->caller, call->route->name, kv_call_target(call),
+                        call->work.now_ms);
+}
+
 static void audit_post(void *context, kv_call *calls)
 {
     kv_services *services = context;
     kv_audit_ticket *first = &calls->audit;
 
-    for (; calls; calls = calls->next)
+    for (; calls; calls = calls->next) {
+        tell_denied(services, calls);
         calls->audit = (kv_audit_ticket){ .next = calls->next ? &calls->next->audit : NULL,
                                           .entry = &calls->entry,
                                           .pending = calls->entry.store_version > 0,
                                           .done_together = recorded };
+    }
     kv_audit_post(services->audit, first);
 }
 

@@ -239,6 +239,14 @@ test('who tries what they may not is told of, once an hour, to auditors alone', 
   await other.next((it) => it.name === 'later');
   assert.strictEqual(stream.events.length, 2);
   assert.strictEqual(other.events.length, 1);
+  // Also by what the object is, which the operation finds out.
+  const prober = await server.officer('prober', ['CERTIFICATE_USER'], '/vaults/shop');
+  await prober.refused('SecretService/GetSecret', { vault: 'shop', name: 'later' });
+  await prober.refused('AccessService/IssueRoleToken', { roles: ['READER'], scope: '/' });
+  const more = [await stream.next(), await stream.next()];
+  assert.deepStrictEqual(more.map((it) => [it.type, it.principal, it.operation]).sort(),
+    [['KeyVault.AccessDenied', 'prober', 'RoleTokenIssue'],
+      ['KeyVault.AccessDenied', 'prober', 'SecretGet']]);
   stream.cancel();
   other.cancel();
 });

@@ -194,7 +194,9 @@ test('who tried what is told to webhooks of auditors, and to no others', async (
     .webhooks.map((it) => it.webhook);
   assert.deepStrictEqual(await names(operator), ['all', 'own']);
   assert.deepStrictEqual(await names(auditor), ['siem']);
-  theirs.answer = (_, response) => response.writeHead(500).end();
+  /* The refusals above have been told too. */
+  theirs.answer = (_, response, { event: { data } }) =>
+    response.writeHead(data.Principal === 'curious' ? 500 : 204).end();
   const curious = await server.officer('curious', ['READER'], `/vaults/${VAULT}`);
   await curious.refused('SecretService/GetSecret', { ...inVault, name: 'salaries' });
   const mine = ({ event }) => event.data.Principal === 'curious';
