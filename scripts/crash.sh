@@ -2,40 +2,42 @@
 # Kills the server at random instants of mixed load, thousands of times, and checks after each start
 # that nothing acknowledged was lost and nothing half-done stayed (tests/live/crash).
 #
-#   scripts/crash.sh [--build DIR] [ROUNDS [SEED]]
+#   scripts/crash.sh [--build DIR] [--at-a-time N] [ROUNDS [SEED]]
 #
-# 2000 rounds by default, in series of 250 with a new server and seed each. SEED is that of the
-# first series; every series prints its own, and how to run it again. A round takes half a second.
+# 2000 rounds by default, in series of at most 250 with a new server and seed each. SEED is that of
+# the first series; every series prints its own, and how to run it again. A round takes half a
+# second, most of it spent waiting: with --at-a-time, N series run beside each other. All of them
+# run to their end, and it fails if one did.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/live_lib.sh
+. scripts/live_lib.sh
 
 build=build/bench
+at_a_time=1
 while [ $# -gt 0 ]; do
     case $1 in
-    --build) build=$2; shift 2 ;;
-    -h | --help) sed -n '2,9p' "$0" | cut -c3-; exit 0 ;;
-    -*) echo "crash.sh: unknown option '$1'" >&2; exit 2 ;;
+    --build) build=$(live_value "$@"); shift 2 ;;
+    --at-a-time) at_a_time=$(live_value "$@"); shift 2 ;;
+    -h | --help) live_help ;;
+    -*) live_die "unknown option '$1'" ;;
     *) break ;;
     esac
 done
+[ $# -le 2 ] || live_die "too many arguments"
 rounds=${1:-2000}
 seed=${2:-$((RANDOM << 15 | RANDOM))}
-series=250
+live_number --at-a-time "$at_a_time"
+live_number ROUNDS "$rounds"
+[[ $seed =~ ^[0-9]{1,9}$ ]] || live_die "SEED must be a number, not '$seed'"
 
-if [ "$build" = build/bench ]; then
-    scripts/install_packages.sh build
-    cmake --preset release -B "$build" -DKV_TESTS=ON >/dev/null
-    cmake --build "$build" --target keyvaultd verify_log >/dev/null
-fi
-node=$build/tests/live/node
-sh tests/live/npm.sh "$node" >/dev/null
-KEYVAULTD=$(pwd)/$build/server/keyvaultd
-KV_LIVE_NODE=$(cd "$node" && pwd)
-KV_VERIFY_LOG=$(pwd)/$build/tests/live/tamper/verify_log
-export KEYVAULTD KV_LIVE_NODE KV_VERIFY_LOG
+live_prepare "$build" keyvaultd verify_log
 
+# Series of the same size, one for each that runs at a time at least.
+series=$(((rounds + at_a_time - 1) / at_a_time))
+[ "$series" -le 250 ] || series=250
 while [ "$rounds" -gt 0 ]; do
-    node tests/live/crash/crash.mjs $((rounds < series ? rounds : series)) "$seed"
+    echo "$((rounds < series ? rounds : series)) $seed"
     rounds=$((rounds - series))
     seed=$((seed + 1))
-done
+done | xargs -L 1 -P "$at_a_time" node tests/live/crash/crash.mjs

@@ -10,6 +10,8 @@
 # server did not find back by itself, or when a key was lost or left over.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/live_lib.sh
+. scripts/live_lib.sh
 
 build=build/bench
 more=()
@@ -17,26 +19,16 @@ fresh=
 docs=1
 while [ $# -gt 0 ]; do
     case $1 in
-    --build) build=$2; shift 2 ;;
+    --build) build=$(live_value "$@"); shift 2 ;;
     --every-code) more+=(--every-code); shift ;;
     --fresh) fresh=1; shift ;;
     --no-docs) docs=; shift ;;
-    -h | --help) sed -n '2,11p' "$0" | cut -c3-; exit 0 ;;
-    *) echo "faults.sh: unknown option '$1'" >&2; exit 2 ;;
+    -h | --help) live_help ;;
+    *) live_die "unknown option '$1'" ;;
     esac
 done
 
-if [ "$build" = build/bench ]; then
-    scripts/install_packages.sh build
-    cmake --preset release -B "$build" -DKV_TESTS=ON >/dev/null
-    cmake --build "$build" --target keyvaultd kv_p11_shim >/dev/null
-fi
-node=$build/tests/live/node
-sh tests/live/npm.sh "$node" >/dev/null
-export KEYVAULTD KV_LIVE_NODE KV_SHIM
-KEYVAULTD=$(pwd)/$build/server/keyvaultd
-KV_LIVE_NODE=$(cd "$node" && pwd)
-KV_SHIM=$(pwd)/$build/tests/support/kv_p11_shim.so
+live_prepare "$build" keyvaultd kv_p11_shim
 [ -z "$fresh" ] || rm -f build/faults-process.md build/faults-isolated.md
 
 outcome=0

@@ -21,7 +21,7 @@ build_packages=(
 test_packages=(
     fakeroot gnutls-bin libnss3-tools man-db mandoc nginx systemd zsh
     golang-go openjdk-17-jdk-headless
-    clang clang-format clang-tidy llvm libclang-rt-14-dev cppcheck shellcheck libcmocka-dev
+    mold clang clang-format clang-tidy llvm libclang-rt-14-dev cppcheck shellcheck libcmocka-dev
     pebble caddy iproute2 python3-cryptography-vectors python3-grpcio python3-protobuf
     bind9 bind9-dnsutils p11-kit
 )

@@ -8,26 +8,20 @@
 # An hour by default; a minute proves the script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/live_lib.sh
+. scripts/live_lib.sh
 
 build=build/bench
 while [ $# -gt 0 ]; do
     case $1 in
-    --build) build=$2; shift 2 ;;
-    -h | --help) sed -n '2,8p' "$0" | cut -c3-; exit 0 ;;
-    -*) echo "soak.sh: unknown option '$1'" >&2; exit 2 ;;
+    --build) build=$(live_value "$@"); shift 2 ;;
+    -h | --help) live_help ;;
+    -*) live_die "unknown option '$1'" ;;
     *) break ;;
     esac
 done
+[ $# -le 1 ] || live_die "too many arguments"
+live_number SECONDS "${1:-3600}"
 
-if [ "$build" = build/bench ]; then
-    scripts/install_packages.sh build
-    cmake --preset release -B "$build" -DKV_TESTS=ON >/dev/null
-    cmake --build "$build" --target keyvaultd kv_p11_shim verify_log >/dev/null
-fi
-node=$build/tests/live/node
-sh tests/live/npm.sh "$node" >/dev/null
-
-KEYVAULTD=$(pwd)/$build/server/keyvaultd KV_LIVE_NODE=$(cd "$node" && pwd) \
-    KV_SHIM=$(pwd)/$build/tests/support/kv_p11_shim.so \
-    KV_VERIFY_LOG=$(pwd)/$build/tests/live/tamper/verify_log \
-    node tests/live/soak/soak.mjs "${1:-3600}"
+live_prepare "$build" keyvaultd kv_p11_shim verify_log
+node tests/live/soak/soak.mjs "${1:-3600}"

@@ -8,19 +8,23 @@
 # 10,000 and 1,000 unless said otherwise; as many files must be allowed to be open (ulimit -Hn).
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/live_lib.sh
+. scripts/live_lib.sh
 
 build=build/bench
 idle=10000
 handshakes=1000
 while [ $# -gt 0 ]; do
     case $1 in
-    --build) build=$2; shift 2 ;;
-    --idle) idle=$2; shift 2 ;;
-    --handshakes) handshakes=$2; shift 2 ;;
-    -h | --help) sed -n '2,8p' "$0" | cut -c3-; exit 0 ;;
-    *) echo "storm.sh: unknown option '$1'" >&2; exit 2 ;;
+    --build) build=$(live_value "$@"); shift 2 ;;
+    --idle) idle=$(live_value "$@"); shift 2 ;;
+    --handshakes) handshakes=$(live_value "$@"); shift 2 ;;
+    -h | --help) live_help ;;
+    *) live_die "unknown option '$1'" ;;
     esac
 done
+live_number --idle "$idle"
+live_number --handshakes "$handshakes"
 
 ulimit -Sn "$(ulimit -Hn)"
 files=$(ulimit -n)
@@ -28,17 +32,10 @@ if [ "$files" != unlimited ] && [ "$files" -lt $((idle + handshakes + 1000)) ]; 
     echo "storm.sh: only $files files may be open" >&2
     exit 1
 fi
-if [ "$build" = build/bench ]; then
-    scripts/install_packages.sh build
-    cmake --preset release -B "$build" -DKV_TESTS=ON >/dev/null
-    cmake --build "$build" --target keyvaultd >/dev/null
-fi
-node=$build/tests/live/node
-sh tests/live/npm.sh "$node" >/dev/null
+live_prepare "$build" keyvaultd
 
-KEYVAULTD=$(cd "$build" && pwd)/server/keyvaultd KV_LIVE_NODE=$(cd "$node" && pwd) \
-    KV_STORM_IDLE=$idle KV_STORM_HANDSHAKES=$handshakes \
-    node tests/live/attack/storm.mjs | grep -E '^# (in|while|with|[0-9])|^not ok|^ok|rror' || {
+KV_STORM_IDLE=$idle KV_STORM_HANDSHAKES=$handshakes node tests/live/attack/storm.mjs |
+    grep -E '^# (in|while|with|[0-9])|^not ok|^ok|rror' || {
     echo "storm.sh: failed" >&2
     exit 1
 }

@@ -13,12 +13,21 @@
 #           clang      clang with both sanitizers, warnings as errors: unit tests
 #           tidy       clang-tidy over server, pkcs11 and client
 #           tsan       gcc with ThreadSanitizer: every test not labelled no-tsan
-#           release    optimised and hardened: the tests labelled release, against its programs
-#           libfuzzer  clang: every fuzz target for KV_FUZZ_SECONDS
+#           release    optimised and hardened: the tests labelled release, against its programs, and
+#                      KV_CRASH_ROUNDS kills of its server (scripts/crash.sh)
+#           libfuzzer  clang: every fuzz target
 #
-# Environment   KV_FUZZ_SECONDS=3      how long each fuzz target runs
-#               KV_JOBS=2              compilers and tests at a time
-#               KV_TEST_JOBS=3         tests at a time, if not one more: many of them wait
+# What waits and what computes run beside each other: clang-tidy beside the tests with
+# ThreadSanitizer, the fuzz targets beside those of a release, with what processor these leave. A
+# fuzz target runs for KV_FUZZ_SECONDS of wall clock, KV_FUZZ_JOBS of them at a time, so it has a
+# part of a processor only; build/log/libfuzzer.txt says how many inputs each has tried.
+# KV_FUZZ_JOBS=2 on two processors is a minute of processor for each, and takes ten minutes more.
+#
+# Environment   KV_FUZZ_SECONDS=60     how long each fuzz target runs
+#               KV_FUZZ_JOBS=11        fuzz targets at a time
+#               KV_CRASH_ROUNDS=200    rounds of the crash driver, 4 series beside each other
+#               KV_JOBS=2              compilers at a time
+#               KV_TEST_JOBS=4         tests at a time, if not two more: many of them wait
 #               KV_SKIP_PACKAGES=1     install nothing
 #
 # Builds are in build/<preset>, the output of each step in build/log.
@@ -27,8 +36,10 @@ self=$(realpath "$0")
 cd "$(dirname "$self")/.."
 
 jobs=${KV_JOBS:-2}
-test_jobs=${KV_TEST_JOBS:-$((jobs + 1))}
-fuzz_seconds=${KV_FUZZ_SECONDS:-3}
+test_jobs=${KV_TEST_JOBS:-$((jobs + 2))}
+fuzz_seconds=${KV_FUZZ_SECONDS:-60}
+fuzz_jobs=${KV_FUZZ_JOBS:-11}
+crash_rounds=${KV_CRASH_ROUNDS:-200}
 # What one clone has compiled, the next one need not.
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
@@ -55,6 +66,35 @@ run() {
     fi
     printf '%5d s\n' $((SECONDS - begin))
 }
+
+# beside STEP: starts it with what processor the following steps leave; join STEP waits for it. What
+# is beside dies with this script.
+declare -A beside=()
+beside() {
+    set -m
+    (
+        renice -n 10 "$BASHPID" >/dev/null
+        "step_$1"
+    ) </dev/null >"build/log/beside-$1.log" 2>&1 &
+    set +m
+    beside[$1]=$!
+}
+
+join() {
+    local outcome=0
+    wait "${beside[$1]}" || outcome=$?
+    unset "beside[$1]"
+    cat "build/log/beside-$1.log"
+    [ "$outcome" -eq 0 ] || exit 1
+}
+
+end_those_beside() {
+    local group
+    for group in "${beside[@]}"; do
+        kill -- "-$group" 2>/dev/null || :
+    done
+}
+trap end_those_beside EXIT
 
 # build PRESET [TARGET]: configures once; Ninja configures again when it has to.
 build() {
@@ -180,11 +220,19 @@ step_tsan() {
 }
 
 # These tests start programs, and take them from KV_BUILD when it is set.
+release_tests() {
+    KV_BUILD=$PWD/build/release run "release: ctest" ctest_in build/dev -L '^release$' \
+        --no-tests=error
+    KV_VERIFY_LOG=$PWD/build/dev/tests/live/tamper/verify_log \
+        KV_LIVE_NODE=$PWD/build/dev/tests/live/node \
+        run "release: crash rounds" \
+        scripts/crash.sh --build build/release --at-a-time 4 "$crash_rounds"
+}
+
 step_release() {
     build release
     build dev
-    KV_BUILD=$PWD/build/release run "release: ctest" ctest_in build/dev -L '^release$' \
-        --no-tests=ignore
+    release_tests
 }
 
 # Seeds are in tests/fuzz/<folder>/corpus/<target>; what is found on top stays under build/fuzz.
@@ -195,7 +243,7 @@ fuzz_one() {
     mkdir -p "build/fuzz/found/$name"
     log=build/log/libfuzzer-$name.log
     if ! "$target" "build/fuzz/found/$name" ${seeds:+"$seeds"} -max_total_time="$fuzz_seconds" \
-        -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+        -timeout=30 -rss_limit_mb=2048 -print_final_stats=1 \
         -artifact_prefix="build/fuzz/$name-" >"$log" 2>&1; then
         printf '%s\n' "$name"
         tail -n 200 "$log"
@@ -208,19 +256,40 @@ fuzz_all() {
     export fuzz_seconds
     # shellcheck disable=SC2016 # expanded by the inner shell
     find build/fuzz/tests/fuzz -type f -name 'fuzz_*' -perm -u+x -print0 | sort -z |
-        xargs -0 -n 1 -P "$jobs" bash -c 'fuzz_one "$1"' _
+        xargs -0 -n 1 -P "$fuzz_jobs" bash -c 'fuzz_one "$1"' _
+}
+
+# How many inputs each target tried, the fewest first.
+fuzz_report() {
+    grep -H '^stat::number_of_executed_units' build/log/libfuzzer-fuzz_*.log |
+        sed 's|.*/libfuzzer-\(.*\)\.log:[^ ]* *\([0-9]*\)|\2 \1|' | sort -n \
+        >build/log/libfuzzer.txt
+    awk 'NR == 1 { least = $1 " by " $2 } { sum += $1 }
+        END { printf "  %d targets tried %d inputs, the fewest %s\n", NR, sum, least }' \
+        build/log/libfuzzer.txt
 }
 
 step_libfuzzer() {
     build fuzz fuzz_targets
+    rm -f build/log/libfuzzer-fuzz_*.log
     run "libfuzzer: every target" fuzz_all
+    fuzz_report
 }
 
 everything() {
     packages
-    for step in static cppcheck dev clang tidy tsan release libfuzzer; do
-        "step_$step"
-    done
+    step_static
+    step_cppcheck
+    step_dev
+    step_clang
+    build tsan
+    beside tidy
+    step_tsan
+    build release
+    join tidy
+    beside libfuzzer
+    step_release
+    join libfuzzer
     printf '\nall steps in %d s; the complete run (dev, ASan and UBSan) ended with:\n\n' "$SECONDS"
     sed -n '/% tests passed/,$p' build/log/dev-ctest.log
 }

@@ -7,27 +7,22 @@
 # Takes a few minutes; a quiet machine says more.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/live_lib.sh
+. scripts/live_lib.sh
 
 calls=2000
 build=build/bench
 while [ $# -gt 0 ]; do
     case $1 in
-    --calls) calls=$2; shift 2 ;;
-    --build) build=$2; shift 2 ;;
-    -h | --help) sed -n '2,7p' "$0" | cut -c3-; exit 0 ;;
-    *) echo "timing.sh: unknown option '$1'" >&2; exit 2 ;;
+    --calls) calls=$(live_value "$@"); shift 2 ;;
+    --build) build=$(live_value "$@"); shift 2 ;;
+    -h | --help) live_help ;;
+    *) live_die "unknown option '$1'" ;;
     esac
 done
+live_number --calls "$calls"
 
-if [ "$build" = build/bench ]; then
-    scripts/install_packages.sh build
-    cmake --preset release -B "$build" -DKV_TESTS=ON >/dev/null
-    cmake --build "$build" --target keyvaultd report_timing >/dev/null
-fi
-node=$build/tests/live/node
-sh tests/live/npm.sh "$node" >/dev/null
-
-KEYVAULTD=$(pwd)/$build/server/keyvaultd KV_LIVE_NODE=$(cd "$node" && pwd) KV_TIMING_CALLS=$calls \
-    node tests/live/crypto/timing.mjs
+live_prepare "$build" keyvaultd report_timing
+KV_TIMING_CALLS=$calls node tests/live/crypto/timing.mjs
 echo
 "$build/tests/contract/pkcs11/report_timing" "$calls"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Clones into an empty folder and runs the two fenced commands of the README word for word: the
-# first until its story is told and the server waits, the second as its `unit` part (the whole would
-# contain this test).
+# first until its story is told and the server waits, the second as its `static` part (the whole
+# would contain this test), and one unit test in a build where every source that is named is there.
 set -euo pipefail
 source=$1
 
@@ -46,5 +46,8 @@ kill -TERM -- "-$quickstart"
 wait "$quickstart" || true
 quickstart=
 
-echo "--- ${commands[1]} unit"
-bash -c "${commands[1]} unit"
+echo "--- ${commands[1]} static"
+bash -c "${commands[1]} static"
+cmake --preset dev >/dev/null
+cmake --build build/dev --target test_text
+ctest --test-dir build/dev -R '^test_text$' --no-tests=error

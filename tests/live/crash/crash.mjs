@@ -5,8 +5,7 @@
 //
 //   node crash.mjs [ROUNDS [SEED]]
 //
-// Environment: KV_CRASH_ROUNDS, KV_CRASH_SEED instead of these; KV_VERIFY_LOG (verify_main.c);
-// KV_BUILD, a release to take the server from: then it is 40 rounds.
+// Environment: KV_CRASH_ROUNDS, KV_CRASH_SEED instead of these; KV_VERIFY_LOG (verify_main.c).
 import assert from 'node:assert';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -18,9 +17,7 @@ import { Ledger } from './ledger.mjs';
 import { Renewals } from './rules.mjs';
 import { VAULT, listed } from './thing.mjs';
 
-const RELEASE_ROUNDS = 40;
-const ROUNDS = Number(process.argv[2] ??
-  (process.env.KV_BUILD ? RELEASE_ROUNDS : process.env.KV_CRASH_ROUNDS ?? 40));
+const ROUNDS = Number(process.argv[2] ?? process.env.KV_CRASH_ROUNDS ?? 40);
 const SEED = Number(process.argv[3] ?? process.env.KV_CRASH_SEED ??
   Math.floor(Math.random() * 2 ** 32));
 const CLIENTS = 6;

@@ -14,7 +14,7 @@ function(kv_live_js name file)
     endif()
     add_test(NAME ${name} COMMAND ${NODE} ${CMAKE_CURRENT_SOURCE_DIR}/${file})
     set_tests_properties(${name} PROPERTIES LABELS "live;${arg_LABELS}" TIMEOUT ${arg_TIMEOUT}
-        FIXTURES_REQUIRED live_npm
+        COST ${arg_TIMEOUT} FIXTURES_REQUIRED live_npm
         ENVIRONMENT "KEYVAULTD=$<TARGET_FILE:keyvaultd>;KV_LIVE_NODE=${KV_LIVE_NODE}")
 endfunction()
 
