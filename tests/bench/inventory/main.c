@@ -17,7 +17,7 @@
 #include "server/vault/vault_impl.h"
 #include "tests/contract/vault/acts.h"
 
-enum { BATCH = 100, ROWS_EACH = 9, PAGES = 41, PAGE_SIZE = 100, NAME_BYTES = 16 };
+enum { BATCH = 500, ROWS_EACH = 9, PAGES = 41, PAGE_SIZE = 100, NAME_BYTES = 16 };
 
 /* The rows of one certificate. */
 typedef struct rows {

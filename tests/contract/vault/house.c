@@ -272,6 +272,7 @@ static void fill_services(house *h)
 
 static house *house_with(unsigned token_count, bool softhsm)
 {
+    const char *base = getenv("TMPDIR");
     house *h = calloc(1, sizeof(*h));
     kv_error err = { 0 };
 
@@ -283,7 +284,8 @@ static house *house_with(unsigned token_count, bool softhsm)
     h->clock = (kv_clock){ now, h };
     h->now_ms = HOUSE_NOW_MS;
     h->admin = house_certificate("root");
-    (void)snprintf(h->folder, sizeof(h->folder), "/tmp/kv_house_XXXXXX");
+    (void)snprintf(h->folder, sizeof(h->folder), "%s/kv_house_XXXXXX",
+                   base && strlen(base) < sizeof(h->folder) / 2 ? base : "/tmp");
     assert_non_null(mkdtemp(h->folder));
     (void)snprintf(h->database, sizeof(h->database), "%s/store.db", h->folder);
     (void)snprintf(h->audit_folder, sizeof(h->audit_folder), "%s/audit", h->folder);
