@@ -23,7 +23,10 @@ scripts/install_packages.sh build test coverage
 build=build/coverage
 jobs=${KV_JOBS:-2}
 cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS=--coverage >/dev/null
-cmake --build "$build" -j "$jobs" >/dev/null
+cmake --build "$build" -j "$jobs" >"$build/build.log" || {
+    tail -n 50 "$build/build.log" >&2
+    exit 1
+}
 find "$build" -name '*.gcda' -delete
 ctest --test-dir "$build" -L "^($kinds)\$" -j "$jobs" --timeout 600 --output-on-failure |
     tail -n 4
