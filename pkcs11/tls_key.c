@@ -14,6 +14,8 @@
 #include "pkcs11/token_uri.h"
 #include "pkcs11/tokens_inside.h"
 
+enum { TRIES = 8 }; /* of one life to find the key */
+
 /* One life of libp11's view of the module; an old one is kept, because unloading it would finalise
  * the module for everybody. */
 typedef struct life {
@@ -22,6 +24,7 @@ typedef struct life {
     unsigned slot_count;
     EVP_PKEY *key;
     bool loaded;
+    uint_fast64_t generation; /* of the module when it was loaded */
     struct life *before;
 } life;
 
@@ -34,6 +37,8 @@ struct kv_tls_key {
     kv_token_files files;
     kv_module *module; /* borrowed from kv_tokens; NULL: nobody else uses it */
     life *now;
+    life *vain;                      /* one of those before it that found no key; or NULL */
+    unsigned vain_tries;             /* of that one */
     atomic_uint_fast64_t generation; /* of the module when `now` began */
 };
 
@@ -75,7 +80,7 @@ static kv_status find_slot(life *l, P11KitUri *uri, PKCS11_SLOT **out, kv_error 
 {
     unsigned found = 0;
 
-    if (PKCS11_enumerate_slots(l->context, &l->slots, &l->slot_count) != 0)
+    if (!l->slots && PKCS11_enumerate_slots(l->context, &l->slots, &l->slot_count) != 0)
         return libp11_failed(err, "PKCS11_enumerate_slots");
     for (unsigned i = 0; i < l->slot_count; i++) {
         if (!matches(uri, l->slots[i].token))
@@ -162,10 +167,12 @@ static kv_status begin_life(kv_tls_key *key, life *l, kv_error *err)
     PKCS11_SLOT *slot = NULL;
     kv_status status;
 
-    l->context = PKCS11_CTX_new();
+    if (!l->context)
+        l->context = PKCS11_CTX_new();
     if (!l->context)
         return kv_fail(err, KV_BUSY, "out of memory");
-    KV_TRY(load(key, l, err));
+    if (!l->loaded)
+        KV_TRY(load(key, l, err));
     KV_TRY(kv_token_uri_parse(key->uri, &uri, err));
     status = find_slot(l, uri, &slot, err);
     if (status == KV_OK)
@@ -203,6 +210,7 @@ static void hang_up(void *context)
 {
     kv_tls_key *key = context;
 
+    key->vain = NULL;
     for (life **at = &key->now; *at;) {
         life *l = *at;
 
@@ -220,14 +228,43 @@ static void hang_up(void *context)
     ERR_clear_error();
 }
 
+/* A life that found no key is tried again while the module goes on: each new one would keep another
+ * connection to it. Not for ever, for it may be the connection that is broken. */
+static life *next_life(kv_tls_key *key)
+{
+    uint_fast64_t generation = key->module ? atomic_load(&key->module->generation) : 0;
+    life *l;
+
+    if (key->vain && key->vain->loaded && key->vain->generation == generation &&
+        key->vain_tries++ < TRIES)
+        return key->vain;
+    l = calloc(1, sizeof(*l));
+    if (l)
+        l->generation = generation;
+    return l;
+}
+
+static void unlink_vain(kv_tls_key *key)
+{
+    for (life *at = key->now; at; at = at->before)
+        if (at->before == key->vain)
+            at->before = key->vain->before;
+    key->vain = NULL;
+}
+
 static kv_status live_again(kv_tls_key *key, kv_error *err)
 {
-    life *l = calloc(1, sizeof(*l));
+    life *l = next_life(key);
     kv_status status;
 
     if (!l)
         return kv_fail(err, KV_BUSY, "out of memory");
     status = begin_life(key, l, err);
+    if (l == key->vain) {
+        if (status != KV_OK)
+            return status;
+        unlink_vain(key);
+    }
     if (!l->loaded && key->now) {
         end_lives(l);
         return status;
@@ -238,6 +275,8 @@ static kv_status live_again(kv_tls_key *key, kv_error *err)
     } else {
         l->before = key->now->before;
         key->now->before = l;
+        key->vain = l;
+        key->vain_tries = 1;
     }
     if (status == KV_OK && key->module)
         atomic_store(&key->generation, atomic_load(&key->module->generation));

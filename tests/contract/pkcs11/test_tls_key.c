@@ -1,5 +1,10 @@
 /* test_tls_key.c - a TLS handshake with a key on the tls token, beside the other tokens. */
+#include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -223,6 +228,74 @@ static void one_key_must_fit(void **state)
     close_all(it, key);
 }
 
+static unsigned descriptors(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    unsigned count = 0;
+
+    assert_non_null(folder);
+    while (readdir(folder))
+        count++;
+    (void)closedir(folder);
+    return count;
+}
+
+/* As an administrator of the HSM would, with a program: "--keypairgen", say. */
+static void tool(const identity *it, const char *what, const char *option, const char *value)
+{
+    char *arguments[] = {
+        "pkcs11-tool", "--module", KV_SOFTHSM_MODULE, "--login",      "--token-label", "tls",
+        "--label",     "identity", (char *)what,      (char *)option, (char *)value,   "--pin",
+        NULL,          NULL
+    };
+    posix_spawn_file_actions_t files;
+    int status = -1;
+    pid_t pid;
+
+    arguments[KV_COUNT(arguments) - 2] = (char *)kv_secret_buf_slice(it->tls.pin).data;
+    (void)posix_spawn_file_actions_init(&files);
+    (void)posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    (void)posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    assert_int_equal(posix_spawnp(&pid, arguments[0], &files, NULL, arguments, environ), 0);
+    (void)posix_spawn_file_actions_destroy(&files);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+/* A second between two of them, for as long as it takes to bring the key back. */
+static void tries_in_vain_pile_nothing_up(void **state)
+{
+    identity *it = *state;
+    kv_tls_key *key = NULL;
+    unsigned char *der = NULL;
+    kv_error err = { 0 };
+    unsigned open;
+
+    assert_kv_ok(kv_tls_key_open(&it->tls, it->tokens, &key, &err));
+    tool(it, "--delete-object", "--type", "privkey");
+    assert_kv_fails(KV_NOT_FOUND, kv_tls_key_reload(key, &err));
+    open = descriptors();
+    for (int i = 0; i < 6; i++)
+        assert_kv_fails(KV_NOT_FOUND, kv_tls_key_reload(key, &err));
+    assert_int_equal(descriptors(), open);
+
+    tool(it, "--keypairgen", "--key-type", "EC:prime256v1");
+    assert_kv_ok(kv_tls_key_reload(key, &err));
+    assert_int_equal(descriptors(), open);
+    for (int i = 0; i < 2; i++) {
+        int len = i2d_PUBKEY(kv_tls_key_get(key), &der);
+
+        assert_true(len > 0);
+        signs_for_its_public_key(key, kv_slice_of(der, (size_t)len));
+        OPENSSL_free(der);
+        der = NULL;
+        assert_kv_ok(kv_token_recover(kv_tokens_get(it->tokens, KV_DUTY_KEYS), 1000, &err));
+        assert_kv_ok(kv_tls_key_reload(key, &err));
+    }
+    assert_true(descriptors() <= open);
+    close_all(it, key);
+}
+
 static void a_wrong_pin_is_told(void **state)
 {
     KV_AUTO(kv_secret_buf) wrong = KV_SECRET_NONE;
@@ -246,6 +319,7 @@ int main(void)
         TEST(after_a_reinitialisation_the_key_is_loaded_again),
         TEST(nobody_reinitialises_under_a_handshake),
         TEST(one_key_must_fit),
+        TEST(tries_in_vain_pile_nothing_up),
         TEST(a_wrong_pin_is_told),
     };
 
