@@ -1,4 +1,8 @@
 /* verified.c - ranges compared in the background, and before their rows are used. */
+/* Out of memory is an answer here, not the end of the process. */
+#undef HASH_NONFATAL_OOM
+#define HASH_NONFATAL_OOM 1
+
 #include "server/store/verified.h"
 
 #include <pthread.h>
@@ -283,6 +287,8 @@ static void keep_asked(kv_verified *verified, const asked *range)
     if (added) {
         memcpy(added->id, range->id, sizeof(added->id));
         HASH_ADD(hh, verified->asked, id, sizeof(added->id), added);
+        if (!added->hh.tbl)
+            free(added);
     }
     pthread_mutex_unlock(&verified->mutex);
 }
