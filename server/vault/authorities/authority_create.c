@@ -5,11 +5,14 @@
 #include "server/base/text.h"
 #include "server/vault/authorities/authority_keys.h"
 #include "server/vault/certificates/certificate_rules.h"
+#include "server/vault/idempotency.h"
 #include "server/vault/issuers/issuer_rules.h"
 #include "server/vault/keys/key_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations/operations.h"
 #include "server/x509/request.h"
+
+enum { RACES = 8 };
 
 typedef struct creation {
     const kv_authority_create_in *in;
@@ -264,14 +267,10 @@ static kv_status request(kv_vault *vault, kv_work *work, creation *new, kv_error
                    err);
 }
 
-static kv_status store(kv_vault *vault, kv_work *work, creation *new, kv_error *err)
+static kv_status store_once(kv_vault *vault, kv_work *work, creation *new, kv_error *err)
 {
     kv_change change = { 0 };
 
-    new->list = (kv_crl_row){ .authority_uid = new->row.uid,
-                              .vault_uid = new->row.vault_uid,
-                              .authority = new->row.name,
-                              .owed = new->row.certificate.len > 0 };
     KV_TRY(kv_change_update(&change, &kv_table_token_objects, &new->token_object, err));
     KV_TRY(kv_change_insert(&change, &kv_table_authorities, &new->row, err));
     KV_TRY(kv_change_insert(&change, &kv_table_crls, &new->list, err));
@@ -279,7 +278,35 @@ static kv_status store(kv_vault *vault, kv_work *work, creation *new, kv_error *
     KV_TRY(kv_change_update(&change, &kv_table_vaults, &new->vault_row, err));
     if (new->signed_here)
         KV_TRY(kv_change_update(&change, &kv_table_issued, &new->issued, err));
-    return kv_lost_race(kv_commit_change(vault, work, &change, err), err);
+    return kv_commit_change(vault, work, &change, err);
+}
+
+/* Another authority that is made in the same vault changes the vault's row too, and is no reason to
+ * throw this one's key away: then it is stored with the row as it is now. */
+static kv_status store(kv_vault *vault, kv_work *work, creation *new, kv_error *err)
+{
+    kv_idempotency *idempotency = work->idempotency;
+    kv_row_head as_read = idempotency ? idempotency->row.head : (kv_row_head){ 0 };
+    kv_status status = KV_CONFLICT;
+    creation stored;
+
+    new->list = (kv_crl_row){ .authority_uid = new->row.uid,
+                              .vault_uid = new->row.vault_uid,
+                              .authority = new->row.name,
+                              .owed = new->row.certificate.len > 0 };
+    for (int race = 0; status == KV_CONFLICT && race < RACES; race++) {
+        *err = (kv_error){ 0 };
+        stored = *new;
+        if (idempotency)
+            idempotency->row.head = as_read;
+        KV_TRY(kv_find_vault(vault, work, new->in->target.vault, &stored.vault_row, err));
+        if (!kv_slice_equal(stored.vault_row.uid, new->vault_row.uid))
+            break;
+        status = store_once(vault, work, &stored, err);
+    }
+    if (status == KV_OK)
+        *new = stored;
+    return kv_lost_race(status, err);
 }
 
 static kv_status complete(kv_vault *vault, kv_work *work, creation *new, kv_error *err)

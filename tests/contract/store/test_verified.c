@@ -314,7 +314,9 @@ static void a_busy_store_is_asked_again(void **state)
 
     many_insert(fixture, BATCH);
     verified = begin_held(fixture, &self);
+    pthread_mutex_lock(&self.mutex);
     self.busy = 2;
+    pthread_mutex_unlock(&self.mutex);
     let_go(&self);
     assert_kv_ok(kv_verified_finish(verified, &err));
     assert_int_equal(self.busy, 0);

@@ -102,6 +102,19 @@ test('a root, an authority below it, a certificate: OpenSSL and GnuTLS accept th
       /pki.example.org\/below.crl[^]*CA:FALSE|CA:FALSE[^]*pki.example.org\/below.crl/);
   });
 
+test('authorities of one vault can be made at once', async () => {
+  const names = Array.from({ length: 6 }, (_, i) => `together${i}`);
+  const made = await Promise.all(names.map((name) => issuers.call(
+    `${CA}CreateCertificateAuthority`,
+    { ...named(name), type: 'ROOT', subject: `CN=${name}`, crv: 'P256' },
+    { metadata: { 'idempotency-key': name } })));
+  assert(made.every(({ state }) => state === 'ACTIVE'));
+  for (const name of names) {
+    await issuers.call(`${CA}UpdateCertificateAuthority`, { ...named(name), enabled: false });
+    await issuers.call(`${CA}DeleteCertificateAuthority`, named(name));
+  }
+});
+
 test('name constraints and path length are kept before anything is signed', async () => {
   for (const dns of [['www.example.com'], ['www.example.org', 'a.secret.example.org']]) {
     const error = await officer.refused(`${CERTIFICATE}CreateCertificate`,
