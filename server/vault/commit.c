@@ -74,11 +74,16 @@ static kv_status commit(kv_vault *vault, kv_arena *arena, kv_audit_entry *entry,
 static kv_status commit_once(kv_vault *vault, kv_work *work, kv_audit_entry *entry,
                              kv_change *change, kv_error *err)
 {
+    kv_idempotency *idempotency = work->idempotency;
+    kv_row_head as_read = idempotency ? idempotency->row.head : (kv_row_head){ 0 };
     kv_status status;
     bool added = false;
 
     KV_TRY(kv_idempotency_add(work, change, &added, err));
     status = commit(vault, work->arena, entry, change, err);
+    /* Who lost a race tries again with the row as it was read, not as it was to be written. */
+    if (status != KV_OK && idempotency)
+        idempotency->row.head = as_read;
     return added ? kv_idempotency_added(vault, work, status, err) : status;
 }
 

@@ -5,7 +5,6 @@
 #include "server/base/text.h"
 #include "server/vault/authorities/authority_keys.h"
 #include "server/vault/certificates/certificate_rules.h"
-#include "server/vault/idempotency.h"
 #include "server/vault/issuers/issuer_rules.h"
 #include "server/vault/keys/key_rules.h"
 #include "server/vault/objects.h"
@@ -285,8 +284,6 @@ static kv_status store_once(kv_vault *vault, kv_work *work, creation *new, kv_er
  * throw this one's key away: then it is stored with the row as it is now. */
 static kv_status store(kv_vault *vault, kv_work *work, creation *new, kv_error *err)
 {
-    kv_idempotency *idempotency = work->idempotency;
-    kv_row_head as_read = idempotency ? idempotency->row.head : (kv_row_head){ 0 };
     kv_status status = KV_CONFLICT;
     creation stored;
 
@@ -297,8 +294,6 @@ static kv_status store(kv_vault *vault, kv_work *work, creation *new, kv_error *
     for (int race = 0; status == KV_CONFLICT && race < RACES; race++) {
         *err = (kv_error){ 0 };
         stored = *new;
-        if (idempotency)
-            idempotency->row.head = as_read;
         KV_TRY(kv_find_vault(vault, work, new->in->target.vault, &stored.vault_row, err));
         if (!kv_slice_equal(stored.vault_row.uid, new->vault_row.uid))
             break;
