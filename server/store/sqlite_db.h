@@ -64,6 +64,9 @@ kv_status kv_sqlite_fail(sqlite3 *handle, int code, kv_error *err);
 /* A stored value is not of its column's type: only somebody else can have written it. */
 kv_status kv_sqlite_malformed(const char *table, const char *column, kv_error *err);
 
+/* A kv_sqlite_bind_... was false. */
+kv_status kv_sqlite_not_bound(kv_error *err);
+
 /* Parameters count from 1, results from 0. The bytes stay borrowed until the statement is reset. */
 bool kv_sqlite_bind_integer(kv_sqlite_use use, int number, int64_t value);
 bool kv_sqlite_bind_text(kv_sqlite_use use, int number, kv_slice value);

@@ -12,11 +12,6 @@ typedef struct stored {
     kv_range range;
 } stored;
 
-static kv_status not_bound(kv_error *err)
-{
-    return kv_fail(err, KV_INTERNAL, "a value cannot be given to the store");
-}
-
 static kv_status not_hashed(kv_error *err)
 {
     return kv_fail(err, KV_INTERNAL, "a row could not be hashed");
@@ -25,11 +20,6 @@ static kv_status not_hashed(kv_error *err)
 static kv_slice slice_of_key(const kv_sorted_key *key)
 {
     return kv_slice_of(key->bytes, key->len);
-}
-
-static bool is_text(kv_sqlite_use use, int number)
-{
-    return sqlite3_column_type(use.statement, number) == SQLITE_TEXT;
 }
 
 /* --- ranges in and out of the database --- */
@@ -81,7 +71,7 @@ static kv_status find(kv_sqlite_db *db, const kv_table *table, const kv_sorted_k
                                   &use, err));
     if (!kv_sqlite_bind_text(use, 1, kv_slice_text(table->name)) ||
         !kv_sqlite_bind_blob(use, 2, slice_of_key(key)))
-        return not_bound(err);
+        return kv_sqlite_not_bound(err);
     KV_TRY(kv_sqlite_step(db, use, &there, err));
     if (there)
         return take_range(use, 0, out, err);
@@ -103,7 +93,7 @@ static kv_status find_next(kv_sqlite_db *db, const kv_table *table, const kv_sor
                                   &use, err));
     if (!kv_sqlite_bind_text(use, 1, kv_slice_text(table->name)) ||
         !kv_sqlite_bind_blob(use, 2, slice_of_key(first)))
-        return not_bound(err);
+        return kv_sqlite_not_bound(err);
     KV_TRY(kv_sqlite_step(db, use, &there, err));
     *last = !there;
     if (there && !take_key(use, 0, out))
@@ -124,7 +114,7 @@ static kv_status insert_range(kv_sqlite_db *db, const kv_table *table, const kv_
         !kv_sqlite_bind_blob(use, 2, slice_of_key(&range->first)) ||
         !kv_sqlite_bind_integer(use, 3, range->rows) ||
         !kv_sqlite_bind_blob(use, 4, kv_slice_of(range->set.lanes, KV_MULTISET_BYTES)))
-        return not_bound(err);
+        return kv_sqlite_not_bound(err);
     return kv_sqlite_finish(db, use, err);
 }
 
@@ -139,7 +129,7 @@ static kv_status update_range(kv_sqlite_db *db, const stored *at, kv_error *err)
     if (!kv_sqlite_bind_integer(use, 1, at->range.rows) ||
         !kv_sqlite_bind_blob(use, 2, kv_slice_of(at->range.set.lanes, KV_MULTISET_BYTES)) ||
         !kv_sqlite_bind_integer(use, 3, at->id))
-        return not_bound(err);
+        return kv_sqlite_not_bound(err);
     return kv_sqlite_finish(db, use, err);
 }
 
@@ -150,7 +140,7 @@ static kv_status delete_range(kv_sqlite_db *db, const stored *at, kv_error *err)
     KV_TRY(kv_sqlite_db_use_fixed(db, KV_SQLITE_DROP_RANGE,
                                   "DELETE FROM \"store_ranges\" WHERE \"id\" = $1", &use, err));
     if (!kv_sqlite_bind_integer(use, 1, at->id))
-        return not_bound(err);
+        return kv_sqlite_not_bound(err);
     return kv_sqlite_finish(db, use, err);
 }
 
@@ -171,7 +161,8 @@ static kv_status borrow_column(kv_sqlite_use use, int number, const kv_table *ta
 
     if (column->kind == KV_COLUMN_INTEGER)
         return kv_sqlite_read_column(use, number, table, column, NULL, row, err);
-    if (is_text(use, number) != (column->kind == KV_COLUMN_TEXT))
+    if ((sqlite3_column_type(use.statement, number) == SQLITE_TEXT) !=
+        (column->kind == KV_COLUMN_TEXT))
         return kv_sqlite_malformed(table->name, column->name, err);
     data = sqlite3_column_blob(use.statement, number);
     kv_row_set_slice(column, row,
@@ -232,7 +223,7 @@ static kv_status count_rows(kv_sqlite_db *db, const kv_table *table, const kv_so
         KV_TRY(row_at(table, first, room, row, err));
         for (unsigned i = 0; i < table->key_count; i++)
             if (!kv_sqlite_bind_column(use, (int)i + 1, &table->columns[i], row))
-                return not_bound(err);
+                return kv_sqlite_not_bound(err);
     }
     KV_TRY(kv_sqlite_step(db, use, &there, err));
     while (there) {

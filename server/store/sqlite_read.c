@@ -45,11 +45,6 @@ static kv_status keep_rows(const row_list *list, kv_arena *arena, void **out, kv
     return KV_OK;
 }
 
-static kv_status not_bound(kv_error *err)
-{
-    return kv_fail(err, KV_INTERNAL, "a value cannot be given to the store");
-}
-
 kv_status kv_sqlite_get(kv_store *base, const kv_table *table, void *row, kv_arena *arena,
                         kv_error *err)
 {
@@ -65,7 +60,7 @@ kv_status kv_sqlite_get(kv_store *base, const kv_table *table, void *row, kv_are
     KV_TRY(kv_sqlite_db_use(lease.db, &shape, &use, err));
     for (unsigned i = 0; i < table->key_count; i++)
         if (!kv_sqlite_bind_column(use, (int)i + 1, &table->columns[i], row))
-            return not_bound(err);
+            return kv_sqlite_not_bound(err);
     KV_TRY(kv_sqlite_step(lease.db, use, &there, err));
     if (!there)
         return kv_fail(err, KV_NOT_FOUND, "not found");
@@ -129,7 +124,7 @@ kv_status kv_sqlite_scan(kv_store *base, const kv_scan *scan, kv_arena *arena, k
     KV_TRY(kv_sqlite_reader((kv_sqlite *)base, &lease, err));
     KV_TRY(kv_sqlite_db_use(lease.db, &shape, &use, err));
     if (!bind_scan(use, scan))
-        return not_bound(err);
+        return kv_sqlite_not_bound(err);
     KV_TRY(collect(&lease, use, scan, arena, &list, &rows.more, err));
     KV_TRY(keep_rows(&list, arena, &rows.rows, err));
     rows.count = list.count;
@@ -200,7 +195,7 @@ static kv_status collect_pending(kv_sqlite_db *db, kv_slice node, kv_arena *aren
                                   "ORDER BY \"version\"",
                                   &use, err));
     if (!kv_sqlite_bind_blob(use, 1, node))
-        return not_bound(err);
+        return kv_sqlite_not_bound(err);
     KV_TRY(kv_sqlite_step(db, use, &there, err));
     while (there) {
         kv_pending_row *row = add_row(list);

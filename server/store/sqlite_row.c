@@ -2,6 +2,11 @@
 #include "server/store/row.h"
 #include "server/store/sqlite_db.h"
 
+kv_status kv_sqlite_not_bound(kv_error *err)
+{
+    return kv_fail(err, KV_INTERNAL, "a value cannot be given to the store");
+}
+
 bool kv_sqlite_bind_integer(kv_sqlite_use use, int number, int64_t value)
 {
     return sqlite3_bind_int64(use.statement, number, value) == SQLITE_OK;

@@ -2,11 +2,6 @@
 #include "server/store/row.h"
 #include "server/store/sqlite.h"
 
-static kv_status not_bound(kv_error *err)
-{
-    return kv_fail(err, KV_INTERNAL, "a value cannot be given to the store");
-}
-
 static bool bind_head(kv_sqlite_use use, int *number, const kv_row_head *head)
 {
     return kv_sqlite_bind_integer(use, (*number)++, head->generation) &&
@@ -65,7 +60,7 @@ static kv_status write_op(kv_sqlite_db *db, const kv_change_op *op, kv_error *er
 
     KV_TRY(kv_sqlite_db_use(db, &shape, &use, err));
     if (!bind_op(use, op))
-        return not_bound(err);
+        return kv_sqlite_not_bound(err);
     KV_TRY(kv_sqlite_finish(db, use, err));
     if (sqlite3_changes(db->handle) != 1) {
         char key[KV_ROW_KEY_BYTES];
@@ -88,7 +83,7 @@ static kv_status store_state(kv_sqlite_db *db, const kv_store_state *state, cons
                                   &use, err));
     if (!kv_sqlite_bind_integer(use, 1, state->version) ||
         !kv_sqlite_bind_blob(use, 2, kv_slice_of(set->lanes, sizeof(set->lanes))))
-        return not_bound(err);
+        return kv_sqlite_not_bound(err);
     return kv_sqlite_finish(db, use, err);
 }
 
@@ -115,7 +110,7 @@ static kv_status store_pending(kv_sqlite_db *db, const kv_change *change,
         !kv_sqlite_bind_integer(use, 4, state->version) ||
         !kv_sqlite_bind_blob(use, 5, kv_slice_of(state->digest, sizeof(state->digest))) ||
         !kv_sqlite_bind_blob(use, 6, kv_slice_of(mac, maker->make ? sizeof(mac) : 0)))
-        return not_bound(err);
+        return kv_sqlite_not_bound(err);
     if (kv_sqlite_finish(db, use, &inner) == KV_OK)
         return KV_OK;
     if (inner.status == KV_EXISTS) /* says nothing about the caller's object */
@@ -145,7 +140,7 @@ static kv_status delete_done(kv_sqlite *store, unsigned most, unsigned *deleted,
                                       &use, err));
         if (!kv_sqlite_bind_blob(use, 1, kv_slice_of(done->node, done->node_len)) ||
             !kv_sqlite_bind_blob(use, 2, kv_slice_of(done->request_id, done->request_id_len)))
-            return not_bound(err);
+            return kv_sqlite_not_bound(err);
         KV_TRY(kv_sqlite_finish(&store->writer, use, err));
     }
     *deleted = count;

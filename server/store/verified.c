@@ -35,7 +35,6 @@ struct kv_verified {
 
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t moved;
-    bool ranges_good;      /* the set of ranges is that of the digest */
     bool ended;            /* the thread is done, whatever it found */
     unsigned at;           /* the tables before this one are done */
     kv_sorted_key reached; /* and of this one all ranges that begin before here */
@@ -121,9 +120,6 @@ static kv_status compare_table(kv_verified *verified, const kv_table *table, kv_
 static kv_status compare_all(kv_verified *verified, kv_error *err)
 {
     KV_TRY(verified->store->ops->compare_ranges(verified->store, err));
-    pthread_mutex_lock(&verified->mutex);
-    verified->ranges_good = true;
-    pthread_mutex_unlock(&verified->mutex);
     for (unsigned i = 0; i < verified->count; i++)
         KV_TRY(compare_table(verified, verified->order[i], err));
     return KV_OK;
