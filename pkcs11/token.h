@@ -65,7 +65,9 @@ struct kv_token {
     kv_token_doubts doubts;      /* only the supervisor looks */
     struct kv_supervisor *watch; /* borrowed from kv_tokens; NULL until it runs */
 
-    pthread_mutex_t owner_lock;  /* one thread at a time in the owner session */
+    /* One thread at a time in the owner session; and no search while it makes a copy, which
+     * SoftHSM shows as an object of the token with the key's id until it is finished. */
+    pthread_mutex_t owner_lock;
     pthread_mutex_t anchor_lock; /* writers of anchors take turns */
     kv_token_index index;        /* has its own lock */
 
@@ -79,9 +81,10 @@ typedef struct kv_token_visit {
     CK_FUNCTION_LIST *f;
     CK_SESSION_HANDLE session;
     kv_thread_session *home;
-    const uint8_t *key_id; /* the key in use, for when its handle turns out to be stale */
-    bool spoiled;          /* close the session when leaving */
-    bool again;            /* another try may succeed */
+    const uint8_t *key_id;        /* the key in use, for when its handle turns out to be stale */
+    struct kv_index_entry *entry; /* held for that key; NULL: none */
+    bool spoiled;                 /* close the session when leaving */
+    bool again;                   /* another try may succeed */
     const struct kv_object_sheet *sheet; /* token_object.h; NULL: none */
     kv_error unread; /* an attribute that the token failed to tell: kv_objects_were_read() */
 } kv_token_visit;

@@ -14,7 +14,7 @@
 
 /* A session copy costs SoftHSM some 8 KiB: 128 MiB in all. Who uses more keys than that by turns
  * signs with objects of the token, at two thirds of the speed. */
-enum { MOST_COPIES = 16384 };
+enum { MOST_COPIES = 16384, ASK_TRIES = 3 };
 
 typedef struct kv_index_entry {
     uint8_t id[KV_KEY_ID_BYTES];
@@ -24,7 +24,8 @@ typedef struct kv_index_entry {
     kv_key_class proved;   /* KV_CLASS_NONE: not yet looked at */
     kv_key_kind kind;
     size_t spki_len;
-    uint8_t *spki; /* that it was proved to have */
+    uint8_t *spki;       /* that it was proved to have */
+    atomic_uint holders; /* visits that use the handles, and the index while it has the entry */
     UT_hash_handle hh;
 } kv_index_entry;
 
@@ -39,6 +40,37 @@ static void free_entry(kv_index_entry *entry)
     if (entry)
         free(entry->spki);
     free(entry);
+}
+
+/* Is the handle still the copy's? A purge may have destroyed it, and a token may give the same
+ * number to another object then. */
+static bool still_the_copy(const kv_token_visit *visit, const kv_index_entry *entry)
+{
+    uint8_t id[KV_KEY_ID_BYTES] = { 0 };
+    CK_BBOOL on_token = CK_TRUE;
+    CK_ATTRIBUTE asked[] = { { CKA_ID, id, sizeof(id) },
+                             { CKA_TOKEN, &on_token, sizeof(on_token) } };
+
+    return visit->f->C_GetAttributeValue(visit->session, entry->copy, asked, KV_COUNT(asked)) ==
+               CKR_OK &&
+           !on_token && !memcmp(id, entry->id, sizeof(id));
+}
+
+/* The copy goes with its last holder: whoever destroys an object that another thread is about to
+ * use makes the token refuse that thread for reasons that are none. */
+static void let_go(kv_token_visit *visit, kv_index_entry *entry)
+{
+    if (!entry || atomic_fetch_sub(&entry->holders, 1) > 1)
+        return;
+    if (entry->copy != CK_INVALID_HANDLE && still_the_copy(visit, entry))
+        (void)visit->f->C_DestroyObject(visit->session, entry->copy);
+    free_entry(entry);
+}
+
+void kv_token_index_let_go(kv_token_visit *visit)
+{
+    let_go(visit, visit->entry);
+    visit->entry = NULL;
 }
 
 void kv_token_index_clear(kv_token_index *index)
@@ -79,6 +111,7 @@ kv_status kv_token_index_add(kv_token_visit *visit, const uint8_t id[KV_KEY_ID_B
         return kv_fail(err, KV_BUSY, "out of memory");
     memcpy(entry->id, id, KV_KEY_ID_BYTES);
     entry->object = object;
+    atomic_init(&entry->holders, 1);
     pthread_rwlock_wrlock(&index->lock);
     old = look_up(index, id);
     if (old) {
@@ -108,20 +141,16 @@ bool kv_token_index_has(kv_token *token, const uint8_t id[KV_KEY_ID_BYTES])
 void kv_token_index_drop(kv_token_visit *visit, const uint8_t id[KV_KEY_ID_BYTES])
 {
     kv_token_index *index = &visit->token->index;
-    CK_OBJECT_HANDLE copy = CK_INVALID_HANDLE;
     kv_index_entry *entry;
 
     pthread_rwlock_wrlock(&index->lock);
     entry = look_up(index, id);
     if (entry) {
         HASH_DEL(index->entries, entry);
-        copy = entry->copy;
-        index->copies -= copy != CK_INVALID_HANDLE;
+        index->copies -= entry->copy != CK_INVALID_HANDLE;
     }
     pthread_rwlock_unlock(&index->lock);
-    free_entry(entry);
-    if (copy != CK_INVALID_HANDLE)
-        (void)visit->f->C_DestroyObject(visit->session, copy);
+    let_go(visit, entry);
 }
 
 /* The key is not in the index: one precise question to the token. */
@@ -152,17 +181,20 @@ static kv_status ask_token(kv_token_visit *visit, const uint8_t *id, kv_error *e
 
 typedef enum looked_up { ABSENT, UNPROVED, PROVED, AMBIGUOUS } looked_up;
 
-static looked_up look(const kv_token *token, const kv_key_ref *ref, kv_found_key *out)
+static looked_up look(kv_token_visit *visit, const kv_key_ref *ref, kv_found_key *out)
 {
-    kv_token_index *index = (kv_token_index *)&token->index;
+    kv_token_index *index = &visit->token->index;
     looked_up result = ABSENT;
     kv_index_entry *entry;
 
+    kv_token_index_let_go(visit);
     pthread_rwlock_rdlock(&index->lock);
     entry = look_up(index, ref->id);
     if (entry && entry->ambiguous) {
         result = AMBIGUOUS;
     } else if (entry) {
+        atomic_fetch_add_explicit(&entry->holders, 1, memory_order_relaxed);
+        visit->entry = entry;
         out->object = entry->object;
         out->use = entry->copy != CK_INVALID_HANDLE ? entry->copy : entry->object;
         out->kind = entry->kind;
@@ -197,11 +229,13 @@ static CK_OBJECT_HANDLE copy_of(kv_token_visit *visit, CK_OBJECT_HANDLE object)
     return rv == CKR_OK ? copy : CK_INVALID_HANDLE;
 }
 
-/* Writes what was proved into the entry; false when another thread was first or it is gone. */
-static bool settle(kv_token *token, const kv_key_ref *ref, const kv_found_key *found,
+/* Writes what was proved into the entry of the visit; false when another thread was first or it is
+ * gone, though there may be a newer one. */
+static bool settle(kv_token_visit *visit, const kv_key_ref *ref, const kv_found_key *found,
                    CK_OBJECT_HANDLE copy)
 {
     uint8_t *spki = ref->spki.len ? malloc(ref->spki.len) : NULL;
+    kv_token *token = visit->token;
     bool taken = false;
     kv_index_entry *entry;
 
@@ -209,7 +243,7 @@ static bool settle(kv_token *token, const kv_key_ref *ref, const kv_found_key *f
         memcpy(spki, ref->spki.data, ref->spki.len);
     pthread_rwlock_wrlock(&token->index.lock);
     entry = look_up(&token->index, ref->id);
-    if (entry && entry->object == found->object && entry->copy == CK_INVALID_HANDLE &&
+    if (entry && entry == visit->entry && entry->copy == CK_INVALID_HANDLE &&
         (spki || !ref->spki.len)) {
         free(entry->spki);
         entry->spki = spki;
@@ -233,7 +267,7 @@ static kv_status prove(kv_token_visit *visit, const kv_key_ref *ref, kv_found_ke
 
     KV_TRY(kv_template_prove(visit, ref, found->object, &found->kind, err));
     copy = copy_of(visit, found->object);
-    if (settle(visit->token, ref, found, copy)) {
+    if (settle(visit, ref, found, copy)) {
         found->use = copy != CK_INVALID_HANDLE ? copy : found->object;
     } else {
         if (copy != CK_INVALID_HANDLE)
@@ -246,12 +280,13 @@ static kv_status prove(kv_token_visit *visit, const kv_key_ref *ref, kv_found_ke
 kv_status kv_token_index_find(kv_token_visit *visit, const kv_key_ref *ref, kv_found_key *out,
                               kv_error *err)
 {
-    looked_up result = look(visit->token, ref, out);
+    looked_up result = look(visit, ref, out);
 
     visit->key_id = ref->id;
-    if (result == ABSENT) {
+    /* Another thread may have dropped it since it was added. */
+    for (unsigned tries = 0; tries < ASK_TRIES && result == ABSENT; tries++) {
         KV_TRY(ask_token(visit, ref->id, err));
-        result = look(visit->token, ref, out);
+        result = look(visit, ref, out);
     }
     switch (result) {
     case PROVED:
@@ -264,5 +299,5 @@ kv_status kv_token_index_find(kv_token_visit *visit, const kv_key_ref *ref, kv_f
     case ABSENT:
         break;
     }
-    return kv_fail(err, KV_NOT_FOUND, "the key is not on the token");
+    return kv_module_unavailable(err);
 }

@@ -36,8 +36,8 @@ void kv_token_index_init(kv_token_index *index);
 void kv_token_index_clear(kv_token_index *index);
 void kv_token_index_free(kv_token_index *index);
 
-/* The handle of a key that has proved to be `ref`. KV_NOT_FOUND; KV_INTERNAL with
- * KV_REASON_INTEGRITY; KV_UNAVAILABLE. */
+/* The handle of a key that has proved to be `ref`; both handles stay good until the visit ends or
+ * looks for another key. KV_NOT_FOUND; KV_INTERNAL with KV_REASON_INTEGRITY; KV_UNAVAILABLE. */
 kv_status kv_token_index_find(struct kv_token_visit *visit, const kv_key_ref *ref,
                               kv_found_key *out, kv_error *err) KV_MUST_USE;
 
@@ -46,5 +46,7 @@ kv_status kv_token_index_add(struct kv_token_visit *visit, const uint8_t id[KV_K
                              CK_OBJECT_HANDLE object, kv_error *err) KV_MUST_USE;
 /* Was an object of that id there when it was last looked for? */
 bool kv_token_index_has(struct kv_token *token, const uint8_t id[KV_KEY_ID_BYTES]);
-/* Drops the entry and destroys its session copy. */
+/* Drops the entry. Its session copy is destroyed when the last visit that found it ends. */
 void kv_token_index_drop(struct kv_token_visit *visit, const uint8_t id[KV_KEY_ID_BYTES]);
+/* The visit uses no key any more; while its session is open. */
+void kv_token_index_let_go(struct kv_token_visit *visit);

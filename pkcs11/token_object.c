@@ -166,9 +166,11 @@ kv_status kv_objects_find(kv_token_visit *visit, CK_ATTRIBUTE *template, CK_ULON
 {
     KV_AUTO(finding) search = { 0 };
     CK_ULONG got = 1;
-    CK_RV rv = visit->f->C_FindObjectsInit(visit->session, template, count);
-    CK_RV last;
+    CK_RV rv, last;
 
+    pthread_mutex_lock(&visit->token->owner_lock);
+    rv = visit->f->C_FindObjectsInit(visit->session, template, count);
+    pthread_mutex_unlock(&visit->token->owner_lock);
     if (rv != CKR_OK)
         return kv_token_failed(visit, rv, "C_FindObjectsInit", err);
     while (rv == CKR_OK && got)

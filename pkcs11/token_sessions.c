@@ -165,6 +165,7 @@ static void kv_token_visit_cleanup(kv_token_visit *visit)
 {
     if (!visit->token)
         return;
+    kv_token_index_let_go(visit);
     if (visit->spoiled && visit->home->session != CK_INVALID_HANDLE) {
         (void)visit->f->C_CloseSession(visit->home->session);
         visit->home->session = CK_INVALID_HANDLE;

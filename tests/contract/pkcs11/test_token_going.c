@@ -1,10 +1,15 @@
-/* test_token_going.c - keys that are destroyed while somebody else destroys, makes or lists keys.
+/* test_token_going.c - keys that are destroyed, and handles that are forgotten, while somebody else
+ * uses, destroys, makes or lists keys.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
+#include "pkcs11/token.h"
+#include "pkcs11/token_cipher.h"
 #include "tests/contract/pkcs11/bench.h"
 
+enum { FORGOTTEN = 300, USERS = 4 };
 enum { KEYS = 60, DESTROYERS = 2, BEARERS = 2, QUIET_PROBE_MS = 600000 };
 
 static int open_quiet_fake(void **state)
@@ -175,7 +180,73 @@ static void two_can_destroy_a_key_at_once(void **state)
     assert_int_equal(left, before);
 }
 
-#define QUIET(name) cmocka_unit_test_setup_teardown(name, open_quiet_fake, bench_close)
+typedef struct users {
+    bench *b;
+    kv_key_ref ref;
+    atomic_bool stop;
+    atomic_uint uses;
+    atomic_uint failed;
+} users;
+
+static void *use_it(void *context)
+{
+    users *u = context;
+
+    while (!atomic_load(&u->stop)) {
+        KV_AUTO(kv_secret_buf) back = KV_SECRET_NONE;
+        kv_arena arena = KV_ARENA(4096);
+        kv_error err = { 0 };
+        kv_slice sealed;
+        kv_status status = kv_token_encrypt(u->b->token, &u->ref, KV_SLICE("x"), KV_SLICE_NONE,
+                                            &arena, &sealed, &err);
+
+        if (status == KV_OK)
+            status = kv_token_decrypt(u->b->token, &u->ref, sealed, KV_SLICE_NONE, &back, &err);
+        if (status != KV_OK) {
+            print_error("%s (%s)\n", err.message, err.detail);
+            atomic_fetch_add(&u->failed, 1);
+        }
+        atomic_fetch_add(&u->uses, 1);
+        kv_arena_cleanup(&arena);
+    }
+    return NULL;
+}
+
+static kv_status forget(kv_token_visit *visit, void *context, kv_error *err)
+{
+    (void)err;
+    kv_token_index_drop(visit, context);
+    return KV_OK;
+}
+
+/* A copy that is not needed any more goes when nobody uses it, and one that is being made is
+ * nobody's second key. */
+static void forgetting_a_key_disturbs_nobody_who_uses_it(void **state)
+{
+    users u = { .b = *state };
+    bench_key key = bench_bear(u.b, KV_CLASS_SECRET, KV_KEY_AES_256, false);
+    pthread_t threads[USERS];
+    kv_error err = { 0 };
+
+    u.ref = key.ref;
+    for (unsigned i = 0; i < USERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, use_it, &u), 0);
+    for (unsigned i = 0; i < FORGOTTEN; i++) {
+        unsigned uses = atomic_load(&u.uses);
+
+        assert_kv_ok(kv_token_run(u.b->token, forget, key.spec.id, &err));
+        while (atomic_load(&u.uses) < uses + USERS)
+            (void)sched_yield();
+    }
+    atomic_store(&u.stop, true);
+    for (unsigned i = 0; i < USERS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(atomic_load(&u.failed), 0);
+    assert_kv_ok(kv_token_key_destroy(u.b->token, key.spec.id, &err));
+}
+
+#define QUIET(name)   cmocka_unit_test_setup_teardown(name, open_quiet_fake, bench_close)
+#define SOFTHSM(name) cmocka_unit_test_setup_teardown(name, bench_softhsm, bench_close)
 
 int main(void)
 {
@@ -184,7 +255,8 @@ int main(void)
         QUIET(a_key_that_does_not_go_is_told),
         QUIET(a_search_that_fails_once_is_made_again),
         QUIET(a_list_leaves_out_what_has_gone_meanwhile),
-        cmocka_unit_test_setup_teardown(two_can_destroy_a_key_at_once, bench_softhsm, bench_close),
+        SOFTHSM(two_can_destroy_a_key_at_once),
+        SOFTHSM(forgetting_a_key_disturbs_nobody_who_uses_it),
     };
 
     return cmocka_run_group_tests_name("token_going", tests, NULL, NULL);

@@ -114,7 +114,7 @@ test('a key comes back with the backup of the token, and only with it', async ()
   }
   server.log = '';
   await server.restart();
-  assert.match(server.log, /token\.key\.unknown/);
+  await server.logged(/token\.key\.unknown/);
   assert.deepStrictEqual((await restore('Key', value)).spki, spki);
   await restore('Key', mac);
   const { signature } = await officer.call('KeyService/Sign', { ...it, algorithm: 'ES256',
@@ -127,6 +127,7 @@ test('a key comes back with the backup of the token, and only with it', async ()
     'ALREADY_EXISTS');
   server.log = '';
   await server.restart();
+  await server.reconciled();
   assert.doesNotMatch(server.log, /token\.key\.(unknown|missing)/);
 });
 

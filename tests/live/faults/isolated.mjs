@@ -60,7 +60,7 @@ async function until(what, holds) {
     if (await holds()) return;
     await nap(50);
   }
-  throw new Error(`not in time: ${what}`);
+  throw server.failed(`not in time: ${what}`);
 }
 
 const server = await Keyvault.start({ settings: { 'access.separation_of_duty': 'off',

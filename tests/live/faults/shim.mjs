@@ -42,6 +42,7 @@ export class Shim {
    *  the module has been initialised again. */
   inject(name, fault, { rv = 0, delay = 0, skip = 0, times = 0, again = false } = {}) {
     const gate = again ? this.read('C_Initialize', 'calls') + 1 : 0;
+    this.lift(name); // of an older fault: it would take the numbers of this one
     for (const [member, value] of Object.entries({ gate, rv, delay, skip, times, left: times,
       hits: 0, fault: FAULTS.indexOf(fault) })) this.#write(name, member, value);
   }

@@ -83,7 +83,7 @@ test('rows that are compared behind the doors', async (t) => {
         const refusal = await user.refused(`SecretService/${method}`, secret);
         assert.deepStrictEqual([refusal.code, refusal.reason], ['INTERNAL', 'INTEGRITY']);
       }
-      assert.match(server.log, /"store.integrity".*secret_versions/);
+      await server.logged(/"store.integrity".*secret_versions/);
       for (const [what, one] of Object.entries(at.calls)) if (!/secret/.test(what)) await one();
 
       server.slow(0);

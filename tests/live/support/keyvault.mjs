@@ -394,6 +394,7 @@ export class Keyvault {
     const child = spawn(process.env.KEYVAULTD, ['run', '--config', this.config],
       { env: { ...process.env, ...this.env }, stdio: ['ignore', 'pipe', 'pipe'] });
     this.child = child;
+    this.startsAt = this.log.length;
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (text) => { this.log += text; });
     }
@@ -416,6 +417,8 @@ export class Keyvault {
       }
       await nap(50);
     }
+    /* Ended: all that it said is to be read. */
+    if (child.exitCode !== null || child.signalCode !== null) await this.ended;
     throw this.failed('keyvaultd did not come up');
   }
 
@@ -424,14 +427,19 @@ export class Keyvault {
    * { keys, unknown_objects, missing_objects }.
    */
   async scanned() {
+    return JSON.parse(await this.logged(/^.*"token\.scanned".*$/m));
+  }
+
+  /** What of its log since the start matches, when it does: lines may come after an answer. */
+  async logged(pattern) {
     for (const until = Date.now() + START_MS; Date.now() < until; await nap(20)) {
-      const lines = this.log.slice(0, this.log.lastIndexOf('\n') + 1).split('\n');
-      const start = lines.findLastIndex((line) => line.includes('"server.reconciled"'));
-      const told = lines.slice(start + 1).find((line) => line.includes('"token.scanned"'));
-      if (start >= 0 && told) return JSON.parse(told);
+      const log = this.log.slice(this.startsAt <= this.log.length ? this.startsAt : 0,
+        this.log.lastIndexOf('\n') + 1);
+      const match = pattern.exec(log);
+      if (match) return match[0];
       if (this.child.exitCode !== null || this.child.signalCode !== null) break;
     }
-    throw this.failed('its keys were not looked at');
+    throw this.failed(`its log does not say ${pattern}`);
   }
 
   /** Fails unless the tokens hold exactly the keys that the rows name. */
