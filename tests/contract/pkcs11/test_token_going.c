@@ -9,7 +9,7 @@
 #include "pkcs11/token_cipher.h"
 #include "tests/contract/pkcs11/bench.h"
 
-enum { FORGOTTEN = 300, USERS = 4 };
+enum { FORGOTTEN = 100, USERS = 4 };
 enum { KEYS = 60, DESTROYERS = 2, BEARERS = 2, QUIET_PROBE_MS = 600000 };
 
 static int open_quiet_fake(void **state)
