@@ -3,7 +3,8 @@
  * An answer belongs to everything that it says: its key is a hash of the authority, the responder,
  * the question and the states of the certificates as they are stored now. So nothing has to be
  * taken back when a certificate is revoked: the next question has another key. A fixed number of
- * places, each for the keys that fall on it, the newest stays; at most 8 MiB.
+ * places, four for the keys that fall together, of which the one that was filled first goes; at
+ * most 8 MiB.
  *
  * Threads: any; a lock for the time of a copy.
  */

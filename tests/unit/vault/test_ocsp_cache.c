@@ -48,23 +48,58 @@ static void what_holds_is_given_again(void **state)
     assert_false(kv_ocsp_cache_get(f->cache, key, 2000, &f->arena, &got));
 }
 
-static void another_key_is_another_answer(void **state)
+/* Keys that fall together: only their last byte differs. */
+static bool keeps(fixture *f, uint8_t last, const char *says)
 {
-    uint8_t key[KV_OCSP_CACHE_KEY] = { 1, 2 }, same_place[KV_OCSP_CACHE_KEY] = { 1, 2, [31] = 1 };
-    kv_ocsp_kept one = { .der = KV_SLICE("one"), .next_ms = 10 };
-    kv_ocsp_kept two = { .der = KV_SLICE("two"), .next_ms = 10 };
-    fixture *f = *state;
+    const uint8_t key[KV_OCSP_CACHE_KEY] = { 1, 2, [31] = last };
     kv_ocsp_kept got = { 0 };
 
-    kv_ocsp_cache_put(f->cache, key, &one);
-    assert_false(kv_ocsp_cache_get(f->cache, same_place, 1, &f->arena, &got));
-    kv_ocsp_cache_put(f->cache, same_place, &two);
-    assert_true(kv_ocsp_cache_get(f->cache, same_place, 1, &f->arena, &got));
-    assert_slice_equal(got.der, two.der);
-    assert_false(kv_ocsp_cache_get(f->cache, key, 1, &f->arena, &got));
-    kv_ocsp_cache_put(f->cache, same_place, &one);
-    assert_true(kv_ocsp_cache_get(f->cache, same_place, 1, &f->arena, &got));
-    assert_slice_equal(got.der, one.der);
+    if (!kv_ocsp_cache_get(f->cache, key, 1, &f->arena, &got))
+        return false;
+    assert_slice_equal(got.der, kv_slice_text(says));
+    return true;
+}
+
+static void put(fixture *f, uint8_t last, const char *says)
+{
+    const uint8_t key[KV_OCSP_CACHE_KEY] = { 1, 2, [31] = last };
+    kv_ocsp_kept answer = { .der = kv_slice_text(says), .next_ms = 10 };
+
+    kv_ocsp_cache_put(f->cache, key, &answer);
+}
+
+static void another_key_is_another_answer(void **state)
+{
+    fixture *f = *state;
+
+    put(f, 0, "one");
+    assert_false(keeps(f, 1, "one"));
+    put(f, 1, "two");
+    assert_true(keeps(f, 0, "one"));
+    assert_true(keeps(f, 1, "two"));
+    put(f, 1, "another");
+    assert_true(keeps(f, 0, "one"));
+    assert_true(keeps(f, 1, "another"));
+}
+
+static void of_keys_that_fall_together_the_first_one_goes(void **state)
+{
+    fixture *f = *state;
+
+    put(f, 0, "zero");
+    put(f, 1, "one");
+    put(f, 2, "two");
+    put(f, 3, "three");
+    put(f, 0, "zero again");
+    assert_true(keeps(f, 1, "one"));
+    put(f, 4, "four");
+    assert_false(keeps(f, 1, "one"));
+    put(f, 5, "five");
+    assert_false(keeps(f, 2, "two"));
+    assert_true(keeps(f, 0, "zero again"));
+    assert_true(keeps(f, 3, "three"));
+    assert_true(keeps(f, 4, "four"));
+    assert_true(keeps(f, 5, "five"));
 }
 
 static void what_is_too_long_or_empty_is_not_kept(void **state)
@@ -135,6 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_holds_is_given_again),
         TEST(another_key_is_another_answer),
+        TEST(of_keys_that_fall_together_the_first_one_goes),
         TEST(what_is_too_long_or_empty_is_not_kept),
         TEST(a_full_arena_is_no_answer),
         TEST(many_threads_share_it),
