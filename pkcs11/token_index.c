@@ -1,16 +1,11 @@
 /* token_index.c - CKA_ID to handle, and the proof that a handle is the key it should be. */
-/* Out of memory is an answer here, not the end of the process. */
-#undef HASH_NONFATAL_OOM
-#define HASH_NONFATAL_OOM 1
-
 #include <stdlib.h>
-
-#include <uthash.h>
 
 #include "pkcs11/rv.h"
 #include "pkcs11/template.h"
 #include "pkcs11/token.h"
 #include "pkcs11/token_object.h"
+#include "server/base/hash.h"
 
 /* A session copy costs SoftHSM some 8 KiB: 128 MiB in all. Who uses more keys than that by turns
  * signs with objects of the token, at two thirds of the speed. */
@@ -119,7 +114,7 @@ kv_status kv_token_index_add(kv_token_visit *visit, const uint8_t id[KV_KEY_ID_B
         free_entry(entry);
     } else {
         HASH_ADD_KEYPTR(hh, index->entries, entry->id, KV_KEY_ID_BYTES, entry);
-        added = look_up(index, id) != NULL;
+        added = KV_HASH_HAS(entry);
     }
     pthread_rwlock_unlock(&index->lock);
     if (added)

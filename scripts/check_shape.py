@@ -118,6 +118,8 @@ def check_c(name, text, lines, report):
     if name.endswith(".c"):
         for match in re.finditer(r"^[ \t]*extern\b", code, re.MULTILINE):
             report(line_at(match.start()), "extern belongs in a header")
+    if "#include <uthash.h>" in text and name != "server/base/hash.h":
+        report(1, "uthash.h ends the process without memory: server/base/hash.h")
     if name.startswith(NO_MEMCMP):
         for match in re.finditer(r"\bmemcmp\s*\(", code):
             report(line_at(match.start()), "memcmp is forbidden here: kv_secret_buf_equal")

@@ -4,10 +4,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include <uthash.h>
-
 #include "server/auth/policy.h"
 #include "server/base/clock.h"
+#include "server/base/hash.h"
 #include "server/base/text.h"
 
 enum {
@@ -88,11 +87,20 @@ static void take_out(kv_grants *grants, kv_entry *entry)
     HASH_DEL(grants->principals, entry);
 }
 
+/* Going on without what says who may what could let somebody in who may not, or nobody any more:
+ * a process that is started again knows everything. */
+static void must_be_in(bool in)
+{
+    if (!in)
+        abort();
+}
+
 /* Under the write lock. A match is unique in the store; when it moved from one principal to another
  * and the other is read again only after this, the newer reading wins. */
 static void put_in(kv_grants *grants, kv_entry *entry)
 {
     HASH_ADD(hh, grants->principals, id, sizeof(entry->id), entry);
+    must_be_in(KV_HASH_HAS(entry));
     for (unsigned i = 0; i < entry->rows.credential_count; i++) {
         const kv_credential_row *row = &entry->rows.credentials[i];
         kv_known *known = &entry->known[i];
@@ -106,6 +114,7 @@ static void put_in(kv_grants *grants, kv_entry *entry)
         known->row = row;
         known->entry = entry;
         HASH_ADD_KEYPTR(hh, grants->credentials, row->match.data, row->match.len, known);
+        must_be_in(KV_HASH_HAS(known));
     }
 }
 
@@ -263,13 +272,14 @@ static void add_revoked(kv_grants *grants, kv_slice jti)
     if (jti.len != sizeof(revoked->jti))
         return;
     revoked = calloc(1, sizeof(*revoked));
-    if (!revoked)
-        abort(); /* going on would let a revoked token in */
+    must_be_in(revoked != NULL);
     memcpy(revoked->jti, jti.data, jti.len);
     pthread_rwlock_wrlock(&grants->lock);
     HASH_FIND(hh, grants->revoked, revoked->jti, sizeof(revoked->jti), other);
-    if (!other)
+    if (!other) {
         HASH_ADD(hh, grants->revoked, jti, sizeof(revoked->jti), revoked);
+        must_be_in(KV_HASH_HAS(revoked));
+    }
     pthread_rwlock_unlock(&grants->lock);
     if (other)
         free(revoked);

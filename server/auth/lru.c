@@ -1,12 +1,11 @@
 /* lru.c - a hash table whose order of insertion is the order of use. */
 #include "server/auth/lru.h"
+#include "server/base/hash.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
 #include <openssl/crypto.h>
-#include <uthash.h>
-
 typedef struct kv_lru_entry {
     uint8_t key[32];
     UT_hash_handle hh;
@@ -31,11 +30,24 @@ kv_lru *kv_lru_new(unsigned limit)
     return lru;
 }
 
+static void free_entry(kv_lru_entry *entry)
+{
+    OPENSSL_cleanse(entry->value, entry->len);
+    free(entry);
+}
+
 static void remove_entry(kv_lru *lru, kv_lru_entry *entry)
 {
     HASH_DEL(lru->entries, entry);
-    OPENSSL_cleanse(entry->value, entry->len);
-    free(entry);
+    free_entry(entry);
+}
+
+/* As the newest; without memory it is forgotten. */
+static void add_entry(kv_lru *lru, kv_lru_entry *entry)
+{
+    HASH_ADD(hh, lru->entries, key, sizeof(entry->key), entry);
+    if (!KV_HASH_HAS(entry))
+        free_entry(entry);
 }
 
 void kv_lru_free(kv_lru *lru)
@@ -63,7 +75,7 @@ bool kv_lru_get(kv_lru *lru, const uint8_t key[32], kv_arena *arena, kv_slice *o
         memcpy(copy, entry->value, entry->len);
         *out = kv_slice_of(copy, entry->len);
         HASH_DEL(lru->entries, entry);
-        HASH_ADD(hh, lru->entries, key, sizeof(entry->key), entry);
+        add_entry(lru, entry);
     }
     pthread_mutex_unlock(&lru->mutex);
     return copy != NULL;
@@ -87,6 +99,6 @@ void kv_lru_put(kv_lru *lru, const uint8_t key[32], kv_slice value)
         old = lru->entries;
     if (old)
         remove_entry(lru, old);
-    HASH_ADD(hh, lru->entries, key, sizeof(entry->key), entry);
+    add_entry(lru, entry);
     pthread_mutex_unlock(&lru->mutex);
 }

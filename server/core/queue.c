@@ -1,12 +1,12 @@
 /* queue.c - one line per principal, the lines in a ring that is served in turn. */
 #include "server/core/queue.h"
+#include "server/base/hash.h"
 
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
 #include <utlist.h>
 
 enum { RETRY_MS = 100 };
@@ -79,6 +79,10 @@ static line *line_of(kv_queue *queue, const uint8_t *key)
     memcpy(found->key, key, sizeof(found->key));
     found->tail = &found->first;
     HASH_ADD(hh, queue->lines, key, KV_TASK_KEY_BYTES, found);
+    if (!KV_HASH_HAS(found)) {
+        free(found);
+        return NULL;
+    }
     CDL_APPEND(queue->ring, found);
     return found;
 }

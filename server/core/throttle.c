@@ -1,11 +1,10 @@
 /* throttle.c - accounts with a counter and a token bucket, behind one mutex. */
 #include "server/core/throttle.h"
+#include "server/base/hash.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <uthash.h>
 
 enum {
     MOST_ACCOUNTS = 8192,
@@ -196,7 +195,10 @@ static kv_throttle_account *account_of(kv_throttle *throttle, const uint8_t *key
     memcpy(found->key, key, sizeof(found->key));
     found->stranger = stranger;
     HASH_ADD(hh, throttle->accounts, key, sizeof(found->key), found);
-    return found;
+    if (KV_HASH_HAS(found))
+        return found;
+    free(found);
+    return &throttle->others;
 }
 
 /* The holder moves to the end: it was asked for. */
@@ -210,6 +212,10 @@ static holder *holder_of(kv_throttle *throttle, const uint8_t *certificate)
     if (found && HASH_COUNT(throttle->holders) >= MOST_CERTIFICATES / 2) {
         HASH_DEL(throttle->holders, found);
         HASH_ADD(hh, throttle->holders, certificate, sizeof(found->certificate), found);
+        if (!KV_HASH_HAS(found)) {
+            free(found);
+            return NULL;
+        }
     }
     return found;
 }
@@ -343,6 +349,10 @@ void kv_throttle_learn(kv_throttle *throttle, const uint8_t certificate[KV_THROT
     if (!one && (one = calloc(1, sizeof(*one)))) {
         memcpy(one->certificate, certificate, sizeof(one->certificate));
         HASH_ADD(hh, throttle->holders, certificate, sizeof(one->certificate), one);
+        if (!KV_HASH_HAS(one)) {
+            free(one);
+            one = NULL;
+        }
     }
     if (one)
         memcpy(one->principal, principal, sizeof(one->principal));

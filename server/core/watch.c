@@ -4,9 +4,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include <uthash.h>
 #include <utlist.h>
 
+#include "server/base/hash.h"
 #include "server/core/services.h"
 #include "server/vault/events/event_watch.h"
 
@@ -91,6 +91,10 @@ static kv_status take_place(kv_watch *watch, const uint8_t *principal, kv_error 
             return kv_fail(err, KV_BUSY, "out of memory");
         memcpy(mine->principal, principal, sizeof(mine->principal));
         HASH_ADD(hh, watch->tallies, principal, sizeof(mine->principal), mine);
+        if (!KV_HASH_HAS(mine)) {
+            free(mine);
+            return kv_fail(err, KV_BUSY, "out of memory");
+        }
     }
     mine->count++;
     watch->count++;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
+#include "server/base/hash.h"
 
 typedef struct peer {
     char host[64];
@@ -111,6 +111,10 @@ static bool enter(kv_peers *peers, const char *host)
             return false;
         (void)snprintf(one->host, sizeof(one->host), "%s", host);
         HASH_ADD_STR(peers->by_host, host, one);
+        if (!KV_HASH_HAS(one)) {
+            free(one);
+            return false;
+        }
     }
     if (one->count >= peers->most_per_address)
         return false;

@@ -1,8 +1,4 @@
 /* verified.c - ranges compared in the background, and before their rows are used. */
-/* Out of memory is an answer here, not the end of the process. */
-#undef HASH_NONFATAL_OOM
-#define HASH_NONFATAL_OOM 1
-
 #include "server/store/verified.h"
 
 #include <pthread.h>
@@ -10,9 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <uthash.h>
-
 #include "server/base/clock.h"
+#include "server/base/hash.h"
 #include "server/store/encode.h"
 
 enum { MOST_TABLES = 128, PAUSE_MS = 1000, STEP_MS = 50 };
@@ -283,7 +278,7 @@ static void keep_asked(kv_verified *verified, const asked *range)
     if (added) {
         memcpy(added->id, range->id, sizeof(added->id));
         HASH_ADD(hh, verified->asked, id, sizeof(added->id), added);
-        if (!added->hh.tbl)
+        if (!KV_HASH_HAS(added))
             free(added);
     }
     pthread_mutex_unlock(&verified->mutex);

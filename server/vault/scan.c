@@ -9,8 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <uthash.h>
-
+#include "server/base/hash.h"
 #include "server/base/text.h"
 #include "server/vault/own_step.h"
 
@@ -104,7 +103,10 @@ static kv_status add(scan *at, const kv_key_seen *key, kv_error *err)
     seen->class = key->class;
     seen->extractable = key->extractable;
     HASH_ADD(hh, at->keys, id, KV_KEY_ID_BYTES, seen);
-    return KV_OK;
+    if (KV_HASH_HAS(seen))
+        return KV_OK;
+    free(seen);
+    return kv_fail(err, KV_BUSY, "out of memory");
 }
 
 static kv_status see(void *context, const kv_key_seen *key, kv_error *err)

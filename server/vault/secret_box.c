@@ -6,10 +6,9 @@
  */
 #include <stdlib.h>
 
-#include <uthash.h>
-
 #include "pkcs11/token_cipher.h"
 #include "pkcs11/token_key.h"
+#include "server/base/hash.h"
 #include "server/vault/vault_impl.h"
 
 enum { USES_PER_BLOCK = 65536, ATTEMPTS = 5 };
@@ -78,15 +77,19 @@ static kv_status add_block(kv_key_uses *uses, const uint8_t *key_id, int64_t fro
     pthread_mutex_lock(&uses->mutex);
     HASH_FIND(hh, uses->keys, key_id, KV_KEY_ID_BYTES, key);
     if (!key) {
-        key = fresh;
-        fresh = NULL;
-        HASH_ADD(hh, uses->keys, key_id, KV_KEY_ID_BYTES, key);
+        HASH_ADD(hh, uses->keys, key_id, KV_KEY_ID_BYTES, fresh);
+        if (KV_HASH_HAS(fresh)) {
+            key = fresh;
+            fresh = NULL;
+        }
     }
-    key->used = from + 1;
-    key->reserved = to;
+    if (key) {
+        key->used = from + 1;
+        key->reserved = to;
+    }
     pthread_mutex_unlock(&uses->mutex);
     free(fresh);
-    return KV_OK;
+    return key ? KV_OK : kv_fail(err, KV_BUSY, "out of memory");
 }
 
 kv_status kv_key_use_take(kv_vault *vault, kv_work *work, kv_slice key_id, bool *full,

@@ -8,11 +8,10 @@
  */
 #pragma once
 
-#include <event2/event_struct.h>
-#include <uthash.h>
-
+#include "server/base/hash.h"
 #include "server/core/throttle.h"
 #include "server/front/conn.h"
+#include <event2/event_struct.h>
 
 enum { KV_REQUEST_ID_BYTES = 16 };
 

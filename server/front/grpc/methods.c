@@ -1,9 +1,8 @@
 /* methods.c - a hash from path to row. */
 #include "server/front/grpc/methods.h"
+#include "server/base/hash.h"
 
 #include <stdlib.h>
-
-#include <uthash.h>
 
 typedef struct method {
     const char *path; /* borrowed from the row */
@@ -29,7 +28,7 @@ static kv_status add(kv_methods *methods, method *entry, const kv_route *route, 
     if (twin)
         return kv_fail(err, KV_BAD_REQUEST, "two rows have the path %s", path);
     HASH_ADD_KEYPTR(hh, methods->by_path, entry->path, entry->path_len, entry);
-    return KV_OK;
+    return KV_HASH_HAS(entry) ? KV_OK : kv_fail(err, KV_UNAVAILABLE, "out of memory");
 }
 
 kv_status kv_methods_new(const kv_route *routes, size_t count, kv_methods **out, kv_error *err)

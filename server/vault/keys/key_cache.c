@@ -1,12 +1,11 @@
 /* key_cache.c - a bounded hash table of key snapshots behind a read-write lock. */
 #include "server/vault/keys/key_cache.h"
+#include "server/base/hash.h"
 #include "server/vault/keys/key_rules.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <uthash.h>
 
 enum { CACHE_KEY_BYTES = KV_VAULT_NAME_MAX + KV_NAME_MAX + KV_VERSION_DIGITS + 3 };
 
@@ -99,7 +98,8 @@ static void remember(kv_key_cache *cache, const char *place, const kv_key_snapsh
     HASH_FIND(hh, cache->keys, place, CACHE_KEY_BYTES, key);
     if (!key && cache->changes == changes) {
         HASH_ADD(hh, cache->keys, place, CACHE_KEY_BYTES, fresh);
-        fresh = NULL;
+        if (KV_HASH_HAS(fresh))
+            fresh = NULL;
     }
     while (HASH_COUNT(cache->keys) > cache->limit)
         drop(cache, cache->keys);

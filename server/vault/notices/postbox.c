@@ -5,9 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "server/base/clock.h"
+#include "server/base/hash.h"
 
 enum { REST_MS = 60 * 1000, SHORTEST_MS = 5 };
 
@@ -88,11 +87,13 @@ void kv_postbox_add(kv_postbox *box, kv_slice uid, kv_channel channel, int64_t d
     (void)pthread_mutex_lock(&box->mutex);
     at = find(box, uid.data);
     if (!at && fresh) {
-        at = fresh;
-        fresh = NULL;
-        memcpy(at->uid, uid.data, KV_TARGET_BYTES);
-        at->channel = channel;
-        HASH_ADD(hh, box->targets, uid, KV_TARGET_BYTES, at);
+        memcpy(fresh->uid, uid.data, KV_TARGET_BYTES);
+        fresh->channel = channel;
+        HASH_ADD(hh, box->targets, uid, KV_TARGET_BYTES, fresh);
+        if (KV_HASH_HAS(fresh)) {
+            at = fresh;
+            fresh = NULL;
+        }
     }
     if (at)
         at->due_at = earlier(at->due_at, due_at > 0 ? due_at : 1);

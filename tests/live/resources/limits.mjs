@@ -24,11 +24,6 @@ let pid;
 const limit = (who, what, value) => run('prlimit', [`--pid=${who}`, `--${what}=${value}`]);
 
 before(async () => {
-  // The allocator of the sanitizer refuses by itself when it is told to.
-  if (SANITIZED) {
-    process.env.ASAN_OPTIONS = [process.env.ASAN_OPTIONS, 'allocator_may_return_null=1',
-      'soft_rss_limit_mb=180', 'quarantine_size_mb=8'].filter(Boolean).join(':');
-  }
   limit(process.pid, 'nofile', `${FILES}:`); // the server inherits it
   at = await start();
   limit(process.pid, 'nofile', '4096:');
@@ -79,12 +74,12 @@ test('somebody else holds the lock of the database', async () => {
   await recovers(at);
 });
 
-test('memory ends under large requests', async () => {
+/* The sanitizer ends the process where a module's `new` throws, and its address space knows no
+ * bounds: this is for the programs of a release. */
+if (!SANITIZED) test('memory ends under large requests', async () => {
   const value = Buffer.alloc(LARGE, 'x');
-  if (!SANITIZED) {
-    const used = Number(/VmSize:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`))[1]) * 1024;
-    limit(pid, 'as', `${used + (16 << 20)}:`);
-  }
+  const used = Number(/VmSize:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`))[1]) * 1024;
+  limit(pid, 'as', `${used + (16 << 20)}:`);
   const codes = new Map();
   const large = () => timed(() => at.user.call('KeyService/Sign',
     { vault: VAULT, name: at.made.keys[0], algorithm: 'ES256', message: value }));
@@ -97,7 +92,7 @@ test('memory ends under large requests', async () => {
       at.server.failed(code));
   }
   assert(codes.has('RESOURCE_EXHAUSTED') || codes.has('UNAVAILABLE'), 'there was enough memory');
-  if (!SANITIZED) limit(pid, 'as', 'unlimited:');
+  limit(pid, 'as', 'unlimited:');
   assert.strictEqual(at.server.child.exitCode, null, at.server.failed('it died'));
   assert.strictEqual(at.server.child.signalCode, null, at.server.failed('it died'));
   await recovers(at);
