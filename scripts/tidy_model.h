@@ -6,10 +6,9 @@
  */
 #pragma once
 
-#include <uthash.h>
-
 #include "server/base/arena.h"
 #include "server/base/error.h"
+#include "server/base/hash.h"
 
 /* The argument is nearly always a constant; where it is not, evaluating it twice does no harm. */
 #ifndef KV_TIDY_error
