@@ -8,6 +8,7 @@
 #include "server/auth/identity.h"
 #include "server/credentials.h"
 #include "server/limits.h"
+#include "server/log_list.h"
 #include "server/settings_rows.h"
 
 enum { CA_ARENA_BYTES = 1 << 20, NAMES_BYTES = 1024 };
@@ -25,6 +26,7 @@ static const char *const taken[] = {
     "tls.key",
     "tls.min_version",
     "tls.client_ca",
+    "certificates.ct_log_list",
     "limits.message_bytes",
     "limits.request_bytes",
     "limits.connections",
@@ -118,12 +120,14 @@ static kv_status read_client_cas(const kv_settings *settings, kv_client_cas **ou
 }
 
 /* Nothing in here can fail. */
-static void take(kv_server *server, const kv_settings *settings, kv_client_cas *cas)
+static void take(kv_server *server, const kv_settings *settings, kv_client_cas *cas,
+                 kv_log_list *logs)
 {
     kv_front_config config = kv_server_front_config(settings);
     kv_throttle_limits limits = kv_server_throttle_limits(settings);
 
     kv_auth_set_client_cas(server->auth, cas);
+    kv_server_log_list_take(server, logs);
     kv_log_set_least(server->log, kv_settings_log_level(settings));
     kv_throttle_tune(server->throttle, &limits);
     kv_front_tune(server->front, &config);
@@ -131,16 +135,20 @@ static void take(kv_server *server, const kv_settings *settings, kv_client_cas *
 
 static kv_status prepare_and_take(kv_server *server, const kv_settings *fresh, kv_error *err)
 {
+    kv_log_list *logs = NULL;
     kv_client_cas *cas;
     kv_status status;
 
     KV_TRY(read_client_cas(fresh, &cas, err));
-    status = kv_server_identity_reload(&server->tls, fresh, err);
+    status = kv_server_log_list_read(fresh, &logs, err);
+    if (status == KV_OK)
+        status = kv_server_identity_reload(&server->tls, fresh, err);
     if (status != KV_OK) {
         kv_client_cas_free(cas);
+        kv_log_list_free(logs);
         return status;
     }
-    take(server, fresh, cas);
+    take(server, fresh, cas, logs);
     return KV_OK;
 }
 

@@ -10,6 +10,7 @@
 
 #include "server/credentials.h"
 #include "server/limits.h"
+#include "server/log_list.h"
 #include "server/server_parts.h"
 #include "server/vault/checks.h"
 
@@ -208,6 +209,7 @@ kv_status kv_server_self_check(void *context, kv_checks *checks, kv_error *err)
     KV_TRY(add_expiry(checks, "TLS certificate", "replace [tls] certificate, then SIGHUP",
                       server->tls.not_after_ms, "the server's certificate", err));
     KV_TRY(check_client_cas(server, checks, err));
+    KV_TRY(kv_server_log_list_check(server, checks, err));
     KV_TRY(check_spaces(server, checks, err));
     KV_TRY(check_files(server, checks, err));
     KV_TRY(check_dns(server, checks, err));

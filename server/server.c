@@ -22,6 +22,7 @@
 #include "server/init_again.h"
 #include "server/keeper.h"
 #include "server/limits.h"
+#include "server/log_list.h"
 #include "server/notifying.h"
 #include "server/opened_store.h"
 #include "server/ordering.h"
@@ -217,6 +218,7 @@ static kv_status open_vault(kv_server *server, kv_error *err)
         .solver_count = server->challenges.solver_count,
         .http = server->http,
         .acme = server->acme,
+        .known_logs = server->known_logs,
     };
     kv_reconciled done;
 
@@ -256,6 +258,7 @@ static kv_status open_outgoing(kv_server *server, kv_error *err)
 static kv_status build(kv_server *server, kv_error *err)
 {
     KV_TRY(kv_server_prepare(server->settings, &server->home_lock, err));
+    KV_TRY(kv_server_log_list_open(server, err));
     KV_TRY(open_outgoing(server, err));
     kv_server_open_store_early(server);
     KV_TRY(kv_open_tokens(server->settings, false, server->log, &server->tokens, err));
@@ -309,6 +312,7 @@ void kv_server_free(kv_server *server)
     kv_notifying_close(server);
     kv_http_free(server->http);
     kv_acme_memory_free(server->acme);
+    kv_known_logs_free(server->known_logs);
     if (server->home_lock >= 0)
         (void)close(server->home_lock);
     kv_reload_close(server);

@@ -23,6 +23,7 @@
 #include "server/system_keys.h"
 #include "server/tls_identity.h"
 #include "server/vault/vault.h"
+#include "server/x509/known_logs.h"
 
 enum { KV_PLAIN_ROUTES = 4, KV_ORIGIN_BYTES = 256 };
 
@@ -58,6 +59,7 @@ struct kv_server {
     kv_mailer *mailer;            /* NULL: no mail is sent */
     kv_postman postman;
     kv_acme_memory *acme;
+    kv_known_logs *known_logs;
     kv_tokens *tokens;
     kv_identity identity;
     kv_server_identity tls;

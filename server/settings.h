@@ -94,6 +94,8 @@ typedef struct kv_settings {
     int64_t webhook_threads, notification_tries, retry_percent;
     int64_t mail_interval_seconds, digest_hour;
 
+    char *ct_log_list; /* JSON file of transparency logs, "" for none */
+
     char *pki_listen;   /* "host:port" of the plain HTTP listener, "" for none */
     char *pki_base_url; /* http:// URL under which clients reach it, "" for none */
     int64_t pki_threads;

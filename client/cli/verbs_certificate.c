@@ -7,6 +7,8 @@
         TEXT("issuer", "NAME", "policy.issuer.name",                                               \
              "Self, Unknown or an authority of the vault"),                                        \
         TEXT("certificate-type", "TYPE", "policy.issuer.cty", "of an authority: tls-server, ..."), \
+        YES("cert-transparency", "policy.issuer.cert_transparency",                                \
+            "take it only with enough timestamps of transparency logs for browsers"),              \
         TEXT("subject", "DN", "policy.x509_props.subject", "X.500 name: CN=www.example.org"),      \
         MANY("dns-name", "NAME", "policy.x509_props.sans.dns_names", "alternative name"),          \
         MANY("ip-address", "IP", "policy.x509_props.sans.ip_addresses", "alternative name"),       \
@@ -118,8 +120,9 @@ static const kv_cli_option certificate_forecast[] = {
     "VAULT=id.vault NAME=id.name EXPIRES=expires:time ISSUER=issuer"                  \
     " RENEWAL=nextRenewal:time WAITING=waiting:RENEWAL_WAIT_ STATUS=status TAGS=tags" \
     " UPDATED=updated:time ERROR=error"
-#define OPERATION_COLUMNS \
-    "NAME=id.name VERSION=id.version STATUS=status ISSUER=issuer.name ERROR=error.message"
+#define OPERATION_COLUMNS                                              \
+    "NAME=id.name VERSION=id.version STATUS=status ISSUER=issuer.name" \
+    " TRANSPARENCY=certificateTransparency:CERTIFICATE_TRANSPARENCY_ ERROR=error.message"
 
 /* clang-format off */
 /* shape: table */

@@ -133,8 +133,7 @@ typedef struct kv_operation_row {
     kv_slice warnings;     /* JSON array of texts */
     kv_slice requested_by; /* principal id */
     int64_t cancellation_requested;
-    int64_t created;
-    int64_t updated;
+    int64_t created, updated;
     int64_t attested;       /* of a new key: see kv_key_version_row */
     kv_slice secret_key_id; /* while it waits, the private key of an exportable certificate: as */
     kv_slice secret_ciphertext; /* in the secret version that it becomes */
@@ -147,4 +146,5 @@ typedef struct kv_operation_row {
     kv_slice issuer_lower;      /* `issuer` in lower case: to find what waits for it */
     int64_t waiting;            /* kv_waiting: why nobody is asked yet */
     kv_slice names; /* how far each name is: JSON, see operation_names.c; empty: nobody said */
+    int64_t transparency; /* kv_transparency of the certificate that came */
 } kv_operation_row;

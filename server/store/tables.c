@@ -220,7 +220,7 @@ const kv_table kv_table_operations = {
     .row_size = sizeof(kv_operation_row),
     .sealed = true,
     .key_count = 1,
-    .column_count = 31,
+    .column_count = 32,
     .columns = {
         BLOB(kv_operation_row, object_uid),
         BLOB(kv_operation_row, vault_uid),
@@ -253,6 +253,7 @@ const kv_table kv_table_operations = {
         TEXT(kv_operation_row, issuer_lower),
         INTEGER(kv_operation_row, waiting),
         TEXT(kv_operation_row, names),
+        INTEGER(kv_operation_row, transparency),
     },
     .index_count = 4,
     .indexes = {

@@ -62,8 +62,9 @@ typedef struct kv_vault_config {
     /* How this server proves control over names, for issuers that ask; borrowed. */
     const struct kv_challenge_solver *solvers;
     size_t solver_count;
-    struct kv_http *http;        /* outgoing connections of issuers; borrowed; NULL: none */
-    struct kv_acme_memory *acme; /* see server/acme/memory.h; borrowed; may be NULL */
+    struct kv_http *http;             /* outgoing connections of issuers; borrowed; NULL: none */
+    struct kv_acme_memory *acme;      /* see server/acme/memory.h; borrowed; may be NULL */
+    struct kv_known_logs *known_logs; /* see server/x509/known_logs.h; borrowed; may be NULL */
 } kv_vault_config;
 
 kv_status kv_vault_open(const kv_vault_config *config, kv_vault **out, kv_error *err) KV_MUST_USE;

@@ -48,6 +48,7 @@ kv_status kv_pb_write_certificate_operation(const void *out, kv_arena *arena, kv
     to.updated = kv_pb_seconds(from->updated);
     to.warnings = kv_pb_texts(&writer, from->warnings.items, from->warnings.count, &to.n_warnings);
     names(&writer, from, &to);
+    to.certificate_transparency = (Keyvault__V1__CertificateTransparency)from->transparency;
     return kv_pb_pack(&writer, &to.base, body, err);
 }
 

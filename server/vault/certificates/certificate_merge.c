@@ -2,6 +2,7 @@
 #include "server/base/text.h"
 #include "server/vault/certificates/certificate_rules.h"
 #include "server/vault/certificates/certificate_show.h"
+#include "server/vault/certificates/certificate_transparency.h"
 #include "server/vault/issuers/issuer_rules.h"
 #include "server/vault/operations/operations.h"
 #include "server/vault/values.h"
@@ -52,6 +53,18 @@ static kv_status take_start(kv_work *work, const kv_certificate_merge_in *in, kv
     return KV_OK;
 }
 
+/* What was merged already was judged then. */
+static kv_status check_transparency(kv_vault *vault, kv_work *work, const kv_issuance *at,
+                                    kv_x509_merged *out, kv_error *err)
+{
+    kv_transparency_in in = { .policy = &at->policy, .field = "x5c" };
+
+    if (out->repeated)
+        return KV_OK;
+    KV_TRY(kv_issuer_trust(vault, work, at->vault_row, at->policy.issuer.name, &in.trust, err));
+    return kv_transparency_judge(vault, work, &in, out, &at->operation->transparency, err);
+}
+
 static kv_status check_certificates(kv_vault *vault, kv_work *work,
                                     const kv_certificate_merge_in *in, const kv_issuance *at,
                                     kv_x509_merged *out, kv_error *err)
@@ -74,6 +87,7 @@ static kv_status check_certificates(kv_vault *vault, kv_work *work,
         merge.merged = before.der;
     }
     KV_TRY(kv_x509_merge(work->arena, &merge, out, err));
+    KV_TRY(check_transparency(vault, work, at, out, err));
     return kv_issuer_permit_leaf(vault, work, at->vault_row, &at->policy, &out->leaf, err);
 }
 

@@ -35,6 +35,7 @@ kv_status kv_operation_out(kv_work *work, const kv_vault_row *vault_row,
         .request_id = row->request_id,
         .created = row->created,
         .updated = row->updated,
+        .transparency = row->transparency,
     };
     if (kv_slice_equal(row->state, KV_STATE_COMPLETED))
         out->target = id;

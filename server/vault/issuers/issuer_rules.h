@@ -57,6 +57,9 @@ kv_status kv_issuer_permit_leaf(kv_vault *vault, kv_work *work, const kv_vault_r
 kv_status kv_issuer_choose(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
                            const kv_x509_policy *policy, kv_slice requester, kv_chosen_issuer *out,
                            kv_error *err) KV_MUST_USE;
+/* Who trusts what this issuer makes: private where nobody has said. */
+kv_status kv_issuer_trust(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                          kv_slice name, kv_x509_lint_scope *out, kv_error *err) KV_MUST_USE;
 /* Only the issuer object and its credential, by name, for work that orders nothing (polling,
  * revoking, checking). KV_NOT_FOUND; a disabled one is found too. */
 kv_status kv_issuer_open(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,

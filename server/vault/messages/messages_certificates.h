@@ -102,6 +102,7 @@ typedef struct kv_certificate_operation {
     kv_x509_list warnings;
     const kv_issuer_name *names; /* how far each is, where an issuer has them proved */
     size_t name_count;
+    int64_t transparency; /* kv_transparency */
 } kv_certificate_operation;
 
 /* Out of CertificateImport, CertificatePendingMerge, CertificateGet, CertificateUpdate,

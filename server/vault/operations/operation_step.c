@@ -6,6 +6,7 @@
  */
 #include "server/base/text.h"
 #include "server/vault/certificates/certificate_rules.h"
+#include "server/vault/certificates/certificate_transparency.h"
 #include "server/vault/events/event_rules.h"
 #include "server/vault/issuers/issuer_state.h"
 #include "server/vault/objects.h"
@@ -87,12 +88,14 @@ static kv_status check(kv_vault *vault, kv_work *work, step *on, kv_x509_merged 
         .now_ms = work->now_ms,
         .scope = on->chosen.account.trust,
     };
+    kv_transparency_in promised = { .policy = in.policy, .trust = in.scope, .field = in.field };
 
     if (kv_chain_split(work, KV_SLICE_NONE, on->row->chain, &sent, err) != KV_OK)
         return kv_fail(err, KV_BAD_REQUEST, "what the issuer sent is not a certificate");
     in.given = (kv_x509_list){ .items = sent.items + 1, .count = sent.count - 1 };
     KV_TRY(kv_known_issuers(vault, work, &on->object, &in.anchors, err));
     KV_TRY(kv_x509_merge(work->arena, &in, out, err));
+    KV_TRY(kv_transparency_judge(vault, work, &promised, out, &on->row->transparency, err));
     return kv_issuer_permit_leaf(vault, work, &on->vault_row, &on->at.policy, &out->leaf, err);
 }
 

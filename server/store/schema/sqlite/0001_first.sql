@@ -320,6 +320,7 @@ CREATE TABLE "operations" (
     "issuer_lower" TEXT NOT NULL,
     "waiting" INTEGER NOT NULL,
     "names" TEXT NOT NULL,
+    "transparency" INTEGER NOT NULL,
     "generation" INTEGER NOT NULL,
     "seal" BLOB NOT NULL,
     "seal_key" BLOB NOT NULL,
