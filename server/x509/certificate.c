@@ -256,7 +256,7 @@ static kv_status encode(kv_arena *arena, X509 *certificate, kv_slice *out, kv_er
 }
 
 /* Still without a signature: a rule that is broken must cost no signature. */
-static kv_status lint(kv_arena *arena, X509 *certificate, const kv_x509_build *in,
+static kv_status lint(kv_arena *arena, X509 *certificate, const kv_x509_build *in, const issuer *by,
                       kv_x509_findings *out, kv_error *err)
 {
     kv_x509_list above = { .items = &in->issuer, .count = in->issuer.len > 0 };
@@ -269,6 +269,9 @@ static kv_status lint(kv_arena *arena, X509 *certificate, const kv_x509_build *i
         KV_TRY(kv_x509_constraints_allow(&above, der, err));
         KV_TRY(kv_x509_constraints_allow(&in->above, der, err));
     }
+    facts.beside = (kv_x509_beside){ .signed_after_ms = in->now_ms,
+                                     .signed_before_ms = in->now_ms,
+                                     .issuer_until_ms = above.count ? by->not_after_ms : 0 };
     kv_x509_lint(&facts, in->scope, out);
     for (size_t i = 0; i < out->count; i++)
         if (out->items[i]->severity == KV_X509_LINT_ERROR)
@@ -323,7 +326,7 @@ kv_status kv_x509_certificate_build(kv_arena *arena, const kv_x509_build *in, kv
     KV_TRY(read_issuer(arena, in, &above, &by, err));
     KV_TRY(check_path(in, above, err));
     KV_TRY(fill(arena, certificate, in, &by, err));
-    KV_TRY(lint(arena, certificate, in, &built.findings, err));
+    KV_TRY(lint(arena, certificate, in, &by, &built.findings, err));
     KV_TRY(sign(arena, certificate, in, &by, err));
     KV_TRY(encode(arena, certificate, &built.der, err));
     KV_TRY(check(arena, in, &by, &built, err));

@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 
 #include "server/base/compiler.h"
+#include "server/x509/der.h"
 #include "server/x509/openssl.h"
 #include "server/x509/weak.h"
 
@@ -40,9 +41,17 @@ static void read_rsa(const X509 *certificate, kv_x509_details *out)
     out->bad_rsa = !EVP_PKEY_get_bn_param(key, "e", &exponent) ||
                    !EVP_PKEY_get_bn_param(key, "n", &modulus) || !BN_is_odd(exponent) ||
                    BN_is_one(exponent) || BN_num_bits(modulus) % RSA_BITS_STEP ||
-                   kv_x509_modulus_is_roca(modulus);
+                   kv_x509_modulus_has_small_factor(modulus) || kv_x509_modulus_is_roca(modulus);
+    out->close_primes = modulus && kv_x509_fermat_factors(modulus, KV_X509_FERMAT_ROUNDS);
     BN_free(exponent);
     BN_free(modulus);
+}
+
+/* RFC 5280, section 4.1.2.5: years until 2049 have two digits. */
+static bool is_long(const ASN1_TIME *time)
+{
+    return ASN1_STRING_type(time) == V_ASN1_GENERALIZEDTIME &&
+           strncmp((const char *)ASN1_STRING_get0_data(time), "2050", 4) < 0;
 }
 
 static void note_url(const GENERAL_NAME *name, bool *there, kv_x509_details *out)
@@ -108,7 +117,7 @@ static void read_policies(const X509 *certificate, kv_x509_details *out)
     CERTIFICATEPOLICIES_free(all);
 }
 
-void kv_x509_details_of(const X509 *certificate, kv_x509_details *out)
+void kv_x509_details_of(const X509 *certificate, kv_slice der, kv_x509_details *out)
 {
     const ASN1_BIT_STRING *issuer = NULL;
     const ASN1_BIT_STRING *subject = NULL;
@@ -120,6 +129,9 @@ void kv_x509_details_of(const X509 *certificate, kv_x509_details *out)
     out->two_algorithms = X509_ALGOR_cmp(outside, X509_get0_tbs_sigalg(certificate)) != 0;
     out->has_unique_ids = issuer || subject;
     out->has_constraints = X509_get_ext_by_NID(certificate, NID_name_constraints, -1) >= 0;
+    out->not_der = !kv_x509_certificate_is_der(der);
+    out->long_times =
+        is_long(X509_get0_notBefore(certificate)) || is_long(X509_get0_notAfter(certificate));
     read_subject(certificate, out);
     read_rsa(certificate, out);
     read_lists(certificate, out);

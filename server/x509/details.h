@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#include "server/base/slice.h"
+
 struct x509_st;
 
 typedef struct kv_x509_details {
@@ -16,9 +18,13 @@ typedef struct kv_x509_details {
     bool has_unit;              /* organizationalUnitName in the subject */
     bool bad_country;           /* countryName that is not two capital letters */
     bool bad_rsa;               /* exponent, odd bits, or a modulus that is known to be weak */
+    bool close_primes;          /* of an RSA key */
+    bool not_der;               /* its bytes are not those that encoding it anew gives */
+    bool long_times;            /* GeneralizedTime before 2050 */
     bool has_revocation;        /* says where a list or OCSP is */
     bool foreign_url;           /* of these, or of the issuer's certificate, one that is not http */
     unsigned reserved_policies; /* of the CA/Browser Forum */
 } kv_x509_details;
 
-void kv_x509_details_of(const struct x509_st *certificate, kv_x509_details *out);
+/* `der` is what the certificate was read from. */
+void kv_x509_details_of(const struct x509_st *certificate, kv_slice der, kv_x509_details *out);

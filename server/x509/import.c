@@ -174,11 +174,15 @@ static kv_status check_leaf(const kv_x509_import_in *in, const kv_x509_facts *le
 }
 
 /* It is there already, and somebody wants it: what it breaks is told. */
-static kv_status warn_of_rules(const kv_x509_facts *leaf, kv_x509_warnings *warnings, kv_error *err)
+static kv_status warn_of_rules(kv_x509_imported *out, kv_x509_warnings *warnings, kv_error *err)
 {
     kv_x509_findings findings = { 0 };
+    kv_x509_facts issuer = { 0 };
 
-    kv_x509_lint(leaf, KV_X509_LINT_PRIVATE, &findings);
+    if (out->chain.count > 1)
+        KV_TRY(kv_x509_inspect(warnings->arena, out->chain.items[1], &issuer, err));
+    out->leaf.beside.issuer_until_ms = issuer.not_after_ms;
+    kv_x509_lint(&out->leaf, KV_X509_LINT_PRIVATE, &findings);
     for (size_t i = 0; i < findings.count; i++)
         KV_TRY(kv_x509_warn(warnings, err, "%s: %s", findings.items[i]->id,
                             findings.items[i]->message));
@@ -203,7 +207,7 @@ static kv_status tell(const kv_x509_found *found, const kv_x509_chain *chain, kv
     if (chain->expired)
         KV_TRY(kv_x509_warn(&warnings, err, "%zu issuers of the chain are not valid now",
                             chain->expired));
-    KV_TRY(warn_of_rules(&out->leaf, &warnings, err));
+    KV_TRY(warn_of_rules(out, &warnings, err));
     return kv_x509_warnings_keep(&warnings, &out->warnings, err);
 }
 

@@ -304,7 +304,7 @@ static kv_status read_extensions(const reader *r)
     return KV_OK;
 }
 
-static kv_status read_certificate(const reader *r, const X509 *certificate)
+static kv_status read_certificate(const reader *r, const X509 *certificate, kv_slice der)
 {
     kv_x509_facts *facts = r->facts;
 
@@ -318,7 +318,7 @@ static kv_status read_certificate(const reader *r, const X509 *certificate)
     KV_TRY(read_signature_algorithm(r, X509_get0_tbs_sigalg(certificate)));
     KV_TRY(read_extensions(r));
     facts->self_issued = X509_NAME_cmp(r->subject, X509_get_issuer_name(certificate)) == 0;
-    kv_x509_details_of(certificate, &facts->details);
+    kv_x509_details_of(certificate, der, &facts->details);
     return KV_OK;
 }
 
@@ -357,7 +357,7 @@ kv_status kv_x509_inspect(kv_arena *arena, kv_slice der, kv_x509_facts *out, kv_
     r.subject = X509_get_subject_name(certificate);
     r.spki = X509_get_X509_PUBKEY(certificate);
     r.extensions = X509_get0_extensions(certificate);
-    KV_TRY(read_certificate(&r, certificate));
+    KV_TRY(read_certificate(&r, certificate, der));
     KV_TRY(hash(der, &facts, err));
     *out = facts;
     return KV_OK;

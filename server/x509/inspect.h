@@ -13,6 +13,13 @@
 #include "server/x509/details.h"
 #include "server/x509/policy.h"
 
+/* What a certificate does not say of itself, for the lint: filled in by who knows it. */
+typedef struct kv_x509_beside {
+    int64_t signed_after_ms;  /* the moments between which it was signed; both 0: nobody knows */
+    int64_t signed_before_ms; /* not 0 when the other one is not */
+    int64_t issuer_until_ms;  /* not-after of the certificate of its issuer; 0: nobody knows */
+} kv_x509_beside;
+
 /* All of it lives in the arena. Times are milliseconds since the Unix epoch. */
 typedef struct kv_x509_facts {
     kv_slice subject; /* RFC 4514, UTF-8, "" for the empty name */
@@ -39,6 +46,7 @@ typedef struct kv_x509_facts {
     kv_slice subject_key_id;      /* bytes; "" if absent */
     kv_slice authority_key_id;    /* bytes; "" if absent */
     kv_x509_details details;      /* of a certificate */
+    kv_x509_beside beside;
 } kv_x509_facts;
 
 /* Exactly one certificate in DER, nothing after it. KV_BAD_REQUEST when it is not one, or is bigger

@@ -1,8 +1,7 @@
 /* lint.c - the rules for certificates, one row each. To add a rule, add a row and a test. */
 #include "server/x509/lint.h"
 
-#include "server/base/text.h"
-#include "server/x509/names.h"
+#include "server/x509/lint_names.h"
 
 #define DAY_MS INT64_C(86400000)
 
@@ -11,6 +10,9 @@
 #define ON_2026_07_01 (INT64_C(20635) * DAY_MS)
 #define ON_2027_03_15 (INT64_C(20892) * DAY_MS)
 #define ON_2029_03_15 (INT64_C(21623) * DAY_MS)
+
+/* How far from its signature a validity may begin. */
+#define SIGNED_MS (48 * INT64_C(3600000))
 
 #define SERVER_AUTH "1.3.6.1.5.5.7.3.1"
 #define CLIENT_AUTH "1.3.6.1.5.5.7.3.2"
@@ -25,7 +27,7 @@ static bool has_eku(const kv_x509_facts *facts, const char *oid)
     return false;
 }
 
-static bool is_server(const kv_x509_facts *facts)
+bool kv_lint_is_server(const kv_x509_facts *facts)
 {
     return has_eku(facts, SERVER_AUTH);
 }
@@ -80,119 +82,6 @@ static bool dates_reversed(const kv_x509_facts *facts)
     return facts->not_after_ms <= facts->not_before_ms;
 }
 
-static bool san_absent(const kv_x509_facts *facts)
-{
-    return is_server(facts) && facts->sans.dns_names.count + facts->sans.ip_addresses.count == 0;
-}
-
-static bool san_kind_foreign(const kv_x509_facts *facts)
-{
-    const kv_x509_sans *sans = &facts->sans;
-
-    return is_server(facts) &&
-           sans->emails.count + sans->upns.count + sans->uris.count + facts->other_sans > 0;
-}
-
-static bool san_syntax(const kv_x509_facts *facts)
-{
-    for (size_t i = 0; i < facts->sans.dns_names.count; i++)
-        if (kv_x509_dns_name_problem(facts->sans.dns_names.items[i]))
-            return true;
-    return false;
-}
-
-static bool san_internal(const kv_x509_facts *facts)
-{
-    for (size_t i = 0; is_server(facts) && i < facts->sans.dns_names.count; i++) {
-        kv_slice name = facts->sans.dns_names.items[i];
-
-        if (!memchr(name.data, '.', name.len))
-            return true;
-    }
-    return false;
-}
-
-/* .arpa is for the DNS itself. */
-static bool san_arpa(const kv_x509_facts *facts)
-{
-    const kv_slice arpa = KV_SLICE(".arpa");
-
-    for (size_t i = 0; is_server(facts) && i < facts->sans.dns_names.count; i++) {
-        kv_slice name = facts->sans.dns_names.items[i];
-
-        if (name.len > arpa.len &&
-            kv_text_equal_nocase(kv_slice_of(name.data + name.len - arpa.len, arpa.len), arpa))
-            return true;
-    }
-    return false;
-}
-
-/* IANA's special-purpose networks that nobody reaches from outside. */
-static bool is_reserved_v4(const uint8_t address[4])
-{
-    static const struct {
-        uint32_t network;
-        unsigned bits;
-    } reserved[] = {
-        { 0x00000000, 8 },  { 0x0a000000, 8 },  { 0x64400000, 10 }, { 0x7f000000, 8 },
-        { 0xa9fe0000, 16 }, { 0xac100000, 12 }, { 0xc0000000, 24 }, { 0xc0000200, 24 },
-        { 0xc0a80000, 16 }, { 0xc6120000, 15 }, { 0xc6336400, 24 }, { 0xcb007100, 24 },
-        { 0xe0000000, 4 },  { 0xf0000000, 4 },
-    };
-    uint32_t value = (uint32_t)address[0] << 24 | (uint32_t)address[1] << 16 |
-                     (uint32_t)address[2] << 8 | address[3];
-
-    for (size_t i = 0; i < KV_COUNT(reserved); i++)
-        if ((value ^ reserved[i].network) >> (32 - reserved[i].bits) == 0)
-            return true;
-    return false;
-}
-
-/* Outside 2000::/3, or for documentation (2001:db8::/32). */
-static bool is_reserved_v6(const uint8_t address[16])
-{
-    static const uint8_t documentation[] = { 0x20, 0x01, 0x0d, 0xb8 };
-
-    return address[0] >> 5 != 1 || !memcmp(address, documentation, sizeof(documentation));
-}
-
-static bool san_reserved_ip(const kv_x509_facts *facts)
-{
-    for (size_t i = 0; is_server(facts) && i < facts->sans.ip_addresses.count; i++) {
-        uint8_t address[16];
-        size_t len = kv_x509_ip_bytes(facts->sans.ip_addresses.items[i], address);
-
-        if (len == 0 || (len == 4 ? is_reserved_v4(address) : is_reserved_v6(address)))
-            return true;
-    }
-    return false;
-}
-
-static bool subject_and_san_absent(const kv_x509_facts *facts)
-{
-    const kv_x509_sans *sans = &facts->sans;
-
-    return facts->subject.len == 0 && sans->dns_names.count + sans->ip_addresses.count +
-                                              sans->emails.count + sans->upns.count +
-                                              sans->uris.count + facts->other_sans ==
-                                          0;
-}
-
-static bool listed(const kv_x509_list *names, kv_slice name)
-{
-    for (size_t i = 0; i < names->count; i++)
-        if (kv_text_equal_nocase(names->items[i], name))
-            return true;
-    return false;
-}
-
-static bool cn_not_in_san(const kv_x509_facts *facts)
-{
-    return is_server(facts) && facts->common_name.len &&
-           !listed(&facts->sans.dns_names, facts->common_name) &&
-           !listed(&facts->sans.ip_addresses, facts->common_name);
-}
-
 static bool signs_without_ca(const kv_x509_facts *facts)
 {
     return !facts->is_ca && uses(facts, KV_X509_KEY_CERT_SIGN);
@@ -220,7 +109,7 @@ static bool server_cannot_handshake(const kv_x509_facts *facts)
 
     if (facts->is_rsa)
         needed |= KV_X509_KEY_ENCIPHERMENT;
-    return is_server(facts) && facts->has_key_usage && !uses(facts, needed);
+    return kv_lint_is_server(facts) && facts->has_key_usage && !uses(facts, needed);
 }
 
 static bool eku_mixed(const kv_x509_facts *facts)
@@ -229,7 +118,7 @@ static bool eku_mixed(const kv_x509_facts *facts)
     static const char *const foreign[] = { "2.5.29.37.0", "1.3.6.1.5.5.7.3.3", "1.3.6.1.5.5.7.3.4",
                                            "1.3.6.1.5.5.7.3.8", "1.3.6.1.5.5.7.3.9" };
 
-    for (size_t i = 0; is_server(facts) && i < KV_COUNT(foreign); i++)
+    for (size_t i = 0; kv_lint_is_server(facts) && i < KV_COUNT(foreign); i++)
         if (has_eku(facts, foreign[i]))
             return true;
     return false;
@@ -237,7 +126,7 @@ static bool eku_mixed(const kv_x509_facts *facts)
 
 static bool eku_server_and_client(const kv_x509_facts *facts)
 {
-    return is_server(facts) && has_eku(facts, CLIENT_AUTH);
+    return kv_lint_is_server(facts) && has_eku(facts, CLIENT_AUTH);
 }
 
 static bool key_id_absent(const kv_x509_facts *facts)
@@ -247,28 +136,28 @@ static bool key_id_absent(const kv_x509_facts *facts)
 
 static bool server_over_398_days(const kv_x509_facts *facts)
 {
-    return is_server(facts) && !facts->is_ca && longer_than(facts, 398);
+    return kv_lint_is_server(facts) && !facts->is_ca && longer_than(facts, 398);
 }
 
 static bool server_over_200_days(const kv_x509_facts *facts)
 {
-    return is_server(facts) && !facts->is_ca && longer_than(facts, 200);
+    return kv_lint_is_server(facts) && !facts->is_ca && longer_than(facts, 200);
 }
 
 static bool server_over_100_days(const kv_x509_facts *facts)
 {
-    return is_server(facts) && !facts->is_ca && longer_than(facts, 100);
+    return kv_lint_is_server(facts) && !facts->is_ca && longer_than(facts, 100);
 }
 
 static bool server_over_47_days(const kv_x509_facts *facts)
 {
-    return is_server(facts) && !facts->is_ca && longer_than(facts, 47);
+    return kv_lint_is_server(facts) && !facts->is_ca && longer_than(facts, 47);
 }
 
 /* Twelve months may be a leap year; ten minutes of back-dating are nobody's wish. */
 static bool server_over_a_year(const kv_x509_facts *facts)
 {
-    return is_server(facts) && !facts->is_ca &&
+    return kv_lint_is_server(facts) && !facts->is_ca &&
            facts->not_after_ms - facts->not_before_ms > 366 * DAY_MS + 600 * 1000;
 }
 
@@ -289,6 +178,21 @@ static bool rsa_weak(const kv_x509_facts *facts)
     return facts->details.bad_rsa;
 }
 
+static bool rsa_primes_close(const kv_x509_facts *facts)
+{
+    return facts->details.close_primes;
+}
+
+static bool not_der(const kv_x509_facts *facts)
+{
+    return facts->details.not_der;
+}
+
+static bool times_long(const kv_x509_facts *facts)
+{
+    return facts->details.long_times;
+}
+
 static bool country_bad(const kv_x509_facts *facts)
 {
     return facts->details.bad_country;
@@ -296,7 +200,22 @@ static bool country_bad(const kv_x509_facts *facts)
 
 static bool server_leaf(const kv_x509_facts *facts)
 {
-    return is_server(facts) && !facts->is_ca;
+    return kv_lint_is_server(facts) && !facts->is_ca;
+}
+
+/* When exactly it was signed is known only of what is signed here. */
+static bool begins_elsewhen(const kv_x509_facts *facts)
+{
+    const kv_x509_beside *beside = &facts->beside;
+
+    return server_leaf(facts) && beside->signed_before_ms &&
+           (facts->not_before_ms < beside->signed_after_ms - SIGNED_MS ||
+            facts->not_before_ms > beside->signed_before_ms + SIGNED_MS);
+}
+
+static bool outlives_issuer(const kv_x509_facts *facts)
+{
+    return facts->beside.issuer_until_ms && facts->not_after_ms > facts->beside.issuer_until_ms;
 }
 
 static bool leaf_constrains(const kv_x509_facts *facts)
@@ -349,25 +268,25 @@ const kv_x509_lint_row kv_x509_lint_rows[] = {
       "the serial number is positive and has 8 to 20 bytes" },
     { "validity_order", ANY, ERROR, 0, 0, dates_reversed,
       "not-after is later than not-before" },
-    { "name_present", ANY, ERROR, 0, 0, subject_and_san_absent,
+    { "name_present", ANY, ERROR, 0, 0, kv_lint_subject_and_san_absent,
       "there is a subject or an alternative name" },
-    { "san_syntax", ANY, ERROR, 0, 0, san_syntax,
+    { "san_syntax", ANY, ERROR, 0, 0, kv_lint_san_syntax,
       "a DNS name has letters, digits and hyphens, a wildcard only as its whole first label" },
-    { "san_present", PUBLIC, ERROR, 0, 0, san_absent,
+    { "san_present", PUBLIC, ERROR, 0, 0, kv_lint_san_absent,
       "a server certificate names its hosts as alternative names" },
-    { "san_present", PRIVATE, WARNING, 0, 0, san_absent,
+    { "san_present", PRIVATE, WARNING, 0, 0, kv_lint_san_absent,
       "a server certificate names its hosts as alternative names; clients ignore the subject" },
-    { "san_types", PUBLIC, ERROR, 0, 0, san_kind_foreign,
+    { "san_types", PUBLIC, ERROR, 0, 0, kv_lint_san_kind_foreign,
       "a server certificate has only DNS names and IP addresses as alternative names" },
-    { "san_internal", PUBLIC, ERROR, 0, 0, san_internal,
+    { "san_internal", PUBLIC, ERROR, 0, 0, kv_lint_san_internal,
       "a server certificate has no host names of one label" },
-    { "san_arpa", PUBLIC, ERROR, 0, 0, san_arpa,
+    { "san_arpa", PUBLIC, ERROR, 0, 0, kv_lint_san_arpa,
       "a server certificate has no names below .arpa" },
-    { "san_reserved_ip", PUBLIC, ERROR, 0, 0, san_reserved_ip,
+    { "san_reserved_ip", PUBLIC, ERROR, 0, 0, kv_lint_san_reserved_ip,
       "a server certificate has no addresses of private or reserved networks" },
-    { "cn_in_san", PUBLIC, ERROR, 0, 0, cn_not_in_san,
+    { "cn_in_san", PUBLIC, ERROR, 0, 0, kv_lint_cn_not_in_san,
       "the common name of a server is one of its alternative names" },
-    { "cn_in_san", PRIVATE, WARNING, 0, 0, cn_not_in_san,
+    { "cn_in_san", PRIVATE, WARNING, 0, 0, kv_lint_cn_not_in_san,
       "the common name of a server is one of its alternative names" },
     { "ku_cert_sign", PUBLIC, ERROR, 0, 0, signs_without_ca,
       "keyCertSign is for certification authorities" },
@@ -411,6 +330,26 @@ const kv_x509_lint_row kv_x509_lint_rows[] = {
       "the algorithm that is signed is the one that it is signed with" },
     { "key_rsa_weak", ANY, ERROR, 0, 0, rsa_weak,
       "an RSA key has an odd exponent, whole bytes, and no modulus that is known to be weak" },
+    { "key_rsa_close", ANY, ERROR, 0, 0, rsa_primes_close,
+      "the primes of an RSA key are not so close that Fermat's method finds them in 100 rounds" },
+    { "der", PUBLIC, ERROR, 0, 0, not_der,
+      "its encoding is DER: no other bytes say the same" },
+    { "der", PRIVATE, WARNING, 0, 0, not_der,
+      "its encoding is DER: no other bytes say the same" },
+    { "validity_form", PUBLIC, ERROR, 0, 0, times_long,
+      "times until 2049 are written with two digits of the year" },
+    { "validity_form", PRIVATE, WARNING, 0, 0, times_long,
+      "times until 2049 are written with two digits of the year" },
+    { "validity_signed", PUBLIC, ERROR, 0, 0, begins_elsewhen,
+      "a server certificate begins within 48 hours of being signed" },
+    { "validity_issuer", PUBLIC, ERROR, 0, 0, outlives_issuer,
+      "a certificate does not end after that of its issuer" },
+    { "validity_issuer", PRIVATE, WARNING, 0, 0, outlives_issuer,
+      "a certificate does not end after that of its issuer" },
+    { "san_wildcard_suffix", PUBLIC, ERROR, 0, 0, kv_lint_wildcard_suffix,
+      "a wildcard does not stand directly before a public suffix of the ICANN section" },
+    { "san_suffix", PUBLIC, WARNING, 0, 0, kv_lint_suffix,
+      "a host name is no public suffix of the ICANN section: registries own these" },
     { "unique_ids", PUBLIC, ERROR, 0, 0, unique_ids,
       "there are no unique identifiers of issuer and subject" },
     { "nc_leaf", PUBLIC, ERROR, 0, 0, leaf_constrains,

@@ -2,9 +2,10 @@
  *
  * Every row has a name, the scope it is for, a severity, the dates between which it is in force
  * (by the certificate's not-before) and a check. Lint runs on the to-be-signed certificate before
- * anything is signed, and later on what other issuers return.
+ * anything is signed, and later on what other issuers return. What the certificate does not say of
+ * itself is in `beside` of its facts; rules about that are kept where it is not known.
  *
- * Threads: any; pure functions.
+ * Threads: any; but for the list of public suffixes pure functions.
  */
 #pragma once
 
@@ -36,7 +37,7 @@ typedef struct kv_x509_lint_row {
 extern const kv_x509_lint_row kv_x509_lint_rows[];
 extern const size_t kv_x509_lint_rows_count;
 
-enum { KV_X509_FINDINGS_MAX = 48 };
+enum { KV_X509_FINDINGS_MAX = 64 };
 
 typedef struct kv_x509_findings {
     const kv_x509_lint_row *items[KV_X509_FINDINGS_MAX]; /* in the order of the table */

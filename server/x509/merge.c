@@ -119,6 +119,20 @@ static kv_status check_request(kv_arena *arena, const kv_x509_merge_in *in,
     return kv_x509_compare(in, &wanted, leaf, warnings, err);
 }
 
+/* What the certificate does not say of itself. */
+static kv_status look_beside(kv_arena *arena, const kv_x509_merge_in *in, kv_x509_merged *out,
+                             kv_error *err)
+{
+    kv_x509_facts issuer = { 0 };
+
+    if (out->chain.count > 1)
+        KV_TRY(kv_x509_inspect(arena, out->chain.items[1], &issuer, err));
+    out->leaf.beside = (kv_x509_beside){ .signed_after_ms = in->requested_ms,
+                                         .signed_before_ms = in->requested_ms ? in->now_ms : 0,
+                                         .issuer_until_ms = issuer.not_after_ms };
+    return KV_OK;
+}
+
 static kv_status check_lint(const kv_x509_merge_in *in, const kv_x509_facts *leaf,
                             kv_x509_warnings *warnings, kv_error *err)
 {
@@ -180,6 +194,7 @@ static kv_status judge(const kv_x509_found *found, const kv_x509_merge_in *in, k
     KV_TRY(check_dates(in, &out->leaf, err));
     KV_TRY(check_request(found->arena, in, &out->leaf, &warnings, err));
     KV_TRY(tell_chain(found, &chain, &warnings, err));
+    KV_TRY(look_beside(found->arena, in, out, err));
     KV_TRY(check_lint(in, &out->leaf, &warnings, err));
     KV_TRY(kv_x509_chain_order(found->arena, out->chain, wanted.certificates, &out->order, err));
     return kv_x509_warnings_keep(&warnings, &out->warnings, err);

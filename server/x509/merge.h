@@ -44,6 +44,7 @@ typedef struct kv_x509_merge_in {
     kv_x509_list anchors;         /* DER: configured certificates that may complete the chain */
     kv_slice merged;              /* DER of what was merged before; empty: nothing */
     int64_t now_ms;
+    int64_t requested_ms;     /* when the request was made; 0: nobody knows */
     kv_x509_lint_scope scope; /* 0: private */
     uint32_t strict;          /* kv_x509_strict bits */
     bool omit_root;

@@ -5,9 +5,16 @@
 
 #include "server/x509/openssl.h"
 
-enum { GENERATOR = 65537, CLOSE_BITS = 100, PRIME_MAX = 167 };
+enum {
+    GENERATOR = 65537,
+    CLOSE_BITS = 100,
+    PRIME_MAX = 167,
+    FACTOR_MAX = 751,
+    FERMAT_BITS_MAX = 16384
+};
 
 KV_OSSL_TYPE(bn, BIGNUM, BN_clear_free)
+KV_OSSL_TYPE(context, BN_CTX, BN_CTX_free)
 
 /* FIPS 186-4: at least as far apart as half the modulus is long, less 100 bits. */
 bool kv_x509_primes_are_close(const BIGNUM *p, const BIGNUM *q)
@@ -47,6 +54,106 @@ bool kv_x509_modulus_is_roca(const BIGNUM *n)
         if (is_prime(prime) && !is_power_of_generator(BN_mod_word(n, prime), prime))
             return false;
     return true;
+}
+
+bool kv_x509_modulus_has_small_factor(const BIGNUM *n)
+{
+    for (unsigned long prime = 2; prime <= FACTOR_MAX; prime++)
+        if (is_prime(prime) && BN_mod_word(n, prime) == 0)
+            return true;
+    return false;
+}
+
+/* ---- Fermat's method ---- */
+
+typedef struct fermat {
+    BN_CTX *context;
+    BIGNUM *root;   /* the number in turn */
+    BIGNUM *square; /* of it, less the modulus: a square itself when the factors are found */
+    BIGNUM *other, *quotient;
+} fermat;
+
+/* The integer part of the square root into `root`, by Newton's method from above. */
+static bool square_root(fermat *f, const BIGNUM *of, BIGNUM *root)
+{
+    if (!BN_set_word(f->other, 1) || !BN_lshift(f->other, f->other, (BN_num_bits(of) + 1) / 2))
+        return false;
+    do {
+        if (!BN_copy(root, f->other) || !BN_div(f->quotient, NULL, of, root, f->context) ||
+            !BN_add(f->other, root, f->quotient) || !BN_rshift1(f->other, f->other))
+            return false;
+    } while (BN_cmp(f->other, root) < 0);
+    return true;
+}
+
+/* Most numbers are no square modulo some small one. */
+static bool may_be_square(const BIGNUM *number)
+{
+    static const unsigned char moduli[] = { 64, 63, 65, 11, 17, 19, 23 };
+
+    for (size_t i = 0; i < sizeof(moduli); i++) {
+        BN_ULONG rest = BN_mod_word(number, moduli[i]);
+        bool square = false;
+
+        for (unsigned k = 0; k < moduli[i] && !square; k++)
+            square = k * k % moduli[i] == rest;
+        if (!square)
+            return false;
+    }
+    return true;
+}
+
+static bool is_square(fermat *f, const BIGNUM *number, BIGNUM *root, bool *out)
+{
+    *out = false;
+    if (BN_is_zero(number)) {
+        *out = true;
+        return true;
+    }
+    if (!may_be_square(number))
+        return true;
+    if (!square_root(f, number, root) || !BN_sqr(f->other, root, f->context))
+        return false;
+    *out = BN_cmp(f->other, number) == 0;
+    return true;
+}
+
+/* From the least number whose square is not less than the modulus. */
+static bool begin(fermat *f, const BIGNUM *n)
+{
+    if (!square_root(f, n, f->root) || !BN_sqr(f->square, f->root, f->context))
+        return false;
+    if (BN_cmp(f->square, n) < 0 &&
+        (!BN_add_word(f->root, 1) || !BN_sqr(f->square, f->root, f->context)))
+        return false;
+    return BN_sub(f->square, f->square, n);
+}
+
+/* (a + 1)^2 - n = a^2 - n + 2a + 1 */
+static bool go_on(fermat *f)
+{
+    return BN_add(f->square, f->square, f->root) && BN_add_word(f->root, 1) &&
+           BN_add(f->square, f->square, f->root);
+}
+
+bool kv_x509_fermat_factors(const BIGNUM *n, unsigned rounds)
+{
+    KV_AUTO(kv_ossl_context) context = BN_CTX_new();
+    KV_AUTO(kv_ossl_bn) root = BN_new();
+    KV_AUTO(kv_ossl_bn) square = BN_new();
+    KV_AUTO(kv_ossl_bn) other = BN_new();
+    KV_AUTO(kv_ossl_bn) quotient = BN_new();
+    KV_AUTO(kv_ossl_bn) beside = BN_new();
+    fermat f = { context, root, square, other, quotient };
+    bool found = false, good;
+
+    if (BN_num_bits(n) > FERMAT_BITS_MAX || BN_is_zero(n) || BN_is_negative(n))
+        return false;
+    good = context && root && square && other && quotient && beside && begin(&f, n);
+    for (unsigned i = 0; good && !found && i < rounds; i++)
+        good = is_square(&f, square, beside, &found) && (found || go_on(&f));
+    /* Who could not be asked has not said that it is good. */
+    return found || !good;
 }
 
 const char *kv_x509_weakness(const EVP_PKEY *key)

@@ -13,6 +13,13 @@
 bool kv_x509_primes_are_close(const BIGNUM *p, const BIGNUM *q);
 /* The modulus has the shape of CVE-2017-15361 (ROCA). False positives: one in 2^27. */
 bool kv_x509_modulus_is_roca(const BIGNUM *n);
+/* It has a prime factor below 752 (baseline requirements, section 6.1.6). */
+bool kv_x509_modulus_has_small_factor(const BIGNUM *n);
+
+/* Fermat's method finds the factors in so many rounds; the baseline requirements (section 6.1.1.3)
+ * ask for 100. A modulus of more than 16384 bits, which nothing verifies with, is not tried. */
+enum { KV_X509_FERMAT_ROUNDS = 100 };
+bool kv_x509_fermat_factors(const BIGNUM *n, unsigned rounds);
 
 /* What is wrong with a private key, as the end of a sentence, or NULL. Keys of other kinds pass. */
 const char *kv_x509_weakness(const EVP_PKEY *key);

@@ -77,6 +77,7 @@ static kv_status check_certificates(kv_vault *vault, kv_work *work,
         .csr = at->operation->csr,
         .policy = &at->policy,
         .now_ms = work->now_ms,
+        .requested_ms = at->operation->created,
         .strict = in->require_complete_chain ? KV_X509_STRICT_CHAIN : 0,
     };
 

@@ -86,6 +86,7 @@ static kv_status check(kv_vault *vault, kv_work *work, step *on, kv_x509_merged 
         .csr = on->row->csr,
         .policy = &on->at.policy,
         .now_ms = work->now_ms,
+        .requested_ms = on->row->created,
         .scope = on->chosen.account.trust,
     };
     kv_transparency_in promised = { .policy = in.policy, .trust = in.scope, .field = in.field };

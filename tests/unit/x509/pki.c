@@ -79,6 +79,32 @@ kv_slice pki_certificate(const pki_spec *spec, kv_arena *arena)
     return keep(arena, der, len);
 }
 
+kv_slice pki_sign_again(kv_slice der, const soft_key *signer, kv_arena *arena)
+{
+    const unsigned char *at = der.data;
+    X509 *made = d2i_X509(NULL, &at, (long)der.len);
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    const ASN1_BIT_STRING *place;
+    const uint8_t *tbs = der.data + 4;
+    size_t tbs_len, len = 256;
+    uint8_t signature[256];
+    unsigned char *out = NULL;
+    int out_len;
+
+    assert_non_null(made);
+    /* Both lengths have two bytes. */
+    assert_true(der.data[1] == 0x82 && tbs[1] == 0x82);
+    tbs_len = 4 + ((size_t)tbs[2] << 8 | tbs[3]);
+    assert_true(EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, signer->pair) == 1 &&
+                EVP_DigestSign(context, signature, &len, tbs, tbs_len) == 1);
+    X509_get0_signature(&place, NULL, made);
+    assert_true(ASN1_STRING_set((ASN1_BIT_STRING *)(uintptr_t)place, signature, (int)len));
+    out_len = i2d_X509(made, &out);
+    EVP_MD_CTX_free(context);
+    X509_free(made);
+    return keep(arena, out, out_len);
+}
+
 kv_slice pki_request(const soft_key *key, const char *sans, kv_arena *arena)
 {
     X509_REQ *made = X509_REQ_new();

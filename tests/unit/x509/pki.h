@@ -20,6 +20,8 @@ typedef struct pki_spec {
 
 /* DER, in the arena. */
 kv_slice pki_certificate(const pki_spec *spec, kv_arena *arena);
+/* A certificate whose signed part was changed, bytes that OpenSSL would not write included. */
+kv_slice pki_sign_again(kv_slice der, const soft_key *signer, kv_arena *arena);
 /* A request that `key` signs, DER: CN=www.example.com and these names. */
 kv_slice pki_request(const soft_key *key, const char *sans, kv_arena *arena);
 

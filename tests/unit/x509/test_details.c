@@ -2,6 +2,7 @@
  */
 #include "server/x509/details.h"
 
+#include <openssl/param_build.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
@@ -70,12 +71,28 @@ static EVP_PKEY *make_key(const shape *of)
     return key;
 }
 
+/* As if it had just been received. */
+static kv_x509_details details_of(X509 *certificate)
+{
+    unsigned char *der = NULL;
+    int len = i2d_X509(certificate, &der);
+    kv_x509_details details;
+
+    assert_true(len > 0);
+    kv_x509_details_of(certificate, kv_slice_of(der, (size_t)len), &details);
+    OPENSSL_free(der);
+    return details;
+}
+
 static kv_x509_details read(const shape *of)
 {
     X509 *certificate = X509_new();
     EVP_PKEY *key = make_key(of);
     kv_x509_details details;
 
+    assert_true(X509_set_version(certificate, X509_VERSION_3));
+    assert_true(X509_gmtime_adj(X509_getm_notBefore(certificate), 0) &&
+                X509_gmtime_adj(X509_getm_notAfter(certificate), 1000));
     name(certificate, "CN", "www.example.com");
     name(certificate, "OU", of->unit);
     name(certificate, "C", of->country);
@@ -85,7 +102,7 @@ static kv_x509_details read(const shape *of)
         add_policies(certificate, of->policies);
     extend(certificate, NID_name_constraints, of->constraints);
     assert_true(X509_set_pubkey(certificate, key) && X509_sign(certificate, key, EVP_sha256()));
-    kv_x509_details_of(certificate, &details);
+    details = details_of(certificate);
     X509_free(certificate);
     EVP_PKEY_free(key);
     return details;
@@ -150,6 +167,72 @@ static void rsa_keys(void **state)
     assert_true(read(&(shape){ .rsa_bits = 1023, .exponent = 65537 }).bad_rsa);
 }
 
+/* A public key of two neighbours, as firmware has been found to make (CVE-2022-26320). */
+static EVP_PKEY *neighbours(void)
+{
+    BIGNUM *n = BN_new(), *next = BN_new();
+    BN_CTX *numbers = BN_CTX_new();
+    OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    OSSL_PARAM *both;
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    EVP_PKEY *key = NULL;
+
+    assert_true(BN_generate_prime_ex(n, 1024, 0, NULL, NULL, NULL) && BN_copy(next, n) &&
+                BN_add_word(next, 20002) && BN_mul(n, n, next, numbers));
+    assert_true(OSSL_PARAM_BLD_push_BN(builder, "n", n) &&
+                OSSL_PARAM_BLD_push_uint(builder, "e", 65537));
+    both = OSSL_PARAM_BLD_to_param(builder);
+    assert_true(EVP_PKEY_fromdata_init(context) == 1 &&
+                EVP_PKEY_fromdata(context, &key, EVP_PKEY_PUBLIC_KEY, both) == 1);
+    EVP_PKEY_CTX_free(context);
+    OSSL_PARAM_free(both);
+    OSSL_PARAM_BLD_free(builder);
+    BN_CTX_free(numbers);
+    BN_free(next);
+    BN_free(n);
+    return key;
+}
+
+static void primes_that_are_neighbours(void **state)
+{
+    EVP_PKEY *key = neighbours(), *signer = EVP_EC_gen("P-256");
+    X509 *certificate = X509_new();
+
+    (void)state;
+    assert_true(X509_set_pubkey(certificate, key) && X509_sign(certificate, signer, EVP_sha256()));
+    assert_true(details_of(certificate).close_primes);
+    assert_false(read(&(shape){ .rsa_bits = 2048, .exponent = 65537 }).close_primes);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    EVP_PKEY_free(signer);
+}
+
+static void years_of_four_digits(void **state)
+{
+    static const struct {
+        const char *from, *until;
+        bool found;
+    } samples[] = {
+        { "261121120000Z", "271121120000Z", false },
+        { "261121120000Z", "20500101000000Z", false },
+        { "261121120000Z", "20491231235959Z", true },
+        { "20261121120000Z", "271121120000Z", true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(samples); i++) {
+        X509 *certificate = X509_new();
+        EVP_PKEY *key = EVP_EC_gen("P-256");
+
+        assert_true(ASN1_TIME_set_string(X509_getm_notBefore(certificate), samples[i].from) &&
+                    ASN1_TIME_set_string(X509_getm_notAfter(certificate), samples[i].until));
+        assert_true(X509_set_pubkey(certificate, key) && X509_sign(certificate, key, EVP_sha256()));
+        assert_int_equal(details_of(certificate).long_times, samples[i].found);
+        X509_free(certificate);
+        EVP_PKEY_free(key);
+    }
+}
+
 /* What is signed is told by the first algorithm; whoever changes the second one changes nothing
  * that the signature covers. */
 static void two_algorithms(void **state)
@@ -164,7 +247,7 @@ static void two_algorithms(void **state)
     X509_get0_signature(NULL, &outside, certificate);
     assert_true(X509_ALGOR_set0((X509_ALGOR *)(uintptr_t)outside,
                                 OBJ_nid2obj(NID_ecdsa_with_SHA384), V_ASN1_UNDEF, NULL));
-    kv_x509_details_of(certificate, &details);
+    details = details_of(certificate);
     assert_true(details.two_algorithms);
     X509_free(certificate);
     EVP_PKEY_free(key);
@@ -178,6 +261,8 @@ int main(void)
         cmocka_unit_test(policies_of_the_forum_are_counted),
         cmocka_unit_test(names_and_constraints),
         cmocka_unit_test(rsa_keys),
+        cmocka_unit_test(primes_that_are_neighbours),
+        cmocka_unit_test(years_of_four_digits),
         cmocka_unit_test(two_algorithms),
     };
 

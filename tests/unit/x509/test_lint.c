@@ -37,6 +37,9 @@ static kv_x509_facts good(void)
         .subject_key_id = KV_SLICE("01234567890123456789"),
         .authority_key_id = KV_SLICE("98765432109876543210"),
         .details = { .has_revocation = true, .reserved_policies = 1 },
+        .beside = { .signed_after_ms = NOW + 1,
+                    .signed_before_ms = NOW + 2,
+                    .issuer_until_ms = NOW + DAYS(4000) },
     };
 }
 
@@ -131,6 +134,7 @@ SPOIL(no_key_id, f->authority_key_id = KV_SLICE(""))
 
 static void live(kv_x509_facts *f, int64_t from, int64_t days, int64_t more_ms)
 {
+    f->beside = (kv_x509_beside){ .signed_after_ms = from, .signed_before_ms = from };
     f->not_before_ms = from;
     f->not_after_ms = from + DAYS(days) - 1000 + more_ms;
 }
@@ -306,6 +310,60 @@ static void short_and_irrevocable(kv_x509_facts *f)
 SPOIL(list_by_ldap, f->details.foreign_url = true)
 SPOIL(without_policy, f->details.reserved_policies = 0)
 SPOIL(two_policies, f->details.reserved_policies = 2)
+SPOIL(close_primes, make_rsa(f); f->details.close_primes = true)
+SPOIL(not_der, f->details.not_der = true)
+SPOIL(long_times, f->details.long_times = true)
+SPOIL(outlives_issuer, f->beside.issuer_until_ms = f->not_after_ms - 1000)
+SPOIL(ends_with_issuer, f->beside.issuer_until_ms = f->not_after_ms)
+SPOIL(issuer_unknown, f->beside.issuer_until_ms = 0)
+
+/* The seconds of a certificate; what was asked for is known to the millisecond. */
+static void signed_between(kv_x509_facts *f, int64_t after_ms, int64_t before_ms)
+{
+    f->beside.signed_after_ms = after_ms;
+    f->beside.signed_before_ms = before_ms;
+}
+
+SPOIL(begins_early, signed_between(f, NOW + DAYS(2) + 1, NOW + DAYS(3)))
+SPOIL(begins_late, signed_between(f, NOW - DAYS(9), NOW - DAYS(2) - 1))
+SPOIL(begins_in_time, signed_between(f, NOW + DAYS(2), NOW + DAYS(30)))
+SPOIL(begins_soon, signed_between(f, NOW - DAYS(30), NOW - DAYS(2)))
+SPOIL(signed_at_some_time, signed_between(f, 0, 0))
+
+static void early_client(kv_x509_facts *f)
+{
+    begins_early(f);
+    f->ekus = (kv_x509_list){ .items = client, .count = 1 };
+}
+
+/* Which domains are a registry's is not known without Debian's publicsuffix or libpsl's own list.
+ */
+#define HOST(name, text)                                                       \
+    static void name(kv_x509_facts *f)                                         \
+    {                                                                          \
+        static const kv_slice names[] = { KV_SLICE("www.example.com"), text }; \
+                                                                               \
+        f->sans.dns_names = (kv_x509_list){ .items = names, .count = 2 };      \
+    }
+
+HOST(all_of_uk, KV_SLICE("*.co.uk"))
+HOST(all_of_capital_uk, KV_SLICE("*.CO.UK"))
+HOST(all_of_a_country, KV_SLICE("*.de"))
+HOST(all_of_no_domain, KV_SLICE("*.intranet"))
+HOST(all_of_a_company, KV_SLICE("*.example.co.uk"))
+HOST(all_of_customers, KV_SLICE("*.github.io"))
+HOST(all_of_an_exception, KV_SLICE("*.city.kawasaki.jp"))
+HOST(all_below_a_star, KV_SLICE("*.foo.kawasaki.jp"))
+HOST(a_registry, KV_SLICE("co.uk"))
+HOST(a_company, KV_SLICE("example.co.uk"))
+HOST(no_domain_at_all, KV_SLICE("host.intranet"))
+
+static void client_of_all_uk(kv_x509_facts *f)
+{
+    all_of_uk(f);
+    f->ekus = (kv_x509_list){ .items = client, .count = 1 };
+}
+
 typedef struct row {
     void (*spoil)(kv_x509_facts *facts);
     void (*keep)(kv_x509_facts *facts);
@@ -370,6 +428,25 @@ static const row rows[] = {
     { list_by_ldap, nothing, "url_http", PUBLIC, ERROR },
     { without_policy, nothing, "policy_reserved", PUBLIC, WARNING },
     { two_policies, nothing, "policy_reserved", PUBLIC, WARNING },
+    { close_primes, make_rsa, "key_rsa_close", PRIVATE, ERROR },
+    { not_der, nothing, "der", PUBLIC, ERROR },
+    { not_der, nothing, "der", PRIVATE, WARNING },
+    { long_times, nothing, "validity_form", PUBLIC, ERROR },
+    { long_times, nothing, "validity_form", PRIVATE, WARNING },
+    { begins_early, begins_in_time, "validity_signed", PUBLIC, ERROR },
+    { begins_late, begins_soon, "validity_signed", PUBLIC, ERROR },
+    { begins_early, early_client, "validity_signed", PUBLIC, ERROR },
+    { begins_early, signed_at_some_time, "validity_signed", PUBLIC, ERROR },
+    { outlives_issuer, ends_with_issuer, "validity_issuer", PUBLIC, ERROR },
+    { outlives_issuer, issuer_unknown, "validity_issuer", PRIVATE, WARNING },
+    { all_of_uk, all_of_a_company, "san_wildcard_suffix", PUBLIC, ERROR },
+    { all_of_capital_uk, all_of_customers, "san_wildcard_suffix", PUBLIC, ERROR },
+    { all_of_a_country, a_registry, "san_wildcard_suffix", PUBLIC, ERROR },
+    { all_of_no_domain, client_of_all_uk, "san_wildcard_suffix", PUBLIC, ERROR },
+    { all_below_a_star, all_of_an_exception, "san_wildcard_suffix", PUBLIC, ERROR },
+    { a_registry, a_company, "san_suffix", PUBLIC, WARNING },
+    { a_registry, no_domain_at_all, "san_suffix", PUBLIC, WARNING },
+    { a_registry, all_of_uk, "san_suffix", PUBLIC, WARNING },
     { long_self_signed, full_self_signed, "validity_self_signed", PRIVATE, WARNING },
     { long_self_signed, root_of_ten_years, "validity_self_signed", PRIVATE, WARNING },
 };

@@ -72,6 +72,68 @@ static void knows_roca(void **state)
     }
 }
 
+static void knows_small_factors(void **state)
+{
+    BIGNUM *prime = BN_new();
+
+    (void)state;
+    assert_true(BN_generate_prime_ex(prime, 512, 0, NULL, NULL, NULL));
+    assert_false(kv_x509_modulus_has_small_factor(prime));
+    assert_true(BN_mul_word(prime, 757)); /* the first prime above */
+    assert_false(kv_x509_modulus_has_small_factor(prime));
+    assert_true(BN_mul_word(prime, 751));
+    assert_true(kv_x509_modulus_has_small_factor(prime));
+    BN_free(prime);
+}
+
+/* The first is found in the 100th round, the second one in the 101st. */
+static void fermat_stops_when_it_is_told_to(void **state)
+{
+    BIGNUM *last = number("4149515568880992958512407863691161151012446232242436899995657329690652"
+                          "8154366829185418992605301806527829689347843260358853563635340296271037"
+                          "93703628423792856314595583989172352200520");
+    BIGNUM *next = number("4149515568880992958512407863691161151012446232242436899995657329690652"
+                          "8154366829185418992564561087001139967622474346590666000414310928429634"
+                          "20963908818617959504567510134276967418048");
+    BIGNUM *square = number("1000000000000000000000000000000000000000000");
+    BIGNUM *none = number("0");
+
+    (void)state;
+    assert_false(kv_x509_fermat_factors(last, 99));
+    assert_true(kv_x509_fermat_factors(last, 100));
+    assert_false(kv_x509_fermat_factors(next, 100));
+    assert_true(kv_x509_fermat_factors(next, 101));
+    assert_true(kv_x509_fermat_factors(square, 1));
+    assert_false(kv_x509_fermat_factors(none, 100));
+    assert_true(BN_set_bit(square, 16384));
+    assert_false(kv_x509_fermat_factors(square, 100));
+    BN_free(last);
+    BN_free(next);
+    BN_free(square);
+    BN_free(none);
+}
+
+static void fermat_finds_neighbours(void **state)
+{
+    BIGNUM *p = BN_new(), *q = BN_new(), *n = BN_new();
+    BN_CTX *context = BN_CTX_new();
+
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        assert_true(BN_generate_prime_ex(p, 1024, 0, NULL, NULL, NULL));
+        assert_non_null(BN_copy(q, p));
+        assert_true(BN_add_word(q, 2000002) && BN_mul(n, p, q, context));
+        assert_true(kv_x509_fermat_factors(n, 1));
+        assert_true(BN_generate_prime_ex(q, 1024, 0, NULL, NULL, NULL));
+        assert_true(BN_mul(n, p, q, context));
+        assert_false(kv_x509_fermat_factors(n, KV_X509_FERMAT_ROUNDS));
+    }
+    BN_free(p);
+    BN_free(q);
+    BN_free(n);
+    BN_CTX_free(context);
+}
+
 static void passes_good_keys(void **state)
 {
     KV_AUTO(kv_arena) arena = KV_ARENA(1 << 16);
@@ -93,6 +155,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_close_primes),
         cmocka_unit_test(knows_roca),
+        cmocka_unit_test(knows_small_factors),
+        cmocka_unit_test(fermat_stops_when_it_is_told_to),
+        cmocka_unit_test(fermat_finds_neighbours),
         cmocka_unit_test(passes_good_keys),
     };
 
