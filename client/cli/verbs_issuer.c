@@ -12,6 +12,7 @@
           "org_details", KV_OPTION_JSON, 0 },                                                     \
         TEXT("settings", "JSON", "settings", "of the provider: one JSON object"),                 \
         TEXT("trust", "private|public", "trust", "who is to trust its certificates"),             \
+        YES("strict-lint", "strict_lint", "what breaks a rule that is an error is not accepted"), \
         MANY("allow-domain", "RULE", "allowed_domains.rules",                                     \
              "example.com, *.example.com, .example.com, 192.0.2.0/24, @example.com; * is all"),   \
         MANY("allow-requester", "NAME|ID", "allowed_requesters.principals",                       \

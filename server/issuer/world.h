@@ -44,6 +44,7 @@ typedef struct kv_issuer_account {
     const kv_secret_buf *credential; /* borrowed; NULL: none */
     kv_slice settings;               /* the provider's own, JSON */
     kv_x509_lint_scope trust;        /* who is to trust its certificates; 0: private */
+    bool strict_lint;                /* what breaks an error of the lint is not accepted */
     const kv_issuer_world *world;    /* of the process; NULL: nothing is in reach */
     kv_issuer_enrolment *enrolment;  /* of a provider with a `realm`; else NULL */
 } kv_issuer_account;

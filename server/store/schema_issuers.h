@@ -32,6 +32,7 @@ typedef struct kv_issuer_row {
     kv_slice blackouts;            /* JSON array of windows: lifecycle/blackout.h */
     int64_t credential_since;      /* when somebody said that it ends then */
     int64_t credential_told;       /* the moment that was announced last; 0: none */
+    int64_t strict_lint;           /* what breaks an error of the lint is not accepted */
 } kv_issuer_row;
 
 /* The account of an issuer at an authority that knows it by a key of the `system` token. */

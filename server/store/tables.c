@@ -183,7 +183,7 @@ const kv_table kv_table_issuers = {
     .row_size = sizeof(kv_issuer_row),
     .sealed = true,
     .key_count = 2,
-    .column_count = 23,
+    .column_count = 24,
     .columns = {
         BLOB(kv_issuer_row, vault_uid),
         TEXT(kv_issuer_row, name),
@@ -208,6 +208,7 @@ const kv_table kv_table_issuers = {
         TEXT(kv_issuer_row, blackouts),
         INTEGER(kv_issuer_row, credential_since),
         INTEGER(kv_issuer_row, credential_told),
+        INTEGER(kv_issuer_row, strict_lint),
     },
     .index_count = 1,
     .indexes = {

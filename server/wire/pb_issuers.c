@@ -69,6 +69,8 @@ static kv_status order_rules_in(const Keyvault__V1__OrderRules *from, kv_arena *
         read->provider = kv_slice_text(m->provider);                                             \
         read->settings = kv_slice_text(m->settings);                                             \
         read->trust = (kv_x509_lint_scope)m->trust;                                              \
+        read->has_strict_lint = m->has_strict_lint_case != 0;                                    \
+        read->strict_lint = m->strict_lint;                                                      \
         read->has_enabled = m->has_enabled_case != 0;                                            \
         read->enabled = m->enabled;                                                              \
         KV_TRY(credentials_in(m->credentials, read, err));                                       \
@@ -208,6 +210,7 @@ static Keyvault__V1__Issuer *issuer(kv_pb_writer *writer, const kv_issuer_bundle
     to->org_details = organization(writer, from);
     to->settings = kv_pb_text(writer, from->settings);
     to->trust = (Keyvault__V1__TrustScope)from->trust;
+    to->strict_lint = from->strict_lint;
     to->allowed_domains =
         kv_pb_texts(writer, from->domains.items, from->domains.count, &to->n_allowed_domains);
     to->allowed_requesters = kv_pb_array(

@@ -55,13 +55,12 @@ static kv_status take_start(kv_work *work, const kv_certificate_merge_in *in, kv
 
 /* What was merged already was judged then. */
 static kv_status check_transparency(kv_vault *vault, kv_work *work, const kv_issuance *at,
-                                    kv_x509_merged *out, kv_error *err)
+                                    kv_x509_lint_scope trust, kv_x509_merged *out, kv_error *err)
 {
-    kv_transparency_in in = { .policy = &at->policy, .field = "x5c" };
+    kv_transparency_in in = { .policy = &at->policy, .trust = trust, .field = "x5c" };
 
     if (out->repeated)
         return KV_OK;
-    KV_TRY(kv_issuer_trust(vault, work, at->vault_row, at->policy.issuer.name, &in.trust, err));
     return kv_transparency_judge(vault, work, &in, out, &at->operation->transparency, err);
 }
 
@@ -70,6 +69,7 @@ static kv_status check_certificates(kv_vault *vault, kv_work *work,
                                     kv_x509_merged *out, kv_error *err)
 {
     kv_certificate_version_row before = { 0 };
+    kv_issuer_demands demands;
     kv_x509_merge_in merge = {
         .given = in->x5c,
         .field = "x5c",
@@ -81,6 +81,10 @@ static kv_status check_certificates(kv_vault *vault, kv_work *work,
         .strict = in->require_complete_chain ? KV_X509_STRICT_CHAIN : 0,
     };
 
+    KV_TRY(kv_issuer_demands_of(vault, work, at->vault_row, at->policy.issuer.name, &demands, err));
+    merge.scope = demands.trust;
+    if (demands.strict_lint)
+        merge.strict |= KV_X509_STRICT_LINT;
     KV_TRY(kv_known_issuers(vault, work, at->object, &merge.anchors, err));
     if (kv_slice_equal(at->operation->state, KV_STATE_COMPLETED)) {
         KV_TRY(
@@ -88,7 +92,7 @@ static kv_status check_certificates(kv_vault *vault, kv_work *work,
         merge.merged = before.der;
     }
     KV_TRY(kv_x509_merge(work->arena, &merge, out, err));
-    KV_TRY(check_transparency(vault, work, at, out, err));
+    KV_TRY(check_transparency(vault, work, at, demands.trust, out, err));
     return kv_issuer_permit_leaf(vault, work, at->vault_row, &at->policy, &out->leaf, err);
 }
 

@@ -196,14 +196,17 @@ kv_status kv_issuer_permit_leaf(kv_vault *vault, kv_work *work, const kv_vault_r
     return note(work, row.display_name, judge_leaf(work, vault_row, &row, leaf, err), err);
 }
 
-kv_status kv_issuer_trust(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
-                          kv_slice name, kv_x509_lint_scope *out, kv_error *err)
+kv_status kv_issuer_demands_of(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                               kv_slice name, kv_issuer_demands *out, kv_error *err)
 {
     kv_issuer_row row;
     bool exists = false;
 
+    *out = (kv_issuer_demands){ .trust = KV_X509_LINT_PRIVATE };
     KV_TRY(kv_issuer_look_up(vault, work, vault_row->uid, name, &row, &exists, err));
-    *out = exists ? (kv_x509_lint_scope)row.trust : KV_X509_LINT_PRIVATE;
+    if (exists)
+        *out = (kv_issuer_demands){ .trust = (kv_x509_lint_scope)row.trust,
+                                    .strict_lint = row.strict_lint != 0 };
     return KV_OK;
 }
 
@@ -222,6 +225,7 @@ static kv_status open_row(kv_vault *vault, kv_work *work, const kv_issuer_row *r
                      .account_id = row->account_id,
                      .settings = row->settings,
                      .trust = (kv_x509_lint_scope)row->trust,
+                     .strict_lint = row->strict_lint != 0,
                      .world = &vault->world },
         .credential_uid = row->uid,
     };

@@ -57,9 +57,13 @@ kv_status kv_issuer_permit_leaf(kv_vault *vault, kv_work *work, const kv_vault_r
 kv_status kv_issuer_choose(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
                            const kv_x509_policy *policy, kv_slice requester, kv_chosen_issuer *out,
                            kv_error *err) KV_MUST_USE;
-/* Who trusts what this issuer makes: private where nobody has said. */
-kv_status kv_issuer_trust(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
-                          kv_slice name, kv_x509_lint_scope *out, kv_error *err) KV_MUST_USE;
+/* What its certificates are held to: private and not strict where nobody has said. */
+typedef struct kv_issuer_demands {
+    kv_x509_lint_scope trust;
+    bool strict_lint;
+} kv_issuer_demands;
+kv_status kv_issuer_demands_of(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                               kv_slice name, kv_issuer_demands *out, kv_error *err) KV_MUST_USE;
 /* Only the issuer object and its credential, by name, for work that orders nothing (polling,
  * revoking, checking). KV_NOT_FOUND; a disabled one is found too. */
 kv_status kv_issuer_open(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,

@@ -176,6 +176,8 @@ static kv_status take(kv_vault *vault, kv_work *work, const kv_issuer_settings_i
         KV_TRY(take_admins(work, in, row, err));
     if (in->trust)
         row->trust = in->trust;
+    if (in->has_strict_lint)
+        row->strict_lint = in->strict_lint;
     if (in->has_domains)
         KV_TRY(take_domains(work, &in->domains, row, err));
     if (in->has_requesters)

@@ -34,6 +34,8 @@ typedef struct kv_issuer_settings_in {
     size_t admin_count;
     kv_slice settings;
     kv_x509_lint_scope trust; /* 0: not said */
+    bool has_strict_lint;
+    bool strict_lint;
     bool has_domains;
     kv_x509_list domains;
     bool has_requesters;
@@ -73,6 +75,7 @@ typedef struct kv_issuer_bundle {
     size_t admin_count;
     kv_slice settings;
     kv_x509_lint_scope trust;
+    bool strict_lint;
     kv_x509_list domains;
     const kv_issuer_requester *requesters;
     size_t requester_count;

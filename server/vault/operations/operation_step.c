@@ -88,6 +88,7 @@ static kv_status check(kv_vault *vault, kv_work *work, step *on, kv_x509_merged 
         .now_ms = work->now_ms,
         .requested_ms = on->row->created,
         .scope = on->chosen.account.trust,
+        .strict = on->chosen.account.strict_lint ? KV_X509_STRICT_LINT : 0,
     };
     kv_transparency_in promised = { .policy = in.policy, .trust = in.scope, .field = in.field };
 
@@ -119,6 +120,31 @@ static bool for_good(kv_status status)
 {
     return status == KV_BAD_REQUEST || status == KV_EXISTS || status == KV_PRECONDITION ||
            status == KV_DENIED;
+}
+
+/* What the issuer sent: the certificate for our key, or else the first that can be read. */
+static bool find_sent(kv_work *work, const kv_operation_row *row, kv_x509_facts *out)
+{
+    kv_error ignored = { 0 };
+    kv_x509_list sent;
+    bool found = false;
+
+    if (kv_chain_split(work, KV_SLICE_NONE, row->chain, &sent, &ignored) != KV_OK)
+        return false;
+    for (size_t i = 1; i < sent.count; i++) {
+        kv_x509_facts facts;
+        bool ours;
+
+        if (kv_x509_inspect(work->arena, sent.items[i], &facts, &ignored) != KV_OK)
+            continue;
+        ours = kv_slice_equal(facts.spki, row->spki);
+        if (ours || !found)
+            *out = facts;
+        found = true;
+        if (ours)
+            break;
+    }
+    return found;
 }
 
 /* --- what was heard is stored --- */
@@ -198,16 +224,11 @@ static kv_status store_end(kv_vault *vault, kv_work *work, const step *on, kv_er
 }
 
 /* How long the certificate that came lives; 0 for one that cannot be read. */
-static int64_t life_of(kv_work *work, kv_slice chain)
+static int64_t life_of(kv_work *work, const kv_operation_row *row)
 {
     kv_x509_facts facts;
-    kv_error ignored = { 0 };
-    kv_x509_list sent;
 
-    if (kv_chain_split(work, KV_SLICE_NONE, chain, &sent, &ignored) != KV_OK || !sent.count ||
-        kv_x509_inspect(work->arena, sent.items[0], &facts, &ignored) != KV_OK)
-        return 0;
-    return facts.not_after_ms - facts.not_before_ms;
+    return find_sent(work, row, &facts) ? facts.not_after_ms - facts.not_before_ms : 0;
 }
 
 static kv_status store_turn(kv_vault *vault, kv_work *work, step *on, kv_error *err)
@@ -228,11 +249,26 @@ static kv_status store_turn(kv_vault *vault, kv_work *work, step *on, kv_error *
     KV_TRY(kv_change_update(&change, &kv_table_operations, row, err));
     if (on->heard.answered && on->heard.answer == KV_ISSUER_ISSUED)
         KV_TRY(kv_issuer_take_names(vault, work, &on->vault_row, row->issuer_lower, &on->at.policy,
-                                    life_of(work, row->chain), &on->names, &change, err));
+                                    life_of(work, row), &on->names, &change, err));
     return kv_commit_step(vault, work, step_name(row->state), &change, err);
 }
 
 /* --- one step --- */
+
+/* It exists although nobody here uses it: whoever has it revoked must know which one it is. */
+static kv_status name_refused(kv_work *work, kv_operation_row *row, kv_error *err)
+{
+    kv_slice why = row->error_message;
+    kv_x509_facts facts;
+    char hash[2 * sizeof(facts.sha256) + 1];
+
+    if (!find_sent(work, row, &facts))
+        return KV_OK;
+    kv_hex(kv_slice_of(facts.sha256, sizeof(facts.sha256)), hash);
+    return kv_arena_print(work->arena, &row->error_message, err,
+                          "%.*s; the certificate has the serial number %.*s and the SHA-256 %s",
+                          KV_SLICE_ARG(why), KV_SLICE_ARG(facts.serial_hex), hash);
+}
 
 static kv_status accept(kv_vault *vault, kv_work *work, step *on, kv_error *err)
 {
@@ -248,6 +284,7 @@ static kv_status accept(kv_vault *vault, kv_work *work, step *on, kv_error *err)
         on->heard.answered = true;
         on->heard.answer = KV_ISSUER_REFUSED;
         on->row->error_code = KV_SLICE("CertificateNotAccepted");
+        KV_TRY(name_refused(work, on->row, err));
     }
     return store_turn(vault, work, on, err);
 }

@@ -215,6 +215,28 @@ static void no_more_certificates_of_the_same_names_than_allowed(void **state)
     house_free(h);
 }
 
+/* One a week would be too few for what lives for three days. */
+static void certificates_of_days_come_as_often_as_they_need(void **state)
+{
+    kv_issuer_settings_in rules = { .has_order_rules = true, .certificates_per_week = 1 };
+    house *h = start();
+    kv_error err = { 0 };
+
+    (void)state;
+    set_issuer(h, &rules);
+    scripted.deed = SCRIPT_AT_ONCE;
+    scripted.life_ms = 3 * DAY;
+    order(h, 0, 1);
+    live_until(h, atomic_load(&h->now_ms) + HOUR);
+    assert_int_equal(versions(h), 1);
+    assert_kv_ok(act_renew(h, "c-0", NULL, &err));
+    live_until(h, atomic_load(&h->now_ms) + HOUR);
+    assert_int_equal(versions(h), 1);
+    live_until(h, HOUSE_NOW_MS + 2 * DAY);
+    assert_int_equal(versions(h), 2);
+    house_free(h);
+}
+
 static void sweep_budgets(house *h)
 {
     kv_error err = { 0 };
@@ -408,6 +430,7 @@ int main(void)
         cmocka_unit_test(who_wants_to_be_left_alone_is),
         cmocka_unit_test(no_more_orders_than_allowed),
         cmocka_unit_test(no_more_certificates_of_the_same_names_than_allowed),
+        cmocka_unit_test(certificates_of_days_come_as_often_as_they_need),
         cmocka_unit_test(what_is_left_of_a_budget_goes_when_it_is_full_again),
         cmocka_unit_test(a_budget_that_was_edited_is_not_believed),
         cmocka_unit_test(bad_rules_are_named),

@@ -60,6 +60,37 @@ test('a chain is merged, shown, used and exported', async () => {
   assert.strictEqual(operation.status, 'completed');
 });
 
+test('an issuer object of that name says what the certificates are held to', async () => {
+  const issuers = await server.officer('issuers', ['ISSUER_OFFICER'], `/vaults/${VAULT}`);
+  const object = { vault: VAULT, issuer: 'Unknown' };
+  const { it, csr } = await begin();
+  const x5c = chainOf(authority.sign(csr, { serial: '7' }), authority.intermediate, authority.root);
+  await issuers.call('IssuerService/SetIssuer', { ...object, provider: 'Unknown', strict_lint: true,
+    allowed_domains: { rules: ['*'] } });
+  const error = await officer.refused(MERGE, { ...it, x5c });
+  assert.deepStrictEqual([error.code, error.field], ['INVALID_ARGUMENT', 'x5c']);
+  assert.match(error.text, /breaks the rule serial: the serial number is positive and has 8 to 20/);
+  const { status } = await officer.call('CertificateService/GetCertificateOperation', it);
+  assert.strictEqual(status, 'inProgress');
+  /* Who orders certificates does not decide what they are held to. */
+  assert.strictEqual((await officer.refused('IssuerService/UpdateIssuer',
+    { ...object, strict_lint: false })).code, 'PERMISSION_DENIED');
+  await issuers.call('IssuerService/UpdateIssuer', { ...object, strict_lint: false });
+  const { warnings } = await officer.call(MERGE, { ...it, x5c });
+  assert.match(warnings[0], /^serial: /);
+  /* Trust is theirs, too: nothing here says where its revocation is told. */
+  await issuers.call('IssuerService/UpdateIssuer', { ...object, trust: 'PUBLIC',
+    strict_lint: true });
+  const second = await begin();
+  const extensions = `keyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth
+subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\nsubjectAltName=DNS:${
+    second.it.name}.example.org`;
+  assert.match((await officer.refused(MERGE, { ...second.it,
+    x5c: chainOf(authority.sign(second.csr, { extensions }), authority.intermediate,
+      authority.root) })).text, /breaks the rule revocation_info: /);
+  await issuers.call('IssuerService/DeleteIssuer', object);
+});
+
 test('the private key of a waiting certificate survives a restart, and only encrypted', async () => {
   const { it, csr } = await begin({ exportable: true });
   await server.kill();

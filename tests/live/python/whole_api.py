@@ -248,6 +248,8 @@ def issuers(call):
     assert len(call(service + "ListIssuers", vault=VAULT).issuers) == 1
     changed = call(service + "UpdateIssuer", trust="TRUST_SCOPE_PUBLIC", **it)
     assert list(changed.allowed_domains) == rules["rules"] and changed.trust == 2
+    assert not changed.strict_lint
+    assert call(service + "UpdateIssuer", strict_lint=True, **it).strict_lint
     limits = {"orders_per_hour": 20, "blackouts": ["2020-01-01T00:00Z - 2020-01-02T00:00Z"]}
     changed = call(service + "UpdateIssuer", order_rules=limits, **it)
     assert changed.order_rules.orders_per_hour == 20 and changed.health.healthy

@@ -70,6 +70,20 @@ static void login_is_short_for_token_login(void **state)
     assert_kv_fails(KV_BAD_REQUEST, parse("login again", &args, &err));
 }
 
+static void knows_an_authority_is_made_by_two_names(void **state)
+{
+    kv_cli_args init, create;
+    kv_error err;
+
+    (void)state;
+    assert_kv_ok(parse("ca init --name root --subject CN=R", &init, &err));
+    assert_string_equal(init.verb->verb, "init");
+    assert_kv_ok(parse("ca create --name root --subject CN=R", &create, &err));
+    assert_string_equal(init.verb->path, create.verb->path);
+    assert_ptr_equal(init.verb->options, create.verb->options);
+    assert_ptr_equal(init.verb->run, create.verb->run);
+}
+
 static void takes_a_yes_or_no_with_and_without_a_value(void **state)
 {
     kv_cli_args args;
@@ -286,6 +300,7 @@ int main(void)
         cmocka_unit_test(finds_verbs_of_one_and_of_two_words),
         cmocka_unit_test(takes_options_in_every_spelling),
         cmocka_unit_test(login_is_short_for_token_login),
+        cmocka_unit_test(knows_an_authority_is_made_by_two_names),
         cmocka_unit_test(takes_a_yes_or_no_with_and_without_a_value),
         cmocka_unit_test(says_what_was_perhaps_meant),
         cmocka_unit_test(never_repeats_a_secret_from_the_command_line),

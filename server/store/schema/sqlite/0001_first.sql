@@ -200,6 +200,7 @@ CREATE TABLE "issuers" (
     "blackouts" TEXT NOT NULL,
     "credential_since" INTEGER NOT NULL,
     "credential_told" INTEGER NOT NULL,
+    "strict_lint" INTEGER NOT NULL,
     "generation" INTEGER NOT NULL,
     "seal" BLOB NOT NULL,
     "seal_key" BLOB NOT NULL,
