@@ -37,9 +37,6 @@ struct kv_isolated {
     kv_lines *lines;
     pthread_t warden;
 
-    atomic_uint outside;              /* calls of another library */
-    _Atomic int64_t outside_moved_us; /* when one of them last began or came back */
-
     pthread_mutex_t mutex;  /* guards all that follows */
     pthread_cond_t changed; /* any of it */
     life life;
@@ -64,12 +61,7 @@ static const char client[] = KV_P11_KIT_CLIENT;
 static char *const address = (char[ADDRESS_BYTES]){ "P11_KIT_SERVER_ADDRESS=" };
 static pthread_mutex_t *const address_lock = &(pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 
-const char *kv_isolated_library(void)
-{
-    return client;
-}
-
-void kv_isolated_address_begin(kv_isolated *isolated)
+static void address_begin(kv_isolated *isolated)
 {
     char path[ADDRESS_BYTES / 2];
     char *value = strchr(address, '=') + 1;
@@ -79,7 +71,7 @@ void kv_isolated_address_begin(kv_isolated *isolated)
     (void)snprintf(value, ADDRESS_BYTES - (size_t)(value - address), "unix:path=%s", path);
 }
 
-void kv_isolated_address_end(void)
+static void address_end(void)
 {
     pthread_mutex_unlock(address_lock);
 }
@@ -133,8 +125,7 @@ static bool overdue(const kv_isolated *isolated, int64_t starting_us)
     int64_t latest = kv_monotonic_us() - (int64_t)isolated->hang_ms * 1000;
 
     return kv_lines_overdue(isolated->lines, isolated->hang_ms) ||
-           (starting_us && starting_us < latest) ||
-           (atomic_load(&isolated->outside) && atomic_load(&isolated->outside_moved_us) < latest);
+           (starting_us && starting_us < latest);
 }
 
 static void log_end(const kv_isolated *isolated, const char *why, int status)
@@ -333,18 +324,6 @@ CK_FUNCTION_LIST *kv_isolated_functions(kv_isolated *isolated)
     return kv_lines_functions(isolated->lines);
 }
 
-void kv_isolated_call_begin(kv_isolated *isolated)
-{
-    atomic_store(&isolated->outside_moved_us, kv_monotonic_us());
-    atomic_fetch_add(&isolated->outside, 1);
-}
-
-void kv_isolated_call_end(kv_isolated *isolated)
-{
-    atomic_store(&isolated->outside_moved_us, kv_monotonic_us());
-    atomic_fetch_sub(&isolated->outside, 1);
-}
-
 /* --- new and free --- */
 
 static kv_status open_folder(kv_isolated *isolated, const char *folder, kv_error *err)
@@ -378,9 +357,9 @@ static kv_status load_client(kv_isolated *isolated, kv_error *err)
     }
     if (putenv(address) != 0)
         return kv_fail(err, KV_BUSY, "out of memory");
-    kv_isolated_address_begin(isolated);
+    address_begin(isolated);
     status = kv_lines_open(get, &isolated->lines, err);
-    kv_isolated_address_end();
+    address_end();
     return status;
 }
 

@@ -53,13 +53,3 @@ int kv_isolated_pid(kv_isolated *isolated);
 /* `ended(context)` is called by the warden when the process ends without having been asked to.
  * NULL: nobody is told. */
 void kv_isolated_when_ended(kv_isolated *isolated, void (*ended)(void *context), void *context);
-
-/* For a library that loads modules itself (libp11): what it is to load, and the address that must
- * stand in the environment meanwhile. Others wait between the two. */
-const char *kv_isolated_library(void);
-void kv_isolated_address_begin(kv_isolated *isolated);
-void kv_isolated_address_end(void);
-/* Such a library's calls, so that one that does not come back is seen: when nothing has come back
- * for `hang_ms` while somebody is in one. */
-void kv_isolated_call_begin(kv_isolated *isolated);
-void kv_isolated_call_end(kv_isolated *isolated);

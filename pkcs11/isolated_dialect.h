@@ -5,7 +5,7 @@
  * of CKA_ALLOWED_MECHANISMS wrong. So both ends of an isolated module speak a dialect: a mechanism
  * travels as the parameter of an OAEP mechanism, whose label is bytes; attributes travel under a
  * type that p11-kit does not know, so as bytes; the list of mechanisms is an attribute of an object
- * that no token has. What is not in the dialect passes unchanged, so plain clients (libp11) are
+ * that no token has. What is not in the dialect passes unchanged, so plain clients are
  * served too. Both ends are one program on one machine: numbers and structures go as they are in
  * memory.
  *

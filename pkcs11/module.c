@@ -138,7 +138,7 @@ kv_status kv_module_start(kv_module *module, kv_error *err)
     if (module->isolated)
         KV_TRY(kv_isolated_start(module->isolated, err));
     rv = module->functions->C_Initialize(&arguments);
-    /* libp11 may have come first; the state is shared, so that is as good. */
+    /* Another library of this process may have come first; the state is shared. */
     if (rv != CKR_OK && rv != CKR_CRYPTOKI_ALREADY_INITIALIZED) {
         if (module->isolated)
             kv_isolated_stop(module->isolated);
@@ -156,8 +156,6 @@ void kv_module_stop(kv_module *module)
     module->initialised = false;
     if (module->isolated)
         kv_isolated_stop(module->isolated);
-    if (module->isolated && module->stopped)
-        module->stopped(module->stopped_context);
 }
 
 kv_status kv_module_unavailable(kv_error *err)

@@ -25,10 +25,6 @@ typedef struct kv_module {
     atomic_bool stopping;            /* somebody waits for everybody to leave */
     atomic_uint_fast64_t generation; /* one more for each C_Initialize */
     pthread_rwlock_t gate;
-    /* Of an isolated module: its process has ended and nobody is inside. NULL: nobody is told. Set
-     * while the read side is held, and for as long as the module lives. */
-    void (*stopped)(void *context);
-    void *stopped_context;
 } kv_module;
 
 /* True when there is a list and it has every function that is called here. */

@@ -1,372 +1,281 @@
-/* tls_key.c - the TLS identity on its own token, through libp11. */
+/* tls_key.c - RSA and EC keys whose signatures a token makes.
+ *
+ * OpenSSL's methods for foreign keys are deprecated in favour of providers, and work for as long as
+ * there is a 3.x: they are two functions, a provider would be a library.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "pkcs11/tls_key.h"
 
-#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include <libp11.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
+#include <openssl/rsa.h>
 
 #include "pkcs11/rv.h"
-#include "pkcs11/token_files.h"
+#include "pkcs11/token.h"
+#include "pkcs11/token_object.h"
 #include "pkcs11/token_uri.h"
-#include "pkcs11/tokens_inside.h"
 
-enum { TRIES = 8 }; /* of one life to find the key */
-
-/* One life of libp11's view of the module; an old one is kept, because unloading it would finalise
- * the module for everybody. */
-typedef struct life {
-    PKCS11_CTX *context;
-    PKCS11_SLOT *slots;
-    unsigned slot_count;
-    EVP_PKEY *key;
-    bool loaded;
-    uint_fast64_t generation; /* of the module when it was loaded */
-    struct life *before;
-} life;
+enum { MOST_SIGNATURE = 1024, APP_DATA = 0 };
 
 struct kv_tls_key {
-    char *path;
-    char *uri;
-    kv_secret_buf pin;
-    bool pin_refused;
-    int lock_fd;
-    kv_token_files files;
-    kv_module *module; /* borrowed from kv_tokens; NULL: nobody else uses it */
-    life *now;
-    life *vain;                      /* one of those before it that found no key; or NULL */
-    unsigned vain_tries;             /* of that one */
-    atomic_uint_fast64_t generation; /* of the module when `now` began */
+    atomic_uint holders; /* the caller, and every EVP_PKEY */
+    kv_token *token;     /* borrowed */
+    P11KitUri *uri;
+    EC_KEY_METHOD *ec;
+    RSA_METHOD *rsa;
+
+    pthread_mutex_t mutex; /* guards all that follows */
+    CK_OBJECT_HANDLE object;
+    uint64_t generation; /* of the token when the object was found */
 };
 
-static kv_status libp11_failed(kv_error *err, const char *what)
+static void let_go(kv_tls_key *key)
 {
-    unsigned long code = ERR_peek_last_error();
-    const char *reason = code ? ERR_reason_error_string(code) : NULL;
-
-    kv_fail(err, KV_UNAVAILABLE, "the token of the TLS key does not answer as it should");
-    kv_because(err, KV_REASON_TOKEN_UNAVAILABLE);
-    kv_note(err, "%s: %s", what, reason ? reason : "no reason given");
-    ERR_clear_error();
-    return err->status;
-}
-
-/* libp11 gives trimmed text; the URI matches Cryptoki's padded text. */
-static void pad(const char *text, CK_UTF8CHAR *out, size_t len)
-{
-    size_t used = text ? strlen(text) : 0;
-
-    memset(out, ' ', len);
-    memcpy(out, text ? text : "", used < len ? used : len);
-}
-
-static bool matches(P11KitUri *uri, const PKCS11_TOKEN *token)
-{
-    CK_TOKEN_INFO info = { 0 };
-
-    if (!token || !token->initialized)
-        return false;
-    pad(token->label, info.label, sizeof(info.label));
-    pad(token->manufacturer, info.manufacturerID, sizeof(info.manufacturerID));
-    pad(token->model, info.model, sizeof(info.model));
-    pad(token->serialnr, info.serialNumber, sizeof(info.serialNumber));
-    return p11_kit_uri_match_token_info(uri, &info);
-}
-
-static kv_status find_slot(life *l, P11KitUri *uri, PKCS11_SLOT **out, kv_error *err)
-{
-    unsigned found = 0;
-
-    if (!l->slots && PKCS11_enumerate_slots(l->context, &l->slots, &l->slot_count) != 0)
-        return libp11_failed(err, "PKCS11_enumerate_slots");
-    for (unsigned i = 0; i < l->slot_count; i++) {
-        if (!matches(uri, l->slots[i].token))
-            continue;
-        *out = &l->slots[i];
-        found++;
-    }
-    if (found == 1)
-        return KV_OK;
-    return kv_fail_field(err, "uri",
-                         found ? "several tokens match the URI" : "no token matches the URI");
-}
-
-static bool key_fits(P11KitUri *uri, const PKCS11_KEY *key)
-{
-    const CK_ATTRIBUTE *id = p11_kit_uri_get_attribute(uri, CKA_ID);
-    const CK_ATTRIBUTE *label = p11_kit_uri_get_attribute(uri, CKA_LABEL);
-
-    if (!key->isPrivate)
-        return false;
-    if (id && (id->ulValueLen != key->id_len || memcmp(id->pValue, key->id, key->id_len) != 0))
-        return false;
-    return !label || (key->label && strlen(key->label) == label->ulValueLen &&
-                      !memcmp(label->pValue, key->label, label->ulValueLen));
-}
-
-static kv_status find_key(life *l, P11KitUri *uri, PKCS11_SLOT *slot, kv_error *err)
-{
-    PKCS11_KEY *keys = NULL, *fits = NULL;
-    unsigned count = 0, found = 0;
-
-    if (PKCS11_enumerate_keys(slot->token, &keys, &count) != 0)
-        return libp11_failed(err, "PKCS11_enumerate_keys");
-    for (unsigned i = 0; i < count; i++)
-        if (key_fits(uri, &keys[i])) {
-            fits = &keys[i];
-            found++;
-        }
-    if (found != 1)
-        return kv_fail(err, KV_NOT_FOUND, "%s key on the TLS token fits the URI",
-                       found ? "more than one" : "no");
-    l->key = PKCS11_get_private_key(fits);
-    return l->key ? KV_OK : libp11_failed(err, "PKCS11_get_private_key");
-}
-
-static kv_status log_in(kv_tls_key *key, PKCS11_SLOT *slot, kv_error *err)
-{
-    assert(slot && slot->token);
-    if (key->pin_refused)
-        return kv_fail(err, KV_PRECONDITION, "the PIN of the TLS token was refused");
-    KV_TRY(kv_token_files_find(&key->files, slot->token->serialnr, err));
-    KV_TRY(kv_token_files_before_login(&key->files, err));
-    /* Read-write and before the login: opening it later closes every session and with them the
-     * login, which libp11 does not notice. */
-    if (PKCS11_open_session(slot, 1) != 0)
-        return libp11_failed(err, "PKCS11_open_session");
-    if (PKCS11_login(slot, 0, (const char *)key->pin.data) != 0) {
-        key->pin_refused = ERR_GET_REASON(ERR_peek_last_error()) == CKR_PIN_INCORRECT;
-        if (!key->pin_refused)
-            return libp11_failed(err, "PKCS11_login");
-        ERR_clear_error();
-        return kv_fail(err, KV_PRECONDITION, "the PIN of the TLS token was refused");
-    }
-    return kv_token_files_after_login(&key->files, err);
-}
-
-/* Our layer has initialised the module already; libp11 takes that as it is. Of an isolated module
- * it loads p11-kit's client, which makes a connection of its own to the same process. */
-static kv_status load(kv_tls_key *key, life *l, kv_error *err)
-{
-    kv_isolated *isolated = key->module ? key->module->isolated : NULL;
-
-    if (isolated)
-        kv_isolated_address_begin(isolated);
-    l->loaded = PKCS11_CTX_load(l->context, isolated ? kv_isolated_library() : key->path) == 0;
-    if (isolated)
-        kv_isolated_address_end();
-    return l->loaded ? KV_OK : libp11_failed(err, "PKCS11_CTX_load");
-}
-
-static kv_status begin_life(kv_tls_key *key, life *l, kv_error *err)
-{
-    P11KitUri *uri = NULL;
-    PKCS11_SLOT *slot = NULL;
-    kv_status status;
-
-    if (!l->context)
-        l->context = PKCS11_CTX_new();
-    if (!l->context)
-        return kv_fail(err, KV_BUSY, "out of memory");
-    if (!l->loaded)
-        KV_TRY(load(key, l, err));
-    KV_TRY(kv_token_uri_parse(key->uri, &uri, err));
-    status = find_slot(l, uri, &slot, err);
-    if (status == KV_OK)
-        status = log_in(key, slot, err);
-    if (status == KV_OK)
-        status = find_key(l, uri, slot, err);
-    p11_kit_uri_free(uri);
-    return status;
-}
-
-/* Releasing slots closes everybody's sessions and unloading finalises the module, so this is for
- * when the module has been finalised or is nobody else's. */
-static void end_lives(void *lives)
-{
-    life *l = lives;
-    life *before;
-
-    for (; l; l = before) {
-        before = l->before;
-        EVP_PKEY_free(l->key);
-        if (l->slots)
-            PKCS11_release_all_slots(l->context, l->slots, l->slot_count);
-        if (l->loaded)
-            PKCS11_CTX_unload(l->context);
-        if (l->context)
-            PKCS11_CTX_free(l->context);
-        free(l);
-    }
-    ERR_clear_error();
-}
-
-/* The process of an isolated module has ended, and each life has a connection to it that is of no
- * use any more. Keys may still be held by contexts of connections, so lives that have one stay. */
-static void hang_up(void *context)
-{
-    kv_tls_key *key = context;
-
-    key->vain = NULL;
-    for (life **at = &key->now; *at;) {
-        life *l = *at;
-
-        if (l->loaded)
-            PKCS11_CTX_unload(l->context);
-        l->loaded = false;
-        if (l->key || l == key->now) {
-            at = &l->before;
-            continue;
-        }
-        *at = l->before;
-        l->before = NULL;
-        end_lives(l);
-    }
-    ERR_clear_error();
-}
-
-/* A life that found no key is tried again while the module goes on: each new one would keep another
- * connection to it. Not for ever, for it may be the connection that is broken. */
-static life *next_life(kv_tls_key *key)
-{
-    uint_fast64_t generation = key->module ? atomic_load(&key->module->generation) : 0;
-    life *l;
-
-    if (key->vain && key->vain->loaded && key->vain->generation == generation &&
-        key->vain_tries++ < TRIES)
-        return key->vain;
-    l = calloc(1, sizeof(*l));
-    if (l)
-        l->generation = generation;
-    return l;
-}
-
-static void unlink_vain(kv_tls_key *key)
-{
-    for (life *at = key->now; at; at = at->before)
-        if (at->before == key->vain)
-            at->before = key->vain->before;
-    key->vain = NULL;
-}
-
-static kv_status live_again(kv_tls_key *key, kv_error *err)
-{
-    life *l = next_life(key);
-    kv_status status;
-
-    if (!l)
-        return kv_fail(err, KV_BUSY, "out of memory");
-    status = begin_life(key, l, err);
-    if (l == key->vain) {
-        if (status != KV_OK)
-            return status;
-        unlink_vain(key);
-    }
-    if (!l->loaded && key->now) {
-        end_lives(l);
-        return status;
-    }
-    if (status == KV_OK || !key->now) {
-        l->before = key->now;
-        key->now = l;
-    } else {
-        l->before = key->now->before;
-        key->now->before = l;
-        key->vain = l;
-        key->vain_tries = 1;
-    }
-    if (status == KV_OK && key->module)
-        atomic_store(&key->generation, atomic_load(&key->module->generation));
-    return status;
-}
-
-/* Our layer does not see libp11's calls. */
-static kv_status enter(kv_tls_key *key, kv_error *err)
-{
-    if (!key->module)
-        return KV_OK;
-    KV_TRY(kv_module_enter(key->module, err));
-    if (key->module->isolated)
-        kv_isolated_call_begin(key->module->isolated);
-    return KV_OK;
-}
-
-static void leave(kv_tls_key *key)
-{
-    if (!key->module)
+    if (!key || atomic_fetch_sub(&key->holders, 1) > 1)
         return;
-    if (key->module->isolated)
-        kv_isolated_call_end(key->module->isolated);
-    kv_module_leave(key->module);
-}
-
-static kv_status in_module(kv_tls_key *key, kv_error *err)
-{
-    kv_status status;
-
-    KV_TRY(enter(key, err));
-    status = live_again(key, err);
-    if (status == KV_OK && key->module) {
-        key->module->stopped_context = key;
-        key->module->stopped = hang_up;
-    }
-    leave(key);
-    return status;
-}
-
-static kv_status fill(kv_tls_key *key, const kv_tls_key_config *config, kv_error *err)
-{
-    unsigned restored = 0;
-
-    if (!config->module || !config->uri || !config->pin)
-        return kv_fail_field(err, "token.tls", "module, uri and PIN are needed");
-    key->path = strdup(config->module);
-    key->uri = strdup(config->uri);
-    if (!key->path || !key->uri)
-        return kv_fail(err, KV_BUSY, "out of memory");
-    KV_TRY(kv_secret_buf_copy(kv_secret_buf_slice(config->pin), &key->pin, err));
-    KV_TRY(kv_token_files_open(config->files_dir, config->backup_dir, &key->files, err));
-    if (config->lock_path)
-        KV_TRY(kv_token_lock(config->lock_path, &key->lock_fd, err));
-    /* SoftHSM reads its folders when it is initialised, which our tokens may have done already. */
-    return key->module ? KV_OK : kv_token_files_restore(&key->files, &restored, err);
-}
-
-static void free_key(kv_tls_key *key)
-{
-    end_lives(key->now);
-    kv_token_files_cleanup(&key->files);
-    kv_secret_buf_cleanup(&key->pin);
-    if (key->lock_fd >= 0)
-        (void)close(key->lock_fd);
-    free(key->path);
-    free(key->uri);
+    p11_kit_uri_free(key->uri);
+    if (key->ec)
+        EC_KEY_METHOD_free(key->ec);
+    RSA_meth_free(key->rsa);
+    (void)pthread_mutex_destroy(&key->mutex);
     free(key);
 }
 
-kv_status kv_tls_key_open(const kv_tls_key_config *config, kv_tokens *tokens, kv_tls_key **out,
-                          kv_error *err)
+/* --- on the token --- */
+
+static kv_status search(kv_token_visit *visit, const kv_tls_key *key, CK_OBJECT_HANDLE *out,
+                        kv_error *err)
+{
+    CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
+    CK_BBOOL yes = CK_TRUE;
+    CK_ATTRIBUTE template[4] = { { CKA_CLASS, &class, sizeof(class) },
+                                 { CKA_TOKEN, &yes, sizeof(yes) } };
+    CK_ATTRIBUTE *id = p11_kit_uri_get_attribute(key->uri, CKA_ID);
+    CK_ATTRIBUTE *label = p11_kit_uri_get_attribute(key->uri, CKA_LABEL);
+    KV_AUTO(kv_handles) list = NULL;
+    CK_ULONG count = 2;
+    size_t found = 0;
+
+    if (id)
+        template[count++] = *id;
+    if (label)
+        template[count++] = *label;
+    KV_TRY(kv_objects_find(visit, template, count, &list, &found, err));
+    if (found == 1) {
+        *out = list[0];
+        return KV_OK;
+    }
+    /* A wedged SoftHSM finds nothing and says so cheerfully. */
+    if (!found && !kv_token_probe_inside(visit)) {
+        kv_token_suspect(visit->token);
+        return kv_module_unavailable(err);
+    }
+    return kv_fail(err, KV_NOT_FOUND, "%s key on the TLS token fits the URI",
+                   found ? "more than one" : "no");
+}
+
+static kv_status find(kv_token_visit *visit, kv_tls_key *key, CK_OBJECT_HANDLE *out, kv_error *err)
+{
+    uint64_t generation = visit->token->generation;
+
+    pthread_mutex_lock(&key->mutex);
+    *out = key->generation == generation ? key->object : CK_INVALID_HANDLE;
+    pthread_mutex_unlock(&key->mutex);
+    if (*out != CK_INVALID_HANDLE)
+        return KV_OK;
+    KV_TRY(search(visit, key, out, err));
+    pthread_mutex_lock(&key->mutex);
+    key->object = *out;
+    key->generation = generation;
+    pthread_mutex_unlock(&key->mutex);
+    return KV_OK;
+}
+
+static void forget(kv_tls_key *key)
+{
+    pthread_mutex_lock(&key->mutex);
+    key->object = CK_INVALID_HANDLE;
+    pthread_mutex_unlock(&key->mutex);
+}
+
+typedef struct signing {
+    kv_tls_key *key;
+    CK_MECHANISM_TYPE mechanism;
+    kv_slice in;
+    uint8_t out[MOST_SIGNATURE];
+    size_t len;
+} signing;
+
+static kv_status sign(kv_token_visit *visit, void *context, kv_error *err)
+{
+    signing *work = context;
+    CK_MECHANISM mechanism = { work->mechanism, NULL, 0 };
+    CK_ULONG len = sizeof(work->out);
+    CK_OBJECT_HANDLE object;
+    CK_RV rv;
+
+    KV_TRY(find(visit, work->key, &object, err));
+    rv = visit->f->C_SignInit(visit->session, &mechanism, object);
+    if (rv == CKR_OK)
+        rv = visit->f->C_Sign(visit->session, (uint8_t *)(uintptr_t)work->in.data, work->in.len,
+                              work->out, &len);
+    rv = kv_rv_within(rv, len, sizeof(work->out));
+    work->len = len;
+    if (rv == CKR_OK)
+        return KV_OK;
+    kv_token_failed(visit, rv, "C_Sign", err);
+    if (kv_rv_of(rv)->class == KV_RV_BAD_KEY) {
+        forget(work->key);
+        visit->again = true;
+    }
+    return err->status;
+}
+
+/* Why it failed goes to OpenSSL's queue, and so to who asked it for the signature. */
+static bool signed_by_token(signing *work)
+{
+    kv_error err = { 0 };
+
+    if (kv_token_run(work->key->token, sign, work, &err) == KV_OK)
+        return true;
+    ERR_raise_data(ERR_LIB_USER, ERR_R_OPERATION_FAIL, "%s (%s)", err.message, err.detail);
+    return false;
+}
+
+/* --- what OpenSSL calls --- */
+
+static ECDSA_SIG *ec_sign(const unsigned char *digest, int len, const BIGNUM *inverse,
+                          const BIGNUM *r, EC_KEY *ec)
+{
+    size_t order = ((size_t)EC_GROUP_order_bits(EC_KEY_get0_group(ec)) + 7) / 8;
+    signing work = { .key = EC_KEY_get_ex_data(ec, APP_DATA), .mechanism = CKM_ECDSA };
+    ECDSA_SIG *signature;
+    BIGNUM *one, *other;
+
+    (void)inverse;
+    (void)r;
+    work.in = kv_slice_of(digest, (size_t)len < order ? (size_t)len : order);
+    if (!signed_by_token(&work))
+        return NULL;
+    if (work.len != 2 * order) {
+        ERR_raise(ERR_LIB_USER, ERR_R_OPERATION_FAIL);
+        return NULL;
+    }
+    signature = ECDSA_SIG_new();
+    one = BN_bin2bn(work.out, (int)order, NULL);
+    other = BN_bin2bn(work.out + order, (int)order, NULL);
+    if (signature && one && other && ECDSA_SIG_set0(signature, one, other))
+        return signature;
+    ECDSA_SIG_free(signature);
+    BN_free(one);
+    BN_free(other);
+    return NULL;
+}
+
+static int ec_copy(EC_KEY *to, const EC_KEY *from)
+{
+    kv_tls_key *key = EC_KEY_get_ex_data(from, APP_DATA);
+
+    (void)to;
+    if (key)
+        atomic_fetch_add(&key->holders, 1);
+    return 1;
+}
+
+static void ec_finish(EC_KEY *ec)
+{
+    let_go(EC_KEY_get_ex_data(ec, APP_DATA));
+}
+
+static int rsa_sign(int len, const unsigned char *in, unsigned char *out, RSA *rsa, int padding)
+{
+    size_t size = (size_t)RSA_size(rsa);
+    signing work = { .key = RSA_get_ex_data(rsa, APP_DATA),
+                     .mechanism = padding == RSA_NO_PADDING ? CKM_RSA_X_509 : CKM_RSA_PKCS,
+                     .in = kv_slice_of(in, (size_t)len) };
+
+    if ((padding != RSA_NO_PADDING && padding != RSA_PKCS1_PADDING) || size > sizeof(work.out)) {
+        ERR_raise(ERR_LIB_USER, ERR_R_UNSUPPORTED);
+        return -1;
+    }
+    if (!signed_by_token(&work))
+        return -1;
+    if (work.len != size) {
+        ERR_raise(ERR_LIB_USER, ERR_R_OPERATION_FAIL);
+        return -1;
+    }
+    memcpy(out, work.out, size);
+    return (int)size;
+}
+
+static int rsa_finish(RSA *rsa)
+{
+    int (*finish)(RSA *) = RSA_meth_get_finish(RSA_PKCS1_OpenSSL());
+    int outcome = finish ? finish(rsa) : 1;
+
+    let_go(RSA_get_ex_data(rsa, APP_DATA));
+    return outcome;
+}
+
+static bool make_methods(kv_tls_key *key)
+{
+    int (*encode)(int, const unsigned char *, int, unsigned char *, unsigned *, const BIGNUM *,
+                  const BIGNUM *, EC_KEY *) = NULL;
+
+    /* The first number is the application's, from the moment on in which anybody asks for one. */
+    (void)EC_KEY_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    (void)RSA_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    EC_KEY_METHOD_get_sign(EC_KEY_OpenSSL(), &encode, NULL, NULL);
+    key->ec = EC_KEY_METHOD_new(EC_KEY_OpenSSL());
+    key->rsa = RSA_meth_dup(RSA_PKCS1_OpenSSL());
+    if (!key->ec || !key->rsa)
+        return false;
+    EC_KEY_METHOD_set_init(key->ec, NULL, ec_finish, ec_copy, NULL, NULL, NULL);
+    EC_KEY_METHOD_set_sign(key->ec, encode, NULL, ec_sign);
+    return RSA_meth_set1_name(key->rsa, "RSA on a token") &&
+           RSA_meth_set_priv_enc(key->rsa, rsa_sign) && RSA_meth_set_finish(key->rsa, rsa_finish);
+}
+
+/* --- open and pair --- */
+
+/* Is the URI one of this token, and is the key there? */
+static kv_status look(kv_token_visit *visit, void *context, kv_error *err)
+{
+    kv_tls_key *key = context;
+    CK_OBJECT_HANDLE object;
+    CK_TOKEN_INFO info = { 0 };
+    CK_RV rv = visit->f->C_GetTokenInfo(visit->token->slot, &info);
+
+    if (rv != CKR_OK)
+        return kv_token_failed(visit, rv, "C_GetTokenInfo", err);
+    if (!p11_kit_uri_match_token_info(key->uri, &info))
+        return kv_fail_field(err, "uri", "the URI of the TLS key is not of the TLS token");
+    return find(visit, key, &object, err);
+}
+
+kv_status kv_tls_key_open(kv_token *token, const char *uri, kv_tls_key **out, kv_error *err)
 {
     kv_tls_key *key = calloc(1, sizeof(*key));
     kv_status status;
 
     if (!key)
         return kv_fail(err, KV_BUSY, "out of memory");
-    key->lock_fd = -1;
-    key->files = KV_TOKEN_FILES_NONE;
-    key->module = tokens && config->module ? kv_tokens_module(tokens, config->module) : NULL;
-    status = fill(key, config, err);
+    atomic_init(&key->holders, 1);
+    key->token = token;
+    (void)pthread_mutex_init(&key->mutex, NULL);
+    status = kv_token_uri_parse(uri, &key->uri, err);
+    if (status == KV_OK && !make_methods(key))
+        status = kv_fail(err, KV_BUSY, "out of memory");
     if (status == KV_OK)
-        status = in_module(key, err);
+        status = kv_token_run(token, look, key, err);
     if (status != KV_OK) {
-        if (key->module) {
-            kv_tokens_bury(tokens, end_lives, key->now);
-            key->now = NULL;
-        }
-        free_key(key);
+        let_go(key);
         return status;
     }
     *out = key;
@@ -375,35 +284,108 @@ kv_status kv_tls_key_open(const kv_tls_key_config *config, kv_tokens *tokens, kv
 
 void kv_tls_key_close(kv_tls_key *key)
 {
-    if (key)
-        free_key(key);
+    let_go(key);
 }
 
-EVP_PKEY *kv_tls_key_get(kv_tls_key *key)
+static bool pair_ec(kv_tls_key *key, EVP_PKEY *public, EVP_PKEY *pair)
 {
-    return key->now->key;
+    const EC_KEY *known = EVP_PKEY_get0_EC_KEY(public);
+    EC_KEY *ec = EC_KEY_new();
+    bool good = known && ec && EC_KEY_set_group(ec, EC_KEY_get0_group(known)) &&
+                EC_KEY_set_public_key(ec, EC_KEY_get0_public_key(known)) &&
+                EC_KEY_set_method(ec, key->ec);
+
+    if (good) {
+        atomic_fetch_add(&key->holders, 1);
+        good = EC_KEY_set_ex_data(ec, APP_DATA, key);
+        if (!good)
+            let_go(key);
+    }
+    if (good && EVP_PKEY_assign_EC_KEY(pair, ec))
+        return true;
+    EC_KEY_free(ec);
+    return false;
 }
 
-bool kv_tls_key_stale(const kv_tls_key *key)
+static bool pair_rsa(kv_tls_key *key, EVP_PKEY *public, EVP_PKEY *pair)
 {
-    return key->module && atomic_load(&key->generation) != atomic_load(&key->module->generation);
+    const RSA *known = EVP_PKEY_get0_RSA(public);
+    RSA *rsa = RSA_new();
+    BIGNUM *n = known ? BN_dup(RSA_get0_n(known)) : NULL;
+    BIGNUM *e = known ? BN_dup(RSA_get0_e(known)) : NULL;
+    bool good = n && e && rsa && RSA_set0_key(rsa, n, e, NULL);
+
+    if (!good) {
+        BN_free(n);
+        BN_free(e);
+    }
+    good = good && RSA_set_method(rsa, key->rsa);
+    if (good) {
+        atomic_fetch_add(&key->holders, 1);
+        good = RSA_set_ex_data(rsa, APP_DATA, key);
+        if (!good)
+            let_go(key);
+    }
+    if (good && EVP_PKEY_assign_RSA(pair, rsa))
+        return true;
+    RSA_free(rsa);
+    return false;
 }
 
-kv_status kv_tls_key_reload(kv_tls_key *key, kv_error *err)
+/* As TLS 1.3 wants it signed. */
+static bool use_pss(EVP_PKEY_CTX *how)
 {
-    return in_module(key, err);
+    return EVP_PKEY_get_base_id(EVP_PKEY_CTX_get0_pkey(how)) != EVP_PKEY_RSA ||
+           EVP_PKEY_CTX_set_rsa_padding(how, RSA_PKCS1_PSS_PADDING) > 0;
 }
 
-kv_status kv_tls_key_enter(kv_tls_key *key, kv_error *err)
+/* What the one half signs, the other verifies. */
+static kv_status try_pair(EVP_PKEY *pair, EVP_PKEY *public, kv_error *err)
 {
-    KV_TRY(enter(key, err));
-    if (!kv_tls_key_stale(key))
+    static const unsigned char message[] = "is this the key of that certificate?";
+    EVP_MD_CTX *signer = EVP_MD_CTX_new(), *verifier = EVP_MD_CTX_new();
+    EVP_PKEY_CTX *how = NULL;
+    unsigned char signature[MOST_SIGNATURE];
+    size_t len = sizeof(signature);
+    bool made = signer && verifier &&
+                EVP_DigestSignInit(signer, &how, EVP_sha256(), NULL, pair) > 0 && use_pss(how) &&
+                EVP_DigestSign(signer, signature, &len, message, sizeof(message)) > 0;
+    bool good = made && EVP_DigestVerifyInit(verifier, &how, EVP_sha256(), NULL, public) > 0 &&
+                use_pss(how) &&
+                EVP_DigestVerify(verifier, signature, len, message, sizeof(message)) > 0;
+    const char *why = "";
+
+    EVP_MD_CTX_free(signer);
+    EVP_MD_CTX_free(verifier);
+    if (good)
         return KV_OK;
-    leave(key);
-    return kv_module_unavailable(err);
+    if (made) {
+        kv_fail(err, KV_PRECONDITION, "the server's certificate and key do not belong together");
+    } else {
+        (void)ERR_peek_last_error_data(&why, NULL);
+        kv_fail(err, KV_UNAVAILABLE, "the TLS key on the token does not sign");
+        kv_note(err, "%s", why);
+    }
+    ERR_clear_error();
+    return err->status;
 }
 
-void kv_tls_key_leave(kv_tls_key *key)
+kv_status kv_tls_key_pair(kv_tls_key *key, EVP_PKEY *public, EVP_PKEY **out, kv_error *err)
 {
-    leave(key);
+    EVP_PKEY *pair = EVP_PKEY_new();
+    kv_status status = KV_OK;
+
+    if (!EVP_PKEY_is_a(public, "EC") && !EVP_PKEY_is_a(public, "RSA"))
+        status = kv_fail(err, KV_UNSUPPORTED, "a TLS key on a token is RSA or EC");
+    else if (!pair || !(EVP_PKEY_is_a(public, "EC") ? pair_ec : pair_rsa)(key, public, pair))
+        status = kv_fail(err, KV_BUSY, "out of memory");
+    if (status == KV_OK)
+        status = try_pair(pair, public, err);
+    if (status != KV_OK) {
+        EVP_PKEY_free(pair);
+        ERR_clear_error();
+        return status;
+    }
+    *out = pair;
+    return KV_OK;
 }

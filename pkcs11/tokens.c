@@ -10,7 +10,6 @@
 #include "pkcs11/token.h"
 #include "pkcs11/token_keep.h"
 #include "pkcs11/token_uri.h"
-#include "pkcs11/tokens_inside.h"
 
 enum { PROBE_MS = 1000, HANG_MS = 30000, NAME_BYTES = 24 };
 
@@ -23,18 +22,11 @@ typedef struct house {
     kv_supervisor *supervisor;
 } house;
 
-typedef struct grave {
-    void (*bury)(void *what);
-    void *what;
-    struct grave *next;
-} grave;
-
 struct kv_tokens {
     kv_token_keep *keep;
     kv_token *by_duty[KV_DUTY_COUNT]; /* borrowed from houses */
     house *houses;                    /* room for all configurations */
     size_t house_count;
-    grave *graves;
 };
 
 static void free_token(kv_token *token)
@@ -256,34 +248,12 @@ static void close_house(house *h)
     kv_module_free(h->module);
 }
 
-static void bury_all(kv_tokens *tokens)
-{
-    grave *g;
-
-    while ((g = tokens->graves)) {
-        tokens->graves = g->next;
-        g->bury(g->what);
-        free(g);
-    }
-}
-
-void kv_tokens_bury(kv_tokens *tokens, void (*bury)(void *what), void *what)
-{
-    grave *g = malloc(sizeof(*g));
-
-    if (!g)
-        return;
-    *g = (grave){ bury, what, tokens->graves };
-    tokens->graves = g;
-}
-
 void kv_tokens_close(kv_tokens *tokens)
 {
     if (!tokens)
         return;
     for (size_t i = 0; i < tokens->house_count; i++)
         close_house(&tokens->houses[i]);
-    bury_all(tokens);
     kv_token_keep_free(tokens->keep);
     free(tokens->houses);
     free(tokens);
@@ -294,19 +264,9 @@ kv_token *kv_tokens_get(const kv_tokens *tokens, kv_duty duty)
     return (unsigned)duty < KV_DUTY_COUNT ? tokens->by_duty[duty] : NULL;
 }
 
-kv_module *kv_tokens_module(const kv_tokens *tokens, const char *path)
+uint64_t kv_token_generation(const kv_token *token)
 {
-    for (size_t i = 0; i < tokens->house_count; i++)
-        if (!strcmp(tokens->houses[i].module->path, path))
-            return tokens->houses[i].module;
-    return NULL;
-}
-
-uint64_t kv_tokens_generation(const kv_tokens *tokens, const char *path)
-{
-    const kv_module *module = kv_tokens_module(tokens, path);
-
-    return module ? atomic_load(&module->generation) : 0;
+    return atomic_load(&token->module->generation);
 }
 
 const char *kv_token_label(const kv_token *token)

@@ -33,7 +33,7 @@ typedef enum kv_duty {
     KV_DUTY_KEYS,   /* application keys */
     KV_DUTY_CA,     /* keys of local certification authorities */
     KV_DUTY_SYSTEM, /* role-token and audit signers, seal, secret encryption */
-    KV_DUTY_TLS,    /* only while keys are made for tls_key.h; the server opens that by libp11 */
+    KV_DUTY_TLS,    /* the key of the server's TLS identity (tls_key.h) */
     KV_DUTY_COUNT
 } kv_duty;
 
@@ -50,7 +50,7 @@ typedef struct kv_token_config {
      * start when token.object is empty. */
     const char *files_dir;
     const char *backup_dir;
-    bool files_only;   /* tls_key.h opens this token: only its files are looked after here */
+    bool files_only;   /* not opened: only its files are looked after, beside those of the others */
     bool exclusive;    /* nobody else uses this token: half objects may be destroyed */
     unsigned probe_ms; /* 0: 1000 */
     unsigned hang_ms;  /* 0: 30000; longer than the slowest key generation takes */
@@ -83,8 +83,8 @@ void kv_tokens_close(kv_tokens *tokens);
 /* Borrowed; NULL when no configuration had that duty. */
 kv_token *kv_tokens_get(const kv_tokens *tokens, kv_duty duty);
 
-/* Counts reinitialisations of the module at `path`; libp11 contexts of an older one are dead. */
-uint64_t kv_tokens_generation(const kv_tokens *tokens, const char *path);
+/* How often the token's module has been initialised. */
+uint64_t kv_token_generation(const kv_token *token);
 
 /* The token's own label and serial number, without trailing spaces. */
 const char *kv_token_label(const kv_token *token);

@@ -16,7 +16,7 @@ build_packages=(
     libssl-dev libevent-dev libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler
     protobuf-compiler libprotobuf-dev libsqlite3-dev libjansson-dev libinih-dev uthash-dev
     libcurl4-openssl-dev libpsl-dev publicsuffix
-    libp11-dev libp11-kit-dev p11-kit-modules softhsm2 opensc openssl sqlite3 jq
+    libp11-kit-dev p11-kit-modules softhsm2 opensc openssl sqlite3 jq
 )
 test_packages=(
     fakeroot gnutls-bin libnss3-tools man-db mandoc nginx systemd zsh

@@ -93,8 +93,12 @@ kv_status kv_read_pin(const kv_token_settings *token, kv_secret_buf *out, kv_err
     return kv_read_credential(token->pin_file, "PIN", PIN_MAX, out, err);
 }
 
-kv_status kv_open_tokens(const kv_settings *settings, bool also_tls, kv_log *log, kv_tokens **out,
-                         kv_error *err)
+bool kv_tls_key_on_token(const kv_settings *settings)
+{
+    return !strncmp(settings->tls_key, "pkcs11:", 7);
+}
+
+kv_status kv_open_tokens(const kv_settings *settings, kv_log *log, kv_tokens **out, kv_error *err)
 {
     static const kv_duty duties[KV_SETTING_TOKENS] = { KV_DUTY_KEYS, KV_DUTY_CA, KV_DUTY_SYSTEM,
                                                        KV_DUTY_TLS };
@@ -106,7 +110,7 @@ kv_status kv_open_tokens(const kv_settings *settings, bool also_tls, kv_log *log
     for (size_t i = 0; status == KV_OK && i < KV_SETTING_TOKENS; i++) {
         const kv_token_settings *token = &settings->tokens[i];
         bool isolated = !strcmp(token->isolated, "true");
-        bool beside = duties[i] == KV_DUTY_TLS && !also_tls;
+        bool beside = duties[i] == KV_DUTY_TLS && !kv_tls_key_on_token(settings);
 
         status = kv_token_paths_of(settings, (kv_setting_token)i, &paths[i], err);
         if (status == KV_OK && !beside)

@@ -27,8 +27,11 @@ kv_status kv_read_pin(const kv_token_settings *token, kv_secret_buf *out,
 kv_status kv_read_credential(const char *path, const char *what, size_t max, kv_secret_buf *out,
                              kv_error *err) KV_MUST_USE;
 
-/* Opens the tokens `keys`, `ca` and `system`, and with `also_tls` the one of the TLS key. */
-kv_status kv_open_tokens(const kv_settings *settings, bool also_tls, kv_log *log, kv_tokens **out,
+/* Is the TLS key on a token, and not in a file? */
+bool kv_tls_key_on_token(const kv_settings *settings);
+
+/* Opens the tokens `keys`, `ca` and `system`, and the one of the TLS key if that is on a token. */
+kv_status kv_open_tokens(const kv_settings *settings, kv_log *log, kv_tokens **out,
                          kv_error *err) KV_MUST_USE;
 
 enum { KV_CLIENT_CAS = 16 };

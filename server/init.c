@@ -240,13 +240,11 @@ static kv_status check_request(const kv_init_request *request, kv_error *err)
 
 static kv_status run(initialisation *at, kv_error *err)
 {
-    bool tls_on_token = !strncmp(at->settings->tls_key, "pkcs11:", 7);
-
     KV_TRY(check_request(at->request, err));
     KV_TRY(kv_server_prepare(at->settings, &at->home_lock, err));
     if (at->request->create_tokens)
         KV_TRY(kv_init_create_tokens(at->settings, err));
-    KV_TRY(kv_open_tokens(at->settings, tls_on_token, at->log, &at->tokens, err));
+    KV_TRY(kv_open_tokens(at->settings, at->log, &at->tokens, err));
     KV_TRY(refuse_second(at, err));
     KV_TRY(kv_init_begin(at->settings, at->tokens, err));
     KV_TRY(kv_init_tls(at->settings, at->request, at->tokens, err));

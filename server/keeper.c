@@ -34,8 +34,7 @@ struct kv_keeper {
     kv_server *server;
     pthread_t thread;
     pthread_t sweeper;
-    pthread_mutex_t reload; /* SIGHUP and the token's module may both want a new TLS identity */
-    pthread_mutex_t mutex;  /* guards `stopping` */
+    pthread_mutex_t mutex; /* guards `stopping` */
     pthread_cond_t stop;
     bool stopping;
     atomic_bool scan_owed; /* a token did not answer when its keys were looked at */
@@ -61,28 +60,13 @@ static void watch_expiry(kv_server *server)
                      (kv_log_field[]){ { "days_left", NULL, left_ms / day_ms }, { 0 } });
 }
 
-static void reload_tls(kv_keeper *keeper)
-{
-    kv_server *server = keeper->server;
-    kv_error err = { 0 };
-    kv_status status;
-
-    pthread_mutex_lock(&keeper->reload);
-    status = kv_server_identity_reload(&server->tls, server->settings, &err);
-    report(server, "tls.reload_failed", status, &err);
-    watch_expiry(server);
-    pthread_mutex_unlock(&keeper->reload);
-}
-
 static void reload_all(kv_keeper *keeper)
 {
     kv_server *server = keeper->server;
     kv_error err = { 0 };
 
-    pthread_mutex_lock(&keeper->reload);
     report(server, "server.reload_failed", kv_reload(server, &err), &err);
     watch_expiry(server);
-    pthread_mutex_unlock(&keeper->reload);
 }
 
 static void purge(kv_server *server)
@@ -259,8 +243,6 @@ static void *keep(void *argument)
     kv_server *server = keeper->server;
 
     for (unsigned tick = 0; !rest(keeper); tick++) {
-        if (kv_server_identity_stale(&server->tls))
-            reload_tls(keeper);
         if (tick % EXPIRY_TICKS == 0) {
             watch_expiry(server);
             watch_issuers(server);
@@ -291,7 +273,6 @@ static void release(kv_keeper *keeper)
 {
     (void)pthread_cond_destroy(&keeper->stop);
     (void)pthread_mutex_destroy(&keeper->mutex);
-    (void)pthread_mutex_destroy(&keeper->reload);
     free(keeper);
 }
 
@@ -303,7 +284,6 @@ kv_status kv_keeper_start(kv_server *server, kv_keeper **out, kv_error *err)
     if (!keeper)
         return kv_fail(err, KV_BUSY, "out of memory");
     keeper->server = server;
-    (void)pthread_mutex_init(&keeper->reload, NULL);
     (void)pthread_mutex_init(&keeper->mutex, NULL);
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -203,8 +203,6 @@ static kv_status open_vault(kv_server *server, kv_error *err)
         .node = kv_slice_of(server->identity.node, sizeof(server->identity.node)),
         .instance = kv_slice_of(server->identity.instance, sizeof(server->identity.instance)),
         .version = KV_VERSION,
-        .tls_token =
-            server->tls.token_key ? server->settings->tokens[KV_SETTING_TOKEN_TLS].uri : NULL,
         .notify = kv_notifying_of(server),
         .check = kv_server_self_check,
         .check_context = server,
@@ -261,7 +259,7 @@ static kv_status build(kv_server *server, kv_error *err)
     KV_TRY(kv_server_log_list_open(server, err));
     KV_TRY(open_outgoing(server, err));
     kv_server_open_store_early(server);
-    KV_TRY(kv_open_tokens(server->settings, false, server->log, &server->tokens, err));
+    KV_TRY(kv_open_tokens(server->settings, server->log, &server->tokens, err));
     KV_TRY(find_identity(server, err));
     KV_TRY(kv_server_identity_open(server->settings, server->tokens, &server->tls, err));
     KV_TRY(kv_server_open_store(server, err));
@@ -308,7 +306,6 @@ void kv_server_free(kv_server *server)
     kv_pending_key_cleanup(&server->pending_key);
     kv_server_identity_cleanup(&server->tls);
     kv_tokens_close(server->tokens);
-    kv_server_identity_close_key(&server->tls);
     kv_notifying_close(server);
     kv_http_free(server->http);
     kv_acme_memory_free(server->acme);

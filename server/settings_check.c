@@ -111,8 +111,6 @@ static kv_status check_mail(const kv_settings *settings, kv_error *err)
 static kv_status check_isolated(const kv_settings *settings, kv_error *err)
 {
     const kv_token_settings *tokens = settings->tokens;
-    const kv_token_settings *tls = &tokens[KV_SETTING_TOKEN_TLS];
-    bool shared = false;
 
     for (int i = 0; i < KV_SETTING_TOKENS; i++) {
         for (int k = 0; k < i; k++) {
@@ -121,13 +119,8 @@ static kv_status check_isolated(const kv_settings *settings, kv_error *err)
             if (strcmp(tokens[i].isolated, tokens[k].isolated) != 0)
                 return kv_fail_field(err, "isolated",
                                      "tokens of one module are all isolated, or none is");
-            shared = shared || i == KV_SETTING_TOKEN_TLS;
         }
     }
-    if (!strcmp(tls->isolated, "true") && tls->module[0] && !shared)
-        return kv_fail_field(err, "isolated",
-                             "[token.tls] can be isolated only with a module that another token "
-                             "uses too");
     return KV_OK;
 }
 

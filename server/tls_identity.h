@@ -19,11 +19,7 @@ kv_status kv_server_identity_open(const kv_settings *settings, kv_tokens *tokens
                                   kv_server_identity *out, kv_error *err) KV_MUST_USE;
 /* Frees what uses the key; before kv_tokens_close(). */
 void kv_server_identity_cleanup(kv_server_identity *identity);
-/* After kv_tokens_close(). */
-void kv_server_identity_close_key(kv_server_identity *identity);
 
-/* Reads the certificate again and, when the module was reinitialised, the key; new connections use
- * them. */
+/* Reads the certificate again, and the key when it is in a file; new connections use them. */
 kv_status kv_server_identity_reload(kv_server_identity *identity, const kv_settings *settings,
                                     kv_error *err) KV_MUST_USE;
-bool kv_server_identity_stale(const kv_server_identity *identity);

@@ -69,14 +69,9 @@ static void come_home(kv_mail *mail, void *owner)
 static void run(kv_task *task, kv_worker *worker)
 {
     kv_conn *conn = conn_of_task(task);
-    kv_tls *tls = conn->loop->front->tls;
 
     (void)worker;
-    conn->result = KV_HANDSHAKE_FAILED;
-    if (kv_tls_enter(tls)) {
-        conn->result = step(conn);
-        kv_tls_leave(tls);
-    }
+    conn->result = step(conn);
     kv_mailbox_post(conn->loop->box, &conn->mail);
 }
 

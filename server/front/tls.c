@@ -26,7 +26,6 @@ enum {
 struct kv_tls {
     pthread_mutex_t mutex; /* guards `context` */
     SSL_CTX *context;
-    kv_tls_guard guard; /* set before any thread starts */
 };
 
 /* Adds OpenSSL's own words to the error and empties its queue. */
@@ -175,22 +174,6 @@ kv_status kv_tls_new(const kv_tls_identity *identity, kv_tls **out, kv_error *er
     tls->context = context;
     *out = tls;
     return KV_OK;
-}
-
-void kv_tls_guard_set(kv_tls *tls, const kv_tls_guard *guard)
-{
-    tls->guard = *guard;
-}
-
-bool kv_tls_enter(kv_tls *tls)
-{
-    return !tls->guard.enter || tls->guard.enter(tls->guard.context);
-}
-
-void kv_tls_leave(kv_tls *tls)
-{
-    if (tls->guard.leave)
-        tls->guard.leave(tls->guard.context);
 }
 
 void kv_tls_free(kv_tls *tls)

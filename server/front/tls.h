@@ -30,14 +30,6 @@ typedef struct kv_tls_identity {
     bool also_tls12;       /* clients that cannot speak TLS 1.3 are served too */
 } kv_tls_identity;
 
-/* Brackets whatever uses the key, where it lives on a token that may go away meanwhile. */
-typedef struct kv_tls_guard {
-    /* False: the key cannot be used now; the handshake fails. */
-    bool (*enter)(void *context);
-    void (*leave)(void *context);
-    void *context; /* borrowed */
-} kv_tls_guard;
-
 /* KV_BAD_REQUEST when key and certificate do not belong together. */
 kv_status kv_tls_new(const kv_tls_identity *identity, kv_tls **out, kv_error *err) KV_MUST_USE;
 void kv_tls_free(kv_tls *tls);
@@ -49,11 +41,6 @@ kv_status kv_tls_swap(kv_tls *tls, const kv_tls_identity *identity, kv_error *er
 kv_status kv_tls_identity_read(const char *certificate_path, const char *key_path,
                                kv_tls_identity *out, kv_error *err) KV_MUST_USE;
 void kv_tls_identity_cleanup(kv_tls_identity *identity);
-
-/* Before the first handshake. Without a guard the key can always be used. */
-void kv_tls_guard_set(kv_tls *tls, const kv_tls_guard *guard);
-bool kv_tls_enter(kv_tls *tls);
-void kv_tls_leave(kv_tls *tls);
 
 /* A server-side SSL over two new memory BIOs. NULL when out of memory. */
 SSL *kv_tls_accept(kv_tls *tls);

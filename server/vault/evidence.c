@@ -120,9 +120,9 @@ static const char *state_word(kv_token_state state)
 
 static void token_lines(kv_vault *vault, kv_token_line *lines, size_t *count)
 {
-    static const char *const duties[] = { "keys", "ca", "system" };
+    static const char *const duties[] = { "keys", "ca", "system", "tls" };
 
-    for (int duty = KV_DUTY_KEYS; duty <= KV_DUTY_SYSTEM; duty++) {
+    for (int duty = KV_DUTY_KEYS; duty <= KV_DUTY_TLS; duty++) {
         const kv_token *token = kv_tokens_get(vault->config.tokens, (kv_duty)duty);
 
         if (token)
@@ -132,11 +132,6 @@ static void token_lines(kv_vault *vault, kv_token_line *lines, size_t *count)
                                  .label = kv_slice_text(kv_token_label(token)),
                                  .serial = kv_slice_text(kv_token_serial(token)) };
     }
-    /* libp11 has it alone: that it answers shows in every handshake. */
-    if (vault->config.tls_token)
-        lines[(*count)++] = (kv_token_line){ .duty = KV_SLICE("tls"),
-                                             .state = KV_SLICE("up"),
-                                             .label = kv_slice_text(vault->config.tls_token) };
 }
 
 kv_status kv_server_status_get(kv_vault *vault, kv_work *work, const kv_server_status_get_in *in,

@@ -47,7 +47,6 @@ typedef struct kv_vault_config {
     unsigned orders_per_issuer; /* threads that may be with one issuer at once; 0: 2 */
     unsigned orders_per_vault;  /* with the issuers of one vault; 0: any number */
     int64_t checkpoint_ms;      /* how often the audit log is to have one; 0: not watched */
-    const char *tls_token;      /* URI of the token with the TLS key; NULL: the key is in a file */
     /* What the doctor looks at beside the vaults themselves; NULL: nothing. Any worker. */
     kv_status (*check)(void *context, struct kv_checks *checks, kv_error *err);
     void *check_context;      /* borrowed */

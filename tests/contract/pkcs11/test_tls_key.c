@@ -1,11 +1,16 @@
 /* test_tls_key.c - a TLS handshake with a key on the tls token, beside the other tokens. */
-#include <dirent.h>
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/rsa.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
@@ -15,46 +20,44 @@
 
 typedef struct identity {
     kv_softhsm *hsm;
-    kv_token_config keys;
-    kv_tls_key_config tls;
+    kv_token_config configs[2]; /* keys, tls */
+    const char *uri;
     kv_tokens *tokens;
+    kv_token *tls;
     kv_slice spki;
     kv_arena arena;
 } identity;
 
+static void open_tokens(identity *it)
+{
+    kv_error err = { 0 };
+
+    assert_kv_ok(kv_tokens_open(it->configs, KV_COUNT(it->configs), NULL, &it->tokens, &err));
+    it->tls = kv_tokens_get(it->tokens, KV_DUTY_TLS);
+}
+
 static void bear(identity *it, kv_key_kind kind, kv_slice label)
 {
-    kv_token_config config = kv_softhsm_config(it->hsm, KV_DUTY_TLS, "tls");
-    kv_key_spec spec = {
-        .class = KV_CLASS_SIGN, .kind = kind, .label = label, .keep_public = true
-    };
-    kv_tokens *tokens = NULL;
+    kv_key_spec spec = { .class = KV_CLASS_SIGN, .kind = kind, .label = label };
     kv_error err = { 0 };
     kv_key_born born;
 
     assert_true(kv_random_id(spec.id, sizeof(spec.id)));
-    assert_kv_ok(kv_tokens_open(&config, 1, NULL, &tokens, &err));
-    assert_kv_ok(
-        kv_token_key_generate(kv_tokens_get(tokens, KV_DUTY_TLS), &spec, &it->arena, &born, &err));
+    assert_kv_ok(kv_token_key_generate(it->tls, &spec, &it->arena, &born, &err));
     it->spki = born.spki;
-    kv_tokens_close(tokens);
 }
 
 static int set_up(void **state)
 {
     identity *it = calloc(1, sizeof(*it));
-    kv_error err = { 0 };
 
     it->arena = KV_ARENA(1 << 20);
     it->hsm = kv_softhsm_new((const char *[]){ "keys", "tls", NULL });
-    it->keys = kv_softhsm_config(it->hsm, KV_DUTY_KEYS, "keys");
-    it->tls = (kv_tls_key_config){ .module = KV_SOFTHSM_MODULE,
-                                   .uri = kv_softhsm_uri(it->hsm, "tls"),
-                                   .pin = kv_softhsm_pin(it->hsm),
-                                   .files_dir = it->keys.files_dir,
-                                   .backup_dir = it->keys.backup_dir };
+    it->configs[0] = kv_softhsm_config(it->hsm, KV_DUTY_KEYS, "keys");
+    it->configs[1] = kv_softhsm_config(it->hsm, KV_DUTY_TLS, "tls");
+    it->uri = kv_softhsm_uri(it->hsm, "tls");
+    open_tokens(it);
     bear(it, KV_KEY_P256, KV_SLICE("identity"));
-    assert_kv_ok(kv_tokens_open(&it->keys, 1, NULL, &it->tokens, &err));
     *state = it;
     return 0;
 }
@@ -70,31 +73,48 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void signs_for_its_public_key(kv_tls_key *key, kv_slice spki)
+static EVP_PKEY *public_of(kv_slice spki)
 {
     const unsigned char *at = spki.data;
     EVP_PKEY *public = d2i_PUBKEY(NULL, &at, (long)spki.len);
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    unsigned char signature[512];
-    size_t len = sizeof(signature);
-    kv_error err = { 0 };
 
-    assert_kv_ok(kv_tls_key_enter(key, &err));
-    assert_true(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, kv_tls_key_get(key)) > 0);
-    assert_true(EVP_DigestSign(ctx, signature, &len, (const unsigned char *)"abc", 3) > 0);
-    kv_tls_key_leave(key);
-    assert_true(EVP_MD_CTX_reset(ctx));
-    assert_true(EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, public) > 0);
-    assert_int_equal(EVP_DigestVerify(ctx, signature, len, (const unsigned char *)"abc", 3), 1);
-    EVP_MD_CTX_free(ctx);
-    EVP_PKEY_free(public);
+    assert_non_null(public);
+    return public;
 }
 
-static void close_all(identity *it, kv_tls_key *key)
+static EVP_PKEY *pair_of(kv_tls_key *key, kv_slice spki)
 {
-    kv_tokens_close(it->tokens);
-    it->tokens = NULL;
-    kv_tls_key_close(key);
+    EVP_PKEY *public = public_of(spki), *pair = NULL;
+    kv_error err = { 0 };
+
+    assert_kv_ok(kv_tls_key_pair(key, public, &pair, &err));
+    EVP_PKEY_free(public);
+    return pair;
+}
+
+static bool signs(EVP_PKEY *pair, kv_slice spki, const EVP_MD *digest, int padding)
+{
+    EVP_PKEY *public = public_of(spki);
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    EVP_PKEY_CTX *how = NULL;
+    unsigned char signature[512];
+    size_t len = sizeof(signature);
+    bool made;
+
+    assert_true(EVP_DigestSignInit(ctx, &how, digest, NULL, pair) > 0);
+    if (padding)
+        assert_true(EVP_PKEY_CTX_set_rsa_padding(how, padding) > 0);
+    made = EVP_DigestSign(ctx, signature, &len, (const unsigned char *)"abc", 3) > 0;
+    assert_true(EVP_MD_CTX_reset(ctx));
+    if (made) {
+        assert_true(EVP_DigestVerifyInit(ctx, &how, digest, NULL, public) > 0);
+        if (padding)
+            assert_true(EVP_PKEY_CTX_set_rsa_padding(how, padding) > 0);
+        assert_int_equal(EVP_DigestVerify(ctx, signature, len, (const unsigned char *)"abc", 3), 1);
+    }
+    EVP_MD_CTX_free(ctx);
+    EVP_PKEY_free(public);
+    return made;
 }
 
 static void the_key_signs_beside_the_other_tokens(void **state)
@@ -102,12 +122,91 @@ static void the_key_signs_beside_the_other_tokens(void **state)
     identity *it = *state;
     kv_tls_key *key = NULL;
     kv_error err = { 0 };
+    EVP_PKEY *pair;
 
-    assert_kv_ok(kv_tls_key_open(&it->tls, it->tokens, &key, &err));
-    assert_false(kv_tls_key_stale(key));
-    signs_for_its_public_key(key, it->spki);
+    assert_kv_ok(kv_tls_key_open(it->tls, it->uri, &key, &err));
+    pair = pair_of(key, it->spki);
+    kv_tls_key_close(key);
+    /* A digest may be longer than the order of the curve. */
+    assert_true(signs(pair, it->spki, EVP_sha256(), 0));
+    assert_true(signs(pair, it->spki, EVP_sha384(), 0));
     assert_kv_ok(kv_token_probe(kv_tokens_get(it->tokens, KV_DUTY_KEYS), &err));
-    close_all(it, key);
+    EVP_PKEY_free(pair);
+}
+
+/* OpenSSL copies a key, to set something of it, say. */
+static void a_copy_of_the_pair_has_the_key_for_itself(void **state)
+{
+    identity *it = *state;
+    kv_tls_key *key = NULL;
+    EVP_PKEY *pair, *other = EVP_PKEY_new();
+    kv_error err = { 0 };
+    EC_KEY *copy;
+
+    assert_kv_ok(kv_tls_key_open(it->tls, it->uri, &key, &err));
+    pair = pair_of(key, it->spki);
+    copy = EC_KEY_dup(EVP_PKEY_get0_EC_KEY(pair));
+    assert_non_null(copy);
+    assert_int_equal(EVP_PKEY_assign_EC_KEY(other, copy), 1);
+    EVP_PKEY_free(pair);
+    kv_tls_key_close(key);
+    assert_true(signs(other, it->spki, EVP_sha256(), 0));
+    EVP_PKEY_free(other);
+}
+
+/* As an administrator of the HSM would, with a program: "--keypairgen", say. */
+static void tool(const identity *it, const char *what, const char *option, const char *value,
+                 const char *file)
+{
+    char *arguments[] = { "pkcs11-tool", "--module",      KV_SOFTHSM_MODULE,
+                          "--login",     "--token-label", "tls",
+                          "--label",     "identity",      "--pin",
+                          NULL,          (char *)what,    (char *)option,
+                          (char *)value, "--output-file", (char *)file,
+                          NULL };
+    posix_spawn_file_actions_t files;
+    int status = -1;
+    pid_t pid;
+
+    arguments[9] = (char *)kv_secret_buf_slice(it->configs[1].pin).data;
+    if (!file)
+        arguments[13] = NULL;
+    (void)posix_spawn_file_actions_init(&files);
+    (void)posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    (void)posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    assert_int_equal(posix_spawnp(&pid, arguments[0], &files, NULL, arguments, environ), 0);
+    (void)posix_spawn_file_actions_destroy(&files);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+/* One that may be used with every mechanism. */
+static void an_rsa_key_signs_in_both_ways(void **state)
+{
+    identity *it = *state;
+    char path[PATH_MAX];
+    uint8_t der[1024];
+    kv_slice spki = { der, 0 };
+    kv_tls_key *key = NULL;
+    kv_error err = { 0 };
+    EVP_PKEY *pair;
+    FILE *file;
+
+    tool(it, "--delete-object", "--type", "privkey", NULL);
+    tool(it, "--keypairgen", "--key-type", "rsa:2048", NULL);
+    (void)snprintf(path, sizeof(path), "%s/rsa.der", kv_softhsm_dir(it->hsm));
+    tool(it, "--read-object", "--type", "pubkey", path);
+    file = fopen(path, "r");
+    assert_non_null(file);
+    spki.len = fread(der, 1, sizeof(der), file);
+    (void)fclose(file);
+    assert_kv_ok(kv_token_recover(it->tls, 1000, &err));
+    assert_kv_ok(kv_tls_key_open(it->tls, it->uri, &key, &err));
+    pair = pair_of(key, spki);
+    assert_true(signs(pair, spki, EVP_sha256(), RSA_PKCS1_PADDING));
+    assert_true(signs(pair, spki, EVP_sha512(), RSA_PKCS1_PSS_PADDING));
+    EVP_PKEY_free(pair);
+    kv_tls_key_close(key);
 }
 
 static X509 *self_signed(EVP_PKEY *key)
@@ -155,56 +254,42 @@ static void a_handshake_uses_the_key(void **state)
     SSL_CTX *server = SSL_CTX_new(TLS_server_method()), *client = SSL_CTX_new(TLS_client_method());
     X509 *certificate;
     kv_error err = { 0 };
+    EVP_PKEY *pair;
 
-    assert_kv_ok(kv_tls_key_open(&it->tls, it->tokens, &key, &err));
-    certificate = self_signed(kv_tls_key_get(key));
+    assert_kv_ok(kv_tls_key_open(it->tls, it->uri, &key, &err));
+    pair = pair_of(key, it->spki);
+    certificate = self_signed(pair);
     assert_true(SSL_CTX_set_min_proto_version(server, TLS1_3_VERSION));
     assert_int_equal(SSL_CTX_use_certificate(server, certificate), 1);
-    assert_int_equal(SSL_CTX_use_PrivateKey(server, kv_tls_key_get(key)), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey(server, pair), 1);
     assert_int_equal(SSL_CTX_check_private_key(server), 1);
     assert_true(X509_STORE_add_cert(SSL_CTX_get_cert_store(client), certificate));
     SSL_CTX_set_verify(client, SSL_VERIFY_PEER, NULL);
-    assert_kv_ok(kv_tls_key_enter(key, &err));
     for (int i = 0; i < 5; i++)
         assert_true(shake_hands(server, client));
-    kv_tls_key_leave(key);
     X509_free(certificate);
+    EVP_PKEY_free(pair);
+    kv_tls_key_close(key);
     SSL_CTX_free(server);
     SSL_CTX_free(client);
-    close_all(it, key);
 }
 
-static void after_a_reinitialisation_the_key_is_loaded_again(void **state)
+static void after_a_reinitialisation_the_key_still_signs(void **state)
 {
     identity *it = *state;
     kv_token *keys = kv_tokens_get(it->tokens, KV_DUTY_KEYS);
     kv_tls_key *key = NULL;
     kv_error err = { 0 };
+    EVP_PKEY *pair;
 
-    assert_kv_ok(kv_tls_key_open(&it->tls, it->tokens, &key, &err));
+    assert_kv_ok(kv_tls_key_open(it->tls, it->uri, &key, &err));
+    pair = pair_of(key, it->spki);
     for (int i = 0; i < 3; i++) {
         assert_kv_ok(kv_token_recover(keys, 1000, &err));
-        assert_true(kv_tls_key_stale(key));
-        assert_kv_fails(KV_UNAVAILABLE, kv_tls_key_enter(key, &err));
-        assert_kv_ok(kv_tls_key_reload(key, &err));
-        assert_false(kv_tls_key_stale(key));
-        signs_for_its_public_key(key, it->spki);
+        assert_true(signs(pair, it->spki, EVP_sha256(), 0));
     }
-    close_all(it, key);
-}
-
-static void nobody_reinitialises_under_a_handshake(void **state)
-{
-    identity *it = *state;
-    kv_token *keys = kv_tokens_get(it->tokens, KV_DUTY_KEYS);
-    kv_tls_key *key = NULL;
-    kv_error err = { 0 };
-
-    assert_kv_ok(kv_tls_key_open(&it->tls, it->tokens, &key, &err));
-    assert_kv_ok(kv_tls_key_enter(key, &err));
-    assert_kv_fails(KV_TIMEOUT, kv_token_recover(keys, 50, &err));
-    kv_tls_key_leave(key);
-    close_all(it, key);
+    EVP_PKEY_free(pair);
+    kv_tls_key_close(key);
 }
 
 static void one_key_must_fit(void **state)
@@ -213,100 +298,89 @@ static void one_key_must_fit(void **state)
     kv_tls_key *key = NULL;
     kv_error err = { 0 };
 
-    kv_tokens_close(it->tokens);
-    it->tokens = NULL;
-    bear(it, KV_KEY_RSA_2048, KV_SLICE("second"));
-    assert_kv_ok(kv_tokens_open(&it->keys, 1, NULL, &it->tokens, &err));
-    assert_kv_fails(KV_NOT_FOUND, kv_tls_key_open(&it->tls, it->tokens, &key, &err));
-    it->tls.uri = "pkcs11:token=tls;object=nothing";
-    assert_kv_fails(KV_NOT_FOUND, kv_tls_key_open(&it->tls, it->tokens, &key, &err));
-    it->tls.uri = "pkcs11:token=other";
-    assert_kv_fails(KV_BAD_REQUEST, kv_tls_key_open(&it->tls, it->tokens, &key, &err));
-    it->tls.uri = "pkcs11:token=tls;object=second";
-    assert_kv_ok(kv_tls_key_open(&it->tls, it->tokens, &key, &err));
-    signs_for_its_public_key(key, it->spki);
-    close_all(it, key);
+    assert_kv_fails(KV_BAD_REQUEST, kv_tls_key_open(it->tls, "pkcs11:token=other", &key, &err));
+    assert_kv_fails(KV_BAD_REQUEST, kv_tls_key_open(it->tls, "pkcs11:token=keys", &key, &err));
+    assert_kv_fails(KV_BAD_REQUEST, kv_tls_key_open(it->tls, "tls.pem", &key, &err));
+    assert_kv_fails(KV_NOT_FOUND,
+                    kv_tls_key_open(it->tls, "pkcs11:token=tls;object=nothing", &key, &err));
+    bear(it, KV_KEY_P384, KV_SLICE("second"));
+    assert_kv_fails(KV_NOT_FOUND, kv_tls_key_open(it->tls, it->uri, &key, &err));
+    assert_string_equal(err.message, "more than one key on the TLS token fits the URI");
 }
 
-static unsigned descriptors(void)
-{
-    DIR *folder = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    assert_non_null(folder);
-    while (readdir(folder))
-        count++;
-    (void)closedir(folder);
-    return count;
-}
-
-/* As an administrator of the HSM would, with a program: "--keypairgen", say. */
-static void tool(const identity *it, const char *what, const char *option, const char *value)
-{
-    char *arguments[] = {
-        "pkcs11-tool", "--module", KV_SOFTHSM_MODULE, "--login",      "--token-label", "tls",
-        "--label",     "identity", (char *)what,      (char *)option, (char *)value,   "--pin",
-        NULL,          NULL
-    };
-    posix_spawn_file_actions_t files;
-    int status = -1;
-    pid_t pid;
-
-    arguments[KV_COUNT(arguments) - 2] = (char *)kv_secret_buf_slice(it->tls.pin).data;
-    (void)posix_spawn_file_actions_init(&files);
-    (void)posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    (void)posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    assert_int_equal(posix_spawnp(&pid, arguments[0], &files, NULL, arguments, environ), 0);
-    (void)posix_spawn_file_actions_destroy(&files);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
-}
-
-/* A second between two of them, for as long as it takes to bring the key back. */
-static void tries_in_vain_pile_nothing_up(void **state)
+static void both_halves_must_belong_together(void **state)
 {
     identity *it = *state;
-    kv_tls_key *key = NULL;
-    unsigned char *der = NULL;
-    kv_error err = { 0 };
-    unsigned open;
-
-    assert_kv_ok(kv_tls_key_open(&it->tls, it->tokens, &key, &err));
-    tool(it, "--delete-object", "--type", "privkey");
-    assert_kv_fails(KV_NOT_FOUND, kv_tls_key_reload(key, &err));
-    open = descriptors();
-    for (int i = 0; i < 6; i++)
-        assert_kv_fails(KV_NOT_FOUND, kv_tls_key_reload(key, &err));
-    assert_int_equal(descriptors(), open);
-
-    tool(it, "--keypairgen", "--key-type", "EC:prime256v1");
-    assert_kv_ok(kv_tls_key_reload(key, &err));
-    assert_int_equal(descriptors(), open);
-    for (int i = 0; i < 2; i++) {
-        int len = i2d_PUBKEY(kv_tls_key_get(key), &der);
-
-        assert_true(len > 0);
-        signs_for_its_public_key(key, kv_slice_of(der, (size_t)len));
-        OPENSSL_free(der);
-        der = NULL;
-        assert_kv_ok(kv_token_recover(kv_tokens_get(it->tokens, KV_DUTY_KEYS), 1000, &err));
-        assert_kv_ok(kv_tls_key_reload(key, &err));
-    }
-    assert_true(descriptors() <= open);
-    close_all(it, key);
-}
-
-static void a_wrong_pin_is_told(void **state)
-{
-    KV_AUTO(kv_secret_buf) wrong = KV_SECRET_NONE;
-    identity *it = *state;
+    EVP_PKEY *stranger = EVP_EC_gen("P-256"), *other = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    EVP_PKEY *rsa = EVP_RSA_gen(2048), *pair = NULL;
     kv_tls_key *key = NULL;
     kv_error err = { 0 };
 
-    assert_kv_ok(kv_secret_buf_copy(KV_SLICE("0000-wrong"), &wrong, &err));
-    it->tls.pin = &wrong;
-    assert_kv_fails(KV_PRECONDITION, kv_tls_key_open(&it->tls, it->tokens, &key, &err));
-    assert_kv_ok(kv_token_probe(kv_tokens_get(it->tokens, KV_DUTY_KEYS), &err));
+    assert_kv_ok(kv_tls_key_open(it->tls, it->uri, &key, &err));
+    assert_kv_fails(KV_PRECONDITION, kv_tls_key_pair(key, stranger, &pair, &err));
+    assert_kv_fails(KV_UNSUPPORTED, kv_tls_key_pair(key, other, &pair, &err));
+    assert_true(kv_tls_key_pair(key, rsa, &pair, &err) != KV_OK);
+    assert_null(pair);
+    EVP_PKEY_free(stranger);
+    EVP_PKEY_free(other);
+    EVP_PKEY_free(rsa);
+    kv_tls_key_close(key);
+}
+
+/* Another one of the same name takes its place; SoftHSM sees what others do when it is initialised
+ * again. */
+static void a_key_that_has_gone_is_told_and_another_found(void **state)
+{
+    identity *it = *state;
+    kv_tls_key *key = NULL;
+    const char *why = "";
+    kv_error err = { 0 };
+    EVP_PKEY *pair, *own;
+
+    assert_kv_ok(kv_tls_key_open(it->tls, it->uri, &key, &err));
+    pair = pair_of(key, it->spki);
+    tool(it, "--delete-object", "--type", "privkey", NULL);
+    assert_kv_ok(kv_token_recover(it->tls, 1000, &err));
+    assert_false(signs(pair, it->spki, EVP_sha256(), 0));
+    (void)ERR_peek_last_error_data(&why, NULL);
+    assert_non_null(strstr(why, "no key on the TLS token"));
+    ERR_clear_error();
+
+    tool(it, "--keypairgen", "--key-type", "EC:prime256v1", NULL);
+    assert_kv_ok(kv_token_recover(it->tls, 1000, &err));
+    own = public_of(it->spki);
+    assert_kv_fails(KV_PRECONDITION, kv_tls_key_pair(key, own, &pair, &err));
+    EVP_PKEY_free(own);
+    EVP_PKEY_free(pair);
+    kv_tls_key_close(key);
+}
+
+/* Of the token of others, or of this one: a signature fails then and is made again later. */
+static void faults_refuse_a_signature_and_hold_up_nobody(void **state)
+{
+    static const char *const calls[] = { "C_OpenSession", "C_SignInit", "C_Sign" };
+    static const CK_RV faults[] = { CKR_DEVICE_ERROR, CKR_SESSION_HANDLE_INVALID,
+                                    CKR_KEY_HANDLE_INVALID, CKR_SESSION_COUNT };
+    bench *b = *state;
+    bench_key born = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
+    kv_tls_key *key = NULL;
+    kv_error err = { 0 };
+    EVP_PKEY *pair;
+
+    assert_kv_ok(kv_tls_key_open(b->token, b->configs[0].uri, &key, &err));
+    pair = pair_of(key, born.born.spki);
+    for (size_t i = 0; i < KV_COUNT(calls); i++)
+        for (size_t j = 0; j < KV_COUNT(faults); j++) {
+            kv_token_thread_end(b->token);
+            kv_fake_fail(calls[i], faults[j], 100);
+            assert_false(signs(pair, born.born.spki, EVP_sha256(), 0));
+            ERR_clear_error();
+            kv_fake_fail(calls[i], CKR_OK, 0);
+            bench_wait(b->token, KV_TOKEN_UP);
+            assert_true(signs(pair, born.born.spki, EVP_sha256(), 0));
+        }
+    EVP_PKEY_free(pair);
+    kv_tls_key_close(key);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -315,12 +389,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_key_signs_beside_the_other_tokens),
+        TEST(a_copy_of_the_pair_has_the_key_for_itself),
+        TEST(an_rsa_key_signs_in_both_ways),
         TEST(a_handshake_uses_the_key),
-        TEST(after_a_reinitialisation_the_key_is_loaded_again),
-        TEST(nobody_reinitialises_under_a_handshake),
+        TEST(after_a_reinitialisation_the_key_still_signs),
         TEST(one_key_must_fit),
-        TEST(tries_in_vain_pile_nothing_up),
-        TEST(a_wrong_pin_is_told),
+        TEST(both_halves_must_belong_together),
+        TEST(a_key_that_has_gone_is_told_and_another_found),
+        cmocka_unit_test_setup_teardown(faults_refuse_a_signature_and_hold_up_nobody, bench_fake,
+                                        bench_close),
     };
 
     /* An isolated module's process may be gone, as the server knows too. */

@@ -5,6 +5,7 @@ import { CallError, nap } from '../support/keyvault.mjs';
 
 const VAULT = 'shop';
 const PATIENT_MS = 15_000;
+const CONNECT_MS = 2000; // the server has no deadline for a call that it has not seen
 const b64 = (it) => Buffer.from(it).toString('base64url');
 
 const publicOf = (bundle) => createPublicKey({ format: 'jwk',
@@ -92,6 +93,18 @@ export class Load {
     await this.createCertificate();
   }
 
+  /* A handshake, which the token's TLS key signs, and a call. */
+  async connect() {
+    const other = this.user.again();
+    other.bearer = this.user.bearer;
+    try {
+      await other.call('KeyService/ListKeys', { vault: VAULT },
+        { deadline: this.deadline ?? CONNECT_MS });
+    } finally {
+      other.close();
+    }
+  }
+
   any(map) {
     const names = [...map.keys()];
     return names[Math.floor(Math.random() * names.length)];
@@ -103,7 +116,7 @@ export class Load {
     this.deadline = null; // the server's
     const loops = { sign: () => this.sign(this.any(this.keys)), 'create key': () => this.createKey(),
       'set secret': () => this.setSecret(), 'get secret': () => this.getSecret(this.any(this.secrets)),
-      'create certificate': () => this.createCertificate() };
+      'create certificate': () => this.createCertificate(), 'connect': () => this.connect() };
     this.loops = Object.entries(loops).map(async ([what, work]) => {
       while (this.on) {
         await this.#once(what, mostMs, work);
@@ -122,7 +135,7 @@ export class Load {
   async recovers(ms) {
     const works = [() => this.sign(this.any(this.keys)), () => this.createKey(),
       () => this.setSecret(), () => this.getSecret(this.any(this.secrets)),
-      () => this.createCertificate()];
+      () => this.createCertificate(), () => this.connect()];
     const until = Date.now() + ms;
     let left = works;
     while (left.length && Date.now() < until) {

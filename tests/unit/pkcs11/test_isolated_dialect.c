@@ -311,7 +311,7 @@ static void all_mechanisms_are_listed(void **state)
     assert_int_equal(list[1], CKM_EDDSA);
 }
 
-/* libp11 speaks plain Cryptoki to the same process. */
+/* Another program may speak plain Cryptoki to the same process. */
 static void what_is_not_of_the_dialect_passes(void **state)
 {
     CK_MECHANISM how = { .mechanism = CKM_ECDSA };

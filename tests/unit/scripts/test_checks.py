@@ -74,8 +74,6 @@ class Layers(Sample):
         self.include("server/vault/key.c", "<sqlite3.h>", False)
         self.include("pkcs11/token.c", "<p11-kit/pkcs11.h>", True)
         self.include("server/vault/key.c", "<p11-kit/pkcs11.h>", False)
-        self.include("pkcs11/tls_key.c", "<libp11.h>", True)
-        self.include("pkcs11/token.c", "<libp11.h>", False)
         self.include("server/front/loop.c", "<event2/event.h>", True)
         self.include("server/core/queue.c", "<event2/event.h>", False)
         self.include("server/core/queue.c", "<nghttp2/nghttp2.h>", False)

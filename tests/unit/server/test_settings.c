@@ -111,8 +111,6 @@ static const bad_file bad_files[] = {
     { "[server]\nhome = /a\nlisten = [::1]8443\n", "host:port" },
     { "[server]\nhome = /a\n[tls]\nkey = k\n[token.keys]\nisolated = true\n" TOKENS,
       "all isolated, or none" },
-    { "[server]\nhome = /a\n[tls]\nkey = k\n[token.tls]\nmodule = /t.so\nisolated = true\n" TOKENS,
-      "only with a module" },
     { "[server]\nhome = /a\n[tls]\nkey = k\n[token.ca]\nisolated = yes\n" TOKENS,
       "isolated must be one of" },
     { "[server]\nhome = /a\n[tls]\nkey = k\n", "module, uri and pin_file" },
