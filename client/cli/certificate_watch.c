@@ -8,6 +8,7 @@
  *     FOLDER/current -> <version>      moved by one rename: all files change together
  *
  * A key that does not belong to the certificate, or a --check that fails, leaves `current` alone.
+ * A --probe that does not see it served counts as a --reload that failed: it is tried again.
  * The version before is kept; older ones are removed. A version whose check failed is checked again
  * with each heartbeat, with the files as they are.
  */
@@ -28,7 +29,7 @@
 #include <keyvault/v1/events.pb-c.h>
 #include <keyvault/v1/secrets.pb-c.h>
 
-#include "client/cli/run.h"
+#include "client/cli/certificate_probe.h"
 #include "client/failure.h"
 #include "client/keyvault_watch.h"
 
@@ -43,6 +44,7 @@ typedef struct deployment {
     char before[VERSION_DIGITS + 1];
     char tried[VERSION_DIGITS + 1]; /* its files are complete, its check has failed so far */
     bool reload_owed;
+    kv_cli_probe probe;
 } deployment;
 
 static kv_exit trouble(const deployment *at, const char *what)
@@ -88,6 +90,37 @@ static bool run_command(const deployment *at, const char *command, const char *v
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* The leaf that was written; NULL when it is not there any more. */
+static X509 *written(const deployment *at)
+{
+    char path[PATH_BYTES];
+    FILE *file = path_of(at, at->current, "fullchain.pem", path) ? fopen(path, "re") : NULL;
+    X509 *leaf = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+
+    if (file)
+        (void)fclose(file);
+    return leaf;
+}
+
+static bool is_served(const deployment *at, int seconds)
+{
+    char why[KV_PROBE_WHY_BYTES] = "its file cannot be read";
+    X509 *leaf;
+    bool is;
+
+    if (!at->probe.where)
+        return true;
+    leaf = written(at);
+    is = leaf && kv_cli_probe_serves(&at->probe, leaf, seconds, why);
+    X509_free(leaf);
+    if (is)
+        (void)fprintf(at->cli->err, "kvctl: %s serves version %s\n", at->probe.where, at->current);
+    else
+        (void)fprintf(at->cli->err, "kvctl: %s does not serve version %s: %s\n", at->probe.where,
+                      at->current, why);
+    return is;
+}
+
 static void reload(deployment *at)
 {
     const char *command = kv_cli_given(at->cli, "reload");
@@ -95,6 +128,8 @@ static void reload(deployment *at)
     at->reload_owed = command && !run_command(at, command, at->current);
     if (at->reload_owed)
         (void)fprintf(at->cli->err, "kvctl: the reload command failed; it is tried again\n");
+    else
+        at->reload_owed = !is_served(at, at->probe.seconds);
 }
 
 /* --- files --- */
@@ -349,6 +384,19 @@ static kv_exit watch(deployment *at)
     return told;
 }
 
+/* A reload that an earlier run owed is made up for, where somebody looks. */
+static kv_exit once(deployment *at)
+{
+    char before[VERSION_DIGITS + 1];
+    kv_exit told;
+
+    memcpy(before, at->current, sizeof(before));
+    told = deploy(at);
+    if (told == KV_EXIT_OK && at->reload_owed && !strcmp(before, at->current))
+        reload(at);
+    return told == KV_EXIT_OK && at->reload_owed ? KV_EXIT_GENERAL : told;
+}
+
 kv_exit kv_cli_certificate_watch(kv_cli *cli)
 {
     deployment at = { .cli = cli,
@@ -359,6 +407,9 @@ kv_exit kv_cli_certificate_watch(kv_cli *cli)
     ssize_t len;
     kv_exit told;
 
+    told = kv_cli_probe_read(cli, &at.probe);
+    if (told != KV_EXIT_OK)
+        return told;
     if (kv_cli_given(cli, "vault"))
         at.vault = kv_cli_given(cli, "vault");
     if (mkdir(at.folder, 0700) && errno != EEXIST)
@@ -367,8 +418,6 @@ kv_exit kv_cli_certificate_watch(kv_cli *cli)
         return kv_cli_usage(cli, "the path of the folder is too long");
     len = readlink(path, at.current, VERSION_DIGITS);
     at.current[len > 0 ? len : 0] = '\0';
-    if (!kv_cli_given(cli, "once"))
-        return watch(&at);
-    told = deploy(&at);
-    return told == KV_EXIT_OK && at.reload_owed ? KV_EXIT_GENERAL : told;
+    at.reload_owed = *at.current && !is_served(&at, 1);
+    return kv_cli_given(cli, "once") ? once(&at) : watch(&at);
 }

@@ -101,6 +101,9 @@ static const kv_cli_option certificate_watch[] = {
     OWN("check", "COMMAND",
         "run before a version becomes the current one; its failure keeps the old"),
     OWN("reload", "COMMAND", "run after a version became the current one"),
+    OWN("probe", "HOST:PORT", "then see by TLS that it is served; else the reload has failed"),
+    OWN("probe-name", "NAME", "that is asked for there (SNI); default HOST, unless an address"),
+    OWN("probe-seconds", "N", "how long it may take until it is served; default 10"),
     SWITCH("once", "do not wait for the next version"),
     END,
 };

@@ -40,8 +40,8 @@ const newest = async () => {
 };
 
 /** What a client is shown; null while nobody listens. */
-const served = () => new Promise((resolve) => {
-  const socket = tls.connect({ host: '127.0.0.1', port, servername: 'web.example.org',
+const served = (at = port) => new Promise((resolve) => {
+  const socket = tls.connect({ host: '127.0.0.1', port: at, servername: 'web.example.org',
     rejectUnauthorized: false }, () => {
     resolve(socket.getPeerX509Certificate());
     socket.end();
@@ -239,6 +239,96 @@ test('a version that the check refuses never goes live',
     assert.strictEqual((await served()).serialNumber, before.serial);
     assert.strictEqual(nginx('-t').status, 0);
   });
+
+/* Does it once, to its end. */
+async function once(...args) {
+  const { child, ended } = kvctlWatch('--once', ...args);
+  let said = '';
+  child.stderr.on('data', (text) => { said += text; });
+  return { code: await ended, said };
+}
+const probe = (where = `127.0.0.1:${port}`) => ['--probe', where, '--probe-name',
+  'web.example.org', '--probe-seconds'];
+
+test('a probe sees that the reload was one', async () => {
+  for (const child of children.filter((it) => it.spawnfile === program)) child.kill('SIGKILL');
+  const { child } = kvctlWatch(...hook(), ...probe(), '30');
+  await renew();
+  const { version, serial } = await newest();
+  await until('the probe was content',
+    () => logOf().includes(`127.0.0.1:${port} serves version ${version}`));
+  /* Workers of before may still take a connection. */
+  await until('nginx serves nothing else', async () => (await served())?.serialNumber === serial);
+  child.kill('SIGKILL');
+});
+
+test('a hook that does not reload is caught, and made up for by the next run', async () => {
+  await renew();
+  const { version, serial } = await newest();
+  const touch = (name) => ['--reload', `touch '${at(name)}'`];
+  const caught = await once(...touch('first'), ...probe(), '1');
+  assert.strictEqual(caught.code, 1, caught.said);
+  assert(caught.said.includes(`127.0.0.1:${port} does not serve version ${version}: `), caught.said);
+  assert(!caught.said.includes(serial), caught.said);
+  assert(fs.existsSync(at('first')));
+  /* The files are there; without a probe nobody would look again. */
+  assert.strictEqual(fs.readlinkSync(at('web/current')), version);
+  const again = await once(...touch('second'), ...probe(), '1');
+  assert.strictEqual(again.code, 1, again.said);
+  assert(fs.existsSync(at('second')));
+  const good = await once(...hook(), ...probe(), '30');
+  assert.strictEqual(good.code, 0, good.said);
+  await until('nginx serves nothing else', async () => (await served())?.serialNumber === serial);
+  const idle = await once(...probe(), '30');
+  assert.strictEqual(idle.code, 0, idle.said);
+});
+
+test('who is not there, does not answer or speaks no TLS serves nothing', async () => {
+  const mute = net.createServer((socket) => { socket.on('error', () => {}); });
+  const rude = net.createServer((socket) => {
+    socket.on('error', () => {});
+    socket.end('no\n');
+  });
+  const listening = (one) => new Promise((resolve) => {
+    one.listen(0, '127.0.0.1', () => resolve(one.address().port)).unref();
+  });
+  const ports = [await freePort(), await listening(mute), await listening(rude)];
+  const ends = await Promise.all(ports.map((one) => once(...probe(`127.0.0.1:${one}`), '1')));
+  for (const { code, said } of ends) {
+    assert.strictEqual(code, 1, said);
+    assert.match(said, /does not serve version [0-9a-f]{32}: no TLS connection: /);
+  }
+});
+
+test('of two certificates the one of the same kind of key is looked at', async () => {
+  const rsa = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=other', '-days', '1',
+    '-keyout', at('rsa.key'), '-out', at('rsa.pem')];
+  run('openssl', rsa);
+  const read = (name) => fs.readFileSync(at(name));
+  const both = tls.createServer({ key: [read('rsa.key'), read('web/current/privkey.pem')],
+    cert: [read('rsa.pem'), read('web/current/fullchain.pem')],
+    /* RSA is what it would rather use. */
+    sigalgs: 'rsa_pss_rsae_sha256:ECDSA+SHA256', honorCipherOrder: true }, (socket) => {
+    socket.on('error', () => {});
+  });
+  both.on('tlsClientError', () => {});
+  await new Promise((resolve) => { both.listen(0, '127.0.0.1', resolve).unref(); });
+  assert.strictEqual((await served(both.address().port)).subject, 'CN=other');
+  const { code, said } = await once(...probe(`127.0.0.1:${both.address().port}`), '30');
+  assert.strictEqual(code, 0, said);
+});
+
+test('options of the probe are checked', async () => {
+  await Promise.all([['--probe', 'nowhere'], ['--probe', ':443'], ['--probe', 'host:'],
+    ['--probe', ''], ['--probe', '9'.repeat(300)], ['--probe', 'host:1', '--probe-seconds', '0'],
+    ['--probe', 'host:1', '--probe-seconds', '301'], ['--probe', 'host:1', '--probe-seconds', 'x'],
+    ['--probe', 'host:1', '--probe-name', '9'.repeat(300)], ['--probe-name', 'a'],
+    ['--probe-seconds', '1']].map(async (args) => {
+    const { code, said } = await once(...args);
+    assert.strictEqual(code, 2, `${args}: ${said}`);
+    assert.match(said, /--probe/);
+  }));
+});
 
 test('who may not, gets no key', async () => {
   const reader = await server.principal('reader',
