@@ -154,7 +154,9 @@ export class Certificate extends Versioned {
   static fresh(name, dice, at) {
     const it = new Certificate(name, dice.pick(['Self', 'authority', 'delegated']),
       dice.chance(0.5));
-    it.pfx = dice.chance(0.15) ? at.brought.pop() : undefined; // made elsewhere, with its key
+    // Made elsewhere, with its key; the first one soon, for a long series wants every method called.
+    it.pfx = dice.chance(at.brings ? 0.15 : 0.5) ? at.brought.pop() : undefined;
+    at.brings ||= Boolean(it.pfx);
     return it;
   }
 
