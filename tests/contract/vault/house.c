@@ -180,6 +180,7 @@ static kv_status open_vault(house *h, kv_error *err)
         .instance = kv_slice_of(h->identity.instance, sizeof(h->identity.instance)),
         .secret_key_uses = h->secret_key_uses,
         .events_keep = h->events_keep,
+        .known_logs = h->known_logs,
         .issuers = h->issuers ? h->issuers : house_issuers,
         .issuer_count = h->issuers ? h->issuer_count : 1,
         .version = "test",

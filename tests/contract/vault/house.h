@@ -47,8 +47,7 @@ typedef struct house {
     char audit_folder[160];
     kv_tokens *tokens;
     kv_identity identity;
-    kv_system_key audit_key;
-    kv_system_key token_key;
+    kv_system_key audit_key, token_key;
     kv_store *store;
     const kv_store_ops *real_ops;
     kv_store_ops ops; /* those, but a change can be the last one */
@@ -63,8 +62,9 @@ typedef struct house {
     uint64_t secret_key_uses;
     const kv_issuer *const *issuers; /* of the test's own; from the next opening on */
     size_t issuer_count;
-    uint64_t events_keep;    /* as kv_vault_config has it; from the next opening on */
-    made_certificate *admin; /* of the first access administrator, "root" */
+    struct kv_known_logs *known_logs; /* of the test's own; from the next opening on */
+    uint64_t events_keep;             /* as kv_vault_config has it; from the next opening on */
+    made_certificate *admin;          /* of the first access administrator, "root" */
     kv_principal admin_principal;
     made_certificate *reader; /* of the principal that reads secrets; NULL before the first */
     kv_services services;
