@@ -83,7 +83,7 @@ extern const kv_table
 extern const kv_table kv_table_policies;
 extern const kv_table kv_table_issuers;       /* index 1: credential_expires */
 extern const kv_table kv_table_operations;    /* index 1: state, object_uid */
-extern const kv_table kv_table_token_objects; /* index 1: state, key_id; 2: owner_uid */
+extern const kv_table kv_table_token_objects; /* index 1: state, key_id; 2: owner_uid; 3: spki */
 extern const kv_table kv_table_key_uses;
 extern const kv_table kv_table_principals;  /* index 1, unique: name_lower */
 extern const kv_table kv_table_credentials; /* 1, unique: match; 2: principal_id; 3: vault */

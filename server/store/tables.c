@@ -302,10 +302,11 @@ const kv_table kv_table_token_objects = {
         BLOB(kv_token_object_row, owner_uid),
         INTEGER(kv_token_object_row, created),
     },
-    .index_count = 2,
+    .index_count = 3,
     .indexes = {
         { "token_objects_by_state", false, 2, { 1, 0 } }, /* state, key_id */
         { "token_objects_by_owner", false, 1, { 9 } }, /* owner_uid */
+        { "token_objects_by_spki", false, 1, { 6 } }, /* spki */
     },
 };
 

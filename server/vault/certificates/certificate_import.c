@@ -13,6 +13,8 @@
 #include "server/x509/derive.h"
 #include "server/x509/import.h"
 
+enum { SAME_KEYS_MOST = 100 };
+
 typedef struct import {
     kv_vault_row vault_row;
     kv_object_row object;
@@ -98,6 +100,45 @@ static uint32_t usage_of(const kv_x509_facts *leaf)
     return leaf->has_key_usage ? leaf->key_usage : (uint32_t)KV_X509_DIGITAL_SIGNATURE;
 }
 
+static kv_status add_warning(kv_work *work, const char *text, kv_x509_list *warnings, kv_error *err)
+{
+    kv_slice *items = kv_arena_array(work->arena, warnings->count + 1, sizeof(*items));
+
+    if (!items)
+        return kv_arena_full(err);
+    for (size_t i = 0; i < warnings->count; i++)
+        items[i] = warnings->items[i];
+    items[warnings->count] = kv_slice_text(text);
+    *warnings = (kv_x509_list){ .items = items, .count = warnings->count + 1 };
+    return KV_OK;
+}
+
+/* Whoever gets hold of one of them has the other. Whose that is, is told to nobody: it may be in a
+ * vault that they do not see. */
+static kv_status warn_of_reuse(kv_vault *vault, kv_work *work, import *new, kv_error *err)
+{
+    kv_token_object_row from = { .spki = new->spki };
+    kv_scan scan = { .table = &kv_table_token_objects,
+                     .index = 3,
+                     .prefix = 1,
+                     .from = &from,
+                     .limit = SAME_KEYS_MOST };
+    kv_rows rows;
+
+    KV_TRY(kv_records_scan_sound(vault->config.records, &scan, work->arena, &rows, err));
+    for (size_t i = 0; i < rows.count; i++) {
+        const kv_token_object_row *row = (const kv_token_object_row *)rows.rows + i;
+
+        if (!kv_slice_equal(row->owner_uid, new->object.uid) &&
+            !kv_slice_equal(row->state, KV_SLICE("destroying")))
+            return add_warning(work,
+                               "key_reused: a certificate or key of another name on this server "
+                               "has the same private key",
+                               &new->found.warnings, err);
+    }
+    return KV_OK;
+}
+
 static kv_status bear_key(kv_vault *vault, kv_work *work, import *new, kv_error *err)
 {
     kv_issuance *at = &new->at;
@@ -165,6 +206,7 @@ static kv_status run(kv_vault *vault, kv_work *work, const kv_certificate_import
     kv_status status;
 
     KV_TRY(prepare(vault, work, in, new, err));
+    KV_TRY(warn_of_reuse(vault, work, new, err));
     KV_TRY(bear_key(vault, work, new, err));
     status = kv_issuance_finish(vault, work, &new->at, &new->found.chain, err);
     if (status != KV_OK) {

@@ -65,6 +65,25 @@ async function check(it, who, exportable) {
 
 const exportable = { key_props: { exportable: true } };
 
+test('who imports a key that is here already is told so, and not whose it is', async () => {
+  const who = authority.identity('twice.example.org');
+  const value = pkcs12(who, '-passout', 'pass:');
+  const reused = (bundle) => bundle.warnings.filter((it) => it.startsWith('key_reused: '));
+  const it = fresh();
+  assert.deepStrictEqual(reused(await importer.call(IMPORT, { ...it, value })), []);
+  /* Another version of the same certificate is no reuse. */
+  assert.deepStrictEqual(reused(await importer.call(IMPORT, { ...it, value })), []);
+  await operator.call('VaultService/CreateVault', { vault: 'elsewhere' });
+  const stranger = await server.officer('stranger', ['CERTIFICATE_IMPORTER'], '/vaults/elsewhere');
+  const [told, ...more] = reused(await stranger.call(IMPORT,
+    { vault: 'elsewhere', name: 'mine', value }));
+  assert.deepStrictEqual(more, []);
+  assert(!told.includes(VAULT) && !told.includes(it.name), told);
+  /* Another key is another matter. */
+  assert.deepStrictEqual(reused(await importer.call(IMPORT, { ...fresh(),
+    value: pkcs12(authority.identity('once.example.org'), '-passout', 'pass:') })), []);
+});
+
 test('PFX files of every kind', async () => {
   const legacy = ['-legacy', '-provider', 'legacy', '-provider', 'default'];
   const shapes = {

@@ -86,6 +86,7 @@ static const struct {
     { &kv_table_rotations, 1, false, { "due_at", "object_uid" } },
     { &kv_table_token_objects, 1, false, { "state", "key_id" } },
     { &kv_table_token_objects, 2, false, { "owner_uid" } },
+    { &kv_table_token_objects, 3, false, { "spki" } },
     { &kv_table_principals, 1, true, { "name_lower" } },
     { &kv_table_credentials, 1, true, { "match" } },
     { &kv_table_credentials, 2, false, { "principal_id" } },

@@ -451,6 +451,7 @@ CREATE TABLE "token_objects" (
 ) STRICT;
 CREATE INDEX "token_objects_by_state" ON "token_objects" ("state", "key_id");
 CREATE INDEX "token_objects_by_owner" ON "token_objects" ("owner_uid", "key_id");
+CREATE INDEX "token_objects_by_spki" ON "token_objects" ("spki", "key_id");
 
 CREATE TABLE "key_uses" (
     "key_id" BLOB NOT NULL,
