@@ -17,7 +17,7 @@
 #define SERVER_AUTH "1.3.6.1.5.5.7.3.1"
 #define CLIENT_AUTH "1.3.6.1.5.5.7.3.2"
 
-enum { RSA_BITS_MIN = 2048, SERIAL_HEX_MIN = 16, SERIAL_HEX_MAX = 40 };
+enum { RSA_BITS_MIN = 2048, RSA_BITS_CA_MIN = 3072, SERIAL_HEX_MIN = 16, SERIAL_HEX_MAX = 40 };
 
 static bool has_eku(const kv_x509_facts *facts, const char *oid)
 {
@@ -51,6 +51,11 @@ static bool longer_than(const kv_x509_facts *facts, int64_t days)
 static bool rsa_too_short(const kv_x509_facts *facts)
 {
     return facts->is_rsa && facts->key_bits < RSA_BITS_MIN;
+}
+
+static bool rsa_short_for_ca(const kv_x509_facts *facts)
+{
+    return facts->is_rsa && facts->is_ca && facts->key_bits < RSA_BITS_CA_MIN;
 }
 
 static bool key_not_allowed(const kv_x509_facts *facts)
@@ -350,6 +355,10 @@ const kv_x509_lint_row kv_x509_lint_rows[] = {
       "a wildcard does not stand directly before a public suffix of the ICANN section" },
     { "san_suffix", PUBLIC, WARNING, 0, 0, kv_lint_suffix,
       "a host name is no public suffix of the ICANN section: registries own these" },
+    { "san_domain", PUBLIC, WARNING, 0, 0, kv_lint_unknown_domain,
+      "a host name ends with a top-level domain that exists" },
+    { "key_rsa_ca", ANY, WARNING, 0, 0, rsa_short_for_ca,
+      "an RSA key of a certification authority has at least 3072 bits" },
     { "unique_ids", PUBLIC, ERROR, 0, 0, unique_ids,
       "there are no unique identifiers of issuer and subject" },
     { "nc_leaf", PUBLIC, ERROR, 0, 0, leaf_constrains,

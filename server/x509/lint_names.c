@@ -128,3 +128,8 @@ bool kv_lint_suffix(const kv_x509_facts *facts)
 {
     return kv_lint_is_server(facts) && kv_x509_any_suffix(&facts->sans.dns_names);
 }
+
+bool kv_lint_unknown_domain(const kv_x509_facts *facts)
+{
+    return kv_lint_is_server(facts) && kv_x509_any_unknown_domain(&facts->sans.dns_names);
+}

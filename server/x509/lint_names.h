@@ -1,6 +1,6 @@
 /* lint_names.h - the checks of the lint that are about names: true when the rule is broken.
  *
- * Internal to this folder. Threads: any; but for the two of public suffixes pure functions.
+ * Internal to this folder. Threads: any; but for the three at the end pure functions.
  */
 #pragma once
 
@@ -19,3 +19,4 @@ bool kv_lint_san_arpa(const kv_x509_facts *facts);
 bool kv_lint_san_reserved_ip(const kv_x509_facts *facts);
 bool kv_lint_wildcard_suffix(const kv_x509_facts *facts);
 bool kv_lint_suffix(const kv_x509_facts *facts);
+bool kv_lint_unknown_domain(const kv_x509_facts *facts);

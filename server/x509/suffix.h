@@ -17,3 +17,6 @@ bool kv_x509_any_wildcard_suffix(const kv_x509_list *names);
 
 /* Some name of several labels is a suffix itself: "co.uk". */
 bool kv_x509_any_suffix(const kv_x509_list *names);
+
+/* Some name of several labels ends with a top-level domain that the list does not have. */
+bool kv_x509_any_unknown_domain(const kv_x509_list *names);

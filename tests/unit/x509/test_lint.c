@@ -354,9 +354,15 @@ HOST(all_of_a_company, KV_SLICE("*.example.co.uk"))
 HOST(all_of_customers, KV_SLICE("*.github.io"))
 HOST(all_of_an_exception, KV_SLICE("*.city.kawasaki.jp"))
 HOST(all_below_a_star, KV_SLICE("*.foo.kawasaki.jp"))
+HOST(all_of_a_star, KV_SLICE("*.kawasaki.jp"))
 HOST(a_registry, KV_SLICE("co.uk"))
 HOST(a_company, KV_SLICE("example.co.uk"))
 HOST(no_domain_at_all, KV_SLICE("host.intranet"))
+
+HOST(below_a_star_country, KV_SLICE("www.example.ck"))
+
+SPOIL(short_rsa_ca, make_rsa(f); make_ca(f); f->key_bits = 3071)
+SPOIL(long_rsa_ca, make_rsa(f); make_ca(f); f->key_bits = 3072)
 
 static void client_of_all_uk(kv_x509_facts *f)
 {
@@ -447,6 +453,12 @@ static const row rows[] = {
     { a_registry, a_company, "san_suffix", PUBLIC, WARNING },
     { a_registry, no_domain_at_all, "san_suffix", PUBLIC, WARNING },
     { a_registry, all_of_uk, "san_suffix", PUBLIC, WARNING },
+    { a_registry, all_of_a_star, "san_suffix", PUBLIC, WARNING },
+    { no_domain_at_all, nothing, "san_domain", PUBLIC, WARNING },
+    { all_of_no_domain, below_a_star_country, "san_domain", PUBLIC, WARNING },
+    { no_domain_at_all, internal_host, "san_domain", PUBLIC, WARNING },
+    { short_rsa_ca, long_rsa_ca, "key_rsa_ca", PUBLIC, WARNING },
+    { short_rsa_ca, make_rsa, "key_rsa_ca", PRIVATE, WARNING },
     { long_self_signed, full_self_signed, "validity_self_signed", PRIVATE, WARNING },
     { long_self_signed, root_of_ten_years, "validity_self_signed", PRIVATE, WARNING },
 };
