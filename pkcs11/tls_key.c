@@ -21,7 +21,9 @@
 #include "pkcs11/token_object.h"
 #include "pkcs11/token_uri.h"
 
-enum { MOST_SIGNATURE = 1024, APP_DATA = 0 };
+enum { MOST_SIGNATURE = 1024, APP_DATA = 0, REASON = 1000 };
+
+static const char not_together[] = "the server's certificate and key do not belong together";
 
 struct kv_tls_key {
     atomic_uint holders; /* the caller, and every EVP_PKEY */
@@ -29,6 +31,8 @@ struct kv_tls_key {
     P11KitUri *uri;
     EC_KEY_METHOD *ec;
     RSA_METHOD *rsa;
+
+    atomic_bool refused; /* the last signature was, and that has been told */
 
     pthread_mutex_t mutex; /* guards all that follows */
     CK_OBJECT_HANDLE object;
@@ -80,14 +84,17 @@ static kv_status search(kv_token_visit *visit, const kv_tls_key *key, CK_OBJECT_
                    found ? "more than one" : "no");
 }
 
-static kv_status find(kv_token_visit *visit, kv_tls_key *key, CK_OBJECT_HANDLE *out, kv_error *err)
+/* `fresh`: it was not known, and may be another key of that name. */
+static kv_status find(kv_token_visit *visit, kv_tls_key *key, CK_OBJECT_HANDLE *out, bool *fresh,
+                      kv_error *err)
 {
     uint64_t generation = visit->token->generation;
 
     pthread_mutex_lock(&key->mutex);
     *out = key->generation == generation ? key->object : CK_INVALID_HANDLE;
     pthread_mutex_unlock(&key->mutex);
-    if (*out != CK_INVALID_HANDLE)
+    *fresh = *out == CK_INVALID_HANDLE;
+    if (!*fresh)
         return KV_OK;
     KV_TRY(search(visit, key, out, err));
     pthread_mutex_lock(&key->mutex);
@@ -108,6 +115,7 @@ typedef struct signing {
     kv_tls_key *key;
     CK_MECHANISM_TYPE mechanism;
     kv_slice in;
+    bool fresh; /* see find() */
     uint8_t out[MOST_SIGNATURE];
     size_t len;
 } signing;
@@ -120,7 +128,7 @@ static kv_status sign(kv_token_visit *visit, void *context, kv_error *err)
     CK_OBJECT_HANDLE object;
     CK_RV rv;
 
-    KV_TRY(find(visit, work->key, &object, err));
+    KV_TRY(find(visit, work->key, &object, &work->fresh, err));
     rv = visit->f->C_SignInit(visit->session, &mechanism, object);
     if (rv == CKR_OK)
         rv = visit->f->C_Sign(visit->session, (uint8_t *)(uintptr_t)work->in.data, work->in.len,
@@ -137,15 +145,49 @@ static kv_status sign(kv_token_visit *visit, void *context, kv_error *err)
     return err->status;
 }
 
-/* Why it failed goes to OpenSSL's queue, and so to who asked it for the signature. */
+/* Once for each time that it begins; `err`: NULL when all is well. */
+static void tell(kv_tls_key *key, const kv_error *err)
+{
+    if (atomic_exchange(&key->refused, err != NULL) == (err != NULL))
+        return;
+    kv_log_write(key->token->log, err ? KV_LOG_ERROR : KV_LOG_INFO,
+                 err ? "tls.key_refused" : "tls.key_signs",
+                 (kv_log_field[]){ { "why", err ? err->message : "", 0 },
+                                   { "detail", err ? err->detail : "", 0 },
+                                   { 0 } });
+}
+
+/* Why it failed goes to OpenSSL's queue too, and so to who asked it for the signature. */
+static bool refuse(kv_tls_key *key, const kv_error *err)
+{
+    tell(key, err);
+    ERR_raise_data(ERR_LIB_USER, REASON + (int)err->status, "%s%s%s", err->message,
+                   *err->detail ? ": " : "", err->detail);
+    return false;
+}
+
+/* The key on the token is not that of the public half: another one has its name now, say. */
+static bool not_ours(kv_tls_key *key)
+{
+    kv_error err = { 0 };
+
+    forget(key);
+    kv_fail(&err, KV_PRECONDITION, "%s", not_together);
+    return refuse(key, &err);
+}
+
 static bool signed_by_token(signing *work)
 {
     kv_error err = { 0 };
 
-    if (kv_token_run(work->key->token, sign, work, &err) == KV_OK)
-        return true;
-    ERR_raise_data(ERR_LIB_USER, ERR_R_OPERATION_FAIL, "%s (%s)", err.message, err.detail);
-    return false;
+    (void)ERR_set_mark();
+    if (kv_token_run(work->key->token, sign, work, &err) != KV_OK) {
+        (void)ERR_clear_last_mark();
+        return refuse(work->key, &err);
+    }
+    /* A module that shares our OpenSSL may leave something though it succeeds. */
+    (void)ERR_pop_to_mark();
+    return true;
 }
 
 /* --- what OpenSSL calls --- */
@@ -164,18 +206,25 @@ static ECDSA_SIG *ec_sign(const unsigned char *digest, int len, const BIGNUM *in
     if (!signed_by_token(&work))
         return NULL;
     if (work.len != 2 * order) {
-        ERR_raise(ERR_LIB_USER, ERR_R_OPERATION_FAIL);
+        (void)not_ours(work.key);
         return NULL;
     }
     signature = ECDSA_SIG_new();
     one = BN_bin2bn(work.out, (int)order, NULL);
     other = BN_bin2bn(work.out + order, (int)order, NULL);
-    if (signature && one && other && ECDSA_SIG_set0(signature, one, other))
-        return signature;
-    ECDSA_SIG_free(signature);
-    BN_free(one);
-    BN_free(other);
-    return NULL;
+    if (!signature || !one || !other || !ECDSA_SIG_set0(signature, one, other)) {
+        ECDSA_SIG_free(signature);
+        BN_free(one);
+        BN_free(other);
+        return NULL;
+    }
+    if (work.fresh && ECDSA_do_verify(digest, len, signature, ec) != 1) {
+        ECDSA_SIG_free(signature);
+        (void)not_ours(work.key);
+        return NULL;
+    }
+    tell(work.key, NULL);
+    return signature;
 }
 
 static int ec_copy(EC_KEY *to, const EC_KEY *from)
@@ -193,6 +242,14 @@ static void ec_finish(EC_KEY *ec)
     let_go(EC_KEY_get_ex_data(ec, APP_DATA));
 }
 
+static bool rsa_gives_back(RSA *rsa, int padding, const signing *work)
+{
+    unsigned char back[MOST_SIGNATURE];
+    int len = RSA_public_decrypt((int)work->len, work->out, back, rsa, padding);
+
+    return len == (int)work->in.len && !memcmp(back, work->in.data, work->in.len);
+}
+
 static int rsa_sign(int len, const unsigned char *in, unsigned char *out, RSA *rsa, int padding)
 {
     size_t size = (size_t)RSA_size(rsa);
@@ -206,10 +263,11 @@ static int rsa_sign(int len, const unsigned char *in, unsigned char *out, RSA *r
     }
     if (!signed_by_token(&work))
         return -1;
-    if (work.len != size) {
-        ERR_raise(ERR_LIB_USER, ERR_R_OPERATION_FAIL);
+    if (work.len != size || (work.fresh && !rsa_gives_back(rsa, padding, &work))) {
+        (void)not_ours(work.key);
         return -1;
     }
+    tell(work.key, NULL);
     memcpy(out, work.out, size);
     return (int)size;
 }
@@ -250,13 +308,14 @@ static kv_status look(kv_token_visit *visit, void *context, kv_error *err)
     kv_tls_key *key = context;
     CK_OBJECT_HANDLE object;
     CK_TOKEN_INFO info = { 0 };
+    bool fresh;
     CK_RV rv = visit->f->C_GetTokenInfo(visit->token->slot, &info);
 
     if (rv != CKR_OK)
         return kv_token_failed(visit, rv, "C_GetTokenInfo", err);
     if (!p11_kit_uri_match_token_info(key->uri, &info))
         return kv_fail_field(err, "uri", "the URI of the TLS key is not of the TLS token");
-    return find(visit, key, &object, err);
+    return find(visit, key, &object, &fresh, err);
 }
 
 kv_status kv_tls_key_open(kv_token *token, const char *uri, kv_tls_key **out, kv_error *err)
@@ -354,18 +413,19 @@ static kv_status try_pair(EVP_PKEY *pair, EVP_PKEY *public, kv_error *err)
                 use_pss(how) &&
                 EVP_DigestVerify(verifier, signature, len, message, sizeof(message)) > 0;
     const char *why = "";
+    unsigned long code;
 
     EVP_MD_CTX_free(signer);
     EVP_MD_CTX_free(verifier);
     if (good)
         return KV_OK;
-    if (made) {
-        kv_fail(err, KV_PRECONDITION, "the server's certificate and key do not belong together");
-    } else {
-        (void)ERR_peek_last_error_data(&why, NULL);
-        kv_fail(err, KV_UNAVAILABLE, "the TLS key on the token does not sign");
-        kv_note(err, "%s", why);
-    }
+    code = ERR_peek_last_error_data(&why, NULL);
+    if (made)
+        kv_fail(err, KV_PRECONDITION, "%s", not_together);
+    else if (ERR_GET_LIB(code) == ERR_LIB_USER && ERR_GET_REASON(code) >= REASON)
+        kv_fail(err, (kv_status)(ERR_GET_REASON(code) - REASON), "%s", why);
+    else
+        kv_fail(err, KV_PRECONDITION, "the TLS key on the token does not sign");
     ERR_clear_error();
     return err->status;
 }
@@ -381,6 +441,11 @@ kv_status kv_tls_key_pair(kv_tls_key *key, EVP_PKEY *public, EVP_PKEY **out, kv_
         status = kv_fail(err, KV_BUSY, "out of memory");
     if (status == KV_OK)
         status = try_pair(pair, public, err);
+    /* Somebody may have put another key in its place. */
+    if (status == KV_PRECONDITION) {
+        forget(key);
+        status = try_pair(pair, public, err);
+    }
     if (status != KV_OK) {
         EVP_PKEY_free(pair);
         ERR_clear_error();

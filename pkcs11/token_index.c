@@ -133,19 +133,33 @@ bool kv_token_index_has(kv_token *token, const uint8_t id[KV_KEY_ID_BYTES])
     return has;
 }
 
-void kv_token_index_drop(kv_token_visit *visit, const uint8_t id[KV_KEY_ID_BYTES])
+/* `only`: if that is the entry of this id; NULL: whichever is. */
+static void drop(kv_token_visit *visit, const uint8_t *id, const kv_index_entry *only)
 {
     kv_token_index *index = &visit->token->index;
     kv_index_entry *entry;
 
     pthread_rwlock_wrlock(&index->lock);
     entry = look_up(index, id);
+    if (entry && only && entry != only)
+        entry = NULL;
     if (entry) {
         HASH_DEL(index->entries, entry);
         index->copies -= entry->copy != CK_INVALID_HANDLE;
     }
     pthread_rwlock_unlock(&index->lock);
     let_go(visit, entry);
+}
+
+void kv_token_index_drop(kv_token_visit *visit, const uint8_t id[KV_KEY_ID_BYTES])
+{
+    drop(visit, id, NULL);
+}
+
+void kv_token_index_drop_held(kv_token_visit *visit)
+{
+    if (visit->entry)
+        drop(visit, visit->entry->id, visit->entry);
 }
 
 /* The key is not in the index: one precise question to the token. */

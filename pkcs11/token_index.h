@@ -48,5 +48,7 @@ kv_status kv_token_index_add(struct kv_token_visit *visit, const uint8_t id[KV_K
 bool kv_token_index_has(struct kv_token *token, const uint8_t id[KV_KEY_ID_BYTES]);
 /* Drops the entry. Its session copy is destroyed when the last visit that found it ends. */
 void kv_token_index_drop(struct kv_token_visit *visit, const uint8_t id[KV_KEY_ID_BYTES]);
+/* The same for the entry that this visit has found, unless there is a newer one already. */
+void kv_token_index_drop_held(struct kv_token_visit *visit);
 /* The visit uses no key any more; while its session is open. */
 void kv_token_index_let_go(struct kv_token_visit *visit);

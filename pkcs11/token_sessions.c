@@ -209,8 +209,7 @@ kv_status kv_token_failed(kv_token_visit *visit, CK_RV rv, const char *function,
         visit->again = true;
         break;
     case KV_RV_BAD_KEY:
-        if (visit->key_id)
-            kv_token_index_drop(visit, visit->key_id);
+        kv_token_index_drop_held(visit);
         visit->again = visit->key_id != NULL;
         kv_token_suspect(visit->token);
         break;

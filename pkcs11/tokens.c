@@ -264,11 +264,6 @@ kv_token *kv_tokens_get(const kv_tokens *tokens, kv_duty duty)
     return (unsigned)duty < KV_DUTY_COUNT ? tokens->by_duty[duty] : NULL;
 }
 
-uint64_t kv_token_generation(const kv_token *token)
-{
-    return atomic_load(&token->module->generation);
-}
-
 const char *kv_token_label(const kv_token *token)
 {
     return token->label;

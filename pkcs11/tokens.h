@@ -83,9 +83,6 @@ void kv_tokens_close(kv_tokens *tokens);
 /* Borrowed; NULL when no configuration had that duty. */
 kv_token *kv_tokens_get(const kv_tokens *tokens, kv_duty duty);
 
-/* How often the token's module has been initialised. */
-uint64_t kv_token_generation(const kv_token *token);
-
 /* The token's own label and serial number, without trailing spaces. */
 const char *kv_token_label(const kv_token *token);
 const char *kv_token_serial(const kv_token *token);

@@ -118,7 +118,10 @@ def check_c(name, text, lines, report):
     if name.endswith(".c"):
         for match in re.finditer(r"^[ \t]*extern\b", code, re.MULTILINE):
             report(line_at(match.start()), "extern belongs in a header")
-    if "#include <uthash.h>" in text and name != "server/base/hash.h":
+    for match in re.finditer(r"\bHASH_ADD\w*\(", code):
+        if "KV_HASH_HAS" not in code[match.end():].split("}", 1)[0][:300]:
+            report(line_at(match.start()), "HASH_ADD without KV_HASH_HAS")
+    if re.search(r'#include ["<]uthash.h', text) and name != "server/base/hash.h":
         report(1, "uthash.h ends the process without memory: server/base/hash.h")
     if name.startswith(NO_MEMCMP):
         for match in re.finditer(r"\bmemcmp\s*\(", code):
@@ -138,6 +141,8 @@ def check_file(root, name):
     for number, line in enumerate(lines, 1):
         if suffix in NARROW and len(line) > COLUMNS:
             report(number, f"{len(line)} columns, more than {COLUMNS}")
+        if line.startswith(("<<<<<<< ", ">>>>>>> ")):
+            report(number, "a conflict of a merge")
         if OPEN_END.search(line) and name != "scripts/check_shape.py":
             report(number, "an open end needs its issue's number: TODO(#12)")
         if MACHINE_PATH.search(line):

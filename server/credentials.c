@@ -123,7 +123,7 @@ kv_status kv_open_tokens(const kv_settings *settings, kv_log *log, kv_tokens **o
                                         .files_dir = paths[i].files[0] ? paths[i].files : NULL,
                                         .backup_dir = paths[i].files[0] ? paths[i].backup : NULL,
                                         .files_only = beside,
-                                        .exclusive = paths[i].files[0] != '\0',
+                                        .exclusive = paths[i].files[0] && duties[i] != KV_DUTY_TLS,
                                         .hang_ms = (unsigned)token->hang_seconds * 1000,
                                         .isolated = isolated ? "/proc/self/exe" : NULL,
                                         .isolated_folder = paths[i].isolated,

@@ -72,16 +72,11 @@ static void add_name(names *to, const char *section, const char *key)
         to->text[to->len] = '\0';
 }
 
-static bool is_pkcs11(const char *key)
-{
-    return !strncmp(key, "pkcs11:", 7);
-}
-
 /* A key that is on a token, or was, comes with the token, which is opened at the start. */
 static bool may_change(const kv_settings *now, const kv_settings *fresh, const kv_setting_help *row)
 {
     if (!strcmp(row->section, "tls") && !strcmp(row->key, "key"))
-        return !is_pkcs11(now->tls_key) && !is_pkcs11(fresh->tls_key);
+        return !kv_tls_key_on_token(now) && !kv_tls_key_on_token(fresh);
     return kv_reload_takes(row->section, row->key);
 }
 

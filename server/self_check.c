@@ -127,7 +127,7 @@ static kv_status check_files(const kv_server *server, kv_checks *checks, kv_erro
         if (token->pin_file[0] == '/')
             KV_TRY(check_private(checks, "PIN file", token->pin_file, err));
         KV_TRY(kv_token_paths_of(server->settings, (kv_setting_token)i, &paths, err));
-        if (paths.files[0] && i != KV_SETTING_TOKEN_TLS)
+        if (paths.files[0] && (i != KV_SETTING_TOKEN_TLS || kv_tls_key_on_token(server->settings)))
             KV_TRY(check_private(checks, "copy of a token file", paths.backup, err));
     }
     if (checks->count > before)

@@ -51,19 +51,37 @@ static kv_status use(kv_server_identity *identity, const kv_tls_identity *parts,
     return KV_OK;
 }
 
+/* A new certificate of the same key needs nothing of the token. */
+static kv_status pair_with(const kv_server_identity *identity, X509 *certificate, EVP_PKEY **out,
+                           kv_error *err)
+{
+    EVP_PKEY *public = X509_get0_pubkey(certificate);
+
+    if (!public)
+        return kv_fail(err, KV_PRECONDITION, "the key of the TLS certificate cannot be read");
+    if (!identity->pair || EVP_PKEY_eq(identity->pair, public) != 1) {
+        ERR_clear_error();
+        return kv_tls_key_pair(identity->token_key, public, out, err);
+    }
+    *out = identity->pair;
+    return EVP_PKEY_up_ref(*out) ? KV_OK : kv_fail(err, KV_BUSY, "out of memory");
+}
+
 static kv_status use_token_key(kv_server_identity *identity, const kv_settings *settings,
                                kv_error *err)
 {
     kv_tls_identity parts = { .also_tls12 = also_tls12(settings) };
-    EVP_PKEY *public;
     kv_status status;
 
     KV_TRY(read_chain(settings->tls_certificate, &parts.chain, err));
-    public = X509_get0_pubkey(sk_X509_value(parts.chain, 0));
-    status = public ? kv_tls_key_pair(identity->token_key, public, &parts.key, err)
-                    : kv_fail(err, KV_PRECONDITION, "the TLS certificate's key cannot be read");
+    status = pair_with(identity, sk_X509_value(parts.chain, 0), &parts.key, err);
     if (status == KV_OK)
         status = use(identity, &parts, err);
+    if (status == KV_OK) {
+        EVP_PKEY_free(identity->pair);
+        identity->pair = parts.key;
+        parts.key = NULL;
+    }
     kv_tls_identity_cleanup(&parts);
     return status;
 }
@@ -102,6 +120,8 @@ void kv_server_identity_cleanup(kv_server_identity *identity)
 {
     kv_tls_free(identity->tls);
     identity->tls = NULL;
+    EVP_PKEY_free(identity->pair);
+    identity->pair = NULL;
     kv_tls_key_close(identity->token_key);
     identity->token_key = NULL;
 }

@@ -9,6 +9,7 @@
 
 typedef struct kv_server_identity {
     kv_tls_key *token_key; /* NULL when the key is in a file */
+    EVP_PKEY *pair;        /* of that key and the certificate in use; NULL as above */
     kv_tls *tls;
     _Atomic int64_t not_after_ms; /* of the certificate in use; read by other threads */
 } kv_server_identity;

@@ -1,11 +1,12 @@
 /* lru.c - a hash table whose order of insertion is the order of use. */
 #include "server/auth/lru.h"
-#include "server/base/hash.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
 #include <openssl/crypto.h>
+
+#include "server/base/hash.h"
 typedef struct kv_lru_entry {
     uint8_t key[32];
     UT_hash_handle hh;

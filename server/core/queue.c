@@ -1,6 +1,5 @@
 /* queue.c - one line per principal, the lines in a ring that is served in turn. */
 #include "server/core/queue.h"
-#include "server/base/hash.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -8,6 +7,8 @@
 #include <string.h>
 
 #include <utlist.h>
+
+#include "server/base/hash.h"
 
 enum { RETRY_MS = 100 };
 

@@ -1,10 +1,11 @@
 /* throttle.c - accounts with a counter and a token bucket, behind one mutex. */
 #include "server/core/throttle.h"
-#include "server/base/hash.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "server/base/hash.h"
 
 enum {
     MOST_ACCOUNTS = 8192,

@@ -14,7 +14,7 @@
 
 enum { FINDINGS_TOLD = 20, SOON_DAYS = 30, LATE_TIMES = 3 };
 
-static const char *const duties[] = { "keys", "ca", "system" };
+static const char *const duties[] = { "keys", "ca", "system", "tls" };
 
 typedef struct examination {
     kv_checks *checks;
@@ -86,7 +86,7 @@ static kv_status check_keys(kv_vault *vault, kv_work *work, kv_checks *checks, k
 
 static kv_status check_tokens(kv_vault *vault, kv_checks *checks, kv_error *err)
 {
-    for (int duty = KV_DUTY_KEYS; duty <= KV_DUTY_SYSTEM; duty++) {
+    for (int duty = KV_DUTY_KEYS; duty <= KV_DUTY_TLS; duty++) {
         const kv_token *token = kv_tokens_get(vault->config.tokens, (kv_duty)duty);
         kv_token_state state;
 

@@ -180,7 +180,8 @@ kv_status kv_vault_purge_due(kv_vault *vault, unsigned *purged, kv_error *err)
     return KV_OK;
 }
 
-/* What a kill during a birth can leave: only on tokens that we have alone. */
+/* What a kill during a birth can leave: only on tokens that we have alone. On that of the TLS key
+ * administrators make keys with programs of theirs. */
 static kv_status clear_halves(kv_vault *vault, kv_error *err)
 {
     for (int duty = KV_DUTY_KEYS; duty <= KV_DUTY_SYSTEM; duty++) {
@@ -188,7 +189,8 @@ static kv_status clear_halves(kv_vault *vault, kv_error *err)
         size_t destroyed = 0;
         kv_status status = KV_OK;
 
-        if (token && kv_token_key_saw_halves(token))
+        if (token && token != kv_tokens_get(vault->config.tokens, KV_DUTY_TLS) &&
+            kv_token_key_saw_halves(token))
             status = kv_token_key_destroy_halves(token, &destroyed, err);
         if (status != KV_OK && status != KV_PRECONDITION)
             return status;

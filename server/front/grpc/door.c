@@ -138,6 +138,10 @@ static kv_stub *make_stub(kv_conn *conn, kv_grpc_stream *stream)
     stub->conn = conn;
     stub->stream = stream;
     HASH_ADD(hh, loop->stubs, serial, sizeof(stub->serial), stub);
+    if (!KV_HASH_HAS(stub)) {
+        free(stub);
+        return NULL;
+    }
     DL_APPEND(conn->stubs, stub);
     conn->stub_count++;
     kv_grpc_stream_set_user(stream, stub);

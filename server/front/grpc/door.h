@@ -8,10 +8,11 @@
  */
 #pragma once
 
+#include <event2/event_struct.h>
+
 #include "server/base/hash.h"
 #include "server/core/throttle.h"
 #include "server/front/conn.h"
-#include <event2/event_struct.h>
 
 enum { KV_REQUEST_ID_BYTES = 16 };
 

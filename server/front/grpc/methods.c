@@ -1,8 +1,9 @@
 /* methods.c - a hash from path to row. */
 #include "server/front/grpc/methods.h"
-#include "server/base/hash.h"
 
 #include <stdlib.h>
+
+#include "server/base/hash.h"
 
 typedef struct method {
     const char *path; /* borrowed from the row */

@@ -1,11 +1,12 @@
 /* key_cache.c - a bounded hash table of key snapshots behind a read-write lock. */
 #include "server/vault/keys/key_cache.h"
-#include "server/base/hash.h"
 #include "server/vault/keys/key_rules.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "server/base/hash.h"
 
 enum { CACHE_KEY_BYTES = KV_VAULT_NAME_MAX + KV_NAME_MAX + KV_VERSION_DIGITS + 3 };
 

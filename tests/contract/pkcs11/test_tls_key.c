@@ -297,6 +297,7 @@ static void one_key_must_fit(void **state)
     identity *it = *state;
     kv_tls_key *key = NULL;
     kv_error err = { 0 };
+    EVP_PKEY *pair;
 
     assert_kv_fails(KV_BAD_REQUEST, kv_tls_key_open(it->tls, "pkcs11:token=other", &key, &err));
     assert_kv_fails(KV_BAD_REQUEST, kv_tls_key_open(it->tls, "pkcs11:token=keys", &key, &err));
@@ -306,13 +307,18 @@ static void one_key_must_fit(void **state)
     bear(it, KV_KEY_P384, KV_SLICE("second"));
     assert_kv_fails(KV_NOT_FOUND, kv_tls_key_open(it->tls, it->uri, &key, &err));
     assert_string_equal(err.message, "more than one key on the TLS token fits the URI");
+    assert_kv_ok(kv_tls_key_open(it->tls, "pkcs11:token=tls;object=second", &key, &err));
+    pair = pair_of(key, it->spki);
+    assert_true(signs(pair, it->spki, EVP_sha256(), 0));
+    EVP_PKEY_free(pair);
+    kv_tls_key_close(key);
 }
 
 static void both_halves_must_belong_together(void **state)
 {
     identity *it = *state;
     EVP_PKEY *stranger = EVP_EC_gen("P-256"), *other = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-    EVP_PKEY *rsa = EVP_RSA_gen(2048), *pair = NULL;
+    EVP_PKEY *rsa = EVP_RSA_gen(2048), *longer = EVP_EC_gen("P-384"), *pair = NULL;
     kv_tls_key *key = NULL;
     kv_error err = { 0 };
 
@@ -320,7 +326,10 @@ static void both_halves_must_belong_together(void **state)
     assert_kv_fails(KV_PRECONDITION, kv_tls_key_pair(key, stranger, &pair, &err));
     assert_kv_fails(KV_UNSUPPORTED, kv_tls_key_pair(key, other, &pair, &err));
     assert_true(kv_tls_key_pair(key, rsa, &pair, &err) != KV_OK);
+    assert_kv_fails(KV_PRECONDITION, kv_tls_key_pair(key, longer, &pair, &err));
+    assert_string_equal(err.message, "the server's certificate and key do not belong together");
     assert_null(pair);
+    EVP_PKEY_free(longer);
     EVP_PKEY_free(stranger);
     EVP_PKEY_free(other);
     EVP_PKEY_free(rsa);
@@ -348,10 +357,13 @@ static void a_key_that_has_gone_is_told_and_another_found(void **state)
 
     tool(it, "--keypairgen", "--key-type", "EC:prime256v1", NULL);
     assert_kv_ok(kv_token_recover(it->tls, 1000, &err));
+    /* Of the same name, but what it signs is not for the certificate. */
+    assert_false(signs(pair, it->spki, EVP_sha256(), 0));
+    ERR_clear_error();
     own = public_of(it->spki);
+    EVP_PKEY_free(pair);
     assert_kv_fails(KV_PRECONDITION, kv_tls_key_pair(key, own, &pair, &err));
     EVP_PKEY_free(own);
-    EVP_PKEY_free(pair);
     kv_tls_key_close(key);
 }
 
