@@ -17,13 +17,33 @@ static kv_slice server_of(const kv_acme_client *client)
     return kv_slice_text(client->directory_url);
 }
 
+static int64_t spent(const kv_acme_client *client)
+{
+    return (kv_monotonic_us() - client->began_us + 999) / 1000;
+}
+
 /* What it asks for begins now, not when the visit did, nor what led to the visit. */
 static int64_t wait_of(const kv_acme_client *client, kv_slice wish)
 {
-    int64_t spent_ms = (kv_monotonic_us() - client->began_us + 999) / 1000;
+    int64_t spent_ms = spent(client);
     int64_t wait = kv_acme_retry_after(wish, client->now_ms + spent_ms);
 
     return wait < 0 ? wait : wait + spent_ms + SLACK_MS;
+}
+
+/* Somebody was told to wait, perhaps while this visit was on its way: nobody else asks before. */
+static kv_status respect_pause(kv_acme_client *client, kv_error *err)
+{
+    kv_slice words;
+    int64_t left = kv_acme_paused(client->memory, server_of(client), client->key.spki,
+                                  client->now_ms, client->arena, &words);
+
+    if (left <= spent(client))
+        return KV_OK;
+    if (!words.len)
+        words = KV_SLICE("the authority asked not to be asked before some time has passed");
+    client->retry_ms = left;
+    return kv_acme_refuse(client, KV_ACME_WAIT, KV_SLICE("rateLimited"), words, err);
 }
 
 /* Whatever was answered: its nonce and its wish are noted. */
@@ -37,6 +57,7 @@ static kv_status deliver(kv_acme_client *client, kv_http_request *request, kv_ar
     client->refused = KV_ACME_NOTHING;
     client->retry_ms = -1;
     client->created = false;
+    KV_TRY(respect_pause(client, err));
     KV_TRY(kv_http_send(client->http, request, scratch, out, err));
     if (kv_http_header_of(out, "Replay-Nonce", 0, &value))
         kv_acme_nonce_put(client->memory, server_of(client), value);
@@ -68,7 +89,7 @@ static kv_status judge(kv_acme_client *client, const kv_http_answer *answer, kv_
         if (client->retry_ms < 0)
             client->retry_ms = KV_ACME_WAIT_DEFAULT_MS;
         kv_acme_pause(client->memory, server_of(client), client->key.spki,
-                      client->now_ms + client->retry_ms);
+                      client->now_ms + client->retry_ms, words);
     }
     kv_fail(err, KV_PRECONDITION, "%.*s", KV_SLICE_ARG(words));
     return kv_note(err, "%.*s, HTTP status %d", KV_SLICE_ARG(client->problem.type), answer->status);

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/base/clock.h"
 
@@ -18,6 +19,8 @@ typedef struct nonce {
 typedef struct pause {
     uint64_t account;
     int64_t until_ms;
+    size_t len;
+    char words[KV_ACME_WORDS_KEPT];
 } pause;
 
 struct kv_acme_memory {
@@ -145,29 +148,47 @@ static pause *pause_of(kv_acme_memory *memory, uint64_t account)
     return soonest;
 }
 
-void kv_acme_pause(kv_acme_memory *memory, kv_slice server, kv_slice spki, int64_t until_ms)
+static void note_pause(pause *at, uint64_t account, int64_t until_ms, kv_slice words)
+{
+    if (at->account == account && at->until_ms >= until_ms)
+        return;
+    at->account = account;
+    at->until_ms = until_ms;
+    at->len = words.len <= sizeof(at->words) ? words.len : 0;
+    if (at->len)
+        memcpy(at->words, words.data, at->len);
+}
+
+void kv_acme_pause(kv_acme_memory *memory, kv_slice server, kv_slice spki, int64_t until_ms,
+                   kv_slice words)
 {
     uint64_t account = mix(number_of(server), spki);
 
     if (!memory)
         return;
     pthread_mutex_lock(&memory->mutex);
-    *pause_of(memory, account) = (pause){ .account = account, .until_ms = until_ms };
+    note_pause(pause_of(memory, account), account, until_ms, words);
     pthread_mutex_unlock(&memory->mutex);
 }
 
-int64_t kv_acme_paused(kv_acme_memory *memory, kv_slice server, kv_slice spki, int64_t now_ms)
+int64_t kv_acme_paused(kv_acme_memory *memory, kv_slice server, kv_slice spki, int64_t now_ms,
+                       kv_arena *arena, kv_slice *words)
 {
     uint64_t account = mix(number_of(server), spki);
+    kv_error full = { 0 };
     int64_t left = 0;
     const pause *found;
 
+    *words = KV_SLICE_NONE;
     if (!memory)
         return 0;
     pthread_mutex_lock(&memory->mutex);
     found = pause_of(memory, account);
     if (found->account == account)
         left = found->until_ms - now_ms;
+    if (left > 0 &&
+        kv_arena_copy(arena, kv_slice_of(found->words, found->len), words, &full) != KV_OK)
+        *words = KV_SLICE_NONE;
     pthread_mutex_unlock(&memory->mutex);
     return left > 0 ? left : 0;
 }

@@ -5,10 +5,15 @@
  */
 #pragma once
 
+#include "server/base/arena.h"
 #include "server/base/error.h"
 #include "server/base/slice.h"
 
-enum { KV_ACME_NONCE_MOST = 255, KV_ACME_NONCE_ROOM = KV_ACME_NONCE_MOST + 1 };
+enum {
+    KV_ACME_NONCE_MOST = 255,
+    KV_ACME_NONCE_ROOM = KV_ACME_NONCE_MOST + 1,
+    KV_ACME_WORDS_KEPT = 1024
+};
 
 typedef struct kv_acme_memory kv_acme_memory;
 
@@ -25,7 +30,11 @@ bool kv_acme_nonce_take(kv_acme_memory *memory, kv_slice server, char nonce[KV_A
 void kv_acme_nonce_put(kv_acme_memory *memory, kv_slice server, kv_slice nonce);
 bool kv_acme_nonce_good(kv_slice nonce);
 
-/* Nothing of the account `spki` at the server before then (wall time). */
-void kv_acme_pause(kv_acme_memory *memory, kv_slice server, kv_slice spki, int64_t until_ms);
-/* Milliseconds from now on; 0: it may be asked. */
-int64_t kv_acme_paused(kv_acme_memory *memory, kv_slice server, kv_slice spki, int64_t now_ms);
+/* Nothing of the account `spki` at the server before then (wall time). Of several the longest
+ * counts. `words` are the server's; of more than KV_ACME_WORDS_KEPT bytes none are kept. */
+void kv_acme_pause(kv_acme_memory *memory, kv_slice server, kv_slice spki, int64_t until_ms,
+                   kv_slice words);
+/* Milliseconds from now on; 0: it may be asked. `words` in the arena; empty: nobody knows them any
+ * more. */
+int64_t kv_acme_paused(kv_acme_memory *memory, kv_slice server, kv_slice spki, int64_t now_ms,
+                       kv_arena *arena, kv_slice *words);

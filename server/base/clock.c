@@ -13,6 +13,11 @@ int64_t kv_clock_now_ms(const kv_clock *clock)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+int64_t kv_clock_steady_ms(const kv_clock *clock)
+{
+    return clock && clock->now_ms ? clock->now_ms(clock->context) : kv_monotonic_us() / 1000;
+}
+
 int64_t kv_monotonic_us(void)
 {
     struct timespec now;

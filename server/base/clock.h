@@ -22,6 +22,10 @@ typedef struct kv_clock {
 /* A NULL clock is the system's. */
 int64_t kv_clock_now_ms(const kv_clock *clock);
 
+/* Milliseconds of a time that no step of the system's clock moves, to be compared with each other
+ * only. A clock that a test chose has but one time. */
+int64_t kv_clock_steady_ms(const kv_clock *clock);
+
 /* Microseconds on CLOCK_MONOTONIC, for durations. */
 int64_t kv_monotonic_us(void);
 

@@ -18,23 +18,6 @@ static kv_status sign_next(void *context, const uint8_t digest[KV_ACME_DIGEST_BY
     return with->sign(with->context, true, digest, signature, err);
 }
 
-/* Somebody was told to wait: nobody else asks meanwhile. */
-static kv_status respect_pause(kv_acme_client *client, kv_error *err)
-{
-    int64_t left = kv_acme_paused(client->memory, kv_slice_text(client->directory_url),
-                                  client->key.spki, client->now_ms);
-
-    if (!left)
-        return KV_OK;
-    client->refused = KV_ACME_WAIT;
-    client->retry_ms = left;
-    client->problem = (kv_acme_problem){
-        .type = KV_SLICE("rateLimited"),
-        .detail = KV_SLICE("the authority asked not to be asked before some time has passed"),
-    };
-    return kv_fail(err, KV_PRECONDITION, "%.*s", KV_SLICE_ARG(client->problem.detail));
-}
-
 kv_status kv_acme_visit_begin(const kv_issuer_account *account, kv_arena *arena,
                               kv_deadline deadline, int64_t now_ms, kv_acme_visit *out,
                               kv_error *err)
@@ -62,7 +45,6 @@ kv_status kv_acme_visit_begin(const kv_issuer_account *account, kv_arena *arena,
                                    .sign = sign_next,
                                    .context = account->enrolment };
     }
-    KV_TRY(respect_pause(&out->client, err));
     return kv_acme_open(&out->client, err);
 }
 

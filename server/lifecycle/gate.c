@@ -11,11 +11,13 @@ enum {
     STEPS = 1000
 };
 
-static int64_t spread(const kv_gate_facts *facts)
+static int64_t spread(const kv_gate_facts *facts, int64_t most)
 {
     int64_t left = facts->not_after - facts->now_ms;
-    int64_t most = facts->not_after ? KV_GATE_SPREAD_MAX_MS : PROMPT_MS;
+    int64_t usual = facts->not_after ? KV_GATE_SPREAD_MAX_MS : PROMPT_MS;
 
+    if (most > usual)
+        most = usual;
     if (left > 0 && most > left / 8)
         most = left / 8;
     return most / STEPS * (int64_t)(facts->seed % STEPS);
@@ -30,6 +32,18 @@ static kv_gate wait_for(kv_waiting waiting, int64_t until, const kv_gate_facts *
     return gate;
 }
 
+/* As seldom as once in six hours: one is trying it. But whoever tries it may be cancelled or die:
+ * of many there is always one who looks soon. */
+static int64_t recheck(const kv_gate_facts *facts, int64_t left)
+{
+    int64_t most = kv_backoff_ms(MANY, left, facts->seed);
+    uint64_t roll = (facts->seed ^ (uint64_t)(facts->now_ms / LEAST_MS)) % STEPS;
+
+    if (most <= KV_HEALTH_PROBE_MAX_MS)
+        return most;
+    return KV_HEALTH_PROBE_MAX_MS + (most - KV_HEALTH_PROBE_MAX_MS) / STEPS * (int64_t)roll;
+}
+
 static kv_gate health_gate(const kv_gate_facts *facts)
 {
     int64_t left = facts->not_after > facts->now_ms ? facts->not_after - facts->now_ms : 0;
@@ -42,9 +56,8 @@ static kv_gate health_gate(const kv_gate_facts *facts)
         return (kv_gate){ .probe = true };
     case KV_HEALTH_WAIT:
         if (!facts->health->unwell_since || until == facts->health->paused_until)
-            return wait_for(KV_WAITING_PAUSE, until + spread(facts), facts);
-        return wait_for(KV_WAITING_HEALTH, facts->now_ms + kv_backoff_ms(MANY, left, facts->seed),
-                        facts);
+            return wait_for(KV_WAITING_PAUSE, until + spread(facts, until - facts->now_ms), facts);
+        return wait_for(KV_WAITING_HEALTH, facts->now_ms + recheck(facts, left), facts);
     }
     return (kv_gate){ 0 };
 }
@@ -55,7 +68,7 @@ static kv_gate budget_gate(const kv_gate_facts *facts)
     int64_t ready = kv_budget_ready(facts->orders, facts->orders_full_at, reserve, facts->now_ms);
 
     if (ready > facts->now_ms)
-        return wait_for(KV_WAITING_ORDERS, ready + spread(facts), facts);
+        return wait_for(KV_WAITING_ORDERS, ready + spread(facts, KV_GATE_SPREAD_MAX_MS), facts);
     ready = kv_budget_ready(facts->names, facts->names_full_at, 0, facts->now_ms);
     if (ready > facts->now_ms && !facts->urgent)
         return wait_for(KV_WAITING_NAMES, ready, facts);
@@ -67,7 +80,8 @@ kv_gate kv_gate_of(const kv_gate_facts *facts)
     kv_gate gate = { 0 };
 
     if (facts->blackout_end && !facts->urgent)
-        return wait_for(KV_WAITING_BLACKOUT, facts->blackout_end + spread(facts), facts);
+        return wait_for(KV_WAITING_BLACKOUT,
+                        facts->blackout_end + spread(facts, KV_GATE_SPREAD_MAX_MS), facts);
     gate = health_gate(facts);
     if (gate.waiting || !facts->places_order)
         return gate;

@@ -37,7 +37,8 @@ typedef struct kv_gate {
     bool probe;         /* go on, and nobody else before the answer */
 } kv_gate;
 
-/* What waits for the end of a pause or a blackout is spread over so long at most. */
+/* What waits for the end of a pause or a blackout is spread over so long at most; after a pause
+ * over no longer than was left of it. */
 enum { KV_GATE_SPREAD_MAX_MS = 6 * 60 * 60 * 1000 };
 
 kv_gate kv_gate_of(const kv_gate_facts *facts);

@@ -75,16 +75,30 @@ static kv_health_change answered(kv_health *health)
     return was_well ? KV_HEALTH_NOTED : KV_HEALTH_RECOVERED;
 }
 
+/* Who has no time for anybody has not shown that it is well; who is unwell is tried after that. */
+static void put_off(kv_health *health, const kv_health_news *news, int64_t pause_ms)
+{
+    int64_t until = news->now_ms + pause_ms;
+
+    health->probe_at = 0;
+    if (until > health->paused_until ||
+        !ahead(health->paused_until, news->now_ms, KV_HEALTH_PAUSE_MAX_MS))
+        health->paused_until = until;
+}
+
 kv_health_change kv_health_heard(kv_health *health, const kv_health_news *news)
 {
-    kv_health_change change = news->fault ? failed(health, news) : answered(health);
     int64_t pause =
         news->pause_ms > KV_HEALTH_PAUSE_MAX_MS ? KV_HEALTH_PAUSE_MAX_MS : news->pause_ms;
+    kv_health_change change = KV_HEALTH_NOTED;
 
-    if (pause <= 0)
-        return change;
-    health->paused_until = news->now_ms + pause;
-    return change == KV_HEALTH_SAME ? KV_HEALTH_NOTED : change;
+    if (pause > 0)
+        put_off(health, news, pause);
+    if (news->fault)
+        change = failed(health, news);
+    else if (pause <= 0)
+        change = answered(health);
+    return change;
 }
 
 int64_t kv_health_wake(int64_t now_ms, int64_t next_at, int64_t spread_ms, uint64_t seed)

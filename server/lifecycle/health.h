@@ -7,7 +7,8 @@
  *
  * What is the issuer's fault is counted: silence, and answers that blame the account or the whole
  * service; what it says about one order is an answer like any other. A pause that it asks for is
- * obeyed and is no illness. One of these for each issuer of a vault is stored; all zero is well.
+ * obeyed, of several the longest, and is neither an illness nor a recovery. One of these for each
+ * issuer of a vault is stored; all zero is well.
  *
  * Times are milliseconds since the Unix epoch. Threads: any; pure functions.
  */

@@ -24,8 +24,10 @@ void kv_errands_free(kv_errands *errands);
 typedef struct kv_errand {
     kv_slice object_uid;
     kv_slice vault_uid;
-    kv_slice issuer;  /* lower case; none: nobody outside is asked, and the bounds do not count */
-    int64_t until_ms; /* from then on another may go too: this one has hung for too long */
+    kv_slice issuer; /* lower case; none: nobody outside is asked, and the bounds do not count */
+    /* From then on another may go too: this one has hung for too long. Of a time that only grows: a
+     * clock that steps makes nobody go twice. */
+    int64_t until_ms;
 } kv_errand;
 
 /* A number for kv_errand_end(), or -1: somebody is on the way for this certificate, or enough are

@@ -90,6 +90,11 @@ kv_health kv_issuer_health(const kv_issuer_state_row *state)
                         .paused_until = state->paused_until };
 }
 
+kv_slice kv_issuer_trouble(const kv_issuer_state_row *state, int64_t now_ms)
+{
+    return state->unwell_since || state->paused_until > now_ms ? state->reason : KV_SLICE_NONE;
+}
+
 kv_status kv_issuer_show_health(kv_vault *vault, kv_work *work, const kv_issuer_row *row,
                                 kv_issuer_bundle *out, kv_error *err)
 {
@@ -98,8 +103,8 @@ kv_status kv_issuer_show_health(kv_vault *vault, kv_work *work, const kv_issuer_
     KV_TRY(kv_issuer_state_find(vault, work, row->vault_uid, row->name, &state, err));
     out->healthy = !state.unwell_since;
     out->unhealthy_since = state.unwell_since;
-    out->unhealthy_reason = state.reason;
     out->paused_until = state.paused_until > work->now_ms ? state.paused_until : 0;
+    out->unhealthy_reason = kv_issuer_trouble(&state, work->now_ms);
     return KV_OK;
 }
 
@@ -109,8 +114,6 @@ static void put_health(kv_issuer_state_row *state, const kv_health *health)
     state->unwell_since = health->unwell_since;
     state->probe_at = health->probe_at;
     state->paused_until = health->paused_until;
-    if (!health->unwell_since)
-        state->reason = KV_SLICE_NONE;
 }
 
 /* With an event, if `type` is one. */
@@ -341,8 +344,10 @@ static kv_status hear(kv_vault *vault, kv_work *work, const kv_vault_row *vault_
     if (*change == KV_HEALTH_SAME)
         return KV_OK;
     put_health(state, &health);
-    if (news->fault)
+    if (news->fault || news->pause_ms > 0)
         state->reason = why;
+    else if (*change == KV_HEALTH_RECOVERED)
+        state->reason = KV_SLICE_NONE;
     return store_state(vault, work, vault_row, state, "IssuerHealth",
                        *change >= KV_HEALTH_FELL_ILL ? &types[*change] : NULL, err);
 }

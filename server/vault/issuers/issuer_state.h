@@ -31,6 +31,8 @@ kv_status kv_issuer_limits_of(kv_vault *vault, kv_work *work, const kv_vault_row
 kv_status kv_issuer_state_find(kv_vault *vault, kv_work *work, kv_slice vault_uid, kv_slice issuer,
                                kv_issuer_state_row *out, kv_error *err) KV_MUST_USE;
 kv_health kv_issuer_health(const kv_issuer_state_row *state);
+/* Why it is not asked now, in its own words where it has some; empty: it may be. */
+kv_slice kv_issuer_trouble(const kv_issuer_state_row *state, int64_t now_ms);
 /* The same for callers. */
 kv_status kv_issuer_show_health(kv_vault *vault, kv_work *work, const kv_issuer_row *row,
                                 kv_issuer_bundle *out, kv_error *err) KV_MUST_USE;

@@ -11,6 +11,7 @@
 #include "server/vault/certificates/certificate_rules.h"
 #include "server/vault/due.h"
 #include "server/vault/errands.h"
+#include "server/vault/issuers/issuer_state.h"
 #include "server/vault/operations/operation_rules.h"
 
 enum { PAGE_ROWS = 32, FEW_ROWS = 8, LONGEST_REST_MS = 60 * 1000, BROKEN_WAIT_MS = 10 * 60 * 1000 };
@@ -32,14 +33,15 @@ static kv_status begin(kv_vault *vault, kv_own_step *at, kv_error *err)
 
 /* --- finding --- */
 
-static bool go(kv_vault *vault, const kv_work *work, kv_operation_row *row, finding *found)
+static bool go(kv_vault *vault, kv_operation_row *row, finding *found)
 {
+    int64_t now_ms = kv_clock_steady_ms(vault->config.clock);
     kv_errand errand = { .object_uid = row->object_uid,
                          .vault_uid = row->vault_uid,
                          .issuer = row->issuer_lower,
-                         .until_ms = work->now_ms + KV_OPERATION_CLAIM_MS };
+                         .until_ms = now_ms + KV_OPERATION_CLAIM_MS };
 
-    found->errand = kv_errand_begin(vault->errands, &errand, work->now_ms);
+    found->errand = kv_errand_begin(vault->errands, &errand, now_ms);
     if (found->errand >= 0)
         found->row = row;
     return found->row != NULL;
@@ -71,7 +73,7 @@ static kv_status find_by_time(kv_vault *vault, kv_work *work, finding *found, bo
             found->next_at = rows[i].next_at;
             return KV_OK;
         }
-        if (go(vault, work, &rows[i], found))
+        if (go(vault, &rows[i], found))
             return KV_OK;
     }
     *crowded = page.more;
@@ -104,7 +106,7 @@ static kv_status find_of_issuer(kv_vault *vault, kv_work *work, kv_operation_row
             note_time(found, rows[i].next_at);
             break;
         }
-        if (go(vault, work, &rows[i], found))
+        if (go(vault, &rows[i], found))
             break;
     }
     return KV_OK;
@@ -218,6 +220,33 @@ static kv_status shelve(kv_vault *vault, kv_work *work, const kv_operation_row *
     return kv_commit_step(vault, work, "CertificateOrderLater", &change, err);
 }
 
+/* Another thread may have been at it between the scan and the errand. `*due`: it still is. */
+static kv_status look_again(kv_vault *vault, kv_work *work, kv_operation_row *row, bool *due,
+                            kv_error *err)
+{
+    kv_operation_row now = { .object_uid = row->object_uid };
+    kv_status status =
+        kv_records_get(vault->config.records, &kv_table_operations, &now, work->arena, err);
+
+    *due = status == KV_OK && now.next_at && now.next_at <= work->now_ms;
+    if (status == KV_NOT_FOUND) {
+        *err = (kv_error){ 0 };
+        return KV_OK;
+    }
+    *row = now;
+    return status;
+}
+
+static kv_status take_found(kv_vault *vault, kv_work *work, kv_operation_row *row, kv_error *err)
+{
+    bool due = false;
+    kv_status status = look_again(vault, work, row, &due, err);
+
+    if (status == KV_OK && due)
+        status = take_step(vault, work, row, err);
+    return status == KV_INTERNAL ? shelve(vault, work, row, err) : status;
+}
+
 static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_error *err)
 {
     finding found = { .errand = -1 };
@@ -227,9 +256,7 @@ static kv_status take_turn(kv_vault *vault, kv_work *work, int64_t *next_at, kv_
     *next_at = found.row ? found.row->next_at : found.next_at;
     if (!found.row)
         return KV_OK;
-    status = take_step(vault, work, found.row, err);
-    if (status == KV_INTERNAL)
-        status = shelve(vault, work, found.row, err);
+    status = take_found(vault, work, found.row, err);
     if (kv_errand_end(vault->errands, found.errand))
         kv_wake_steps(vault);
     return status;
@@ -240,12 +267,24 @@ kv_status kv_vault_step_operation(kv_vault *vault, int64_t *next_at, kv_error *e
     return kv_due_step(vault, "CertificateOrder", take_turn, next_at, err);
 }
 
+/* Whoever was trying an issuer that is unwell is gone: the next one may. */
+static kv_status release_probe(kv_vault *vault, kv_work *work, const kv_operation_row *row,
+                               kv_issuer_state_row *state, kv_change *change, kv_error *err)
+{
+    KV_TRY(kv_issuer_state_find(vault, work, row->vault_uid, row->issuer_lower, state, err));
+    if (!state->unwell_since || state->probe_at <= work->now_ms)
+        return KV_OK;
+    state->probe_at = work->now_ms;
+    return kv_change_update(change, &kv_table_issuer_states, state, err);
+}
+
 static kv_status release_one(kv_vault *vault, kv_work *work, bool *found, kv_error *err)
 {
     kv_operation_row from = { .worker = kv_slice_of(vault->node, sizeof(vault->node)) };
     kv_scan scan = {
         .table = &kv_table_operations, .index = 3, .prefix = 1, .from = &from, .limit = 1
     };
+    kv_issuer_state_row state;
     kv_change change = { 0 };
     kv_operation_row *row;
     kv_rows rows;
@@ -258,6 +297,7 @@ static kv_status release_one(kv_vault *vault, kv_work *work, bool *found, kv_err
     row->worker = KV_SLICE_NONE;
     row->next_at = work->now_ms;
     KV_TRY(kv_change_update(&change, &kv_table_operations, row, err));
+    KV_TRY(release_probe(vault, work, row, &state, &change, err));
     return kv_commit_step(vault, work, "CertificateOrderRelease", &change, err);
 }
 

@@ -49,16 +49,47 @@ static kv_status look(kv_vault *vault, kv_work *work, const kv_vault_row *vault_
     return KV_OK;
 }
 
+/* Whoever looks at an operation that has not been asked for reads why. */
+static kv_status say_why(kv_vault *vault, kv_work *work, kv_operation_row *row, kv_waiting waiting,
+                         kv_error *err)
+{
+    kv_issuer_state_row state;
+    kv_slice why;
+
+    if (waiting != KV_WAITING_HEALTH && waiting != KV_WAITING_PAUSE)
+        return KV_OK;
+    KV_TRY(kv_issuer_state_find(vault, work, row->vault_uid, row->issuer_lower, &state, err));
+    why = kv_issuer_trouble(&state, work->now_ms);
+    if (!why.len)
+        return KV_OK;
+    return kv_arena_print(work->arena, &row->status_details, err, "The issuer %s: %.*s",
+                          waiting == KV_WAITING_PAUSE ? "wants to be asked later" : "is unwell",
+                          KV_SLICE_ARG(why));
+}
+
+/* It may have recovered, and woken those who waited, before this one was among them. */
+static kv_status wake_if_well(kv_vault *vault, kv_work *work, const kv_operation_row *row,
+                              kv_error *err)
+{
+    kv_issuer_state_row state;
+
+    KV_TRY(kv_issuer_state_find(vault, work, row->vault_uid, row->issuer_lower, &state, err));
+    return state.unwell_since ? KV_OK
+                              : kv_issuer_wake(vault, work, row->vault_uid, row->issuer_lower, err);
+}
+
 static kv_status put_off(kv_vault *vault, kv_work *work, kv_operation_row *row, const kv_gate *gate,
                          kv_error *err)
 {
     kv_change change = { 0 };
 
+    KV_TRY(say_why(vault, work, row, gate->waiting, err));
     row->worker = KV_SLICE_NONE;
     row->next_at = gate->until;
     row->waiting = gate->waiting;
     KV_TRY(kv_change_update(&change, &kv_table_operations, row, err));
-    return kv_commit_step(vault, work, "CertificateOrderWait", &change, err);
+    KV_TRY(kv_commit_step(vault, work, "CertificateOrderWait", &change, err));
+    return gate->waiting == KV_WAITING_HEALTH ? wake_if_well(vault, work, row, err) : KV_OK;
 }
 
 kv_status kv_operation_pass(kv_vault *vault, kv_work *work, kv_operation_row *row, bool *pass,
@@ -82,6 +113,8 @@ kv_status kv_operation_pass(kv_vault *vault, kv_work *work, kv_operation_row *ro
     *pass = !gate.waiting;
     if (gate.waiting)
         return put_off(vault, work, row, &gate, err);
+    if (row->waiting)
+        row->status_details = KV_SLICE_NONE;
     if (gate.probe)
         KV_TRY(kv_issuer_probing(vault, work, &vault_row, row->issuer_lower, err));
     if (act == KV_OPERATION_SUBMIT && !row->failures)

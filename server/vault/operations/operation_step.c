@@ -344,6 +344,9 @@ static kv_status ask_and_store(kv_vault *vault, kv_work *work, step *on, kv_erro
         return accept(vault, work, on, err);
     if (status == KV_OK) {
         status = ask(vault, work, on, &why);
+        /* Somebody stored the account first: nothing has been asked with this one. */
+        if (status == KV_CONFLICT)
+            return kv_lost_race(status, err);
         note_health(vault, work, on, status, &why);
     }
     if (status == KV_OK)

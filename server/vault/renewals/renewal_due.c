@@ -153,6 +153,7 @@ static kv_status earliest(kv_vault *vault, kv_work *work, renewal *at, int64_t *
 {
     kv_renewal_row from = { 0 };
     kv_scan scan = { .table = &kv_table_renewals, .index = 1, .from = &from, .limit = PAGE_ROWS };
+    int64_t held_ms = kv_clock_steady_ms(vault->config.clock);
     const kv_renewal_row *found;
     kv_rows rows;
 
@@ -161,12 +162,12 @@ static kv_status earliest(kv_vault *vault, kv_work *work, renewal *at, int64_t *
     for (unsigned i = 0; i < rows.count && at->errand < 0; i++) {
         kv_errand errand = { .object_uid = found[i].object_uid,
                              .vault_uid = found[i].vault_uid,
-                             .until_ms = work->now_ms + KV_OPERATION_CLAIM_MS };
+                             .until_ms = held_ms + KV_OPERATION_CLAIM_MS };
 
         *next_at = found[i].due_at;
         if (found[i].due_at > work->now_ms)
             break;
-        at->errand = kv_errand_begin(vault->errands, &errand, work->now_ms);
+        at->errand = kv_errand_begin(vault->errands, &errand, held_ms);
         if (at->errand >= 0)
             KV_TRY(read_again(vault, work, &found[i], at, err));
     }
@@ -295,11 +296,12 @@ static kv_status ask_issuer(kv_vault *vault, kv_work *work, const renewal *at,
 static kv_status ask_window(kv_vault *vault, kv_work *work, const renewal *at,
                             kv_issuer_window *out, kv_error *err)
 {
+    int64_t now_ms = kv_clock_steady_ms(vault->config.clock);
     kv_errand errand = { .object_uid = at->row.version,
                          .vault_uid = at->row.vault_uid,
                          .issuer = at->row.issuer,
-                         .until_ms = work->now_ms + KV_OPERATION_CLAIM_MS };
-    int number = kv_errand_begin(vault->errands, &errand, work->now_ms);
+                         .until_ms = now_ms + KV_OPERATION_CLAIM_MS };
+    int number = kv_errand_begin(vault->errands, &errand, now_ms);
     kv_status status;
 
     if (number < 0)

@@ -5,6 +5,7 @@
 //   const stub = await Stub.start(folder);
 //   stub.world('slow').on('newOrder', (request, answer) => ...)   // true: it has answered
 //   stub.world('slow').asked                                     // [{ what, payload, at }]
+//   stub.world('slow').before = (what, answer) => ...            // of every request, nonces too
 //   stub.world('slow').renewalInfo = true; .window = { start, end, explanationURL? }  // RFC 9773
 import assert from 'node:assert';
 import crypto from 'node:crypto';
@@ -21,7 +22,7 @@ class World {
   constructor(stub, name) {
     Object.assign(this, { stub, name, asked: [], scripts: {}, nonces: new Set(), accounts: [],
       orders: [], profiles: {}, window: null, renewalInfo: false, persist: null,
-      retryAfter: 60, days: 1 });
+      retryAfter: 60, days: 1, requests: 0, before: null });
     this.base = `https://127.0.0.1:${stub.port}/${name}`;
     this.directory = `${this.base}/directory`;
   }
@@ -159,6 +160,8 @@ class World {
   }
 
   serve(request, body, [what, id, nth], answer) {
+    this.requests++;
+    if (this.before?.(what, answer)) return;
     if (what === 'directory') {
       this.asked.push({ what, at: Date.now() });
       if (this.scripts.directory?.(request, answer)) return;

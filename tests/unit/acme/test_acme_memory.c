@@ -65,20 +65,54 @@ static void what_is_no_nonce_is_not_kept(void **state)
     assert_false(kv_acme_nonce_take(NULL, ONE, nonce));
 }
 
+static int64_t paused(void **state, kv_slice server, kv_slice key, int64_t now_ms)
+{
+    KV_AUTO(kv_arena) arena = KV_ARENA(4096);
+    kv_slice words;
+
+    return kv_acme_paused(*state, server, key, now_ms, &arena, &words);
+}
+
 static void a_pause_is_of_one_account_and_ends(void **state)
 {
-    kv_acme_pause(*state, ONE, KV_SLICE("key"), 5000);
-    assert_int_equal(kv_acme_paused(*state, ONE, KV_SLICE("key"), 1000), 4000);
-    assert_int_equal(kv_acme_paused(*state, ONE, KV_SLICE("another key"), 1000), 0);
-    assert_int_equal(kv_acme_paused(*state, OTHER, KV_SLICE("key"), 1000), 0);
-    assert_int_equal(kv_acme_paused(*state, ONE, KV_SLICE("key"), 5000), 0);
-    assert_int_equal(kv_acme_paused(*state, ONE, KV_SLICE("key"), 9000), 0);
-    kv_acme_pause(*state, ONE, KV_SLICE("key"), 7000);
-    assert_int_equal(kv_acme_paused(*state, ONE, KV_SLICE("key"), 5000), 2000);
-    assert_int_equal(kv_acme_paused(NULL, ONE, KV_SLICE("key"), 0), 0);
+    void *none = NULL;
+
+    kv_acme_pause(*state, ONE, KV_SLICE("key"), 5000, KV_SLICE_NONE);
+    assert_int_equal(paused(state, ONE, KV_SLICE("key"), 1000), 4000);
+    assert_int_equal(paused(state, ONE, KV_SLICE("another key"), 1000), 0);
+    assert_int_equal(paused(state, OTHER, KV_SLICE("key"), 1000), 0);
+    assert_int_equal(paused(state, ONE, KV_SLICE("key"), 5000), 0);
+    assert_int_equal(paused(state, ONE, KV_SLICE("key"), 9000), 0);
+    kv_acme_pause(*state, ONE, KV_SLICE("key"), 7000, KV_SLICE_NONE);
+    assert_int_equal(paused(state, ONE, KV_SLICE("key"), 5000), 2000);
+    assert_int_equal(paused(&none, ONE, KV_SLICE("key"), 0), 0);
     for (unsigned i = 0; i < 500; i++)
-        kv_acme_pause(*state, ONE, kv_slice_of(&i, sizeof(i)), 6000 + i);
-    assert_int_equal(kv_acme_paused(*state, ONE, KV_SLICE("key"), 5000), 2000);
+        kv_acme_pause(*state, ONE, kv_slice_of(&i, sizeof(i)), 6000 + i, KV_SLICE_NONE);
+    assert_int_equal(paused(state, ONE, KV_SLICE("key"), 5000), 2000);
+}
+
+static void of_several_the_longest_counts_with_its_words(void **state)
+{
+    KV_AUTO(kv_arena) arena = KV_ARENA(4096);
+    KV_AUTO(kv_arena) small = KV_ARENA(4);
+    char long_words[KV_ACME_WORDS_KEPT + 1];
+    kv_slice words;
+
+    kv_acme_pause(*state, ONE, KV_SLICE("key"), 5000, KV_SLICE("too many orders"));
+    kv_acme_pause(*state, ONE, KV_SLICE("key"), 3000, KV_SLICE("a moment"));
+    assert_int_equal(kv_acme_paused(*state, ONE, KV_SLICE("key"), 1000, &arena, &words), 4000);
+    assert_slice_equal(words, KV_SLICE("too many orders"));
+    assert_int_equal(kv_acme_paused(*state, ONE, KV_SLICE("key"), 1000, &small, &words), 4000);
+    assert_int_equal(words.len, 0);
+    assert_int_equal(kv_acme_paused(*state, ONE, KV_SLICE("key"), 5000, &arena, &words), 0);
+    assert_int_equal(words.len, 0);
+    memset(long_words, 'x', sizeof(long_words));
+    kv_acme_pause(*state, ONE, KV_SLICE("key"), 6000, kv_slice_of(long_words, sizeof(long_words)));
+    assert_int_equal(kv_acme_paused(*state, ONE, KV_SLICE("key"), 1000, &arena, &words), 5000);
+    assert_int_equal(words.len, 0);
+    kv_acme_pause(*state, ONE, KV_SLICE("key"), 7000, kv_slice_of(long_words, KV_ACME_WORDS_KEPT));
+    assert_int_equal(kv_acme_paused(*state, ONE, KV_SLICE("key"), 1000, &arena, &words), 6000);
+    assert_int_equal(words.len, KV_ACME_WORDS_KEPT);
 }
 
 #define MEMORY_TEST(name) cmocka_unit_test_setup_teardown(name, open_memory, close_memory)
@@ -90,6 +124,7 @@ int main(void)
         MEMORY_TEST(only_so_many_are_kept),
         MEMORY_TEST(what_is_no_nonce_is_not_kept),
         MEMORY_TEST(a_pause_is_of_one_account_and_ends),
+        MEMORY_TEST(of_several_the_longest_counts_with_its_words),
     };
 
     return cmocka_run_group_tests_name("acme_memory", tests, NULL, NULL);

@@ -20,6 +20,7 @@ static void wall_time_can_be_chosen(void **state)
     assert_int_equal(kv_clock_now_ms(&clock), 1000);
     now = -5;
     assert_int_equal(kv_clock_now_ms(&clock), -5);
+    assert_int_equal(kv_clock_steady_ms(&clock), -5);
 }
 
 static void without_a_choice_it_is_the_systems(void **state)
@@ -30,6 +31,8 @@ static void without_a_choice_it_is_the_systems(void **state)
     (void)state;
     assert_in_range(kv_clock_now_ms(&clock) / 1000, seconds - 1, seconds + 5);
     assert_in_range(kv_clock_now_ms(NULL) / 1000, seconds - 1, seconds + 5);
+    assert_in_range(kv_clock_steady_ms(NULL), kv_monotonic_us() / 1000 - 5000,
+                    kv_monotonic_us() / 1000);
 }
 
 static void monotonic_time_goes_on(void **state)

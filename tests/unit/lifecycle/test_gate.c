@@ -1,4 +1,5 @@
 /* test_gate.c - what a renewal and an order wait for, and that nothing waits past its time. */
+#include "server/lifecycle/operation.h"
 #include "server/lifecycle/renewal.h"
 #include "tests/support/kv_cmocka.h"
 
@@ -51,6 +52,52 @@ static void a_blackout_lasts_to_the_floor_at_most(void **state)
     assert_int_equal(turn.act, KV_RENEWAL_BEGIN);
 }
 
+/* Whoever tries it may be cancelled: of many one looks soon, and no one very often. */
+static void of_many_who_wait_for_an_issuer_one_looks_soon(void **state)
+{
+    kv_health ill = { .failures = 7, .unwell_since = FROM - DAY, .probe_at = FROM + HOUR / 4 };
+    kv_gate_facts facts = { .now_ms = FROM, .health = &ill };
+    int64_t first = INT64_MAX;
+    int64_t last = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 100; i++) {
+        uint8_t name = (uint8_t)i;
+        kv_gate gate;
+
+        facts.seed = kv_seed_of(kv_slice_of(&name, 1));
+        gate = kv_gate_of(&facts);
+        assert_int_equal(gate.waiting, KV_WAITING_HEALTH);
+        assert_in_range(gate.until, FROM + HOUR / 2, FROM + 6 * HOUR);
+        first = gate.until < first ? gate.until : first;
+        last = gate.until > last ? gate.until : last;
+    }
+    assert_true(first < FROM + HOUR);
+    assert_true(last > FROM + 4 * HOUR);
+}
+
+/* As long again at most: who is told to wait for seconds does not wait for hours. */
+static void a_pause_is_waited_for_and_spread_over_as_long(void **state)
+{
+    static const int64_t pauses[] = { 1000, 60 * 1000, HOUR, 24 * HOUR };
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(pauses); i++)
+        for (uint64_t seed = 0; seed < 1000; seed += 37) {
+            kv_health paused = { .paused_until = FROM + pauses[i] };
+            kv_gate_facts facts = { .now_ms = FROM, .health = &paused, .seed = seed };
+            kv_gate order = kv_gate_of(&facts);
+
+            assert_int_equal(order.waiting, KV_WAITING_PAUSE);
+            assert_in_range(order.until, FROM + pauses[i], FROM + 2 * pauses[i]);
+            assert_true(order.until <= FROM + pauses[i] + HOUR / 6);
+            facts.not_after = FROM + 30 * DAY;
+            order = kv_gate_of(&facts);
+            assert_in_range(order.until, FROM + pauses[i], FROM + 2 * pauses[i]);
+            assert_true(order.until <= FROM + pauses[i] + KV_GATE_SPREAD_MAX_MS);
+        }
+}
+
 static void an_issuer_that_is_unwell_is_left_to_its_prober(void **state)
 {
     kv_health ill = { .failures = 7, .unwell_since = FROM, .probe_at = FROM + 95 * DAY + HOUR / 4 };
@@ -59,7 +106,7 @@ static void an_issuer_that_is_unwell_is_left_to_its_prober(void **state)
     (void)state;
     assert_int_equal(turn.act, KV_RENEWAL_WAIT);
     assert_int_equal(turn.waiting, KV_WAITING_HEALTH);
-    assert_in_range(turn.due_at, FROM + 95 * DAY + 4 * HOUR, FROM + 95 * DAY + 6 * HOUR);
+    assert_in_range(turn.due_at, FROM + 95 * DAY + HOUR / 2, FROM + 95 * DAY + 6 * HOUR);
     /* Nobody seems to be trying: then this one does. */
     turn = at(FROM + 96 * DAY, (kv_gate_facts){ .health = &ill });
     assert_int_equal(turn.act, KV_RENEWAL_BEGIN);
@@ -187,6 +234,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_rests_until_its_time_and_then_begins),
         cmocka_unit_test(a_blackout_lasts_to_the_floor_at_most),
+        cmocka_unit_test(of_many_who_wait_for_an_issuer_one_looks_soon),
+        cmocka_unit_test(a_pause_is_waited_for_and_spread_over_as_long),
         cmocka_unit_test(an_issuer_that_is_unwell_is_left_to_its_prober),
         cmocka_unit_test(the_last_of_a_budget_is_for_who_is_about_to_end),
         cmocka_unit_test(names_that_came_too_often_wait_unless_they_end),

@@ -96,6 +96,38 @@ static void a_pause_is_obeyed_and_is_no_illness(void **state)
     assert_int_equal(may(&health, NOW + KV_HEALTH_PAUSE_MAX_MS), KV_HEALTH_ASK);
 }
 
+static void of_several_pauses_the_longest_counts(void **state)
+{
+    kv_health_news news = { .pause_ms = HOUR, .now_ms = NOW };
+    kv_health health = { .paused_until = NOW + 1000 * HOUR };
+
+    (void)state;
+    assert_int_equal(kv_health_heard(&health, &news), KV_HEALTH_NOTED);
+    assert_int_equal(health.paused_until, NOW + HOUR);
+    news = (kv_health_news){ .pause_ms = MINUTE, .now_ms = NOW + MINUTE };
+    assert_int_equal(kv_health_heard(&health, &news), KV_HEALTH_NOTED);
+    assert_int_equal(health.paused_until, NOW + HOUR);
+}
+
+/* Faults and pauses in turn are one illness, told once, until it answers. */
+static void a_pause_is_no_recovery(void **state)
+{
+    kv_health_news pause = { .pause_ms = MINUTE, .now_ms = NOW };
+    kv_health health = { 0 };
+    unsigned told = 0;
+
+    (void)state;
+    for (int i = 0; i < 10 * KV_HEALTH_FAILURES; i++) {
+        told += hear(&health, true, NOW) == KV_HEALTH_FELL_ILL;
+        assert_int_equal(kv_health_heard(&health, &pause), KV_HEALTH_NOTED);
+    }
+    assert_int_equal(told, 1);
+    assert_int_equal(may(&health, NOW), KV_HEALTH_WAIT);
+    assert_int_equal(may(&health, NOW + MINUTE), KV_HEALTH_PROBE);
+    assert_int_equal(hear(&health, false, NOW + MINUTE), KV_HEALTH_RECOVERED);
+    assert_int_equal(may(&health, NOW + MINUTE), KV_HEALTH_ASK);
+}
+
 static void a_clock_that_was_ahead_locks_nobody_out(void **state)
 {
     kv_health_news news = { .pause_ms = HOUR, .now_ms = NOW + 1000 * HOUR };
@@ -105,7 +137,7 @@ static void a_clock_that_was_ahead_locks_nobody_out(void **state)
     kv_health_probing(&health, NOW + 1000 * HOUR, HOUR);
     assert_int_equal(may(&health, NOW), KV_HEALTH_PROBE);
     (void)kv_health_heard(&health, &news);
-    assert_int_equal(may(&health, NOW), KV_HEALTH_ASK);
+    assert_int_equal(may(&health, NOW), KV_HEALTH_PROBE);
 }
 
 static void who_is_woken_is_spread_and_never_later(void **state)
@@ -127,6 +159,8 @@ int main(void)
         cmocka_unit_test(one_answer_ends_a_row_of_failures),
         cmocka_unit_test(one_probe_at_a_time_and_ever_more_seldom),
         cmocka_unit_test(a_pause_is_obeyed_and_is_no_illness),
+        cmocka_unit_test(of_several_pauses_the_longest_counts),
+        cmocka_unit_test(a_pause_is_no_recovery),
         cmocka_unit_test(a_clock_that_was_ahead_locks_nobody_out),
         cmocka_unit_test(who_is_woken_is_spread_and_never_later),
     };
