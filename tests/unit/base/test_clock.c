@@ -27,12 +27,12 @@ static void without_a_choice_it_is_the_systems(void **state)
 {
     kv_clock clock = KV_CLOCK_SYSTEM;
     int64_t seconds = (int64_t)time(NULL);
+    int64_t steady_ms = kv_monotonic_us() / 1000;
 
     (void)state;
     assert_in_range(kv_clock_now_ms(&clock) / 1000, seconds - 1, seconds + 5);
     assert_in_range(kv_clock_now_ms(NULL) / 1000, seconds - 1, seconds + 5);
-    assert_in_range(kv_clock_steady_ms(NULL), kv_monotonic_us() / 1000 - 5000,
-                    kv_monotonic_us() / 1000);
+    assert_true(kv_clock_steady_ms(NULL) >= steady_ms);
 }
 
 static void monotonic_time_goes_on(void **state)
