@@ -20,6 +20,7 @@ enum {
     PAGE_ROWS = 32,
     DELETED_WAIT_MS = 60 * 60 * 1000,
     BROKEN_WAIT_MS = 60 * 60 * 1000,
+    CROWDED_WAIT_MS = 5 * 1000, /* of our own making: the issuer has not been asked */
     DISABLED_WAIT_MS = 24 * 60 * 60 * 1000
 };
 
@@ -294,7 +295,7 @@ static kv_status ask_issuer(kv_vault *vault, kv_work *work, const renewal *at,
 
 /* Not more at once than may be with one issuer. */
 static kv_status ask_window(kv_vault *vault, kv_work *work, const renewal *at,
-                            kv_issuer_window *out, kv_error *err)
+                            kv_issuer_window *out, bool *crowded, kv_error *err)
 {
     int64_t now_ms = kv_clock_steady_ms(vault->config.clock);
     kv_errand errand = { .object_uid = at->row.version,
@@ -304,7 +305,8 @@ static kv_status ask_window(kv_vault *vault, kv_work *work, const renewal *at,
     int number = kv_errand_begin(vault->errands, &errand, now_ms);
     kv_status status;
 
-    if (number < 0)
+    *crowded = number < 0;
+    if (*crowded)
         return kv_fail(err, KV_BUSY, "enough are with the issuer");
     status = ask_issuer(vault, work, at, out, err);
     if (kv_errand_end(vault->errands, number))
@@ -346,16 +348,19 @@ static kv_status ask(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
     kv_change change = { 0 };
     uint64_t random = 0;
     kv_error why = { 0 };
+    bool crowded = false;
 
     if (!kv_random_id((uint8_t *)&random, sizeof(random)))
         return kv_fail(err, KV_INTERNAL, "no random bytes");
-    if (ask_window(vault, work, at, &window, &why) != KV_OK)
-        at->row.ask_failures++;
-    else
+    if (ask_window(vault, work, at, &window, &crowded, &why) == KV_OK)
         at->row.ask_failures = 0;
+    else if (!crowded)
+        at->row.ask_failures++;
     hint = kv_renewal_hint_of(&hint, window.from_ms, window.until_ms, random);
     take_window(vault, work, at, &window, &hint);
-    at->row.ask_at = kv_renewal_ask_again(work->now_ms, window.retry_ms, at->row.ask_failures);
+    at->row.ask_at =
+        crowded ? work->now_ms + CROWDED_WAIT_MS
+                : kv_renewal_ask_again(work->now_ms, window.retry_ms, at->row.ask_failures);
     plan(&at->row, &at->facts);
     KV_TRY(kv_change_update(&change, &kv_table_renewals, &at->row, err));
     return kv_commit_step(vault, work, "CertificateRenewHint", &change, err);
