@@ -36,6 +36,11 @@
 #if __has_include("server/store/sqlite_db.h") && !defined(KV_TIDY_sqlite_db)
 #include "server/store/sqlite_db.h"
 #define kv_sqlite_fail(handle, code, err) ((void)kv_sqlite_fail(handle, code, err), KV_INTERNAL)
+#ifndef KV_TIDY_sqlite_row
+#define kv_sqlite_not_bound(err) ((void)kv_sqlite_not_bound(err), KV_INTERNAL)
+#define kv_sqlite_malformed(table, column, err) \
+    ((void)kv_sqlite_malformed(table, column, err), KV_INTERNAL)
+#endif
 #endif
 
 /* The analyser loses its way in the buckets and thinks that what was taken out is still in. */

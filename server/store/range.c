@@ -6,7 +6,7 @@
 #include "server/store/encode.h"
 #include "server/store/row.h"
 
-enum { INTEGER_BYTES = 8, ZERO_FOLLOWS = 0xff };
+enum { INTEGER_BYTES = 8, ZERO_FOLLOWS = 0xff, END_ZEROS = 2 };
 
 static const kv_slice domain = { (const uint8_t *)"keyvault range 1", 16 };
 
@@ -35,7 +35,10 @@ static bool put_bytes(kv_sorted_key *key, kv_slice bytes)
     for (size_t i = 0; i < bytes.len; i++)
         if (!put(key, bytes.data[i]) || (!bytes.data[i] && !put(key, ZERO_FOLLOWS)))
             return false;
-    return put(key, 0) && put(key, 0);
+    for (unsigned i = 0; i < END_ZEROS; i++)
+        if (!put(key, 0))
+            return false;
+    return true;
 }
 
 bool kv_sort_key(const kv_table *table, unsigned columns, const void *row, kv_sorted_key *out)
