@@ -17,8 +17,8 @@
 #                      KV_CRASH_ROUNDS kills of its server (scripts/crash.sh)
 #           libfuzzer  clang: every fuzz target
 #
-# What waits and what computes run beside each other: clang-tidy beside the tests with
-# ThreadSanitizer, the fuzz targets beside those of a release, with what processor these leave. A
+# What waits and what computes run beside each other: clang-tidy beside the tests with sanitizers,
+# the fuzz targets beside those of a release, with what processor these leave. A
 # fuzz target runs for KV_FUZZ_SECONDS of wall clock, KV_FUZZ_JOBS of them at a time, so it has a
 # part of a processor only; build/log/libfuzzer.txt says how many inputs each has tried.
 # KV_FUZZ_JOBS=2 on two processors is a minute of processor for each, and takes ten minutes more.
@@ -67,13 +67,13 @@ run() {
     printf '%5d s\n' $((SECONDS - begin))
 }
 
-# beside STEP: starts it with what processor the following steps leave; join STEP waits for it. What
-# is beside dies with this script.
+# beside STEP NICE: starts it with what processor the following steps leave; join STEP waits for it.
+# What is beside dies with this script.
 declare -A beside=()
 beside() {
     set -m
     (
-        renice -n 10 "$BASHPID" >/dev/null
+        renice -n "$2" "$BASHPID" >/dev/null
         "step_$1"
     ) </dev/null >"build/log/beside-$1.log" 2>&1 &
     set +m
@@ -280,14 +280,15 @@ everything() {
     packages
     step_static
     step_cppcheck
-    step_dev
+    build dev
     step_clang
+    beside tidy 15
+    step_dev
     build tsan
-    beside tidy
     step_tsan
     build release
     join tidy
-    beside libfuzzer
+    beside libfuzzer 10
     step_release
     join libfuzzer
     printf '\nall steps in %d s; the complete run (dev, ASan and UBSan) ended with:\n\n' "$SECONDS"
