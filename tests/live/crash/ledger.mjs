@@ -11,6 +11,7 @@ import { Request } from './requests.mjs';
 import { Contacts, House, Issuer, Renewals, Webhook } from './rules.mjs';
 
 /* How often, and how many there are at once: starts look at every key. */
+const TRIES = 5;
 const KINDS = [
   { weight: 6, most: 24, prefix: 'k', kind: Key },
   { weight: 5, most: 16, prefix: 's', kind: Secret },
@@ -111,11 +112,18 @@ export class Ledger {
     }
   }
 
-  ask(at, caller, step) {
+  /* Who is told that somebody else was first looks, and tries again with the same key. */
+  async ask(at, caller, step) {
     const request = Object.fromEntries(Object.entries(step.request)
       .filter(([, value]) => value !== undefined));
-    return (step.admin ? at.admin : caller).call(step.method, request,
-      { metadata: { 'idempotency-key': step.key } });
+    for (let tries = 1; ; tries++) {
+      try {
+        return await (step.admin ? at.admin : caller).call(step.method, request,
+          { metadata: { 'idempotency-key': step.key } });
+      } catch (error) {
+        if (error.code !== 'ABORTED' || tries === TRIES) throw error;
+      }
+    }
   }
 
   finish(step, answer) {
