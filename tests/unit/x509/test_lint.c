@@ -2,46 +2,7 @@
 #include "server/x509/lint.h"
 
 #include "tests/support/kv_cmocka.h"
-
-#define DAY_MS  INT64_C(86400000)
-#define DAYS(n) ((n)*DAY_MS)
-/* 2026-11-20, 2025-01-01, 2027-06-01, 2030-01-01 */
-#define NOW     DAYS(20777)
-#define IN_2025 DAYS(20089)
-#define IN_2027 DAYS(20970)
-#define IN_2030 DAYS(21915)
-
-static const kv_slice hosts[] = { KV_SLICE("www.example.com") };
-static const kv_slice server[] = { KV_SLICE("1.3.6.1.5.5.7.3.1") };
-static const kv_slice both[] = { KV_SLICE("1.3.6.1.5.5.7.3.1"), KV_SLICE("1.3.6.1.5.5.7.3.2") };
-static const kv_slice client[] = { KV_SLICE("1.3.6.1.5.5.7.3.2") };
-static const kv_slice strange[] = { KV_SLICE("a@example.com") };
-
-/* Keeps every rule of both scopes. */
-static kv_x509_facts good(void)
-{
-    return (kv_x509_facts){
-        .subject = KV_SLICE("CN=www.example.com"),
-        .issuer = KV_SLICE("CN=Test CA"),
-        .common_name = KV_SLICE("WWW.example.com"),
-        .serial_hex = KV_SLICE("4102030405060708"),
-        .not_before_ms = NOW,
-        .not_after_ms = NOW + DAYS(47) - 1000,
-        .key_kind = KV_KEY_P256,
-        .key_bits = 256,
-        .has_key_usage = true,
-        .key_usage = KV_X509_DIGITAL_SIGNATURE,
-        .ekus = { .items = server, .count = 1 },
-        .sans = { .dns_names = { .items = hosts, .count = 1 } },
-        .signature_algorithm = KV_SLICE("ecdsa-with-SHA256"),
-        .subject_key_id = KV_SLICE("01234567890123456789"),
-        .authority_key_id = KV_SLICE("98765432109876543210"),
-        .details = { .has_revocation = true, .reserved_policies = 1 },
-        .beside = { .signed_after_ms = NOW + 1,
-                    .signed_before_ms = NOW + 2,
-                    .issuer_until_ms = NOW + DAYS(4000) },
-    };
-}
+#include "tests/unit/x509/lint_samples.h"
 
 static bool found(const kv_x509_facts *facts, kv_x509_lint_scope scope, const char *id,
                   kv_x509_lint_severity severity)
@@ -55,426 +16,18 @@ static bool found(const kv_x509_facts *facts, kv_x509_lint_scope scope, const ch
     return false;
 }
 
-/* ---- one change each ---- */
-
-#define SPOIL(name, ...)               \
-    static void name(kv_x509_facts *f) \
-    {                                  \
-        __VA_ARGS__;                   \
-    }
-
-static void make_rsa(kv_x509_facts *f)
-{
-    f->is_rsa = true;
-    f->key_kind = KV_KEY_RSA_2048;
-    f->key_bits = 2048;
-    f->key_usage |= KV_X509_KEY_ENCIPHERMENT;
-    f->signature_algorithm = KV_SLICE("sha256WithRSAEncryption");
-}
-
-SPOIL(make_ca, f->is_ca = true; f->key_usage = KV_X509_KEY_CERT_SIGN; f->ekus.count = 0)
-SPOIL(short_rsa, make_rsa(f); f->key_kind = KV_KEY_NONE; f->key_bits = 2047)
-SPOIL(other_key, f->key_kind = KV_KEY_NONE)
-SPOIL(sha1_signature, f->signature_algorithm = KV_SLICE("ecdsa-with-SHA1"))
-SPOIL(short_serial, f->serial_hex = KV_SLICE("41020304050607"))
-SPOIL(negative_serial, f->serial_hex = KV_SLICE("-4102030405060708"))
-SPOIL(long_serial, f->serial_hex = KV_SLICE("410203040506070809101112131415161718192021"))
-SPOIL(reversed_dates, f->not_after_ms = f->not_before_ms)
-
-static void nameless(kv_x509_facts *f)
-{
-    f->subject = KV_SLICE("");
-    f->common_name = KV_SLICE("");
-    f->ekus = (kv_x509_list){ .items = client, .count = 1 };
-    f->sans.dns_names.count = 0;
-}
-
-static void bad_host(kv_x509_facts *f)
-{
-    static const kv_slice names[] = { KV_SLICE("www.example.com"), KV_SLICE("a_b.example.com") };
-
-    f->sans.dns_names = (kv_x509_list){ .items = names, .count = 2 };
-}
-
-SPOIL(no_host, f->sans.dns_names.count = 0; f->common_name = KV_SLICE(""))
-SPOIL(mail_beside_host, f->sans.emails = (kv_x509_list){ .items = strange, .count = 1 })
-SPOIL(unknown_name_beside_host, f->other_sans = 1)
-
-static void internal_host(kv_x509_facts *f)
-{
-    static const kv_slice names[] = { KV_SLICE("www.example.com"), KV_SLICE("intranet") };
-
-    f->sans.dns_names = (kv_x509_list){ .items = names, .count = 2 };
-}
-
-SPOIL(foreign_common_name, f->common_name = KV_SLICE("example.com"))
-SPOIL(sign_without_ca, f->key_usage |= KV_X509_KEY_CERT_SIGN)
-SPOIL(ca_without_sign, make_ca(f); f->key_usage = KV_X509_CRL_SIGN)
-SPOIL(ec_encipherment, f->key_usage |= KV_X509_KEY_ENCIPHERMENT)
-SPOIL(encipher_only, f->key_usage |= KV_X509_ENCIPHER_ONLY)
-SPOIL(no_handshake, f->key_usage = KV_X509_NON_REPUDIATION)
-
-static void code_signing_server(kv_x509_facts *f)
-{
-    static const kv_slice ekus[] = { KV_SLICE("1.3.6.1.5.5.7.3.1"), KV_SLICE("1.3.6.1.5.5.7.3.3") };
-
-    f->ekus = (kv_x509_list){ .items = ekus, .count = 2 };
-}
-
-SPOIL(server_and_client, f->ekus = (kv_x509_list){ .items = both, .count = 2 })
-
-static void server_and_client_in_2025(kv_x509_facts *f)
-{
-    server_and_client(f);
-    f->not_before_ms = IN_2025;
-    f->not_after_ms = IN_2025 + DAYS(47);
-}
-
-SPOIL(no_key_id, f->authority_key_id = KV_SLICE(""))
-
-static void live(kv_x509_facts *f, int64_t from, int64_t days, int64_t more_ms)
-{
-    f->beside = (kv_x509_beside){ .signed_after_ms = from, .signed_before_ms = from };
-    f->not_before_ms = from;
-    f->not_after_ms = from + DAYS(days) - 1000 + more_ms;
-}
-
-static void long_in_2025(kv_x509_facts *f)
-{
-    live(f, IN_2025, 398, 1000);
-}
-
-static void long_now(kv_x509_facts *f)
-{
-    live(f, NOW, 200, 1000);
-}
-
-static void long_in_2027(kv_x509_facts *f)
-{
-    live(f, IN_2027, 100, 1000);
-}
-
-static void long_in_2030(kv_x509_facts *f)
-{
-    live(f, IN_2030, 47, 1000);
-}
-
-static void long_self_signed(kv_x509_facts *f)
-{
-    f->self_issued = true;
-    f->not_after_ms = f->not_before_ms + DAYS(90) + 601 * 1000;
-}
-
-/* ---- what stays within the rule it nearly breaks ---- */
-
-static void nothing(kv_x509_facts *f)
-{
-    (void)f;
-}
-
-static void full_in_2025(kv_x509_facts *f)
-{
-    live(f, IN_2025, 398, 0);
-}
-
-static void full_now(kv_x509_facts *f)
-{
-    live(f, NOW, 200, 0);
-}
-
-static void full_in_2027(kv_x509_facts *f)
-{
-    live(f, IN_2027, 100, 0);
-}
-
-static void full_in_2030(kv_x509_facts *f)
-{
-    live(f, IN_2030, 47, 0);
-}
-
-static void full_self_signed(kv_x509_facts *f)
-{
-    f->self_issued = true;
-    f->not_after_ms = f->not_before_ms + DAYS(90) + 600 * 1000;
-}
-
-static void root_of_ten_years(kv_x509_facts *f)
-{
-    make_ca(f);
-    f->self_issued = true;
-    f->common_name = KV_SLICE("Test CA");
-    f->sans.dns_names.count = 0;
-    f->not_after_ms = f->not_before_ms + DAYS(3650);
-}
-
-static void client_without_hosts(kv_x509_facts *f)
-{
-    f->ekus = (kv_x509_list){ .items = client, .count = 1 };
-    f->common_name = KV_SLICE("somebody");
-    f->sans = (kv_x509_sans){ .emails = { .items = strange, .count = 1 } };
-    f->not_after_ms = f->not_before_ms + DAYS(700);
-    f->key_usage = KV_X509_NON_REPUDIATION;
-}
-
-SPOIL(longest_serial, f->serial_hex = KV_SLICE("4102030405060708091011121314151617181920"))
-SPOIL(agreement, f->key_usage |= KV_X509_KEY_AGREEMENT | KV_X509_ENCIPHER_ONLY)
-
-static void address_alone(kv_x509_facts *f)
-{
-    static const kv_slice addresses[] = { KV_SLICE("192.0.2.1") };
-
-    f->common_name = KV_SLICE("192.0.2.1");
-    f->sans = (kv_x509_sans){ .ip_addresses = { .items = addresses, .count = 1 } };
-}
-
-SPOIL(over_a_year, f->not_after_ms = f->not_before_ms + DAYS(366) + 601 * 1000)
-SPOIL(a_leap_year, f->not_after_ms = f->not_before_ms + DAYS(366) + 600 * 1000)
-
-static void reverse_name(kv_x509_facts *f)
-{
-    static const kv_slice names[] = { KV_SLICE("www.example.com"),
-                                      KV_SLICE("7.2.0.192.in-addr.ARPA") };
-
-    f->sans.dns_names = (kv_x509_list){ .items = names, .count = 2 };
-}
-
-static void nearly_arpa(kv_x509_facts *f)
-{
-    static const kv_slice names[] = { KV_SLICE("www.example.com"), KV_SLICE("arpa.example.com"),
-                                      KV_SLICE("notarpa") };
-
-    f->sans.dns_names = (kv_x509_list){ .items = names, .count = 3 };
-}
-
-static void address(kv_x509_facts *f, const kv_slice *one)
-{
-    f->sans.ip_addresses = (kv_x509_list){ .items = one, .count = 1 };
-}
-
-static void global_v4(kv_x509_facts *f)
-{
-    static const kv_slice text = KV_SLICE("172.32.0.1");
-
-    address(f, &text);
-}
-
-static void global_v6(kv_x509_facts *f)
-{
-    static const kv_slice text = KV_SLICE("2001:db9::1");
-
-    address(f, &text);
-}
-
-static void private_v4(kv_x509_facts *f)
-{
-    static const kv_slice text = KV_SLICE("172.31.255.255");
-
-    address(f, &text);
-}
-
-static void private_v6(kv_x509_facts *f)
-{
-    static const kv_slice text = KV_SLICE("fd00::1");
-
-    address(f, &text);
-}
-
-static void documentation_v6(kv_x509_facts *f)
-{
-    static const kv_slice text = KV_SLICE("2001:db8::1");
-
-    address(f, &text);
-}
-
-#define PRIVATE KV_X509_LINT_PRIVATE
-#define PUBLIC  KV_X509_LINT_PUBLIC
-#define WARNING KV_X509_LINT_WARNING
-#define ERROR   KV_X509_LINT_ERROR
-
-SPOIL(another_algorithm, f->details.two_algorithms = true)
-SPOIL(weak_rsa, make_rsa(f); f->details.bad_rsa = true)
-SPOIL(with_unique_ids, f->details.has_unique_ids = true)
-SPOIL(constraining_leaf, f->details.has_constraints = true)
-SPOIL(constraining_ca, make_ca(f); f->details.has_constraints = true)
-SPOIL(odd_country, f->details.bad_country = true)
-SPOIL(with_unit, f->details.has_unit = true)
-SPOIL(client_with_unit, with_unit(f); f->ekus = (kv_x509_list){ .items = client, .count = 1 })
-SPOIL(irrevocable, f->details.has_revocation = false)
-
-static void short_and_irrevocable(kv_x509_facts *f)
-{
-    irrevocable(f);
-    f->not_after_ms = f->not_before_ms + DAYS(7) - 1000;
-}
-
-SPOIL(list_by_ldap, f->details.foreign_url = true)
-SPOIL(without_policy, f->details.reserved_policies = 0)
-SPOIL(two_policies, f->details.reserved_policies = 2)
-SPOIL(close_primes, make_rsa(f); f->details.close_primes = true)
-SPOIL(not_der, f->details.not_der = true)
-SPOIL(long_times, f->details.long_times = true)
-SPOIL(outlives_issuer, f->beside.issuer_until_ms = f->not_after_ms - 1000)
-SPOIL(ends_with_issuer, f->beside.issuer_until_ms = f->not_after_ms)
-SPOIL(issuer_unknown, f->beside.issuer_until_ms = 0)
-
-/* The seconds of a certificate; what was asked for is known to the millisecond. */
-static void signed_between(kv_x509_facts *f, int64_t after_ms, int64_t before_ms)
-{
-    f->beside.signed_after_ms = after_ms;
-    f->beside.signed_before_ms = before_ms;
-}
-
-SPOIL(begins_early, signed_between(f, NOW + DAYS(2) + 1, NOW + DAYS(3)))
-SPOIL(begins_late, signed_between(f, NOW - DAYS(9), NOW - DAYS(2) - 1))
-SPOIL(begins_in_time, signed_between(f, NOW + DAYS(2), NOW + DAYS(30)))
-SPOIL(begins_soon, signed_between(f, NOW - DAYS(30), NOW - DAYS(2)))
-SPOIL(signed_at_some_time, signed_between(f, 0, 0))
-
-static void early_client(kv_x509_facts *f)
-{
-    begins_early(f);
-    f->ekus = (kv_x509_list){ .items = client, .count = 1 };
-}
-
-/* Which domains are a registry's is not known without Debian's publicsuffix or libpsl's own list.
- */
-#define HOST(name, text)                                                       \
-    static void name(kv_x509_facts *f)                                         \
-    {                                                                          \
-        static const kv_slice names[] = { KV_SLICE("www.example.com"), text }; \
-                                                                               \
-        f->sans.dns_names = (kv_x509_list){ .items = names, .count = 2 };      \
-    }
-
-HOST(all_of_uk, KV_SLICE("*.co.uk"))
-HOST(all_of_capital_uk, KV_SLICE("*.CO.UK"))
-HOST(all_of_a_country, KV_SLICE("*.de"))
-HOST(all_of_no_domain, KV_SLICE("*.intranet"))
-HOST(all_of_a_company, KV_SLICE("*.example.co.uk"))
-HOST(all_of_customers, KV_SLICE("*.github.io"))
-HOST(all_of_an_exception, KV_SLICE("*.city.kawasaki.jp"))
-HOST(all_below_a_star, KV_SLICE("*.foo.kawasaki.jp"))
-HOST(all_of_a_star, KV_SLICE("*.kawasaki.jp"))
-HOST(a_registry, KV_SLICE("co.uk"))
-HOST(a_company, KV_SLICE("example.co.uk"))
-HOST(no_domain_at_all, KV_SLICE("host.intranet"))
-
-HOST(below_a_star_country, KV_SLICE("www.example.ck"))
-
-SPOIL(short_rsa_ca, make_rsa(f); make_ca(f); f->key_bits = 3071)
-SPOIL(long_rsa_ca, make_rsa(f); make_ca(f); f->key_bits = 3072)
-
-static void client_of_all_uk(kv_x509_facts *f)
-{
-    all_of_uk(f);
-    f->ekus = (kv_x509_list){ .items = client, .count = 1 };
-}
-
-typedef struct row {
-    void (*spoil)(kv_x509_facts *facts);
-    void (*keep)(kv_x509_facts *facts);
-    const char *id;
-    kv_x509_lint_scope scope;
-    kv_x509_lint_severity severity;
-} row;
-
-/* shape: table */
-static const row rows[] = {
-    { short_rsa, make_rsa, "key_rsa_size", PRIVATE, ERROR },
-    { short_rsa, make_rsa, "key_rsa_size", PUBLIC, ERROR },
-    { other_key, make_rsa, "key_kind", PRIVATE, ERROR },
-    { sha1_signature, make_rsa, "signature_algorithm", PRIVATE, ERROR },
-    { short_serial, longest_serial, "serial", PRIVATE, ERROR },
-    { negative_serial, nothing, "serial", PRIVATE, ERROR },
-    { long_serial, longest_serial, "serial", PUBLIC, ERROR },
-    { reversed_dates, nothing, "validity_order", PRIVATE, ERROR },
-    { nameless, client_without_hosts, "name_present", PRIVATE, ERROR },
-    { bad_host, internal_host, "san_syntax", PRIVATE, ERROR },
-    { no_host, address_alone, "san_present", PUBLIC, ERROR },
-    { no_host, client_without_hosts, "san_present", PRIVATE, WARNING },
-    { mail_beside_host, client_without_hosts, "san_types", PUBLIC, ERROR },
-    { unknown_name_beside_host, address_alone, "san_types", PUBLIC, ERROR },
-    { internal_host, nothing, "san_internal", PUBLIC, ERROR },
-    { reverse_name, nearly_arpa, "san_arpa", PUBLIC, ERROR },
-    { private_v4, global_v4, "san_reserved_ip", PUBLIC, ERROR },
-    { address_alone, global_v4, "san_reserved_ip", PUBLIC, ERROR },
-    { private_v6, global_v6, "san_reserved_ip", PUBLIC, ERROR },
-    { documentation_v6, global_v6, "san_reserved_ip", PUBLIC, ERROR },
-    { foreign_common_name, client_without_hosts, "cn_in_san", PUBLIC, ERROR },
-    { foreign_common_name, address_alone, "cn_in_san", PRIVATE, WARNING },
-    { sign_without_ca, make_ca, "ku_cert_sign", PUBLIC, ERROR },
-    { sign_without_ca, make_ca, "ku_cert_sign", PRIVATE, WARNING },
-    { ca_without_sign, make_ca, "ku_ca", PRIVATE, ERROR },
-    { ec_encipherment, make_rsa, "ku_ec", PUBLIC, ERROR },
-    { ec_encipherment, agreement, "ku_ec", PRIVATE, WARNING },
-    { encipher_only, agreement, "ku_agreement", PRIVATE, WARNING },
-    { no_handshake, make_rsa, "ku_server", PUBLIC, ERROR },
-    { no_handshake, client_without_hosts, "ku_server", PRIVATE, WARNING },
-    { code_signing_server, server_and_client, "eku_mixed", PUBLIC, ERROR },
-    { code_signing_server, server_and_client, "eku_mixed", PRIVATE, WARNING },
-    { server_and_client_in_2025, server_and_client, "eku_client", PUBLIC, WARNING },
-    { server_and_client, server_and_client_in_2025, "eku_client", PUBLIC, ERROR },
-    { no_key_id, nothing, "key_identifiers", PRIVATE, WARNING },
-    { long_in_2025, full_in_2025, "validity_max", PUBLIC, ERROR },
-    { long_now, full_now, "validity_max", PUBLIC, ERROR },
-    { long_in_2027, full_in_2027, "validity_max", PUBLIC, ERROR },
-    { long_in_2030, full_in_2030, "validity_max", PUBLIC, ERROR },
-    { long_in_2030, root_of_ten_years, "validity_max", PUBLIC, ERROR },
-    { over_a_year, a_leap_year, "validity_max", PRIVATE, WARNING },
-    { over_a_year, root_of_ten_years, "validity_max", PRIVATE, WARNING },
-    { another_algorithm, nothing, "signature_inside", PRIVATE, ERROR },
-    { weak_rsa, make_rsa, "key_rsa_weak", PRIVATE, ERROR },
-    { with_unique_ids, nothing, "unique_ids", PUBLIC, ERROR },
-    { constraining_leaf, constraining_ca, "nc_leaf", PUBLIC, ERROR },
-    { constraining_leaf, constraining_ca, "nc_leaf", PRIVATE, WARNING },
-    { odd_country, nothing, "subject_country", PUBLIC, ERROR },
-    { odd_country, nothing, "subject_country", PRIVATE, WARNING },
-    { with_unit, client_with_unit, "no_ou", PUBLIC, ERROR },
-    { irrevocable, short_and_irrevocable, "revocation_info", PUBLIC, ERROR },
-    { list_by_ldap, nothing, "url_http", PUBLIC, ERROR },
-    { without_policy, nothing, "policy_reserved", PUBLIC, WARNING },
-    { two_policies, nothing, "policy_reserved", PUBLIC, WARNING },
-    { close_primes, make_rsa, "key_rsa_close", PRIVATE, ERROR },
-    { not_der, nothing, "der", PUBLIC, ERROR },
-    { not_der, nothing, "der", PRIVATE, WARNING },
-    { long_times, nothing, "validity_form", PUBLIC, ERROR },
-    { long_times, nothing, "validity_form", PRIVATE, WARNING },
-    { begins_early, begins_in_time, "validity_signed", PUBLIC, ERROR },
-    { begins_late, begins_soon, "validity_signed", PUBLIC, ERROR },
-    { begins_early, early_client, "validity_signed", PUBLIC, ERROR },
-    { begins_early, signed_at_some_time, "validity_signed", PUBLIC, ERROR },
-    { outlives_issuer, ends_with_issuer, "validity_issuer", PUBLIC, ERROR },
-    { outlives_issuer, issuer_unknown, "validity_issuer", PRIVATE, WARNING },
-    { all_of_uk, all_of_a_company, "san_wildcard_suffix", PUBLIC, ERROR },
-    { all_of_capital_uk, all_of_customers, "san_wildcard_suffix", PUBLIC, ERROR },
-    { all_of_a_country, a_registry, "san_wildcard_suffix", PUBLIC, ERROR },
-    { all_of_no_domain, client_of_all_uk, "san_wildcard_suffix", PUBLIC, ERROR },
-    { all_below_a_star, all_of_an_exception, "san_wildcard_suffix", PUBLIC, ERROR },
-    { a_registry, a_company, "san_suffix", PUBLIC, WARNING },
-    { a_registry, no_domain_at_all, "san_suffix", PUBLIC, WARNING },
-    { a_registry, all_of_uk, "san_suffix", PUBLIC, WARNING },
-    { a_registry, all_of_a_star, "san_suffix", PUBLIC, WARNING },
-    { no_domain_at_all, nothing, "san_domain", PUBLIC, WARNING },
-    { all_of_no_domain, below_a_star_country, "san_domain", PUBLIC, WARNING },
-    { no_domain_at_all, internal_host, "san_domain", PUBLIC, WARNING },
-    { short_rsa_ca, long_rsa_ca, "key_rsa_ca", PUBLIC, WARNING },
-    { short_rsa_ca, make_rsa, "key_rsa_ca", PRIVATE, WARNING },
-    { long_self_signed, full_self_signed, "validity_self_signed", PRIVATE, WARNING },
-    { long_self_signed, root_of_ten_years, "validity_self_signed", PRIVATE, WARNING },
-};
-
 static void every_sample_is_judged(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < KV_COUNT(rows); i++) {
-        kv_x509_facts spoilt = good(), kept = good();
+    for (size_t i = 0; i < lint_sample_count; i++) {
+        kv_x509_facts spoilt = lint_good(), kept = lint_good();
 
-        rows[i].spoil(&spoilt);
-        rows[i].keep(&kept);
-        if (!found(&spoilt, rows[i].scope, rows[i].id, rows[i].severity))
-            fail_msg("sample %zu does not break %s", i, rows[i].id);
-        if (found(&kept, rows[i].scope, rows[i].id, rows[i].severity))
-            fail_msg("sample %zu breaks %s", i, rows[i].id);
+        lint_samples[i].spoil(&spoilt);
+        lint_samples[i].keep(&kept);
+        if (!found(&spoilt, lint_samples[i].scope, lint_samples[i].id, lint_samples[i].severity))
+            fail_msg("sample %zu does not break %s", i, lint_samples[i].id);
+        if (found(&kept, lint_samples[i].scope, lint_samples[i].id, lint_samples[i].severity))
+            fail_msg("sample %zu breaks %s", i, lint_samples[i].id);
     }
 }
 
@@ -486,14 +39,15 @@ static void every_row_has_a_sample(void **state)
         const kv_x509_lint_row *rule = &kv_x509_lint_rows[i];
         bool tripped = false;
 
-        for (size_t j = 0; j < KV_COUNT(rows) && !tripped; j++) {
-            kv_x509_facts facts = good();
+        for (size_t j = 0; j < lint_sample_count && !tripped; j++) {
+            kv_x509_facts facts = lint_good();
             kv_x509_findings findings;
 
-            rows[j].spoil(&facts);
-            kv_x509_lint(&facts, rows[j].scope, &findings);
+            lint_samples[j].spoil(&facts);
+            kv_x509_lint(&facts, lint_samples[j].scope, &findings);
             for (size_t k = 0; k < findings.count; k++)
-                tripped = tripped || (findings.items[k] == rule && !strcmp(rule->id, rows[j].id));
+                tripped =
+                    tripped || (findings.items[k] == rule && !strcmp(rule->id, lint_samples[j].id));
         }
         if (!tripped)
             fail_msg("no sample for row %zu (%s)", i, rule->id);
@@ -502,12 +56,12 @@ static void every_row_has_a_sample(void **state)
 
 static void a_good_certificate_has_no_findings(void **state)
 {
-    kv_x509_facts facts = good(), rsa = good(), root = good();
+    kv_x509_facts facts = lint_good(), rsa = lint_good(), root = lint_good();
     kv_x509_findings findings;
 
     (void)state;
-    make_rsa(&rsa);
-    root_of_ten_years(&root);
+    lint_make_rsa(&rsa);
+    lint_root_of_ten_years(&root);
     kv_x509_lint(&facts, PUBLIC, &findings);
     assert_int_equal(findings.count, 0);
     kv_x509_lint(&rsa, PUBLIC, &findings);
@@ -521,13 +75,13 @@ static void a_good_certificate_has_no_findings(void **state)
 
 static void private_issuers_may_do_what_public_ones_may_not(void **state)
 {
-    kv_x509_facts facts = good();
+    kv_x509_facts facts = lint_good();
     kv_x509_findings findings;
 
     (void)state;
-    internal_host(&facts);
-    server_and_client(&facts);
-    live(&facts, NOW, 366, 0);
+    lint_internal_host(&facts);
+    lint_server_and_client(&facts);
+    lint_live(&facts, NOW, 366, 0);
     kv_x509_lint(&facts, PRIVATE, &findings);
     assert_int_equal(findings.errors, 0);
     assert_int_equal(findings.count, 0);
@@ -545,13 +99,13 @@ static void limits_begin_on_their_day(void **state)
 
     (void)state;
     for (size_t i = 0; i < KV_COUNT(steps); i++) {
-        kv_x509_facts facts = good();
+        kv_x509_facts facts = lint_good();
 
-        live(&facts, DAYS(steps[i].day) - 1000, steps[i].before, 0);
+        lint_live(&facts, DAYS(steps[i].day) - 1000, steps[i].before, 0);
         assert_false(found(&facts, PUBLIC, "validity_max", ERROR));
-        live(&facts, DAYS(steps[i].day), steps[i].before, 0);
+        lint_live(&facts, DAYS(steps[i].day), steps[i].before, 0);
         assert_true(found(&facts, PUBLIC, "validity_max", ERROR));
-        live(&facts, DAYS(steps[i].day), steps[i].after, 0);
+        lint_live(&facts, DAYS(steps[i].day), steps[i].after, 0);
         assert_false(found(&facts, PUBLIC, "validity_max", ERROR));
     }
 }

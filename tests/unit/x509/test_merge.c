@@ -4,45 +4,13 @@
 #include "server/x509/bundle.h"
 #include "tests/support/kv_cmocka.h"
 #include "tests/unit/x509/importing.h"
+#include "tests/unit/x509/merging.h"
 
 static const char names[] = "DNS:www.example.com,email:a@example.com,IP:192.0.2.1,URI:https://a.b/";
 
-typedef struct merging {
-    pki p;
-    kv_x509_policy policy;
-    kv_x509_merge_in in;
-    pki_spec spec; /* of the leaf */
-    kv_slice given[24];
-} merging;
-
 static int set_up(void **state)
 {
-    merging *m = test_calloc(1, sizeof(*m));
-
-    pki_make(&m->p);
-    m->policy = soft_policy(KV_KEY_P256);
-    m->policy.issuer.name = KV_SLICE("Unknown");
-    m->spec = pki_leaf_spec(&m->p);
-    m->spec.sans = names;
-    m->in = (kv_x509_merge_in){ .given = { m->given, 3 },
-                                .field = "x5c",
-                                .spki = m->p.key.spki,
-                                .csr = pki_request(&m->p.key, names, &m->p.arena),
-                                .policy = &m->policy,
-                                .now_ms = SOFT_NOW_MS };
-    m->p.leaf = m->given[0] = pki_certificate(&m->spec, &m->p.arena);
-    m->given[1] = m->p.ca;
-    m->given[2] = m->p.root;
-    *state = m;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    merging *m = *state;
-
-    pki_cleanup(&m->p);
-    test_free(m);
+    *state = merging_new(names);
     return 0;
 }
 
@@ -433,7 +401,7 @@ static void a_damaged_request_is_our_fault(void **state)
     assert_kv_fails(KV_INTERNAL, kv_x509_merge(&m->p.arena, &m->in, &out, &err));
 }
 
-#define MERGE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define MERGE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, merging_tear_down)
 
 int main(void)
 {

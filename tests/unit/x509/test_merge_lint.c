@@ -1,45 +1,12 @@
 /* test_merge_lint.c - what the lint says of what a CA sends back, and of when and by whom it was
  * signed. */
-#include "server/x509/merge.h"
+#include "tests/unit/x509/merging.h"
 
 #include "tests/support/kv_cmocka.h"
-#include "tests/unit/x509/pki.h"
-
-typedef struct merging {
-    pki p;
-    kv_x509_policy policy;
-    kv_x509_merge_in in;
-    pki_spec spec;
-    kv_slice given[3];
-} merging;
 
 static int set_up(void **state)
 {
-    merging *m = test_calloc(1, sizeof(*m));
-
-    pki_make(&m->p);
-    m->policy = soft_policy(KV_KEY_P256);
-    m->policy.issuer.name = KV_SLICE("Unknown");
-    m->spec = pki_leaf_spec(&m->p);
-    m->in = (kv_x509_merge_in){ .given = { m->given, 3 },
-                                .field = "x5c",
-                                .spki = m->p.key.spki,
-                                .csr = pki_request(&m->p.key, m->spec.sans, &m->p.arena),
-                                .policy = &m->policy,
-                                .now_ms = SOFT_NOW_MS };
-    m->given[0] = m->p.leaf;
-    m->given[1] = m->p.ca;
-    m->given[2] = m->p.root;
-    *state = m;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    merging *m = *state;
-
-    pki_cleanup(&m->p);
-    test_free(m);
+    *state = merging_new(NULL);
     return 0;
 }
 
@@ -109,7 +76,7 @@ static void looks_at_the_bytes(void **state)
     assert_true(warns(m, "der: its encoding is DER"));
 }
 
-#define MERGE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define MERGE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, merging_tear_down)
 
 int main(void)
 {
