@@ -2,6 +2,7 @@
 #include "server/x509/details.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include <openssl/err.h>
 #include <openssl/rsa.h>
@@ -19,6 +20,8 @@ static void read_subject(const X509 *certificate, kv_x509_details *out)
     const X509_NAME *subject = X509_get_subject_name(certificate);
     int at = -1;
 
+    while ((at = X509_NAME_get_index_by_NID(subject, NID_commonName, at)) >= 0)
+        out->common_names++;
     out->has_unit = X509_NAME_get_index_by_NID(subject, NID_organizationalUnitName, -1) >= 0;
     while ((at = X509_NAME_get_index_by_NID(subject, NID_countryName, at)) >= 0) {
         const ASN1_STRING *country = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
@@ -61,7 +64,7 @@ static void note_url(const GENERAL_NAME *name, bool *there, kv_x509_details *out
 
     *there = true;
     if (!url || ASN1_STRING_length(url) < (int)strlen(http) ||
-        strncmp((const char *)ASN1_STRING_get0_data(url), http, strlen(http)) != 0)
+        strncasecmp((const char *)ASN1_STRING_get0_data(url), http, strlen(http)) != 0)
         out->foreign_url = true;
 }
 

@@ -15,6 +15,7 @@ typedef struct kv_x509_details {
     bool two_algorithms;        /* another one is signed than signed with */
     bool has_unique_ids;        /* of issuer or subject */
     bool has_constraints;       /* name constraints */
+    unsigned common_names;      /* in the subject */
     bool has_unit;              /* organizationalUnitName in the subject */
     bool bad_country;           /* countryName that is not two capital letters */
     bool bad_rsa;               /* exponent, odd bits, or a modulus that is known to be weak */

@@ -232,13 +232,13 @@ static kv_status read_san(const reader *r, const GENERAL_NAME *name, kv_slice *i
         text = address_of(name->d.iPAddress, address);
     else if (name->type == GEN_OTHERNAME && is_upn(name->d.otherName))
         text = string_of(name->d.otherName->value->value.utf8string);
-    else
-        r->facts->other_sans++;
-    /* A name that cannot be shown as text must not pass for a good one. */
+    /* A name that cannot be shown as text must not pass for a good one, nor for none. */
     if (text.len && !kv_text_printable(text))
         return refused(r, "alternative name");
-    if (!text.len)
+    if (!text.len) {
+        r->facts->other_sans++;
         return KV_OK;
+    }
     KV_TRY(kv_arena_copy(r->arena, text, &copy, r->err));
     if (name->type == GEN_EMAIL)
         append(&sans->emails, items, copy);

@@ -39,7 +39,7 @@ typedef struct kv_x509_facts {
     bool has_key_usage; /* without the extension every use is allowed */
     uint32_t key_usage; /* kv_x509_key_usage bits; 0 without the extension */
     kv_x509_list ekus;  /* dotted object identifiers */
-    kv_x509_sans sans;  /* names of other kinds are only counted */
+    kv_x509_sans sans;  /* names of other kinds, and malformed ones, are only counted */
     unsigned other_sans;
     bool san_critical;
     kv_slice signature_algorithm; /* OpenSSL's long name, such as "ecdsa-with-SHA256" */

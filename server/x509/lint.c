@@ -75,11 +75,13 @@ static bool signature_not_allowed(const kv_x509_facts *facts)
     return true;
 }
 
+/* 20 bytes with the one that a sign may need: below 2^159. */
 static bool serial_bad(const kv_x509_facts *facts)
 {
     kv_slice serial = facts->serial_hex;
 
-    return serial.len < SERIAL_HEX_MIN || serial.len > SERIAL_HEX_MAX || serial.data[0] == '-';
+    return serial.len < SERIAL_HEX_MIN || serial.len > SERIAL_HEX_MAX || serial.data[0] == '-' ||
+           (serial.len == SERIAL_HEX_MAX && serial.data[0] >= '8');
 }
 
 static bool dates_reversed(const kv_x509_facts *facts)
@@ -134,35 +136,43 @@ static bool eku_server_and_client(const kv_x509_facts *facts)
     return kv_lint_is_server(facts) && has_eku(facts, CLIENT_AUTH);
 }
 
+static bool server_leaf(const kv_x509_facts *facts)
+{
+    return kv_lint_is_server(facts) && !facts->is_ca;
+}
+
+/* Nobody looks for a server's own one, and the baseline requirements (section 7.1.2.7.6) would
+ * rather not have it; who signed itself needs no other's (RFC 5280, section 4.2.1.1). */
 static bool key_id_absent(const kv_x509_facts *facts)
 {
-    return facts->subject_key_id.len == 0 || facts->authority_key_id.len == 0;
+    return (facts->subject_key_id.len == 0 && !server_leaf(facts)) ||
+           (facts->authority_key_id.len == 0 && !facts->self_issued);
 }
 
 static bool server_over_398_days(const kv_x509_facts *facts)
 {
-    return kv_lint_is_server(facts) && !facts->is_ca && longer_than(facts, 398);
+    return server_leaf(facts) && longer_than(facts, 398);
 }
 
 static bool server_over_200_days(const kv_x509_facts *facts)
 {
-    return kv_lint_is_server(facts) && !facts->is_ca && longer_than(facts, 200);
+    return server_leaf(facts) && longer_than(facts, 200);
 }
 
 static bool server_over_100_days(const kv_x509_facts *facts)
 {
-    return kv_lint_is_server(facts) && !facts->is_ca && longer_than(facts, 100);
+    return server_leaf(facts) && longer_than(facts, 100);
 }
 
 static bool server_over_47_days(const kv_x509_facts *facts)
 {
-    return kv_lint_is_server(facts) && !facts->is_ca && longer_than(facts, 47);
+    return server_leaf(facts) && longer_than(facts, 47);
 }
 
 /* Twelve months may be a leap year; ten minutes of back-dating are nobody's wish. */
 static bool server_over_a_year(const kv_x509_facts *facts)
 {
-    return kv_lint_is_server(facts) && !facts->is_ca &&
+    return server_leaf(facts) &&
            facts->not_after_ms - facts->not_before_ms > 366 * DAY_MS + 600 * 1000;
 }
 
@@ -203,11 +213,6 @@ static bool country_bad(const kv_x509_facts *facts)
     return facts->details.bad_country;
 }
 
-static bool server_leaf(const kv_x509_facts *facts)
-{
-    return kv_lint_is_server(facts) && !facts->is_ca;
-}
-
 /* When exactly it was signed is known only of what is signed here. */
 static bool begins_elsewhen(const kv_x509_facts *facts)
 {
@@ -226,6 +231,11 @@ static bool outlives_issuer(const kv_x509_facts *facts)
 static bool leaf_constrains(const kv_x509_facts *facts)
 {
     return !facts->is_ca && facts->details.has_constraints;
+}
+
+static bool common_names(const kv_x509_facts *facts)
+{
+    return server_leaf(facts) && facts->details.common_names > 1;
 }
 
 static bool unit_there(const kv_x509_facts *facts)
@@ -293,6 +303,8 @@ const kv_x509_lint_row kv_x509_lint_rows[] = {
       "the common name of a server is one of its alternative names" },
     { "cn_in_san", PRIVATE, WARNING, 0, 0, kv_lint_cn_not_in_san,
       "the common name of a server is one of its alternative names" },
+    { "cn_single", PUBLIC, ERROR, 0, 0, common_names,
+      "a server certificate has one common name at most" },
     { "ku_cert_sign", PUBLIC, ERROR, 0, 0, signs_without_ca,
       "keyCertSign is for certification authorities" },
     { "ku_cert_sign", PRIVATE, WARNING, 0, 0, signs_without_ca,
@@ -318,7 +330,7 @@ const kv_x509_lint_row kv_x509_lint_rows[] = {
     { "eku_client", PUBLIC, ERROR, ON_2026_07_01, 0, eku_server_and_client,
       "serverAuth does not stand beside clientAuth" },
     { "key_identifiers", ANY, WARNING, 0, 0, key_id_absent,
-      "there is a subject and an authority key identifier" },
+      "there is an authority key identifier, and one of the subject unless it is a server" },
     { "validity_max", PUBLIC, ERROR, 0, ON_2026_03_15, server_over_398_days,
       "a server certificate is valid for at most 398 days" },
     { "validity_max", PUBLIC, ERROR, ON_2026_03_15, ON_2027_03_15, server_over_200_days,

@@ -53,7 +53,7 @@ bool kv_lint_san_arpa(const kv_x509_facts *facts)
     return false;
 }
 
-/* IANA's special-purpose networks that nobody reaches from outside. */
+/* IANA's special-purpose networks. */
 static bool is_reserved_v4(const uint8_t address[4])
 {
     static const struct {
@@ -62,7 +62,8 @@ static bool is_reserved_v4(const uint8_t address[4])
     } reserved[] = {
         { 0x00000000, 8 },  { 0x0a000000, 8 },  { 0x64400000, 10 }, { 0x7f000000, 8 },
         { 0xa9fe0000, 16 }, { 0xac100000, 12 }, { 0xc0000000, 24 }, { 0xc0000200, 24 },
-        { 0xc0a80000, 16 }, { 0xc6120000, 15 }, { 0xc6336400, 24 }, { 0xcb007100, 24 },
+        { 0xc01fc400, 24 }, { 0xc034c100, 24 }, { 0xc0586300, 24 }, { 0xc0a80000, 16 },
+        { 0xc0af3000, 24 }, { 0xc6120000, 15 }, { 0xc6336400, 24 }, { 0xcb007100, 24 },
         { 0xe0000000, 4 },  { 0xf0000000, 4 },
     };
     uint32_t value = (uint32_t)address[0] << 24 | (uint32_t)address[1] << 16 |
@@ -74,12 +75,26 @@ static bool is_reserved_v4(const uint8_t address[4])
     return false;
 }
 
-/* Outside 2000::/3, or for documentation (2001:db8::/32). */
+/* Outside 2000::/3, or of those networks: 2001::/23, 2001:db8::/32, 2002::/16, 2620:4f:8000::/48,
+ * 3fff::/20. */
 static bool is_reserved_v6(const uint8_t address[16])
 {
-    static const uint8_t documentation[] = { 0x20, 0x01, 0x0d, 0xb8 };
+    static const struct {
+        uint64_t network; /* its first 64 bits */
+        unsigned bits;
+    } reserved[] = { { UINT64_C(0x2001000000000000), 23 },
+                     { UINT64_C(0x20010db800000000), 32 },
+                     { UINT64_C(0x2002000000000000), 16 },
+                     { UINT64_C(0x2620004f80000000), 48 },
+                     { UINT64_C(0x3fff000000000000), 20 } };
+    uint64_t value = 0;
 
-    return address[0] >> 5 != 1 || !memcmp(address, documentation, sizeof(documentation));
+    for (size_t i = 0; i < sizeof(value); i++)
+        value = value << 8 | address[i];
+    for (size_t i = 0; i < KV_COUNT(reserved); i++)
+        if ((value ^ reserved[i].network) >> (64 - reserved[i].bits) == 0)
+            return true;
+    return address[0] >> 5 != 1;
 }
 
 bool kv_lint_san_reserved_ip(const kv_x509_facts *facts)

@@ -64,6 +64,8 @@ SPOIL(sha1_signature, f->signature_algorithm = KV_SLICE("ecdsa-with-SHA1"))
 SPOIL(short_serial, f->serial_hex = KV_SLICE("41020304050607"))
 SPOIL(negative_serial, f->serial_hex = KV_SLICE("-4102030405060708"))
 SPOIL(long_serial, f->serial_hex = KV_SLICE("410203040506070809101112131415161718192021"))
+/* Its sign needs one byte more. */
+SPOIL(wide_serial, f->serial_hex = KV_SLICE("8102030405060708091011121314151617181920"))
 SPOIL(reversed_dates, f->not_after_ms = f->not_before_ms)
 
 static void nameless(kv_x509_facts *f)
@@ -119,6 +121,10 @@ static void server_and_client_in_2025(kv_x509_facts *f)
 }
 
 SPOIL(no_key_id, f->authority_key_id = KV_SLICE(""))
+SPOIL(no_key_id_of_a_server, f->subject_key_id = KV_SLICE(""))
+SPOIL(no_key_id_of_a_ca, make_ca(f); f->subject_key_id = KV_SLICE(""))
+SPOIL(no_key_id_of_its_own, no_key_id(f); make_ca(f); f->self_issued = true)
+SPOIL(two_common_names, f->details.common_names = 2)
 
 void lint_live(kv_x509_facts *f, int64_t from, int64_t days, int64_t more_ms)
 {
@@ -226,6 +232,12 @@ static void reverse_name(kv_x509_facts *f)
     f->sans.dns_names = (kv_x509_list){ .items = names, .count = 2 };
 }
 
+static void client_with_two_common_names(kv_x509_facts *f)
+{
+    client_without_hosts(f);
+    two_common_names(f);
+}
+
 static void nearly_arpa(kv_x509_facts *f)
 {
     static const kv_slice names[] = { KV_SLICE("www.example.com"), KV_SLICE("arpa.example.com"),
@@ -273,6 +285,28 @@ static void documentation_v6(kv_x509_facts *f)
 
     address(f, &text);
 }
+
+/* One address of each further entry of IANA's registries. */
+#define ADDRESS(name, text)                         \
+    static void name(kv_x509_facts *f)              \
+    {                                               \
+        static const kv_slice one = KV_SLICE(text); \
+                                                    \
+        address(f, &one);                           \
+    }
+
+ADDRESS(relay_v4, "192.88.99.1")
+ADDRESS(beside_relay_v4, "192.88.98.255")
+ADDRESS(sink_v4, "192.175.48.255")
+ADDRESS(beside_sink_v4, "192.175.49.0")
+ADDRESS(protocol_v6, "2001:1ff::1")
+ADDRESS(beside_protocol_v6, "2001:200::1")
+ADDRESS(relay_v6, "2002:808:808::1")
+ADDRESS(beside_relay_v6, "2003::1")
+ADDRESS(new_documentation_v6, "3fff:fff::1")
+ADDRESS(beside_new_documentation_v6, "3fff:1000::1")
+ADDRESS(sink_v6, "2620:4f:8000::1")
+ADDRESS(beside_sink_v6, "2620:4f:8001::1")
 
 SPOIL(another_algorithm, f->details.two_algorithms = true)
 SPOIL(weak_rsa, lint_make_rsa(f); f->details.bad_rsa = true)
@@ -362,6 +396,7 @@ const lint_sample lint_samples[] = {
     { short_serial, longest_serial, "serial", PRIVATE, ERROR },
     { negative_serial, nothing, "serial", PRIVATE, ERROR },
     { long_serial, longest_serial, "serial", PUBLIC, ERROR },
+    { wide_serial, longest_serial, "serial", PRIVATE, ERROR },
     { reversed_dates, nothing, "validity_order", PRIVATE, ERROR },
     { nameless, client_without_hosts, "name_present", PRIVATE, ERROR },
     { bad_host, lint_internal_host, "san_syntax", PRIVATE, ERROR },
@@ -375,6 +410,14 @@ const lint_sample lint_samples[] = {
     { address_alone, global_v4, "san_reserved_ip", PUBLIC, ERROR },
     { private_v6, global_v6, "san_reserved_ip", PUBLIC, ERROR },
     { documentation_v6, global_v6, "san_reserved_ip", PUBLIC, ERROR },
+    { relay_v4, beside_relay_v4, "san_reserved_ip", PUBLIC, ERROR },
+    { sink_v4, beside_sink_v4, "san_reserved_ip", PUBLIC, ERROR },
+    { protocol_v6, beside_protocol_v6, "san_reserved_ip", PUBLIC, ERROR },
+    { relay_v6, beside_relay_v6, "san_reserved_ip", PUBLIC, ERROR },
+    { new_documentation_v6, beside_new_documentation_v6, "san_reserved_ip", PUBLIC, ERROR },
+    { sink_v6, beside_sink_v6, "san_reserved_ip", PUBLIC, ERROR },
+    { two_common_names, nothing, "cn_single", PUBLIC, ERROR },
+    { two_common_names, client_with_two_common_names, "cn_single", PUBLIC, ERROR },
     { foreign_common_name, client_without_hosts, "cn_in_san", PUBLIC, ERROR },
     { foreign_common_name, address_alone, "cn_in_san", PRIVATE, WARNING },
     { sign_without_ca, make_ca, "ku_cert_sign", PUBLIC, ERROR },
@@ -390,6 +433,9 @@ const lint_sample lint_samples[] = {
     { server_and_client_in_2025, lint_server_and_client, "eku_client", PUBLIC, WARNING },
     { lint_server_and_client, server_and_client_in_2025, "eku_client", PUBLIC, ERROR },
     { no_key_id, nothing, "key_identifiers", PRIVATE, WARNING },
+    { no_key_id, no_key_id_of_its_own, "key_identifiers", PRIVATE, WARNING },
+    { no_key_id_of_a_ca, no_key_id_of_a_server, "key_identifiers", PUBLIC, WARNING },
+    { no_key_id_of_a_ca, no_key_id_of_a_server, "key_identifiers", PRIVATE, WARNING },
     { long_in_2025, full_in_2025, "validity_max", PUBLIC, ERROR },
     { long_now, full_now, "validity_max", PUBLIC, ERROR },
     { long_in_2027, full_in_2027, "validity_max", PUBLIC, ERROR },

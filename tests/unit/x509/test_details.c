@@ -16,7 +16,8 @@ typedef struct shape {
     const char *constraints;
     const char *unit;
     const char *country;
-    unsigned rsa_bits; /* 0: P-256 */
+    const char *second; /* common name */
+    unsigned rsa_bits;  /* 0: P-256 */
     unsigned exponent;
 } shape;
 
@@ -94,6 +95,7 @@ static kv_x509_details read(const shape *of)
     assert_true(X509_gmtime_adj(X509_getm_notBefore(certificate), 0) &&
                 X509_gmtime_adj(X509_getm_notAfter(certificate), 1000));
     name(certificate, "CN", "www.example.com");
+    name(certificate, "CN", of->second);
     name(certificate, "OU", of->unit);
     name(certificate, "C", of->country);
     extend(certificate, NID_crl_distribution_points, of->points);
@@ -111,7 +113,7 @@ static kv_x509_details read(const shape *of)
 static void a_plain_one_has_nothing(void **state)
 {
     kv_x509_details details = read(&(shape){ 0 });
-    kv_x509_details nothing = { 0 };
+    kv_x509_details nothing = { .common_names = 1 };
 
     (void)state;
     assert_memory_equal(&details, &nothing, sizeof(details));
@@ -131,6 +133,9 @@ static void where_its_revocation_is_told(void **state)
     assert_false(details.has_revocation || details.foreign_url);
     details = read(&(shape){ .points = "URI:http://a.test/1.crl,URI:ldap://a.test/crl" });
     assert_true(details.has_revocation && details.foreign_url);
+    /* Schemes are equal in capitals (RFC 3986, section 3.1). */
+    details = read(&(shape){ .points = "URI:HTTP://a.test/1.crl" });
+    assert_true(details.has_revocation && !details.foreign_url);
     details = read(&(shape){ .access = "OCSP;URI:https://a.test/ocsp" });
     assert_true(details.foreign_url);
     details = read(&(shape){ .access = "caIssuers;email:ca@a.test" });
@@ -154,6 +159,7 @@ static void names_and_constraints(void **state)
     (void)state;
     assert_true(read(&(shape){ .constraints = "permitted;DNS:a.test" }).has_constraints);
     assert_true(read(&(shape){ .unit = "Sales" }).has_unit);
+    assert_int_equal(read(&(shape){ .second = "other.example.com" }).common_names, 2);
     assert_false(read(&(shape){ .country = "DE" }).bad_country);
     for (size_t i = 0; i < KV_COUNT(bad); i++)
         assert_true(read(&(shape){ .country = bad[i] }).bad_country);

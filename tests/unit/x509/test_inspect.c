@@ -12,7 +12,7 @@
 #include "server/base/text.h"
 #include "server/x509/request.h"
 #include "tests/support/kv_cmocka.h"
-#include "tests/unit/x509/soft_key.h"
+#include "tests/unit/x509/pki.h"
 
 static void agree_with_the_openssl_tool(void **state)
 {
@@ -217,6 +217,40 @@ static void self_signed_is_checked(void **state)
     kv_arena_cleanup(&arena);
 }
 
+/* What has no form that could be shown is counted, so that it does not pass for nothing. */
+static void count_names_that_are_none(void **state)
+{
+    static const struct {
+        const char *sans; /* DNS:www.example.com, and one more */
+        unsigned hosts, addresses, others;
+    } samples[] = {
+        { "DER:3017820f7777772e6578616d706c652e636f6d870401020304", 1, 1, 0 },
+        { "DER:3016820f7777772e6578616d706c652e636f6d8703010203", 1, 0, 1 },
+        { "DER:301b820f7777772e6578616d706c652e636f6d8708010203ffffff0000", 1, 0, 1 },
+        { "DER:3013820f7777772e6578616d706c652e636f6d8700", 1, 0, 1 },
+        { "DER:3013820f7777772e6578616d706c652e636f6d8200", 1, 0, 1 },
+        { "DER:3013820f7777772e6578616d706c652e636f6d8600", 1, 0, 1 },
+        { "DER:3013820f7777772e6578616d706c652e636f6d8100", 1, 0, 1 },
+        { "DER:30028200", 0, 0, 1 },
+    };
+    pki p;
+
+    (void)state;
+    pki_make(&p);
+    for (size_t i = 0; i < KV_COUNT(samples); i++) {
+        pki_spec spec = pki_leaf_spec(&p);
+        kv_x509_facts facts;
+        kv_error err = { 0 };
+
+        spec.sans = samples[i].sans;
+        assert_kv_ok(kv_x509_inspect(&p.arena, pki_certificate(&spec, &p.arena), &facts, &err));
+        assert_int_equal(facts.sans.dns_names.count, samples[i].hosts);
+        assert_int_equal(facts.sans.ip_addresses.count, samples[i].addresses);
+        assert_int_equal(facts.other_sans, samples[i].others);
+    }
+    pki_cleanup(&p);
+}
+
 static void see_what_a_request_asks_for(void **state)
 {
     kv_arena arena = KV_ARENA(1 << 20);
@@ -263,6 +297,7 @@ int main(void)
         cmocka_unit_test(refuse_a_name_with_a_nul_byte),
         cmocka_unit_test(refuse_what_is_not_one_certificate),
         cmocka_unit_test(self_signed_is_checked),
+        cmocka_unit_test(count_names_that_are_none),
         cmocka_unit_test(see_what_a_request_asks_for),
     };
 
