@@ -4,7 +4,6 @@
 #include "server/base/text.h"
 #include "server/vault/checks.h"
 
-enum { OLD_DAYS = 70 }; /* browsers stop to rely on a list that is older */
 static const int64_t day_ms = INT64_C(86400000);
 
 kv_status kv_server_log_list_read(const kv_settings *settings, kv_log_list **out, kv_error *err)
@@ -49,7 +48,9 @@ kv_status kv_server_log_list_check(const kv_server *server, kv_checks *checks, k
     if (!count)
         return KV_OK;
     return kv_checks_add(
-        checks, "transparency logs", age > OLD_DAYS * day_ms ? KV_CHECK_WARNING : KV_CHECK_OK,
-        age > OLD_DAYS * day_ms ? "replace [certificates] ct_log_list, then SIGHUP" : "", err,
-        "%zu logs; the list was made %lld days ago", count, (long long)(age / day_ms));
+        checks, "transparency logs",
+        age > KV_LOG_LIST_OLD_DAYS * day_ms ? KV_CHECK_WARNING : KV_CHECK_OK,
+        age > KV_LOG_LIST_OLD_DAYS * day_ms ? "replace [certificates] ct_log_list, then SIGHUP"
+                                            : "",
+        err, "%zu logs; the list was made %lld days ago", count, (long long)(age / day_ms));
 }

@@ -88,6 +88,37 @@ static kv_status read_name(const place *at, const json_t *from, kv_slice *out, k
     return kv_arena_copy(&at->list->arena, kv_slice_text(text), out, err);
 }
 
+/* The schema does not ask for one; then the id has to do. */
+static kv_status read_description(const place *at, const json_t *from, kv_known_log *log,
+                                  kv_error *err)
+{
+    const json_t *name = json_object_get(from, "description");
+
+    return read_name(at, name ? name : json_object_get(from, "log_id"), &log->description, err);
+}
+
+static kv_status read_before(const place *at, const json_t *from, kv_known_log *log, kv_error *err)
+{
+    size_t count = json_array_size(from);
+
+    if (!from)
+        return KV_OK;
+    if (!json_is_array(from) || count > KV_LOG_OPERATORS_MAX)
+        return bad(at, "has previous_operators that are not an array of at most 16", err);
+    log->before = kv_arena_array(&at->list->arena, count, sizeof(*log->before));
+    if (!log->before)
+        return kv_arena_full(err);
+    for (; log->before_count < count; log->before_count++) {
+        const json_t *one = json_array_get(from, log->before_count);
+        kv_log_operator *to = &log->before[log->before_count];
+
+        KV_TRY(read_name(at, json_object_get(one, "name"), &to->name, err));
+        if (!read_time(json_string_value(json_object_get(one, "end_time")), &to->until_ms))
+            return bad(at, "has a previous operator without the time that it ended", err);
+    }
+    return KV_OK;
+}
+
 /* The list has one member, called as the state is. */
 static kv_status read_state(const place *at, const json_t *from, kv_known_log *log, kv_error *err)
 {
@@ -145,10 +176,11 @@ static kv_status add_log(place *at, const json_t *from, kv_slice operator_name, 
     kv_log_list *list = at->list;
     kv_known_log *log = &list->logs[list->count];
 
-    *log = (kv_known_log){ .operator_name = operator_name, .operator_index = list->operators };
+    *log = (kv_known_log){ .operator_name = operator_name };
     at->log = "(no name)";
-    KV_TRY(read_name(at, json_object_get(from, "description"), &log->description, err));
-    at->log = json_string_value(json_object_get(from, "description"));
+    KV_TRY(read_description(at, from, log, err));
+    at->log = (const char *)log->description.data;
+    KV_TRY(read_before(at, json_object_get(from, "previous_operators"), log, err));
     KV_TRY(read_state(at, json_object_get(from, "state"), log, err));
     KV_TRY(read_key(at, from, log, err));
     if (is_log_key(log->key)) {
@@ -266,6 +298,19 @@ void kv_log_list_free(kv_log_list *list)
         EVP_PKEY_free(list->logs[i].key);
     kv_arena_cleanup(&list->arena);
     free(list);
+}
+
+kv_slice kv_known_log_operator(const kv_known_log *log, int64_t unix_ms)
+{
+    kv_slice name = log->operator_name;
+    int64_t until_ms = INT64_MAX;
+
+    for (size_t i = 0; i < log->before_count; i++)
+        if (unix_ms < log->before[i].until_ms && log->before[i].until_ms < until_ms) {
+            until_ms = log->before[i].until_ms;
+            name = log->before[i].name;
+        }
+    return name;
 }
 
 const kv_known_log *kv_log_list_find(const kv_log_list *list, const uint8_t id[KV_LOG_ID_BYTES])

@@ -17,7 +17,7 @@
 
 #define DAY_MS INT64_C(86400000)
 
-enum { HEAD_BYTES = 12, LENGTH_BYTES = 3, EXTENSIONS_MAX = 0xffff, TBS_MAX = 0xffffff };
+enum { HEAD_BYTES = 12, LENGTH_BYTES = 3, SIGNED_MAX = 1 << 18 };
 
 static inline void free_timestamps(STACK_OF(SCT) *all)
 {
@@ -27,12 +27,19 @@ static inline void free_timestamps(STACK_OF(SCT) *all)
 KV_OSSL_TYPE(timestamps, STACK_OF(SCT), free_timestamps)
 KV_OSSL_TYPE(digest, EVP_MD_CTX, EVP_MD_CTX_free)
 
+/* A timestamp that its log has signed. */
+typedef struct signed_one {
+    const kv_known_log *log;
+    unsigned number; /* from 1 */
+    int64_t time_ms;
+} signed_one;
+
 typedef struct judging {
     kv_arena *arena;
     const kv_sct_in *in;
     kv_sct_verdict *out;
     kv_x509_warnings missing, notes;
-    const kv_known_log *good[KV_SCT_MAX];
+    signed_one good[KV_SCT_MAX];
     kv_slice tbs; /* what logs have seen */
     uint8_t issuer_hash[SHA256_DIGEST_LENGTH];
     int64_t days;
@@ -82,21 +89,18 @@ static uint8_t *append(uint8_t *to, const void *from, size_t len)
 }
 
 /* version, kind, time, entry type, issuer, certificate, extensions */
-static bool is_signed(const judging *at, const SCT *sct, const kv_known_log *log)
+static kv_status signed_bytes(const judging *at, const SCT *sct, kv_arena *arena, kv_slice *out,
+                              kv_error *err)
 {
-    KV_AUTO(kv_ossl_digest) digest = EVP_MD_CTX_new();
-    KV_AUTO(kv_arena) arena = KV_ARENA(TBS_MAX);
-    unsigned char *extensions, *signature;
+    unsigned char *extensions;
     size_t extensions_len = SCT_get0_extensions(sct, &extensions);
-    size_t signature_len = SCT_get0_signature(sct, &signature);
-    uint8_t *bytes = NULL, *end;
-    bool good;
+    size_t room =
+        HEAD_BYTES + sizeof(at->issuer_hash) + LENGTH_BYTES + at->tbs.len + 2 + extensions_len;
+    uint8_t *bytes = kv_arena_alloc(arena, room);
+    uint8_t *end;
 
-    if (extensions_len <= EXTENSIONS_MAX && at->tbs.len <= TBS_MAX / 2)
-        bytes = kv_arena_alloc(&arena, HEAD_BYTES + sizeof(at->issuer_hash) + LENGTH_BYTES +
-                                           at->tbs.len + 2 + extensions_len);
-    if (!bytes || !digest || !signature_len || SCT_get_signature_nid(sct) == NID_undef)
-        return false;
+    if (!bytes)
+        return kv_arena_full(err);
     end = put(bytes, SCT_VERSION_V1, 1);
     end = put(end, 0, 1);
     end = put(end, SCT_get_timestamp(sct), 8);
@@ -106,10 +110,35 @@ static bool is_signed(const judging *at, const SCT *sct, const kv_known_log *log
     end = append(end, at->tbs.data, at->tbs.len);
     end = put(end, extensions_len, 2);
     end = append(end, extensions, extensions_len);
-    good = EVP_DigestVerifyInit(digest, NULL, EVP_sha256(), NULL, log->key) == 1 &&
-           EVP_DigestVerify(digest, signature, signature_len, bytes, (size_t)(end - bytes)) == 1;
+    *out = kv_slice_of(bytes, (size_t)(end - bytes));
+    return KV_OK;
+}
+
+/* SHA-256 with a key of the log's kind. */
+static bool fits_key(const SCT *sct, const kv_known_log *log)
+{
+    return SCT_get_signature_nid(sct) ==
+           (EVP_PKEY_is_a(log->key, "RSA") ? NID_sha256WithRSAEncryption : NID_ecdsa_with_SHA256);
+}
+
+static kv_status verify(const judging *at, const SCT *sct, const kv_known_log *log, bool *good,
+                        kv_error *err)
+{
+    KV_AUTO(kv_ossl_digest) digest = EVP_MD_CTX_new();
+    KV_AUTO(kv_arena) arena = KV_ARENA(SIGNED_MAX);
+    unsigned char *signature;
+    size_t len = SCT_get0_signature(sct, &signature);
+    kv_slice bytes;
+
+    *good = false;
+    if (!len || !fits_key(sct, log))
+        return KV_OK;
+    KV_TRY(signed_bytes(at, sct, &arena, &bytes, err));
+    if (!digest || EVP_DigestVerifyInit(digest, NULL, EVP_sha256(), NULL, log->key) != 1)
+        return kv_ossl_failed(err, KV_INTERNAL, "a signature could not be checked");
+    *good = EVP_DigestVerify(digest, signature, len, bytes.data, bytes.len) == 1;
     ERR_clear_error();
-    return good;
+    return KV_OK;
 }
 
 /* --- one timestamp --- */
@@ -117,12 +146,18 @@ static bool is_signed(const judging *at, const SCT *sct, const kv_known_log *log
 static bool counted(const judging *at, const kv_known_log *log)
 {
     for (unsigned i = 0; i < at->out->good; i++)
-        if (at->good[i] == log)
+        if (at->good[i].log == log)
             return true;
     return false;
 }
 
-/* NULL: it counts. */
+/* The list may say that a log will be. */
+static bool is_retired(const judging *at, const kv_known_log *log)
+{
+    return log->state == KV_LOG_RETIRED && at->in->now_ms >= log->since_ms;
+}
+
+/* What is said of it without looking at its signature; NULL: nothing. */
 static const char *objection(const judging *at, const SCT *sct, const kv_known_log *log)
 {
     uint64_t time = SCT_get_timestamp(sct);
@@ -130,26 +165,20 @@ static const char *objection(const judging *at, const SCT *sct, const kv_known_l
     if (log->state == KV_LOG_UNKNOWN || log->state == KV_LOG_PENDING ||
         log->state == KV_LOG_REJECTED)
         return "browsers do not accept this log";
-    if (log->state == KV_LOG_RETIRED && time >= (uint64_t)log->since_ms)
+    if (is_retired(at, log) && time >= (uint64_t)log->since_ms)
         return "it was signed after the log was retired";
     if (time > (uint64_t)(at->in->now_ms + KV_SCT_SKEW_MS))
         return "its time is in the future";
     if (counted(at, log))
         return "this log has signed another one already";
-    if (!is_signed(at, sct, log))
-        return "the log did not sign it for this certificate and this issuer";
     return NULL;
 }
 
-static void count(judging *at, const kv_known_log *log)
+static kv_status note(judging *at, unsigned number, const kv_known_log *log, const char *why,
+                      kv_error *err)
 {
-    bool known = false;
-
-    for (unsigned i = 0; i < at->out->good; i++)
-        known = known || at->good[i]->operator_index == log->operator_index;
-    at->good[at->out->good++] = log;
-    at->out->operators += !known;
-    at->out->current += log->state != KV_LOG_RETIRED;
+    return kv_x509_warn(&at->notes, err, "timestamp %u, of log '%.*s' (%s), does not count: %s",
+                        number, KV_SLICE_ARG(log->description), kv_log_state_name(log->state), why);
 }
 
 static kv_status judge_one(judging *at, const SCT *sct, unsigned number, kv_error *err)
@@ -159,6 +188,7 @@ static kv_status judge_one(judging *at, const SCT *sct, unsigned number, kv_erro
     const kv_known_log *log;
     char digits[2 * KV_LOG_ID_BYTES + 1] = "";
     const char *why;
+    bool good;
 
     if (SCT_get_version(sct) != SCT_VERSION_V1 || len != KV_LOG_ID_BYTES)
         return kv_x509_warn(&at->notes, err, "timestamp %u is not of version 1", number);
@@ -171,10 +201,13 @@ static kv_status judge_one(judging *at, const SCT *sct, unsigned number, kv_erro
     }
     why = objection(at, sct, log);
     if (why)
-        return kv_x509_warn(&at->notes, err, "timestamp %u, of log '%.*s' (%s), does not count: %s",
-                            number, KV_SLICE_ARG(log->description), kv_log_state_name(log->state),
-                            why);
-    count(at, log);
+        return note(at, number, log, why, err);
+    KV_TRY(verify(at, sct, log, &good, err));
+    if (!good)
+        return note(at, number, log, "the log did not sign it for this certificate and this issuer",
+                    err);
+    at->good[at->out->good++] =
+        (signed_one){ .log = log, .number = number, .time_ms = (int64_t)SCT_get_timestamp(sct) };
     return KV_OK;
 }
 
@@ -197,7 +230,7 @@ static kv_status judge_all(judging *at, X509 *leaf, kv_error *err)
     if (!at->in->issuer.len)
         return kv_x509_warn(&at->missing, err,
                             "the issuer's certificate is missing: without it no timestamp can be "
-                            "checked");
+                            "checked; bring it along");
     KV_TRY(find_tbs(at, leaf, err));
     for (int i = 0; i < found && i < KV_SCT_MAX; i++)
         KV_TRY(judge_one(at, sk_SCT_value(all, i), (unsigned)i + 1, err));
@@ -205,6 +238,58 @@ static kv_status judge_all(judging *at, X509 *leaf, kv_error *err)
         KV_TRY(kv_x509_warn(&at->notes, err, "timestamps after the first %d were not looked at",
                             KV_SCT_MAX));
     return KV_OK;
+}
+
+/* Chrome takes the first timestamp of a log in use for the time when the certificate was issued: a
+ * log that had been retired by then does not count, whatever it signed before. */
+static kv_status drop_retired(judging *at, kv_error *err)
+{
+    int64_t issued_ms = INT64_MAX;
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < at->out->good; i++)
+        if (!is_retired(at, at->good[i].log) && at->good[i].time_ms < issued_ms)
+            issued_ms = at->good[i].time_ms;
+    for (unsigned i = 0; i < at->out->good; i++) {
+        const signed_one *one = &at->good[i];
+
+        if (issued_ms != INT64_MAX && is_retired(at, one->log) && issued_ms >= one->log->since_ms)
+            KV_TRY(note(at, one->number, one->log,
+                        "the log was retired before any that is in use signed one", err));
+        else
+            at->good[kept++] = *one;
+    }
+    at->out->good = kept;
+    return KV_OK;
+}
+
+static kv_slice operator_of(const signed_one *one)
+{
+    return kv_known_log_operator(one->log, one->time_ms);
+}
+
+static void count(judging *at)
+{
+    for (unsigned i = 0; i < at->out->good; i++) {
+        bool known = false;
+
+        for (unsigned k = 0; k < i; k++)
+            known = known || kv_slice_equal(operator_of(&at->good[i]), operator_of(&at->good[k]));
+        at->out->operators += !known;
+        at->out->current += !is_retired(at, at->good[i].log);
+    }
+}
+
+/* New logs come every half year; who has an old list learns of them by nothing else. */
+static kv_status tell_age(judging *at, kv_error *err)
+{
+    int64_t days = (at->in->now_ms - at->in->logs->made_ms) / DAY_MS;
+
+    if (!at->missing.count || days <= KV_LOG_LIST_OLD_DAYS)
+        return KV_OK;
+    return kv_x509_warn(&at->missing, err,
+                        "the log list is %lld days old and may not have newer logs: replace it",
+                        (long long)days);
 }
 
 static kv_status tell_missing(judging *at, kv_error *err)
@@ -221,12 +306,12 @@ static kv_status tell_missing(judging *at, kv_error *err)
         KV_TRY(kv_x509_warn(&at->missing, err,
                             "all timestamps that count are of logs of '%.*s': two operators are "
                             "needed",
-                            KV_SLICE_ARG(at->good[0]->operator_name)));
+                            KV_SLICE_ARG(operator_of(&at->good[0]))));
     if (out->good && !out->current)
         KV_TRY(kv_x509_warn(&at->missing, err,
                             "every log whose timestamp counts has been retired: one in use is "
                             "needed"));
-    return KV_OK;
+    return tell_age(at, err);
 }
 
 kv_status kv_sct_judge(kv_arena *arena, const kv_sct_in *in, kv_sct_verdict *out, kv_error *err)
@@ -249,6 +334,8 @@ kv_status kv_sct_judge(kv_arena *arena, const kv_sct_in *in, kv_sct_verdict *out
     verdict.needed = life > KV_SCT_SHORT_DAYS * DAY_MS ? 3 : 2;
     KV_TRY(hash_issuer(&at, err));
     KV_TRY(judge_all(&at, leaf, err));
+    KV_TRY(drop_retired(&at, err));
+    count(&at);
     KV_TRY(tell_missing(&at, err));
     verdict.enough = !at.missing.count;
     KV_TRY(kv_x509_warnings_keep(&at.missing, &verdict.missing, err));

@@ -31,7 +31,7 @@ typedef struct kv_sct_verdict {
     unsigned found;
     unsigned good;      /* of different logs of the list, signed over this certificate */
     unsigned needed;    /* for its life */
-    unsigned operators; /* of the good ones */
+    unsigned operators; /* of the good ones, when these were signed */
     unsigned current;   /* of the good ones: the log is still in use */
     bool enough;
     kv_x509_list missing; /* sentences: why it is not enough; empty when it is */

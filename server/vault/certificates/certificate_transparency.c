@@ -32,6 +32,21 @@ static kv_status add_warnings(kv_work *work, const kv_x509_list *first, const kv
     return KV_OK;
 }
 
+/* What is missing, and as much as there is room for of why single timestamps do not count. */
+static kv_status refuse(kv_work *work, const kv_transparency_in *in, const kv_sct_verdict *verdict,
+                        kv_error *err)
+{
+    kv_slice said = verdict->missing.items[0];
+
+    for (size_t i = 1; i < verdict->missing.count; i++)
+        KV_TRY(kv_arena_print(work->arena, &said, err, "%.*s; %.*s", KV_SLICE_ARG(said),
+                              KV_SLICE_ARG(verdict->missing.items[i])));
+    for (size_t i = 0; i < verdict->notes.count; i++)
+        KV_TRY(kv_arena_print(work->arena, &said, err, "%.*s; %.*s", KV_SLICE_ARG(said),
+                              KV_SLICE_ARG(verdict->notes.items[i])));
+    return kv_fail_field(err, in->field, "it breaks the rule " RULE ": %.*s", KV_SLICE_ARG(said));
+}
+
 static kv_status without_list(kv_work *work, const kv_transparency_in *in, kv_x509_merged *merged,
                               int64_t *out, kv_error *err)
 {
@@ -66,8 +81,7 @@ kv_status kv_transparency_judge(kv_vault *vault, kv_work *work, const kv_transpa
     if (!asked.logs)
         return without_list(work, in, merged, out, err);
     if (!verdict.enough && is_wanted(in))
-        return kv_fail_field(err, in->field, "it breaks the rule " RULE ": %.*s",
-                             KV_SLICE_ARG(verdict.missing.items[0]));
+        return refuse(work, in, &verdict, err);
     *out = verdict.enough ? KV_TRANSPARENCY_SUFFICIENT : KV_TRANSPARENCY_INSUFFICIENT;
     return add_warnings(work, &verdict.missing, &verdict.notes, &merged->warnings, err);
 }

@@ -97,7 +97,8 @@ test('a policy that wants it takes no certificate without it', async () => {
   const it = await begin(true);
   const cases = {
     'has no timestamps': it.leaf,
-    '1 of its 2 timestamps count': stamped(it.leaf, [logs[0], stranger]),
+    '1 of its 2 timestamps count, 2 are needed for 90 days; timestamp 2 is of a log that the log':
+      stamped(it.leaf, [logs[0], stranger]),
     '1 of its 1 timestamps count': stamped(it.leaf, [logs[0]]),
   };
   for (const [words, leaf] of Object.entries(cases)) {

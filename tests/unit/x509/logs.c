@@ -30,13 +30,19 @@ kv_slice test_log_list(const test_log *logs, size_t count, kv_arena *arena)
     for (size_t i = 0; i < count; i++) {
         const test_log *log = &logs[i];
         bool same = i && !strcmp(log->operator_name, logs[i - 1].operator_name);
-        kv_slice state = KV_SLICE("");
+        kv_slice state = KV_SLICE(""), before = KV_SLICE("");
 
         kv_time_text(log->since_ms ? log->since_ms : SOFT_NOW_MS - year_ms, time);
         if (log->state)
             assert_kv_ok(kv_arena_print(arena, &state, &err,
                                         ",\"state\":{\"%s\":{\"timestamp\":\"%s\"}}", log->state,
                                         time));
+        kv_time_text(SOFT_NOW_MS - 24 * (int64_t)HOUR_MS, time);
+        if (log->before)
+            assert_kv_ok(kv_arena_print(arena, &before, &err,
+                                        ",\"previous_operators\":[{\"name\":\"%s\","
+                                        "\"end_time\":\"%s\"}]",
+                                        log->before, time));
         if (!same)
             assert_kv_ok(kv_arena_print(arena, &text, &err,
                                         "%.*s%s{\"name\":\"%s\",\"email\":[],\"logs\":[",
@@ -44,10 +50,11 @@ kv_slice test_log_list(const test_log *logs, size_t count, kv_arena *arena)
         assert_kv_ok(
             kv_arena_print(arena, &text, &err,
                            "%.*s%s{\"description\":\"%s\",\"log_id\":\"%.*s\",\"key\":\"%.*s\","
-                           "\"url\":\"https://log.example/\",\"mmd\":86400%.*s}",
+                           "\"url\":\"https://log.example/\",\"mmd\":86400%.*s%.*s}",
                            KV_SLICE_ARG(text), same ? "," : "", log->name,
                            KV_SLICE_ARG(pki_base64(kv_slice_of(log->id, sizeof(log->id)), arena)),
-                           KV_SLICE_ARG(pki_base64(log->key.spki, arena)), KV_SLICE_ARG(state)));
+                           KV_SLICE_ARG(pki_base64(log->key.spki, arena)), KV_SLICE_ARG(state),
+                           KV_SLICE_ARG(before)));
     }
     assert_kv_ok(
         kv_arena_print(arena, &text, &err, "%.*s%s]}", KV_SLICE_ARG(text), count ? "]}" : ""));
@@ -129,8 +136,9 @@ static void add_sct(kv_slice leaf, kv_slice issuer, const test_sct *sct, bytes *
     put(one, (uint64_t)time, 8);
     put(one, sct->extensions.len, 2);
     append(one, sct->extensions.data, sct->extensions.len);
-    put(one, 4, 1);                                                /* sha256 */
-    put(one, EVP_PKEY_is_a(sct->log->key.pair, "RSA") ? 1 : 3, 1); /* rsa, ecdsa */
+    put(one, 4, 1); /* sha256 */
+    put(one, EVP_PKEY_is_a(sct->log->key.pair, "RSA") != sct->mislabeled ? 1 : 3,
+        1); /* rsa, ecdsa */
     put(one, len, 2);
     append(one, signature, len);
     put(list, one->len, 2);

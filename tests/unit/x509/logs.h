@@ -7,8 +7,9 @@
 typedef struct test_log {
     const char *name;
     const char *operator_name;
-    const char *state; /* NULL: none */
-    int64_t since_ms;  /* of the state; 0: a year before SOFT_NOW_MS */
+    const char *state;  /* NULL: none */
+    int64_t since_ms;   /* of the state; 0: a year before SOFT_NOW_MS */
+    const char *before; /* who operated it until a day before SOFT_NOW_MS; NULL: nobody else */
     soft_key key;
     uint8_t id[KV_LOG_ID_BYTES];
 } test_log;
@@ -24,6 +25,7 @@ typedef struct test_sct {
     kv_slice extensions; /* signed too */
     uint8_t version;     /* 0 is version 1 */
     bool broken;         /* a bit of the signature is another */
+    bool mislabeled;     /* it says that a key of the other kind made the signature */
 } test_sct;
 
 /* The certificate with these timestamps in it, signed again by `signer`: what logs see is made with

@@ -56,11 +56,10 @@ static void a_list_is_read(void **state)
     assert_slice_equal(KV_SLICE("Ant 2027"), log->description);
     assert_slice_equal(KV_SLICE("Ant"), log->operator_name);
     assert_string_equal(kv_log_state_name(log->state), "retired");
-    assert_int_equal(log->operator_index, kv_log_list_find(list, w->logs[0].id)->operator_index);
     log = kv_log_list_find(list, w->logs[2].id);
     assert_int_equal(log->state, KV_LOG_UNKNOWN);
-    assert_int_not_equal(log->operator_index,
-                         kv_log_list_find(list, w->logs[0].id)->operator_index);
+    assert_slice_equal(KV_SLICE("Bee \xc3\xa4"), log->operator_name);
+    assert_int_equal(log->before_count, 0);
     assert_null(kv_log_list_find(list, (const uint8_t *)"99999999999999999999999999999999"));
     kv_log_list_free(list);
 }
@@ -102,7 +101,17 @@ static void every_mistake_is_named(void **state)
     refused(with(w, "\"name\":\"Ant\"", "\"name\":7"), "'(no name)' has no name");
     refused(with(w, "\"logs\":[", "\"logs\":7,\"others\":["),
             "operator 'Ant' has logs that are not an array");
-    refused(with(w, "\"description\"", "\"describes\""), "log '(no name)' has no name");
+    refused(with(w, "\"description\":", "\"description\":7,\"was\":"),
+            "log '(no name)' has no name");
+    refused(with(w, "\"mmd\"", "\"previous_operators\":{},\"mmd\""),
+            "log 'Ant 2026' has previous_op");
+    refused(with(w, "\"mmd\"", "\"previous_operators\":[{\"end_time\":\"\"}],\"mmd\""),
+            "has no name");
+    refused(with(w, "\"mmd\"", "\"previous_operators\":[{\"name\":\"Cow\"}],\"mmd\""),
+            "has a previous operator without the time that it ended");
+    refused(
+        with(w, "\"mmd\"", "\"previous_operators\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0],\"mmd\""),
+        "an array of at most 16");
     refused(with(w, "Ant 2026", "Ant\\u0007"), "has no name");
     refused(with(w, "\"key\":\"", "\"key\":\"!"), "log 'Ant 2026' has no key in base64");
     refused(with(w, "\"log_id\":\"", "\"log_id\":\"AAAA"), "has no log_id of 32 bytes");
@@ -117,6 +126,42 @@ static void every_mistake_is_named(void **state)
     w->logs[2] = w->logs[0];
     refused(test_log_list(w->logs, 3, &w->arena), "log 'Ant 2026' is there twice");
     soft_key_make(&w->logs[2].key, KV_KEY_P256, &w->arena);
+}
+
+/* The schema asks for key, log_id and mmd alone. */
+static void a_log_without_a_description_is_called_by_its_id(void **state)
+{
+    world *w = *state;
+    kv_error err = { 0 };
+    kv_log_list *list;
+    const kv_known_log *log;
+
+    assert_kv_ok(kv_log_list_parse(with(w, "\"description\"", "\"describes\""), &list, &err));
+    log = kv_log_list_find(list, w->logs[0].id);
+    assert_slice_equal(pki_base64(kv_slice_of(log->id, KV_LOG_ID_BYTES), &w->arena),
+                       log->description);
+    kv_log_list_free(list);
+}
+
+static void operators_follow_each_other(void **state)
+{
+    static const char before[] = "\"previous_operators\":["
+                                 "{\"name\":\"Cow\",\"end_time\":\"2026-02-01T00:00:00Z\"},"
+                                 "{\"name\":\"Dog\",\"end_time\":\"2026-01-01T00:00:00Z\"}],"
+                                 "\"mmd\"";
+    const int64_t february = INT64_C(1769904000000), month = INT64_C(31) * 86400000;
+    world *w = *state;
+    kv_error err = { 0 };
+    kv_log_list *list;
+    const kv_known_log *log;
+
+    assert_kv_ok(kv_log_list_parse(with(w, "\"mmd\"", before), &list, &err));
+    log = kv_log_list_find(list, w->logs[0].id);
+    assert_slice_equal(KV_SLICE("Ant"), kv_known_log_operator(log, february));
+    assert_slice_equal(KV_SLICE("Cow"), kv_known_log_operator(log, february - 1));
+    assert_slice_equal(KV_SLICE("Cow"), kv_known_log_operator(log, february - month));
+    assert_slice_equal(KV_SLICE("Dog"), kv_known_log_operator(log, february - month - 1));
+    kv_log_list_free(list);
 }
 
 static void a_list_without_logs_is_none(void **state)
@@ -207,6 +252,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LIST_TEST(a_list_is_read),
         LIST_TEST(every_mistake_is_named),
+        LIST_TEST(a_log_without_a_description_is_called_by_its_id),
+        LIST_TEST(operators_follow_each_other),
         LIST_TEST(a_list_without_logs_is_none),
         LIST_TEST(tiled_logs_count_and_other_kinds_of_keys_are_left_out),
         LIST_TEST(megabytes_are_refused),

@@ -5,7 +5,7 @@
 #include "tests/support/kv_cmocka.h"
 #include "tests/unit/x509/logs.h"
 
-enum { LOGS = 7, DAY = 24 * 3600 * 1000 };
+enum { LOGS = 7, HOUR = 3600 * 1000, DAY = 24 * HOUR };
 
 typedef struct world {
     pki p;
@@ -142,6 +142,11 @@ static void logs_may_have_rsa_keys(void **state)
     assert_true(w->out.enough);
     JUDGE(w, { LOG(0) }, { LOG(2), .broken = true });
     assert_int_equal(w->out.good, 1);
+    /* RFC 5246, section 4.7: the algorithm is part of what is signed with. */
+    JUDGE(w, { LOG(0) }, { LOG(2), .mislabeled = true });
+    assert_int_equal(w->out.good, 1);
+    JUDGE(w, { LOG(0), .mislabeled = true }, { LOG(2) });
+    assert_int_equal(w->out.good, 1);
 }
 
 static void none_at_all(void **state)
@@ -223,9 +228,9 @@ static void a_retired_log_counts_for_what_it_signed_before(void **state)
     world *w = *state;
     int64_t retired = w->logs[3].since_ms;
 
-    JUDGE(w, { LOG(0) }, { LOG(3), .time_ms = retired - 1 });
+    JUDGE(w, { LOG(0), .time_ms = retired - 1 }, { LOG(3), .time_ms = retired - 1 });
     assert_true(w->out.enough);
-    JUDGE(w, { LOG(0) }, { LOG(3), .time_ms = retired });
+    JUDGE(w, { LOG(0), .time_ms = retired - 1 }, { LOG(3), .time_ms = retired });
     assert_false(w->out.enough);
     assert_true(says(&w->out.notes, "it was signed after the log was retired"));
     /* But not alone. */
@@ -236,6 +241,90 @@ static void a_retired_log_counts_for_what_it_signed_before(void **state)
     assert_int_equal(w->out.good, 2);
     assert_false(w->out.enough);
     assert_true(says(&w->out.missing, "has been retired: one in use is needed"));
+}
+
+static void a_log_that_will_be_retired_is_in_use(void **state)
+{
+    world *w = *state;
+
+    w->logs[3].since_ms = SOFT_NOW_MS + DAY;
+    w->logs[2].state = "retired";
+    w->logs[2].since_ms = SOFT_NOW_MS - DAY;
+    read_list(w);
+    JUDGE(w, { LOG(2), .time_ms = SOFT_NOW_MS - 2 * DAY },
+          { LOG(3), .time_ms = SOFT_NOW_MS - 2 * DAY });
+    assert_true(w->out.enough);
+    assert_int_equal(w->out.current, 1);
+    w->in.now_ms = w->logs[3].since_ms - 1;
+    judge(w);
+    assert_true(w->out.enough);
+    w->in.now_ms++;
+    judge(w);
+    assert_false(w->out.enough);
+    assert_int_equal(w->out.current, 0);
+}
+
+/* All logs in use have signed after a log was retired: it was retired when the certificate was
+ * issued, whatever it says. */
+static void a_log_that_was_retired_first_does_not_count(void **state)
+{
+    world *w = *state;
+    int64_t retired = w->logs[3].since_ms;
+
+    JUDGE(w, { LOG(3), .time_ms = retired - 1 }, { LOG(0), .time_ms = retired });
+    assert_int_equal(w->out.good, 1);
+    assert_false(w->out.enough);
+    assert_true(says(&w->out.notes, "timestamp 1, of log 'Cat 2026' (retired), does not count: "
+                                    "the log was retired before"));
+    JUDGE(w, { LOG(3), .time_ms = retired - 1 }, { LOG(0), .time_ms = retired },
+          { LOG(2), .time_ms = retired - 1 });
+    assert_int_equal(w->out.good, 3);
+    assert_true(w->out.enough);
+}
+
+static void an_operator_is_the_one_of_that_time(void **state)
+{
+    world *w = *state;
+
+    w->logs[2].before = "Ant";
+    read_list(w);
+    JUDGE(w, { LOG(0) }, { LOG(2), .time_ms = SOFT_NOW_MS - DAY });
+    assert_true(w->out.enough);
+    JUDGE(w, { LOG(0) }, { LOG(2), .time_ms = SOFT_NOW_MS - DAY - 1 });
+    assert_int_equal(w->out.good, 2);
+    assert_int_equal(w->out.operators, 1);
+    assert_true(says(&w->out.missing, "of logs of 'Ant': two operators are needed"));
+    /* The other way round: two logs of one operator were not always. */
+    w->logs[2].before = NULL;
+    w->logs[1].before = "Bee";
+    read_list(w);
+    JUDGE(w, { LOG(0) }, { LOG(1), .time_ms = SOFT_NOW_MS - DAY - 1 });
+    assert_true(w->out.enough);
+    JUDGE(w, { LOG(0) }, { LOG(1) });
+    assert_false(w->out.enough);
+}
+
+static void an_old_list_is_told_when_something_is_missing(void **state)
+{
+    static const char words[] = "the log list is 71 days old and may not have newer logs";
+    world *w = *state;
+
+    w->spec.to_days = 90;
+    w->spec.from_days = -1;
+    w->p.leaf = pki_certificate(&w->spec, &w->p.arena);
+    JUDGE(w, { LOG(0) }, { LOG(6) });
+    w->in.now_ms = SOFT_NOW_MS + 71 * (int64_t)DAY - 1;
+    judge(w);
+    assert_false(says(&w->out.missing, "days old"));
+    w->in.now_ms++;
+    judge(w);
+    assert_true(says(&w->out.missing, words));
+    JUDGE(w, { LOG(0) }, { LOG(2) });
+    assert_true(w->out.enough);
+    w->in.leaf = w->p.leaf;
+    judge(w);
+    assert_true(says(&w->out.missing, "has no timestamps"));
+    assert_false(says(&w->out.missing, words));
 }
 
 static void logs_that_browsers_do_not_accept_count_for_nothing(void **state)
@@ -336,6 +425,10 @@ int main(void)
         SCT_TEST(the_wrong_issuer_is_noticed_and_a_missing_one_said),
         SCT_TEST(logs_must_be_different_and_of_two_operators),
         SCT_TEST(a_retired_log_counts_for_what_it_signed_before),
+        SCT_TEST(a_log_that_will_be_retired_is_in_use),
+        SCT_TEST(a_log_that_was_retired_first_does_not_count),
+        SCT_TEST(an_operator_is_the_one_of_that_time),
+        SCT_TEST(an_old_list_is_told_when_something_is_missing),
         SCT_TEST(logs_that_browsers_do_not_accept_count_for_nothing),
         SCT_TEST(the_future_does_not_count),
         SCT_TEST(another_version_is_passed_over),
