@@ -113,7 +113,7 @@ test('a window in the past is told with its reason, and waits for what may be or
   await clock(3 * HOUR);
   await soon('it waits', async () => (await item('full')).waiting === 'RENEWAL_WAIT_NAMES');
   assert.strictEqual((await item('full')).explanation_url, WHY);
-  assert.match(scene.server.log, new RegExp(`certificate\\.renewal\\.suggested.*${WHY}`));
+  await scene.server.logged(new RegExp(`certificate\\.renewal\\.suggested.*${WHY}`));
   assert.strictEqual(world.orders.length, 1);
   assert.strictEqual((await scene.versions('full')).length, 1);
 });

@@ -6,12 +6,12 @@ import fs from 'node:fs';
 import test, { after, before } from 'node:test';
 import { MailServer, smtpSettings, unquoted } from '../support/mail.mjs';
 import { nap } from '../support/keyvault.mjs';
+import { freePorts } from '../support/ports.mjs';
 import { Pebble } from './pebble.mjs';
-import { freePorts } from './programs.mjs';
 import { Scene, folderOf } from './scene.mjs';
 import { Served } from './served.mjs';
 
-const LIFE_S = 24;
+const LIFE_S = 40;
 const folder = folderOf('ends');
 let pebble;
 let mail;
@@ -32,7 +32,7 @@ before(async () => {
   await scene.setIssuer('pebble', { directory: pebble.directory, challenges: ['http-01'] });
   const app = await scene.server.principal('app',
     [['CERTIFICATE_USER', '/vaults/shop/certificates/served']]);
-  await scene.create('served', 'pebble', ['served.example.test'], { percentage: 50,
+  await scene.create('served', 'pebble', ['served.example.test'], { percentage: 30,
     key_props: { kty: 'EC', crv: 'P256', exportable: true },
     secret_props: { content_type: 'application/x-pem-file' } });
   await scene.completed('served');
@@ -71,7 +71,7 @@ test('each moment is an event, in order, and the end comes last', async () => {
 
 test('each is a mail', async () => {
   const told = () => mail.mails.map((it) => unquoted(it.body)).join('\n');
-  for (let i = 0; i < 200 && !/has expired on/.test(told()); i++) await nap(50);
+  for (let i = 0; i < 1000 && !/has expired on/.test(told()); i++) await nap(50);
   assert.match(told(), /web \(Certificate\) expires on \d{4}-/);
   assert.match(told(), /Why: +policy/);
   assert.match(told(), /web \(Certificate\) has expired on \d{4}-/);

@@ -6,7 +6,8 @@
 import { X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { Programs, freePorts, serverIdentity } from './programs.mjs';
+import { freePorts } from '../support/ports.mjs';
+import { Programs, serverIdentity } from './programs.mjs';
 
 /* The public example value of the package's own configuration. */
 export const EAB = { kid: 'kid-1',
@@ -54,7 +55,19 @@ export class Pebble extends Programs {
     return JSON.parse(await this.get(`${this.management}/cert-status-by-serial/${serial}`)).Status;
   }
 
-  /** How many certificates it has made. */
+  /** How many certificates it has made, when it has told of so many at the least. */
+  async made(least) {
+    await this.said(`that it has issued ${least}`, () => this.issued >= least);
+    return this.issued;
+  }
+
+  /** How many accounts it has made; there is one at the least. */
+  async accounts() {
+    const all = () => this.log.match(/There are now \d+ accounts/g) ?? [];
+    await this.said('that there is an account', () => all().length > 0);
+    return all().length;
+  }
+
   get issued() {
     return (this.log.match(/Issued certificate serial/g) ?? []).length;
   }

@@ -3,26 +3,16 @@ import assert from 'node:assert';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import https from 'node:https';
-import net from 'node:net';
 import path from 'node:path';
 import { nap, run } from '../support/keyvault.mjs';
 
-const START_MS = 20_000;
+const START_MS = 60_000;
+const SAYS_MS = 60_000;
 const running = new Set();
 
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
-
-/** Ports nobody listens at. */
-export async function freePorts(count) {
-  const servers = await Promise.all(Array.from({ length: count }, () => new Promise((resolve) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => resolve(server));
-  })));
-  const ports = servers.map((it) => it.address().port);
-  await Promise.all(servers.map((it) => new Promise((resolve) => it.close(resolve))));
-  return ports;
-}
 
 /** A CA and a certificate for localhost, for servers of tests: { ca, certificate, key }: files. */
 export function serverIdentity(folder) {
@@ -80,6 +70,13 @@ export class Programs {
     while (!await this.get(this.directory).catch(() => null)) {
       assert(Date.now() < until, `the authority did not come up\n${this.log}`);
       await nap(50);
+    }
+  }
+
+  /** Until it has said so in its log: that may be read later than the answer to a request. */
+  async said(what, is) {
+    for (const until = Date.now() + SAYS_MS; !is(this.log); await nap(20)) {
+      assert(Date.now() < until, `the authority does not say ${what}\n${this.log}`);
     }
   }
 

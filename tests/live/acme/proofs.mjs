@@ -8,8 +8,8 @@ import path from 'node:path';
 import test, { after, before } from 'node:test';
 import tls from 'node:tls';
 import { nap, run } from '../support/keyvault.mjs';
+import { freePorts } from '../support/ports.mjs';
 import { Pebble } from './pebble.mjs';
-import { freePorts } from './programs.mjs';
 import { Scene, folderOf } from './scene.mjs';
 
 const SECRET = Buffer.from('the secret of a test, 32 bytes..').toString('base64');
@@ -41,7 +41,7 @@ class Zone {
     this.child.stderr.on('data', (text) => { this.log += text; });
     process.on('exit', () => this.child.kill('SIGKILL'));
     for (let tries = 0; !this.log.includes('running\n'); tries++) {
-      assert(tries < 400, `named did not come up\n${this.log}`);
+      assert(tries < 1200, `named did not come up\n${this.log}`);
       await nap(50);
     }
   }
@@ -76,8 +76,9 @@ esac
 
 const told = () => fs.readFileSync(at('told'), 'utf8').trim().split('\n');
 
-const rows = () => JSON.parse(run('sqlite3', ['-json', path.join(scene.server.home, 'keyvault.db'),
-  'SELECT type, asked, says FROM proofs']) || '[]');
+const rows = (type = '%') => JSON.parse(run('sqlite3', ['-json', '-cmd', '.timeout 20000',
+  path.join(scene.server.home, 'keyvault.db'),
+  `SELECT type, asked, says FROM proofs WHERE type LIKE '${type}'`]) || '[]');
 
 /* All at once, since each takes its time. */
 async function order() {
@@ -144,7 +145,7 @@ test('dns-01: the hook puts records of a name and takes them away', async () => 
 });
 
 test('of what is proved nothing stands any more', async () => {
-  for (let tries = 0; rows().length && tries < 200; tries++) await nap(50);
+  for (let tries = 0; rows().length && tries < 600; tries++) await nap(50);
   assert.deepStrictEqual(rows(), []);
 });
 
@@ -203,7 +204,7 @@ test('a hook that hangs is ended with the server', async () => {
   writeHook(`echo $$ > ${at('pid')}; sleep 1000`);
   await scene.create('hanging', 'dns-01', ['hanging.example.test']);
   for (let tries = 0; !fs.existsSync(at('pid')) || !fs.statSync(at('pid')).size; tries++) {
-    assert(tries < 1500, 'the hook was not run');
+    assert(tries < 3000, 'the hook was not run');
     await nap(20);
   }
   await scene.server.terminate();
@@ -229,11 +230,13 @@ test('a server that was killed while an authority looks answers again', async ()
   /* Nobody tells the order how it ends. */
   for (const child of pebble.children) child.kill('SIGSTOP');
   await scene.server.kill();
-  assert.strictEqual(rows().length, 1);
+  /* Those of before prove by records. */
+  const [row, ...more] = rows('http-01');
+  assert.deepStrictEqual(more, []);
   await scene.server.restart();
   const [status, body] = await get(`http://127.0.0.1:${elsewhere}${target}`);
   assert.strictEqual(status, 200);
-  assert.strictEqual(body, rows()[0].says);
+  assert.strictEqual(body, row.says);
   assert.strictEqual(body.split('.')[0], target.split('/').at(-1));
   for (const child of pebble.children) child.kill('SIGCONT');
   curtain.close();

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import tls from 'node:tls';
 import { nap } from '../support/keyvault.mjs';
-import { freePorts } from './programs.mjs';
+import { freePorts } from '../support/ports.mjs';
 
 const KVCTL = path.join(path.dirname(process.env.KEYVAULTD), '../client/kvctl');
 const NGINX = ['/usr/sbin/nginx', '/usr/local/sbin/nginx'].find((it) => fs.existsSync(it));

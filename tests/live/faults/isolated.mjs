@@ -23,9 +23,9 @@ const ROLES = ['CERTIFICATE_OFFICER', 'CERTIFICATE_USER', 'CRYPTO_OFFICER', 'CRY
   'SECRETS_OFFICER', 'SECRETS_USER'];
 const DUTIES = ['keys', 'ca', 'system', 'tls'];
 const DEADLINE_MS = 2000;
-const LATE_MS = DEADLINE_MS + 1500;
-const HANG_S = 2;
-const BACK_MS = 30_000;
+const LATE_MS = DEADLINE_MS + 5000; // a busy machine
+const HANG_S = 8; // whoever waits for the module is late
+const BACK_MS = 60_000;
 const SIGNALS = { SIGSEGV: 11, SIGABRT: 6 };
 
 const isolated = (module, more = {}) => Object.fromEntries(DUTIES.flatMap((it) => [
@@ -153,8 +153,8 @@ try {
   assert.strictEqual(server.child.exitCode, null);
   assert.strictEqual(server.pid, pid);
   await load.check();
-  const ended = server.log.split('\n').filter((it) => it.includes('"module.ended"')).length;
-  assert.strictEqual(ended, faults.length + 2, server.failed('not every end was told').message);
+  const ended = await server.told('module.ended', faults.length + 2);
+  assert.strictEqual(ended.length, faults.length + 2, server.failed('more ends were told').message);
 
   // --- it does not survive the server, not even inside a call ---
   shim.inject('C_Sign', 'hang', { times: 1 });
@@ -169,7 +169,7 @@ try {
   await load.check();
   const [host] = hosts(server.pid);
   await server.terminate();
-  assert(!alive(host), 'a process is left after the server');
+  await until('no process is left after the server', () => !alive(host));
   assert.deepStrictEqual(fs.readdirSync(home), []);
 
   // --- what cannot be is said at the start ---

@@ -30,6 +30,7 @@ export class Load {
     try {
       await work();
       this.answers++;
+      this.done.set(what, (this.done.get(what) ?? 0) + 1);
     } catch (error) {
       if (!(error instanceof CallError)) {
         this.wrong.push(`${what}: ${error.message}`);
@@ -114,6 +115,7 @@ export class Load {
   run(mostMs) {
     this.on = true;
     this.deadline = null; // the server's
+    this.done = new Map(); // how often it was answered
     const loops = { sign: () => this.sign(this.any(this.keys)), 'create key': () => this.createKey(),
       'set secret': () => this.setSecret(), 'get secret': () => this.getSecret(this.any(this.secrets)),
       'create certificate': () => this.createCertificate(), 'connect': () => this.connect() };
@@ -123,6 +125,11 @@ export class Load {
         await nap(5);
       }
     });
+  }
+
+  /** Every kind of work has been done so often. */
+  tried(times) {
+    return this.done.size === this.loops.length && [...this.done.values()].every((it) => it >= times);
   }
 
   async stop() {

@@ -8,13 +8,16 @@ import test, { after, before } from 'node:test';
 import { Caller, Keyvault, nap, run, selfSigned } from '../support/keyvault.mjs';
 
 const KVCTL = path.join(path.dirname(process.env.KEYVAULTD), '../client/kvctl');
-const RATE = 20;
+const RATE = 5; // less than the slowest machine does
+const SAVED_S = 4; // so many seconds' worth at once
 const FAILURES = 10; // a second; ten seconds' worth at once
 const PLACES = 8;
+const PATIENCE_MS = 45_000;
 
 let server;
 let alice; // asks for too much
 let bob;
+let began;
 const digest = createHash('sha256').update('x').digest();
 const sign = (caller) => caller.call('KeyService/Sign',
   { vault: 'shop', name: 'k', algorithm: 'ES256', digest });
@@ -38,8 +41,9 @@ function isLimit(error) {
 }
 
 before(async () => {
+  began = Date.now();
   server = await Keyvault.start({ settings: { 'limits.rate_per_principal': RATE,
-    'limits.burst_seconds': 1, 'limits.failures_per_peer': FAILURES,
+    'limits.burst_seconds': SAVED_S, 'limits.failures_per_peer': FAILURES,
     'limits.calls_per_principal': PLACES } });
   const operator = await server.officer('operator', ['VAULT_OPERATOR'], '/');
   await operator.call('VaultService/CreateVault', { vault: 'shop' });
@@ -68,12 +72,16 @@ test('a principal has its rate, others have theirs', async () => {
 });
 
 test('a principal has so many places', async () => {
-  await nap(600);
-  let seen;
-  const ends = await burst(RATE, () => sign(alice), (error) => { isLimit(error); seen = error; });
-  assert(ends.RESOURCE_EXHAUSTED > 0, JSON.stringify(ends));
-  assert.match(seen.text, /are running/);
-  assert(ends.OK >= PLACES, JSON.stringify(ends));
+  const seen = [];
+  for (let i = 0; i < 20 && !seen.some((text) => /are running/.test(text)); i++) {
+    await nap((PLACES / RATE) * 1000 + 200);
+    const ends = await burst(RATE * SAVED_S, () => sign(alice), (error) => {
+      isLimit(error);
+      seen.push(error.text);
+    });
+    assert(ends.OK >= PLACES, JSON.stringify(ends));
+  }
+  assert.match(seen.join('\n'), /are running/);
 });
 
 test('who cannot be identified has to wait, and nobody else', async () => {
@@ -83,18 +91,22 @@ test('who cannot be identified has to wait, and nobody else', async () => {
   const strangers = [...names, nobody];
   let last;
   let all = 0;
-  for (let i = 0; i < 40; i++) {
+  let refused = 0;
+  const since = Date.now();
+  for (let i = 0; refused < 140 && Date.now() < since + PATIENCE_MS; i++) {
     const ends = await burst(strangers.length, (which) => sign(strangers[which]), (error) => {
       if (error.code === 'UNAUTHENTICATED') return;
       isLimit(error);
       last = error;
+      refused++;
     });
     all += ends.UNAUTHENTICATED ?? 0;
     if (i % 8 === 0) await sign(bob); // from the same address
   }
   assert.match(last.text, /cannot be identified/);
   assert(all >= 10 * FAILURES, `${all}`);
-  assert(all < 30 * FAILURES, `${all}`);
+  const seconds = (Date.now() - since) / 1000;
+  assert(all <= FAILURES * (10 + seconds + 1), `${all} in ${seconds} s`);
   /* Somebody new, whom the server would know, comes a little later. */
   const carol = await server.principal('carol').catch((error) => error);
   assert(carol instanceof Caller, carol.message);
@@ -104,7 +116,7 @@ test('who cannot be identified has to wait, and nobody else', async () => {
       break;
     } catch (error) {
       isLimit(error);
-      assert(tries < 10);
+      assert(tries < 100);
       await nap(retryMs(error));
     }
   }
@@ -112,18 +124,25 @@ test('who cannot be identified has to wait, and nobody else', async () => {
 
 test('the audit log counts, and does not repeat', async () => {
   const auditor = await server.officer('auditor', ['AUDITOR'], '/');
-  await nap(1500);
-  const records = (await auditor.call('AuditService/SearchAudit',
-    { from_ms: Date.now() - 600e3, to_ms: Date.now() + 60e3 })).flatMap((it) => it.records ?? it);
-  const refused = records.filter((it) => it.reason === 'LIMIT_REACHED');
-  const count = refused.reduce((sum, it) => sum + it.count, 0);
-  assert(refused.length > 0, JSON.stringify(records.at(-1)));
-  assert(count > 10, `${count}`);
-  assert(refused.length <= 60, `${refused.length} records`);
-  // Whoever is known is named, strangers are not.
   const { id } = (await alice.call('AccessService/WhoAmI')).principal;
-  assert(refused.some((it) => it.principal_id.toString('hex') === id), 'not told whose they were');
-  assert(refused.some((it) => !it.principal_id.length), 'a stranger has a name');
+  const hers = (it) => it.principal_id.toString('hex') === id;
+  const nobodys = (it) => !it.principal_id.length;
+  let refused = [];
+  /* They are counted for a second, and then written. */
+  for (const until = Date.now() + PATIENCE_MS; Date.now() < until &&
+    !(refused.some(hers) && refused.some(nobodys)); await nap(200)) {
+    const records = await auditor.call('AuditService/SearchAudit',
+      { from_ms: began, to_ms: Date.now() + 60e3 });
+    refused = records.filter((it) => it.reason === 'LIMIT_REACHED');
+  }
+  const seconds = (Date.now() - began) / 1000;
+  const count = refused.reduce((sum, it) => sum + it.count, 0);
+  assert(count > 10, `${count}`);
+  // One for her, one for the strangers and one for carol in a second, whatever they do.
+  assert(refused.length <= 3 * (seconds + 1), `${refused.length} records in ${seconds} s`);
+  // Whoever is known is named, strangers are not.
+  assert(refused.some(hers), 'not told whose they were');
+  assert(refused.some(nobodys), 'a stranger has a name');
 });
 
 test('the client library comes back when it is told', async () => {
@@ -131,16 +150,16 @@ test('the client library comes back when it is told', async () => {
   fs.writeFileSync(at('alice.pem'), alice.identity.pem);
   fs.writeFileSync(at('alice.key'), alice.identity.key, { mode: 0o600 });
   fs.writeFileSync(at('digest'), digest);
-  server.configure({ 'limits.rate_per_principal': 2 });
+  server.configure({ 'limits.rate_per_principal': 2, 'limits.burst_seconds': 1 });
   server.child.kill('SIGHUP');
-  while (!server.log.includes('server.reloaded')) await nap(20);
+  await server.logged(/server\.reloaded/);
   /* Each asks who it is, for a role token, and for the key: six calls at two a second, two
    * of them saved up. */
-  const began = Date.now();
+  const asked = Date.now();
   for (let i = 0; i < 2; i++) {
     run(KVCTL, ['key', 'show', '--endpoint', `127.0.0.1:${server.port}`, '--server-name',
       'localhost', '--ca', path.join(server.home, 'tls/server.pem'), '--certificate',
       at('alice.pem'), '--key', at('alice.key'), '--vault', 'shop', '--name', 'k']);
   }
-  assert(Date.now() - began > 500, `${Date.now() - began} ms`);
+  assert(Date.now() - asked > 500, `${Date.now() - asked} ms`);
 });

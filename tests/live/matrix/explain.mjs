@@ -97,7 +97,7 @@ test('a pair that excludes each other is let pass, and told', async () => {
   assert.match(told.text, /allows it, with a warning because of crypto-officer/);
   const auditor = await server.officer('auditor', ['AUDITOR'], '/');
   const records = await auditor.call('AuditService/SearchAudit',
-    { from_ms: Date.now() - 60e3, to_ms: Date.now() + 60e3 });
+    { from_ms: Date.now() - 600e3, to_ms: Date.now() + 60e3 });
   for (const operation of ['RoleAssign', 'RoleTokenIssue']) {
     assert(records.some((record) => record.operation === operation &&
       record.note.includes('separation_of_duty=warned')), operation);

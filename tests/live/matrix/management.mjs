@@ -87,11 +87,24 @@ test('the same certificate twice, an expired one, none at all', async () => {
   }
 });
 
+/* Somebody who has called once, with a certificate that lives so long; longer, if that was too short
+ * for this machine. */
+async function shortLived(ms) {
+  const to = Date.now() + ms;
+  try {
+    const it = await server.officer(`short ${ms}`, ['READER'], '/',
+      { identity: selfSigned('short', { to }) });
+    await it.call('VaultService/GetVault', { vault: 'shop' });
+    return [it, to];
+  } catch (error) {
+    if (Date.now() < to - 1000 || ms > 60_000) throw error;
+    return shortLived(4 * ms);
+  }
+}
+
 test('a certificate that expires is refused at once, on an open connection too', async () => {
-  const identity = selfSigned('short', { to: Date.now() + 6000 });
-  const short = await server.officer('short', ['READER'], '/', { identity });
-  await short.call('VaultService/GetVault', { vault: 'shop' });
-  const until = Date.now() + 15_000;
+  const [short, to] = await shortLived(6000);
+  const until = to + 30_000;
   let error = null;
   while (!error && Date.now() < until) {
     await new Promise((resolve) => setTimeout(resolve, 250));

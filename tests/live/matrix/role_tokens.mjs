@@ -5,7 +5,7 @@ import { createHash, createHmac, generateKeyPairSync, randomBytes, sign } from '
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
-import { Keyvault, SOFTHSM, run, selfSigned } from '../support/keyvault.mjs';
+import { Keyvault, SOFTHSM, nap, run, selfSigned } from '../support/keyvault.mjs';
 
 const SHOP = '/vaults/shop';
 const OWN = { vault: 'shop', name: 'own' };
@@ -248,6 +248,7 @@ test('the first call after an assignment was removed is refused', async () => {
 test('under load no call that begins after the removal returned is answered', async () => {
   const someone = await newUser();
   let removed = Infinity;
+  let answered = 0;
   let late = 0;
   let denied = 0;
   let stop = false;
@@ -257,6 +258,7 @@ test('under load no call that begins after the removal returned is answered', as
       try {
         await someone.call('KeyService/Sign', { ...OWN, algorithm: 'ES256',
           message: Buffer.from('x') });
+        answered++;
         if (began > removed) late++;
       } catch (error) {
         assert(['PERMISSION_DENIED', 'UNAUTHENTICATED'].includes(error.code), error.message);
@@ -265,10 +267,11 @@ test('under load no call that begins after the removal returned is answered', as
     }
   };
   const workers = [1, 2, 3, 4].map(worker);
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  const until = Date.now() + 60_000;
+  while (answered < 20 && Date.now() < until) await nap(10);
   await admin.call('AccessService/RemoveAssignment', { assignment_id: someone.assignments[0].id });
   removed = performance.now();
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  while (denied < 20 && Date.now() < until) await nap(10);
   stop = true;
   await Promise.all(workers);
   assert.strictEqual(late, 0);

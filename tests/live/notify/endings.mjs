@@ -62,7 +62,7 @@ async function afterDays(days) {
 }
 
 async function told(count) {
-  for (const until = Date.now() + 30_000; receiver.deliveries.length < count ||
+  for (const until = Date.now() + 45_000; receiver.deliveries.length < count ||
     mail.mails.length < count; await nap(50)) {
     assert(Date.now() < until, `${receiver.deliveries.length} events and ${mail.mails.length} ` +
       `mails instead of ${count}\n${server.log}`);

@@ -60,7 +60,7 @@ async function certificate(name = `c${++made}`) {
   return name;
 }
 
-async function eventually(probe, ms = 20_000) {
+async function eventually(probe, ms = 60_000) {
   const end = Date.now() + ms;
   for (;;) {
     const got = await probe();
@@ -367,7 +367,8 @@ test('endpoints that hang hold up no other', async () => {
   await quick.until(1);
   for (let i = 0; i < 3; i++) await certificate();
   await quick.until(4);
-  assert(hung.every((it) => it.deliveries.length <= 1));
+  /* At most the first one, and that again: the others wait for it. */
+  assert(hung.every((it) => new Set(it.deliveries.map((one) => one.headers['webhook-id'])).size <= 1));
   for (let i = 0; i < 3; i++) await drop(`hangs${i}`);
   await drop('quick');
   for (const it of hung) await it.stop();

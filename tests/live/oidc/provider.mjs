@@ -10,6 +10,7 @@ import fs from 'node:fs';
 import https from 'node:https';
 import path from 'node:path';
 import { run } from '../support/keyvault.mjs';
+import { freePorts } from '../support/ports.mjs';
 
 const b64 = (it) => Buffer.from(it).toString('base64url');
 
@@ -36,17 +37,16 @@ export class Provider {
     provider.fetches = 0;
     provider.server = https.createServer({ key: provider.identity.key,
       cert: provider.identity.pem }, (request, answer) => provider.serve(request, answer));
+    [provider.port] = await freePorts(1); // it goes down and comes back
     await provider.up();
     provider.issuer = `https://localhost:${provider.port}`;
     return provider;
   }
 
   up() {
-    return new Promise((resolve) => {
-      this.server.listen(this.port ?? 0, '127.0.0.1', () => {
-        this.port = this.server.address().port;
-        resolve();
-      });
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen(this.port, '127.0.0.1', resolve);
     });
   }
 

@@ -83,14 +83,14 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=a
 "$root/usr/sbin/keyvaultd" run --config "$work/keyvaultd.conf" 2>"$work/run.log" &
 server=$!
 trap 'kill -KILL $server 2>/dev/null || true; rm -rf "$work"' EXIT
-for _ in $(seq 100); do
+for _ in $(seq 400); do
     [ -s "$home/port" ] && break
     sleep 0.2
 done
 # Nobody listens on port 1: the second endpoint answers.
 "$root/usr/bin/kvctl" token whoami --endpoint "127.0.0.1:1,127.0.0.1:$(cat "$home/port")" \
     --ca "$home/tls/server.pem" --certificate "$work/admin.pem" --key "$work/admin.key" |
-    grep -q '"admin"' || { cat "$work/run.log" && fail "the packaged server does not answer"; }
+    has '"admin"' || { cat "$work/run.log" && fail "the packaged server does not answer"; }
 kill -TERM $server
 wait $server || fail "the packaged server ended badly"
 umask 022

@@ -8,7 +8,7 @@ import { CallError, nap, run } from '../support/keyvault.mjs';
 import { VAULT, settle, start, watch } from './host.mjs';
 
 const HOUR = 3600_000;
-const SOON_MS = 10_000;
+const SOON_MS = 60_000;
 const QUIET_MS = 1500;
 let at;
 

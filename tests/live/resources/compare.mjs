@@ -9,9 +9,9 @@ import { nap } from '../support/keyvault.mjs';
 import { sql } from '../tamper/copies.mjs';
 import { VAULT, settle, start, watch } from './host.mjs';
 
-const READ_MS = 50;
+const READ_MS = 200; // it takes seconds from there to the end
 const QUIET_MS = 700;
-const END_MS = 15_000;
+const END_MS = 60_000;
 
 /* The comparison is held as soon as the doors are open. */
 async function restartHeld(server) {

@@ -9,7 +9,7 @@ import { CallError, Keyvault, nap } from '../support/keyvault.mjs';
 export const VAULT = 'shop';
 const ROLES = ['CERTIFICATE_OFFICER', 'CERTIFICATE_USER', 'CRYPTO_OFFICER', 'CRYPTO_USER',
   'SECRETS_OFFICER', 'SECRETS_USER', 'ISSUER_OFFICER'];
-const BACK_MS = 15_000;
+const BACK_MS = 60_000;
 const CONTROL_BYTES = 16;
 
 /* A server whose disks and clock are ours. */
@@ -123,7 +123,7 @@ export async function timed(one) {
  * All calls, again and again for so long: { what: { ok, refused } }, and fails for an answer that is
  * late or refused with another code.
  */
-export async function watch(at, ms, { codes = ['UNAVAILABLE'], lateMs = 3000 } = {}) {
+export async function watch(at, ms, { codes = ['UNAVAILABLE'], lateMs = 15_000 } = {}) {
   const seen = {};
   for (const until = Date.now() + ms; Date.now() < until;) {
     for (const [what, one] of Object.entries(at.calls)) {

@@ -11,7 +11,7 @@ import { Keyvault, nap, run } from '../support/keyvault.mjs';
 /* Runs the server, which must refuse to. */
 function refusal(server, message) {
   const done = spawnSync(process.env.KEYVAULTD, ['run', '--config', server.config],
-    { env: { ...process.env, ...server.env }, encoding: 'utf8', timeout: 20_000 });
+    { env: { ...process.env, ...server.env }, encoding: 'utf8', timeout: 60_000 });
   assert.equal(done.status, 1, done.stderr);
   assert.match(done.stderr, message);
 }
@@ -78,7 +78,7 @@ test('serves with a TLS key in a file, and warns before its end', async () => {
   assert.doesNotMatch(server.log, /tls.certificate/);
   put(10);
   server.child.kill('SIGHUP');
-  for (let i = 0; i < 100 && (await served(server)) === first; i++) await nap(50);
+  for (let i = 0; i < 1000 && (await served(server)) === first; i++) await nap(50);
   assert.notEqual(await served(server), first);
   await server.logged(/"tls.certificate_expires","days_left":9/);
   fs.writeFileSync(path.join(server.home, 'tls/server.pem'), 'broken');

@@ -30,8 +30,9 @@ if (process.env.KV_BUILD) {
 }
 
 const START_MS = 45_000; // sanitizers on a busy machine
-const STOP_MS = 30_000;
+const STOP_MS = 60_000;
 const CALL_MS = 20_000;
+const HEALTH_MS = 10_000;
 const PROTO = path.resolve(here, '../../../proto');
 const MODULES = ['/usr/lib/softhsm/libsofthsm2.so',
   '/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so',
@@ -285,7 +286,7 @@ export class Caller {
     const { Check } = definitions['grpc.health.v1.Health'];
     return new Promise((resolve, reject) => {
       this.client.makeUnaryRequest(Check.path, Check.requestSerialize, Check.responseDeserialize,
-        { service }, new grpc.Metadata(), { deadline: Date.now() + 2000 },
+        { service }, new grpc.Metadata(), { deadline: Date.now() + HEALTH_MS },
         (error, answer) => (error ? reject(new CallError('Check', error)) :
           resolve(answer.status)));
     });
@@ -320,6 +321,8 @@ export class Keyvault {
     return server;
   }
 
+  #log = '';
+
   constructor() {
     assert(process.env.KEYVAULTD, 'KEYVAULTD must name the server program');
     assert(SOFTHSM, 'no SoftHSM module found; SOFTHSM2_MODULE can name it');
@@ -330,7 +333,7 @@ export class Keyvault {
     this.env = { SOFTHSM2_CONF: path.join(this.folder, 'softhsm2.conf') };
     this.callers = new Set();
     this.certificates = 0;
-    this.log = '';
+    this.startsAt = 0;
     running.add(this);
   }
 
@@ -430,16 +433,38 @@ export class Keyvault {
     return JSON.parse(await this.logged(/^.*"token\.scanned".*$/m));
   }
 
+  /** All that it said; '' forgets it. */
+  get log() {
+    return this.#log;
+  }
+
+  set log(text) {
+    if (text.length < this.#log.length) this.startsAt = 0;
+    this.#log = text;
+  }
+
   /** What of its log since the start matches, when it does: lines may come after an answer. */
   async logged(pattern) {
+    return (await this.#looked((log) => pattern.exec(log), pattern))[0];
+  }
+
+  /** What it says of an event since the start, as objects, when it has been said so often. */
+  async told(event, count = 1) {
+    const lines = (log) => log.split('\n').filter((line) => line.includes(`"${event}"`));
+    return (await this.#looked((log) => (lines(log).length < count ? null : lines(log)), event))
+      .map((line) => JSON.parse(line));
+  }
+
+  /* What `look` finds in the whole lines since the start, once it finds something. */
+  async #looked(look, what) {
     for (const until = Date.now() + START_MS; Date.now() < until; await nap(20)) {
-      const log = this.log.slice(this.startsAt <= this.log.length ? this.startsAt : 0,
-        this.log.lastIndexOf('\n') + 1);
-      const match = pattern.exec(log);
-      if (match) return match[0];
-      if (this.child.exitCode !== null || this.child.signalCode !== null) break;
+      const gone = this.child.exitCode !== null || this.child.signalCode !== null;
+      if (gone) await this.ended; // then all is read
+      const found = look(this.log.slice(this.startsAt, this.log.lastIndexOf('\n') + 1));
+      if (found) return found;
+      if (gone) break;
     }
-    throw this.failed(`its log does not say ${pattern}`);
+    throw this.failed(`its log does not say ${what}`);
   }
 
   /** Fails unless the tokens hold exactly the keys that the rows name. */

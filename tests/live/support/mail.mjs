@@ -65,7 +65,7 @@ export class MailServer {
   }
 
   /** Until there are so many mails. */
-  async until(count, ms = 20_000) {
+  async until(count, ms = 60_000) {
     const end = Date.now() + ms;
     while (this.mails.length < count) {
       if (Date.now() > end) throw new Error(`${this.mails.length} mails instead of ${count}`);

@@ -65,7 +65,7 @@ export class Receiver {
   }
 
   /** The deliveries that fit, once there are so many. */
-  async until(count, fits = () => true, ms = 20_000) {
+  async until(count, fits = () => true, ms = 60_000) {
     const end = Date.now() + ms;
     for (;;) {
       const found = this.deliveries.filter(fits);

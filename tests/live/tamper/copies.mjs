@@ -1,18 +1,19 @@
 // copies.mjs - copies of a stopped server, to be damaged and started: what does it say?
+import assert from 'node:assert';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { Caller, nap, run } from '../support/keyvault.mjs';
 
 const LANES = Number(process.env.KV_TAMPER_LANES ?? 2);
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 let number = 0;
 
 /** Runs SQL with the sqlite3 shell; gives the rows. */
 export function sql(server, text) {
   const database = server.database ?? path.join(server.home, 'keyvault.db');
   const said = run('sqlite3',
-    ['-json', '-cmd', '.timeout 5000', '-cmd', 'PRAGMA synchronous = OFF', database, text]);
+    ['-json', '-cmd', '.timeout 30000', '-cmd', 'PRAGMA synchronous = OFF', database, text]);
   return said.trim() ? JSON.parse(said) : [];
 }
 
@@ -113,6 +114,11 @@ export class Copy {
     if (what === 'refused') return;
     try {
       await attempt();
+    } catch (error) {
+      /* It ends upon its alarm: perhaps before it could be asked. */
+      if (error instanceof assert.AssertionError || error.code !== 'ENOENT') throw error;
+      await Promise.race([this.ended, nap(WAIT_MS)]);
+      if (this.code === undefined) throw error;
     } finally {
       await this.stop();
     }

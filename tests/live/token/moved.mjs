@@ -9,8 +9,8 @@ import { CallError, Keyvault, nap } from '../support/keyvault.mjs';
 
 const ROLES = ['CERTIFICATE_OFFICER', 'CERTIFICATE_USER', 'CRYPTO_OFFICER', 'CRYPTO_USER',
   'SECRETS_OFFICER', 'SECRETS_USER'];
-const QUICK_MS = 2000;
-const BACK_MS = 10_000;
+const QUICK_MS = 10_000;
+const BACK_MS = 60_000;
 const AWAY_MS = 4000;
 const KEYS = 5;
 

@@ -42,9 +42,8 @@ test('a key that was being copied when the server was killed is destroyed', asyn
 
     server.log = '';
     await server.restart();
-    const told = server.log.split('\n').filter(Boolean).map((line) => JSON.parse(line));
-    const [event] = told.filter((one) => one.event === 'token.unfinished_destroyed');
-    assert.strictEqual(event?.objects, made.length, server.log);
+    const [event] = await server.told('token.unfinished_destroyed');
+    assert.strictEqual(event.objects, made.length, server.log);
     await server.reconciled();
     assert.deepStrictEqual(objects(folder).filter((name) => name.startsWith('5aa5c33c')), []);
     await user.call('KeyService/Sign',
@@ -65,8 +64,7 @@ test('tokens whose kill came during a login are put back, that of the TLS key wi
     tokens.forEach((file) => fs.truncateSync(file));
     server.log = '';
     await server.restart();
-    const restored = server.log.split('\n').filter(Boolean).map((line) => JSON.parse(line))
-      .filter(({ event }) => event === 'token.restored').map(({ token }) => token);
+    const restored = (await server.told('token.restored', 4)).map(({ token }) => token);
     assert.deepStrictEqual(restored.sort(), ['ca', 'keys', 'system', 'tls'], server.log);
     tokens.forEach((file) => assert(fs.statSync(file).size > 0, file));
   } finally {
