@@ -1,6 +1,8 @@
 /* certificate_probe.c - a TLS handshake to see a certificate, and no more. */
 #include "client/cli/certificate_probe.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -34,16 +36,21 @@ static kv_exit take_name(const kv_cli *cli, kv_cli_probe *out)
     char *host = NULL, *port = NULL;
     int parsed = BIO_parse_hostserv(out->where, &host, &port, BIO_PARSE_PRIO_HOST);
     bool good = parsed == 1 && host && *host && port && *port;
+    bool fits;
 
     if (!name)
         name = good && !is_address(host) ? host : "";
-    good = good && strlen(name) < sizeof(out->name);
-    if (good)
+    fits = strlen(name) < sizeof(out->name);
+    if (fits)
         (void)snprintf(out->name, sizeof(out->name), "%s", name);
     OPENSSL_free(host);
     OPENSSL_free(port);
     ERR_clear_error();
-    return good ? KV_EXIT_OK : kv_cli_usage(cli, "--probe must be HOST:PORT");
+    if (!good)
+        return kv_cli_usage(cli, "--probe must be HOST:PORT");
+    return fits ? KV_EXIT_OK
+                : kv_cli_usage(cli, "the name of --probe or --probe-name has at most %d bytes",
+                               KV_PROBE_NAME_BYTES - 1);
 }
 
 kv_exit kv_cli_probe_read(const kv_cli *cli, kv_cli_probe *out)
@@ -62,29 +69,64 @@ kv_exit kv_cli_probe_read(const kv_cli *cli, kv_cli_probe *out)
 
 /* --- one look --- */
 
-static void say_error(char why[KV_PROBE_WHY_BYTES])
+/* The first error is the cause; what resolvers say is beside it. Without one it is `broken`. */
+static void say_error(int broken, char why[KV_PROBE_WHY_BYTES])
 {
-    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    const char *more = "", *reason = broken ? strerror(broken) : "no answer";
+    int flags = 0;
+    unsigned long code = ERR_peek_error_all(NULL, NULL, NULL, &more, &flags);
 
-    (void)snprintf(why, KV_PROBE_WHY_BYTES, "no TLS connection: %s", reason ? reason : "no answer");
+    if (ERR_SYSTEM_ERROR(code))
+        reason = strerror(ERR_GET_REASON(code));
+    else if (ERR_GET_LIB(code) == ERR_LIB_BIO && (flags & ERR_TXT_STRING) && *more)
+        reason = more;
+    else if (ERR_reason_error_string(code))
+        reason = ERR_reason_error_string(code);
+    (void)snprintf(why, KV_PROBE_WHY_BYTES, "no TLS connection: %s", reason);
     ERR_clear_error();
 }
 
+/* Until there is something to read or room to write. */
+static bool wait_for(BIO *link, kv_deadline end)
+{
+    struct pollfd of = { .events = BIO_should_read(link) ? POLLIN : POLLOUT };
+
+    if (kv_deadline_passed(end)) {
+        errno = ETIMEDOUT;
+        return false;
+    }
+    return BIO_get_fd(link, &of.fd) >= 0 &&
+           (poll(&of, 1, (int)kv_deadline_left_ms(end)) >= 0 || errno == EINTR);
+}
+
+static bool shake_hands(BIO *link, kv_deadline end)
+{
+    (void)BIO_set_nbio(link, 1);
+    for (;;) {
+        errno = 0;
+        if (BIO_do_handshake(link) == 1)
+            return true;
+        if (!BIO_should_retry(link) || !wait_for(link, end))
+            return false;
+    }
+}
+
 /* What is served, or NULL. `algorithms` of signatures, or NULL: any. */
-static X509 *look(const kv_cli_probe *probe, SSL_CTX *context, const char *algorithms, int seconds,
-                  char why[KV_PROBE_WHY_BYTES])
+static X509 *look(const kv_cli_probe *probe, SSL_CTX *context, const char *algorithms,
+                  kv_deadline end, char why[KV_PROBE_WHY_BYTES])
 {
     BIO *link = BIO_new_ssl_connect(context);
     X509 *leaf = NULL;
     SSL *ssl = NULL;
 
+    ERR_clear_error();
+    errno = 0;
     if (link && BIO_get_ssl(link, &ssl) == 1 && BIO_set_conn_hostname(link, probe->where) == 1 &&
         (!*probe->name || SSL_set_tlsext_host_name(ssl, probe->name) == 1) &&
-        (!algorithms || SSL_set1_sigalgs_list(ssl, algorithms) == 1) &&
-        BIO_do_connect_retry(link, seconds, NAP_MS) == 1)
+        (!algorithms || SSL_set1_sigalgs_list(ssl, algorithms) == 1) && shake_hands(link, end))
         leaf = SSL_get1_peer_certificate(ssl);
     if (!leaf)
-        say_error(why);
+        say_error(errno, why);
     BIO_free_all(link);
     ERR_clear_error();
     return leaf;
@@ -115,14 +157,14 @@ static void say_other(X509 *served, char why[KV_PROBE_WHY_BYTES])
     BN_free(number);
 }
 
-static bool serves(const kv_cli_probe *probe, SSL_CTX *context, X509 *leaf, int seconds,
+static bool serves(const kv_cli_probe *probe, SSL_CTX *context, X509 *leaf, kv_deadline end,
                    char why[KV_PROBE_WHY_BYTES])
 {
-    X509 *served = look(probe, context, NULL, seconds, why);
+    X509 *served = look(probe, context, NULL, end, why);
     bool same;
 
     if (served && !same_kind(served, leaf)) {
-        X509 *other = look(probe, context, algorithms_of(leaf), seconds, why);
+        X509 *other = look(probe, context, algorithms_of(leaf), end, why);
 
         if (other) {
             X509_free(served);
@@ -143,12 +185,14 @@ static bool keep_looking(const kv_cli_probe *probe, SSL_CTX *context, X509 *leaf
 {
     const struct timespec nap = { .tv_nsec = NAP_MS * 1000000L };
     kv_deadline end = kv_deadline_in_ms(seconds * INT64_C(1000));
+    char seen[KV_PROBE_WHY_BYTES] = "";
 
-    for (;;) {
-        int left = (int)((kv_deadline_left_ms(end) + 999) / 1000);
-
-        if (serves(probe, context, leaf, left ? left : 1, why))
+    for (bool first = true;; first = false) {
+        if (serves(probe, context, leaf, end, seen))
             return true;
+        /* The end of our time says less than what was seen before. */
+        if (first || !kv_deadline_passed(end))
+            memcpy(why, seen, sizeof(seen));
         if (kv_deadline_passed(end))
             return false;
         (void)nanosleep(&nap, NULL);

@@ -322,6 +322,13 @@ static kv_exit deploy(deployment *at)
     return told;
 }
 
+/* What was owed before; a version that has just come has had its turn. */
+static void make_up(deployment *at, const char *before)
+{
+    if (at->reload_owed && !strcmp(before, at->current))
+        reload(at);
+}
+
 /* --- and the next --- */
 
 /* A stream that began well and cannot go on from where it was: its events are gone, or the server
@@ -340,6 +347,7 @@ static kv_exit follow(deployment *at, keyvault_watch *from)
     for (;;) {
         Keyvault__V1__WatchEventsResponse *message = NULL;
         keyvault_error err = { 0 };
+        char before[VERSION_DIGITS + 1];
 
         if (keyvault_watch_next(from, &message, &err)) {
             known = false;
@@ -353,10 +361,10 @@ static kv_exit follow(deployment *at, keyvault_watch *from)
         known = known && !message->event;
         keyvault_message_free(message);
         /* What failed is tried again with the next heartbeat. */
+        memcpy(before, at->current, sizeof(before));
         if (!known)
             known = deploy(at) == KV_EXIT_OK;
-        if (at->reload_owed)
-            reload(at);
+        make_up(at, before);
     }
 }
 
@@ -392,8 +400,8 @@ static kv_exit once(deployment *at)
 
     memcpy(before, at->current, sizeof(before));
     told = deploy(at);
-    if (told == KV_EXIT_OK && at->reload_owed && !strcmp(before, at->current))
-        reload(at);
+    if (told == KV_EXIT_OK)
+        make_up(at, before);
     return told == KV_EXIT_OK && at->reload_owed ? KV_EXIT_GENERAL : told;
 }
 

@@ -272,6 +272,7 @@ test('a hook that does not reload is caught, and made up for by the next run', a
   assert.strictEqual(caught.code, 1, caught.said);
   assert(caught.said.includes(`127.0.0.1:${port} does not serve version ${version}: `), caught.said);
   assert(!caught.said.includes(serial), caught.said);
+  assert.match(caught.said, /: it serves the certificate with serial number [0-9A-F]+$/m);
   assert(fs.existsSync(at('first')));
   /* The files are there; without a probe nobody would look again. */
   assert.strictEqual(fs.readlinkSync(at('web/current')), version);
@@ -296,10 +297,34 @@ test('who is not there, does not answer or speaks no TLS serves nothing', async 
   });
   const ports = [await freePort(), await listening(mute), await listening(rude)];
   const ends = await Promise.all(ports.map((one) => once(...probe(`127.0.0.1:${one}`), '1')));
-  for (const { code, said } of ends) {
+  const causes = [/Connection refused/, /Connection timed out/, /./];
+  ends.forEach(({ code, said }, i) => {
     assert.strictEqual(code, 1, said);
     assert.match(said, /does not serve version [0-9a-f]{32}: no TLS connection: /);
-  }
+    assert.match(said.split('no TLS connection: ')[1], causes[i]);
+  });
+  const unknown = await once(...probe('nobody.invalid:443'), '1');
+  assert.strictEqual(unknown.code, 1, unknown.said);
+  assert(!/connect|timeout|system lib/.test(unknown.said.split('connection: ')[1]), unknown.said);
+});
+
+/* The first try ends the server, so whoever asks next sees that it is gone. */
+test('a reload that failed is tried again when the server is heard of, not at once', async () => {
+  for (const child of children.filter((it) => it.spawnfile === program)) child.kill('SIGKILL');
+  assert.strictEqual((await once()).code, 0);
+  const tries = () => (fs.existsSync(at('tries'))
+    ? fs.readFileSync(at('tries'), 'utf8').split('\n').length - 1 : 0);
+  const told = logs.length;
+  const { child } = kvctlWatch('--reload', `echo >>'${at('tries')}'; ` +
+    `[ $(wc -l <'${at('tries')}') != 1 ] || { kill -9 ${server.pid}; exit 1; }`);
+  await renew().catch(() => {});
+  await until('the server was missed',
+    () => logs.slice(told).join('').includes('; trying again\n'));
+  assert.strictEqual(tries(), 1, logs.slice(told).join(''));
+  await server.kill();
+  await server.restart();
+  await until('the reload was tried again', () => tries() === 2);
+  child.kill('SIGKILL');
 });
 
 test('of two certificates the one of the same kind of key is looked at', async () => {
@@ -328,7 +353,7 @@ test('options of the probe are checked', async () => {
     ['--probe-seconds', '1']].map(async (args) => {
     const { code, said } = await once(...args);
     assert.strictEqual(code, 2, `${args}: ${said}`);
-    assert.match(said, /--probe/);
+    assert.match(said, args[2] === '--probe-name' ? /--probe-name has at most 255/ : /--probe/);
   }));
 });
 
