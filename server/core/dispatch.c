@@ -11,6 +11,7 @@ enum {
     GATHER_LEAST_US = 1000,
     GATHER_MOST_US = 5000,
     GATHER_PARTS = 4,         /* of the time that the call has taken so far */
+    GATHER_CALLS = 4,         /* fewer are not worth a group before their time */
     DECODE_SPARE = 64 * 1024, /* what decoding may take: this and so many times the message */
     DECODE_TIMES = 8
 };
@@ -122,6 +123,7 @@ static void add_done(kv_worker *worker, kv_call *call)
     do
         call->next = before;
     while (!atomic_compare_exchange_weak(&worker->done, &before, call));
+    atomic_fetch_add(&worker->done_count, 1);
 }
 
 /* What was learned about the certificate says whom its next calls are counted for. */
@@ -178,12 +180,17 @@ void kv_dispatch(kv_task *task, kv_worker *worker)
     kv_call_answer(call);
 }
 
-bool kv_dispatch_should_flush(const kv_worker *worker, int64_t began_us)
+bool kv_dispatch_should_flush(const kv_worker *worker, int64_t began_us, unsigned waiting)
 {
-    int64_t now_us = kv_monotonic_us();
+    unsigned count = atomic_load(&worker->done_count);
+    int64_t now_us;
 
-    return atomic_load(&worker->done) &&
-           now_us + (now_us - began_us) >= atomic_load(&worker->done_until_us);
+    if (!atomic_load(&worker->done))
+        return false;
+    if (count >= GATHER_CALLS && count >= waiting)
+        return true;
+    now_us = kv_monotonic_us();
+    return now_us + (now_us - began_us) >= atomic_load(&worker->done_until_us);
 }
 
 void kv_dispatch_flush(kv_worker *worker)
@@ -191,6 +198,7 @@ void kv_dispatch_flush(kv_worker *worker)
     kv_call *newest = atomic_exchange(&worker->done, NULL);
     kv_call *calls = NULL;
 
+    atomic_store(&worker->done_count, 0);
     while (newest) {
         kv_call *next = newest->next;
 

@@ -72,19 +72,31 @@ static kv_task *next_task(seat *me)
     return task;
 }
 
+static unsigned length_of(const kv_task *list)
+{
+    unsigned length = 0;
+
+    for (; list; list = list->next)
+        length++;
+    return length;
+}
+
 static void run_batch(seat *me, kv_task *batch)
 {
+    lane *mine = me->lane;
+    unsigned left = length_of(batch);
     kv_task *task;
 
-    pthread_mutex_lock(&me->lane->mutex);
+    pthread_mutex_lock(&mine->mutex);
     me->rest = batch;
-    pthread_mutex_unlock(&me->lane->mutex);
+    pthread_mutex_unlock(&mine->mutex);
 
-    while ((task = next_task(me))) {
+    for (; (task = next_task(me)); left--) {
         int64_t began_us = kv_monotonic_us();
 
         task->run(task, &me->worker);
-        if (kv_dispatch_should_flush(&me->worker, began_us))
+        if (kv_dispatch_should_flush(&me->worker, began_us,
+                                     left - 1 + kv_queue_length(mine->queue) / mine->size))
             kv_dispatch_flush(&me->worker);
     }
 }
@@ -96,7 +108,8 @@ static bool is_brief(kv_lane which)
 
 /* While more waits, what is finished is gathered for a moment: the fewer and larger the groups that
  * the audit thread makes durable, the more of the processors is left. Not where the next task may
- * take long, and who has nothing to do hands over first. */
+ * take long, not so much that the disk and the processors wait for each other
+ * (kv_dispatch_should_flush()), and who has nothing to do hands over first. */
 static kv_task *next_batch(seat *me)
 {
     lane *mine = me->lane;

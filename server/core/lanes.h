@@ -36,6 +36,7 @@ struct kv_worker {
     /* Calls that are finished and not yet handed to the audit thread, newest first. The worker
      * adds; whoever hands them over takes all. */
     _Atomic(kv_call *) done;
+    _Atomic unsigned done_count;   /* about so many; exact while only the worker is at it */
     _Atomic int64_t done_until_us; /* CLOCK_MONOTONIC: the oldest of them waits no longer */
 };
 

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,8 +27,8 @@ struct kv_queue {
     pthread_mutex_t mutex; /* guards all that follows */
     pthread_cond_t changed;
     unsigned capacity;
-    unsigned length;
-    unsigned share; /* most tasks of one principal */
+    atomic_uint length; /* changed with the mutex held, read by anybody */
+    unsigned share;     /* most tasks of one principal */
     bool closed;
     kv_task *first_again; /* put back: served before the lines */
     line *lines;          /* by key */
@@ -225,10 +226,5 @@ bool kv_queue_closed(kv_queue *queue)
 
 unsigned kv_queue_length(kv_queue *queue)
 {
-    unsigned length;
-
-    pthread_mutex_lock(&queue->mutex);
-    length = queue->length;
-    pthread_mutex_unlock(&queue->mutex);
-    return length;
+    return atomic_load_explicit(&queue->length, memory_order_relaxed);
 }

@@ -49,4 +49,5 @@ void kv_queue_put_back(kv_queue *queue, KV_TAKES kv_task *tasks);
 /* No more offers; what is inside is still taken. Wakes every waiting worker. */
 void kv_queue_close(kv_queue *queue);
 bool kv_queue_closed(kv_queue *queue);
+/* Takes no lock: as it was a moment ago. */
 unsigned kv_queue_length(kv_queue *queue);

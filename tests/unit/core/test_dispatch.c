@@ -1,206 +1,8 @@
 /* test_dispatch.c - the order of a call's steps, and what each refusal leaves behind. */
-#include "server/core/dispatch.h"
-
 #include <stdio.h>
 
-#include "server/core/services.h"
 #include "tests/support/kv_cmocka.h"
-
-typedef struct in {
-    kv_target target;
-    kv_slice word;
-} in;
-
-typedef struct out {
-    kv_slice word;
-} out;
-
-/* What happened, in letters: i(dentify) d(ecode) p(ermit) r(un) e(ncode) A(udited) R(efused)
- * B(egun). */
-typedef struct scene {
-    kv_services services;
-    kv_mailbox *box;
-    char steps[64];
-    char fail_at;
-    bool leave_in_run;
-    unsigned messages;
-    kv_call *posted;
-} scene;
-
-static scene the_scene; /* the steps of a row get no context */
-
-static kv_status step(char letter, kv_error *err)
-{
-    size_t len = strlen(the_scene.steps);
-
-    assert_true(len + 1 < sizeof(the_scene.steps));
-    the_scene.steps[len] = letter;
-    if (the_scene.fail_at == letter)
-        return kv_fail(err, KV_DENIED, "refused at %c", letter);
-    return KV_OK;
-}
-
-static kv_status identify(void *context, kv_call *call)
-{
-    (void)context;
-    assert_slice_equal(KV_SLICE("bearer"), call->credential);
-    KV_TRY(step('i', &call->error));
-    call->caller.known = true;
-    call->caller.principal_id[0] = 7;
-    return KV_OK;
-}
-
-static kv_status permit(void *context, kv_call *call)
-{
-    (void)context;
-    assert_non_null(kv_call_target(call));
-    assert_int_equal(call->credential.len, 0); /* wiped */
-    return step('p', &call->error);
-}
-
-static void audit_post(void *context, kv_call *calls)
-{
-    scene *it = context;
-    kv_error ignored;
-
-    it->posted = calls;
-    for (; calls; calls = calls->next)
-        (void)step('A', &ignored);
-}
-
-static void audit_refused(void *context, const kv_refused *refused)
-{
-    kv_error ignored;
-
-    (void)context;
-    assert_int_not_equal(refused->error->status, KV_OK);
-    (void)step('R', &ignored);
-}
-
-static kv_status audit_begin(void *context, kv_call *call)
-{
-    (void)context;
-    return step('B', &call->error);
-}
-
-static kv_status decode(kv_slice body, kv_arena *arena, void *to, kv_error *err)
-{
-    /* A small message has a small budget, however much the call may use later. */
-    assert_null(kv_arena_alloc(arena, 1024 * 1024));
-    ((in *)to)->word = body;
-    return step('d', err);
-}
-
-static kv_status encode(const void *from, kv_arena *arena, kv_slice *body, kv_error *err)
-{
-    KV_TRY(step('e', err));
-    return kv_arena_copy(arena, ((const out *)from)->word, body, err);
-}
-
-static kv_status run(kv_call *call)
-{
-    assert_int_equal(call->worker, 3);
-    assert_ptr_equal(call->work.caller, &call->caller);
-    assert_non_null(kv_arena_alloc(&call->arena, 1024 * 1024)); /* the budget is lifted */
-    if (the_scene.leave_in_run)
-        assert_true(kv_call_win(call, KV_RACE_LEFT));
-    ((out *)call->out)->word = ((in *)call->in)->word;
-    return step('r', &call->error);
-}
-
-static kv_status run_stream(kv_call *call)
-{
-    for (unsigned i = 0; i < the_scene.messages; i++) {
-        out message = { .word = ((in *)call->in)->word };
-
-        KV_TRY(kv_call_send(call, &message));
-    }
-    return step('r', &call->error);
-}
-
-#define ROW(name_, needs_, run_)                                                     \
-    {                                                                                \
-        .name = name_, .needs = needs_, .lane = KV_LANE_KEYS, .in_size = sizeof(in), \
-        .out_size = sizeof(out), .run = run_, .at = {                                \
-            [KV_DOOR_GRPC] = { "/t/" name_, decode, encode }                         \
-        }                                                                            \
-    }
-
-static const kv_route usual = ROW("Usual", KV_MAY_KEYS_READ, run);
-static const kv_route anyone = ROW("Anyone", KV_MAY_BE_ANYONE, run);
-static const kv_route forgotten = ROW("Forgotten", KV_MAY_NOTHING, run);
-static const kv_route stream_row = {
-    .name = "Stream",
-    .needs = KV_MAY_KEYS_READ,
-    .lane = KV_LANE_KEYS,
-    .streams = true,
-    .in_size = sizeof(in),
-    .out_size = sizeof(out),
-    .run = run_stream,
-    .at = { [KV_DOOR_GRPC] = { "/t/Stream", decode, encode } },
-};
-
-static int make(void **state)
-{
-    kv_error err;
-
-    the_scene = (scene){ 0 };
-    the_scene.services.gates = (kv_gates){ .identify = identify,
-                                           .permit = permit,
-                                           .audit_post = audit_post,
-                                           .audit_refused = audit_refused,
-                                           .audit_begin = audit_begin,
-                                           .context = &the_scene };
-    assert_kv_ok(kv_mailbox_new(&the_scene.box, &err));
-    *state = &the_scene;
-    return 0;
-}
-
-static int drop(void **state)
-{
-    scene *it = *state;
-
-    kv_mailbox_free(it->box);
-    return 0;
-}
-
-static void drop_message(kv_mail *mail, void *owner)
-{
-    (void)owner;
-    kv_message_free((kv_message *)((char *)mail - offsetof(kv_message, mail)));
-}
-
-static kv_call *make_call(scene *it, const kv_route *route, int64_t ms)
-{
-    const uint8_t id[16] = { 42 };
-    kv_peer peer = { .has_certificate = true, .address = "192.0.2.1:99" };
-    kv_call_start start = { .services = &it->services,
-                            .route = route,
-                            .ticket = { .home = it->box, .serial = 5 },
-                            .peer = &peer,
-                            .request_id = id,
-                            .credential = KV_SLICE("bearer"),
-                            .body = KV_SLICE("word"),
-                            .deadline = kv_deadline_in_ms(ms),
-                            .memory_bytes = 4 * 1024 * 1024 };
-    kv_call *call;
-    kv_error err;
-
-    assert_kv_ok(kv_call_make(&start, &call, &err));
-    call->deliver_message = drop_message;
-    if (route->streams)
-        call->flow = kv_flow_new(100, 1000000);
-    return call;
-}
-
-static void serve(kv_call *call)
-{
-    kv_worker worker = { .index = 3 };
-
-    kv_dispatch(&call->task, &worker);
-    kv_dispatch_flush(&worker);
-    assert_null(worker.done);
-}
+#include "tests/unit/core/dispatch_scene.h"
 
 /* Serves one call that fails at `fail_at` and compares the steps; the error's status comes back. */
 static kv_status steps_of(scene *it, const kv_route *route, char fail_at, const char *steps)
@@ -289,21 +91,45 @@ static void a_finished_call_waits_for_others_a_moment_only(void **state)
     kv_worker worker = { .index = 3 };
     int64_t before = kv_monotonic_us(), until;
 
-    assert_false(kv_dispatch_should_flush(&worker, before));
+    assert_false(kv_dispatch_should_flush(&worker, before, 0));
     kv_dispatch(&call->task, &worker);
     until = worker.done_until_us;
     assert_true(until >= before + 1000);
     assert_true(until <= kv_monotonic_us() + 5000);
     /* Its time is over. */
     worker.done_until_us = before;
-    assert_true(kv_dispatch_should_flush(&worker, before));
+    assert_true(kv_dispatch_should_flush(&worker, before, 0));
     /* It is not; but it would be after another task like the last one. */
     worker.done_until_us = kv_monotonic_us() + 60 * second_us;
-    assert_false(kv_dispatch_should_flush(&worker, kv_monotonic_us()));
-    assert_true(kv_dispatch_should_flush(&worker, kv_monotonic_us() - 61 * second_us));
+    assert_false(kv_dispatch_should_flush(&worker, kv_monotonic_us(), 0));
+    assert_true(kv_dispatch_should_flush(&worker, kv_monotonic_us() - 61 * second_us, 0));
     kv_dispatch_flush(&worker);
     assert_ptr_equal(it->posted, call);
     kv_call_free(call);
+}
+
+static void no_more_is_gathered_than_still_waits(void **state)
+{
+    enum { CALLS = 6 };
+    scene *it = *state;
+    kv_worker worker = { .index = 3 };
+    unsigned posted = 0;
+
+    for (unsigned done = 1; done <= CALLS; done++) {
+        kv_dispatch(&make_call(it, &usual, 1000)->task, &worker);
+        worker.done_until_us = INT64_MAX;
+        /* A few are not worth it, whatever waits. */
+        assert_int_equal(kv_dispatch_should_flush(&worker, kv_monotonic_us(), 0), done >= 4);
+        assert_int_equal(kv_dispatch_should_flush(&worker, kv_monotonic_us(), done), done >= 4);
+        assert_false(kv_dispatch_should_flush(&worker, kv_monotonic_us(), done + 1));
+    }
+    kv_dispatch_flush(&worker);
+    assert_false(kv_dispatch_should_flush(&worker, 0, 0));
+    for (kv_call *call = it->posted, *next; call; call = next, posted++) {
+        next = call->next;
+        kv_call_free(call);
+    }
+    assert_int_equal(posted, CALLS);
 }
 
 /* Every second one lives elsewhere. */
@@ -461,8 +287,6 @@ static void a_body_that_does_not_fit_is_refused(void **state)
     assert_kv_fails(KV_BUSY, kv_call_make(&start, &call, &err));
 }
 
-#define SCENE(name) cmocka_unit_test_setup_teardown(name, make, drop)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -475,6 +299,7 @@ int main(void)
         SCENE(anyone_is_neither_identified_nor_recorded),
         SCENE(no_answer_leaves_when_the_record_failed),
         SCENE(a_finished_call_waits_for_others_a_moment_only),
+        SCENE(no_more_is_gathered_than_still_waits),
         SCENE(calls_that_are_answered_together_keep_their_order),
         SCENE(a_call_whose_time_is_over_does_not_start),
         SCENE(a_call_whose_caller_left_does_not_start),
