@@ -15,7 +15,7 @@ build_packages=(
     build-essential gcc cmake ninja-build ccache pkg-config python3 git ca-certificates
     libssl-dev libevent-dev libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler
     protobuf-compiler libprotobuf-dev libsqlite3-dev libjansson-dev libinih-dev uthash-dev
-    libcurl4-openssl-dev libpsl-dev publicsuffix
+    libcurl4-openssl-dev libpsl-dev publicsuffix libjemalloc-dev
     libp11-kit-dev p11-kit-modules softhsm2 opensc openssl sqlite3 jq
 )
 test_packages=(
