@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "server/base/text.h"
+
 static const kv_spelling spellings[KV_STATUS_COUNT] = {
     [KV_OK] = { "OK", 0, 200, "" },
     [KV_BAD_REQUEST] = { "INVALID_ARGUMENT", 3, 400, "BadParameter" },
@@ -48,10 +50,13 @@ static const char *const reasons[KV_REASON_COUNT] = {
     [KV_REASON_INTEGRITY] = "INTEGRITY",
 };
 
+/* What was cut, here or by whoever wrote it, must not end in half a character: messages are UTF-8
+ * for clients that accept nothing else. */
 KV_PRINTF(3, 0)
 static void put(char *out, size_t size, const char *format, va_list arguments)
 {
     (void)vsnprintf(out, size, format, arguments);
+    kv_text_mend(out);
 }
 
 kv_status kv_fail(kv_error *err, kv_status status, const char *message, ...)

@@ -169,6 +169,30 @@ static bool second_byte_fits(uint8_t first, uint8_t second)
     }
 }
 
+/* How many bytes the character has that begins here; 0: none does. The text ends with a NUL. */
+static size_t character_at(const uint8_t *text)
+{
+    int tail = utf8_tail(text[0]);
+
+    if (tail < 0 || (tail && !second_byte_fits(text[0], text[1])))
+        return 0;
+    for (int i = 1; i <= tail; i++)
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+    return 1 + (size_t)tail;
+}
+
+void kv_text_mend(char *text)
+{
+    while (*text) {
+        size_t len = character_at((const uint8_t *)text);
+
+        if (!len)
+            *text = '?';
+        text += len ? len : 1;
+    }
+}
+
 bool kv_text_printable(kv_slice text)
 {
     for (size_t i = 0; i < text.len;) {

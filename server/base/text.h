@@ -27,6 +27,9 @@ bool kv_text_equal_nocase(kv_slice a, kv_slice b);
 kv_status kv_text_lower(kv_arena *arena, kv_slice text, kv_slice *out, kv_error *err) KV_MUST_USE;
 /* True for well-formed UTF-8 without NUL and control characters. */
 bool kv_text_printable(kv_slice text);
+/* In place: bytes that are in no well-formed character, such as the first half of one that was cut,
+ * become question marks. */
+void kv_text_mend(char *text);
 
 /* Decimal, no sign, no white space, at most `max`. */
 bool kv_text_number(kv_slice text, uint64_t max, uint64_t *out);

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "server/base/text.h"
+
 enum { SENTENCE_MAX = 400 };
 
 kv_status kv_x509_warn(kv_x509_warnings *warnings, kv_error *err, const char *format, ...)
@@ -16,6 +18,7 @@ kv_status kv_x509_warn(kv_x509_warnings *warnings, kv_error *err, const char *fo
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    kv_text_mend(text);
     return kv_arena_copy(warnings->arena, kv_slice_text(text), &warnings->items[warnings->count++],
                          err);
 }

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "server/base/text.h"
 #include "tests/support/kv_cmocka.h"
 
 enum { GRPC_CODES = 17 };
@@ -88,6 +89,27 @@ static void long_texts_are_cut_and_end(void **state)
     assert_int_equal(strlen(err.detail), sizeof(err.detail) - 1);
 }
 
+/* Whatever the length before them, and also where the caller has cut. */
+static void no_half_characters_are_told(void **state)
+{
+    (void)state;
+    for (int before = 0; before < 4; before++) {
+        char text[400] = "";
+        kv_error err = { 0 };
+
+        memset(text, 'x', (size_t)before);
+        for (int i = 0; i < 80; i++)
+            (void)strncat(text, "\xe2\x82\xac", sizeof(text) - strlen(text) - 1);
+        assert_kv_fails(KV_INTERNAL, kv_fail(&err, KV_INTERNAL, "%s", text));
+        assert_true(kv_text_printable(kv_slice_text(err.message)));
+        assert_int_equal(strlen(err.message), sizeof(err.message) - 1);
+        assert_kv_fails(KV_BAD_REQUEST, kv_fail_field(&err, "name", "'%.7s' is none", text));
+        assert_true(kv_text_printable(kv_slice_text(err.message)));
+        kv_note(&err, "%s", text);
+        assert_true(kv_text_printable(kv_slice_text(err.detail)));
+    }
+}
+
 static kv_status pass_up(kv_status inner, bool *went_on)
 {
     *went_on = false;
@@ -117,6 +139,7 @@ int main(void)
         cmocka_unit_test(every_reason_has_a_name_of_its_own),
         cmocka_unit_test(a_failure_keeps_nothing_of_the_one_before),
         cmocka_unit_test(long_texts_are_cut_and_end),
+        cmocka_unit_test(no_half_characters_are_told),
         cmocka_unit_test(try_returns_every_failure),
     };
 

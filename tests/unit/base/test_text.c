@@ -1,6 +1,8 @@
 /* test_text.c - spellings are exact in both directions, and strict when they are read. */
 #include "server/base/text.h"
 
+#include <stdio.h>
+
 #include "tests/support/kv_cmocka.h"
 
 enum { LIMIT = 64 * 1024 };
@@ -60,6 +62,35 @@ static void base64url_agrees_with_the_standard(void **state)
         assert_slice_equal(kv_slice_text(rows[i].text), text);
         assert_kv_ok(kv_unbase64url(&arena, text, &bytes, &err));
         assert_slice_equal(kv_slice_text(rows[i].bytes), bytes);
+    }
+}
+
+static void what_is_no_character_becomes_a_question_mark(void **state)
+{
+    static const struct {
+        const char *before, *after;
+    } samples[] = {
+        { "", "" },
+        { "a\x01\x7f", "a\x01\x7f" },
+        { "\xc3\xa4\xe2\x82\xac\xf0\x9f\x94\x91", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x94\x91" },
+        { "a\xc3", "a?" },
+        { "a\xe2\x82", "a??" },
+        { "\xf0\x9f\x94", "???" },
+        { "\xc3'", "?'" },
+        { "\xe2\x82'\xc3\xa4", "?\?'\xc3\xa4" },
+        { "\x80\xbf\xc3\xa4", "??\xc3\xa4" },
+        { "\xc0\x80\xff", "???" },
+        { "\xed\xa0\x80", "???" },
+        { "\xf4\x90\x80\x80", "????" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(samples); i++) {
+        char text[32];
+
+        (void)snprintf(text, sizeof(text), "%s", samples[i].before);
+        kv_text_mend(text);
+        assert_string_equal(text, samples[i].after);
     }
 }
 
@@ -278,6 +309,7 @@ int main(void)
         cmocka_unit_test(hex_goes_both_ways),
         cmocka_unit_test(hex_is_strict),
         cmocka_unit_test(base64url_agrees_with_the_standard),
+        cmocka_unit_test(what_is_no_character_becomes_a_question_mark),
         cmocka_unit_test(base64url_goes_both_ways_for_every_byte),
         cmocka_unit_test(base64url_is_strict),
         cmocka_unit_test(spellings_fail_in_a_full_arena),

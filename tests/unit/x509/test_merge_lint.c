@@ -2,6 +2,7 @@
  * signed. */
 #include "tests/unit/x509/merging.h"
 
+#include "server/base/text.h"
 #include "tests/support/kv_cmocka.h"
 
 static int set_up(void **state)
@@ -76,6 +77,28 @@ static void looks_at_the_bytes(void **state)
     assert_true(warns(m, "der: its encoding is DER"));
 }
 
+/* Names are cut where a sentence would get too long, in the middle of a character, too. */
+static void sentences_have_no_half_characters(void **state)
+{
+    merging *m = *state;
+    char subject[2 * 64 + 1] = "";
+    kv_x509_merged out = { 0 };
+    kv_error err = { 0 };
+
+    for (int i = 0; i < 64; i++)
+        (void)strncat(subject, "\xc3\xa4", sizeof(subject) - strlen(subject) - 1);
+    m->spec.subject = subject;
+    m->given[0] = pki_certificate(&m->spec, &m->p.arena);
+    assert_kv_ok(kv_x509_merge(&m->p.arena, &m->in, &out, &err));
+    assert_true(out.warnings.count > 0);
+    for (size_t i = 0; i < out.warnings.count; i++)
+        assert_true(kv_text_printable(out.warnings.items[i]));
+    m->in.strict = KV_X509_STRICT_SUBJECT;
+    assert_kv_fails(KV_BAD_REQUEST, kv_x509_merge(&m->p.arena, &m->in, &out, &err));
+    assert_non_null(strstr(err.message, "the subject is 'CN=\xc3\xa4"));
+    assert_true(kv_text_printable(kv_slice_text(err.message)));
+}
+
 #define MERGE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, merging_tear_down)
 
 int main(void)
@@ -84,6 +107,7 @@ int main(void)
         MERGE_TEST(knows_when_it_was_signed),
         MERGE_TEST(knows_when_the_issuer_ends),
         MERGE_TEST(looks_at_the_bytes),
+        MERGE_TEST(sentences_have_no_half_characters),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
