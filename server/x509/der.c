@@ -15,10 +15,14 @@ enum {
     TAG_OID = 0x06,
     TAG_ENUMERATED = 0x0a,
     TAG_UTF8 = 0x0c,
+    TAG_NUMERIC = 0x12,
     TAG_PRINTABLE = 0x13,
     TAG_IA5 = 0x16,
     TAG_UTC_TIME = 0x17,
     TAG_GENERAL_TIME = 0x18,
+    TAG_VISIBLE = 0x1a,
+    TAG_UNIVERSAL = 0x1c,
+    TAG_BMP = 0x1e,
     TAG_SEQUENCE = 0x30,
     TAG_SET = 0x31,
     TAG_VERSION = 0xa0,
@@ -198,11 +202,35 @@ static bool is_printable(kv_slice value)
     return true;
 }
 
-static bool is_ia5(kv_slice value)
+static bool is_within(kv_slice value, uint8_t least, uint8_t most)
 {
     for (size_t i = 0; i < value.len; i++)
-        if (value.data[i] & 0x80)
+        if (value.data[i] < least || value.data[i] > most)
             return false;
+    return true;
+}
+
+static bool is_numeric(kv_slice value)
+{
+    for (size_t i = 0; i < value.len; i++)
+        if (value.data[i] != ' ' && (value.data[i] < '0' || value.data[i] > '9'))
+            return false;
+    return true;
+}
+
+/* Characters of `size` bytes each; the two halves of UTF-16 are none. */
+static bool is_wide(kv_slice value, size_t size)
+{
+    if (value.len % size)
+        return false;
+    while (value.len) {
+        uint32_t character = 0;
+
+        for (size_t i = 0; i < size; i++)
+            character = character << 8 | next(&value);
+        if (character > 0x10ffff || (character >= 0xd800 && character <= 0xdfff))
+            return false;
+    }
     return true;
 }
 
@@ -226,8 +254,16 @@ static bool is_in_form(const element *of)
         return is_utf8(value);
     case TAG_PRINTABLE:
         return is_printable(value);
+    case TAG_NUMERIC:
+        return is_numeric(value);
     case TAG_IA5:
-        return is_ia5(value);
+        return is_within(value, 0, 0x7f);
+    case TAG_VISIBLE:
+        return is_within(value, ' ', '~');
+    case TAG_UNIVERSAL:
+        return is_wide(value, 4);
+    case TAG_BMP:
+        return is_wide(value, 2);
     case TAG_UTC_TIME:
         return is_time(value, UTC_TIME_LEN);
     case TAG_GENERAL_TIME:
@@ -248,6 +284,16 @@ static bool is_right_kind(uint8_t tag)
     return (tag & OTHER_CLASS) || holds == ((tag & CONSTRUCTED) != 0);
 }
 
+/* Of a set of many by their bytes, of one of several kinds by their tags (sections 10.3, 11.6):
+ * what a tag says of the value in it does not matter. */
+static bool in_order(kv_slice before, kv_slice after)
+{
+    uint8_t one = before.len ? before.data[0] & ~CONSTRUCTED : 0;
+    uint8_t other = after.data[0] & ~CONSTRUCTED;
+
+    return one == other ? kv_slice_compare(before, after) <= 0 : one < other;
+}
+
 bool kv_x509_is_der(kv_slice bytes)
 {
     struct {
@@ -265,7 +311,7 @@ bool kv_x509_is_der(kv_slice bytes)
         if (!levels[depth].rest.len)
             return true;
         if (!take(&levels[depth].rest, &e) || !is_right_kind(e.tag) ||
-            (levels[depth].sorted && kv_slice_compare(levels[depth].before, e.whole) > 0))
+            (levels[depth].sorted && !in_order(levels[depth].before, e.whole)))
             return false;
         levels[depth].before = e.whole;
         if (!(e.tag & CONSTRUCTED)) {

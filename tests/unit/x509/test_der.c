@@ -67,6 +67,18 @@ static const struct {
     { "130140", false },
     { "160140", true },
     { "160180", false },
+    { "120430312039", true },
+    { "120141", false }, /* digits and spaces */
+    { "1a02207e", true },
+    { "1a0109", false },
+    { "1a017f", false },
+    { "1e0400410042", true },
+    { "1e03004100", false }, /* two bytes for each */
+    { "1e02d800", false },   /* half a character of UTF-16 */
+    { "1c0400000041", true },
+    { "1c03000041", false },
+    { "1c0400110000", false }, /* past the last */
+    { "1c040000dfff", false },
     { "170d3236313132313132303030305a", true },
     { "170b323631313231313230305a", false }, /* without seconds */
     { "17113236313132313132303030302b30303030", false },
@@ -75,6 +87,10 @@ static const struct {
     { "3106020101020102", true },
     { "3106020102020101", false },
     { "3006020102020101", true },
+    { "3104a0008100", true }, /* of several kinds: by their tags */
+    { "31048100a000", false },
+    { "310480000500", false },
+    { "310405008000", true },
     { "310702010102020080", true },
     { "310702020080020101", false },
     { "1f1f00", true }, /* tags of more than 30 */
