@@ -50,6 +50,19 @@ static void read_rsa(const X509 *certificate, kv_x509_details *out)
     BN_free(modulus);
 }
 
+/* OpenSSL says "for TLS" of the parameters that the baseline requirements (section 7.1.3.2.1) have:
+ * one hash for the message and the mask, and a salt as long as it. */
+static bool is_good_pss(const X509 *certificate)
+{
+    const ASN1_OBJECT *object;
+    uint32_t flags = 0;
+
+    X509_ALGOR_get0(&object, NULL, NULL, X509_get0_tbs_sigalg(certificate));
+    return OBJ_obj2nid(object) == NID_rsassaPss &&
+           X509_get_signature_info((X509 *)(uintptr_t)certificate, NULL, NULL, NULL, &flags) &&
+           (flags & X509_SIG_INFO_TLS);
+}
+
 /* RFC 5280, section 4.1.2.5: years until 2049 have two digits. */
 static bool is_long(const ASN1_TIME *time)
 {
@@ -130,6 +143,7 @@ void kv_x509_details_of(const X509 *certificate, kv_slice der, kv_x509_details *
     X509_get0_signature(NULL, &outside, certificate);
     X509_get0_uids(certificate, &issuer, &subject);
     out->two_algorithms = X509_ALGOR_cmp(outside, X509_get0_tbs_sigalg(certificate)) != 0;
+    out->good_pss = is_good_pss(certificate);
     out->has_unique_ids = issuer || subject;
     out->has_constraints = X509_get_ext_by_NID(certificate, NID_name_constraints, -1) >= 0;
     out->not_der = !kv_x509_certificate_is_der(der);

@@ -13,6 +13,7 @@ struct x509_st;
 
 typedef struct kv_x509_details {
     bool two_algorithms;        /* another one is signed than signed with */
+    bool good_pss;              /* signed with RSA-PSS, all hashes equal: SHA-256, 384 or 512 */
     bool has_unique_ids;        /* of issuer or subject */
     bool has_constraints;       /* name constraints */
     unsigned common_names;      /* in the subject */

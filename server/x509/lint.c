@@ -72,7 +72,7 @@ static bool signature_not_allowed(const kv_x509_facts *facts)
     for (size_t i = 0; i < KV_COUNT(allowed); i++)
         if (kv_slice_equal(facts->signature_algorithm, kv_slice_text(allowed[i])))
             return false;
-    return true;
+    return !facts->details.good_pss;
 }
 
 /* 20 bytes with the one that a sign may need: below 2^159. */
@@ -278,7 +278,7 @@ const kv_x509_lint_row kv_x509_lint_rows[] = {
     { "key_kind", ANY, ERROR, 0, 0, key_not_allowed,
       "the key is RSA or on P-256, P-384 or P-521" },
     { "signature_algorithm", ANY, ERROR, 0, 0, signature_not_allowed,
-      "the signature is RSA PKCS#1 or ECDSA with SHA-256, SHA-384 or SHA-512" },
+      "the signature is RSA PKCS#1, RSA-PSS or ECDSA with SHA-256, SHA-384 or SHA-512" },
     { "serial", ANY, ERROR, 0, 0, serial_bad,
       "the serial number is positive and has 8 to 20 bytes" },
     { "validity_order", ANY, ERROR, 0, 0, dates_reversed,

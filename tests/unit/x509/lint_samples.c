@@ -61,6 +61,8 @@ SPOIL(make_ca, f->is_ca = true; f->key_usage = KV_X509_KEY_CERT_SIGN; f->ekus.co
 SPOIL(short_rsa, lint_make_rsa(f); f->key_kind = KV_KEY_NONE; f->key_bits = 2047)
 SPOIL(other_key, f->key_kind = KV_KEY_NONE)
 SPOIL(sha1_signature, f->signature_algorithm = KV_SLICE("ecdsa-with-SHA1"))
+SPOIL(odd_pss, f->signature_algorithm = KV_SLICE("rsassaPss"))
+SPOIL(good_pss, odd_pss(f); f->details.good_pss = true)
 SPOIL(short_serial, f->serial_hex = KV_SLICE("41020304050607"))
 SPOIL(negative_serial, f->serial_hex = KV_SLICE("-4102030405060708"))
 SPOIL(long_serial, f->serial_hex = KV_SLICE("410203040506070809101112131415161718192021"))
@@ -393,6 +395,7 @@ const lint_sample lint_samples[] = {
     { short_rsa, lint_make_rsa, "key_rsa_size", PUBLIC, ERROR },
     { other_key, lint_make_rsa, "key_kind", PRIVATE, ERROR },
     { sha1_signature, lint_make_rsa, "signature_algorithm", PRIVATE, ERROR },
+    { odd_pss, good_pss, "signature_algorithm", PUBLIC, ERROR },
     { short_serial, longest_serial, "serial", PRIVATE, ERROR },
     { negative_serial, nothing, "serial", PRIVATE, ERROR },
     { long_serial, longest_serial, "serial", PUBLIC, ERROR },

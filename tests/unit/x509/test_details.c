@@ -173,6 +173,38 @@ static void rsa_keys(void **state)
     assert_true(read(&(shape){ .rsa_bits = 1023, .exponent = 65537 }).bad_rsa);
 }
 
+static bool signed_with_pss(const EVP_MD *hash, const EVP_MD *mask, int salt)
+{
+    EVP_PKEY *key = EVP_RSA_gen(2048);
+    X509 *certificate = X509_new();
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    EVP_PKEY_CTX *how;
+    bool good;
+
+    assert_true(X509_set_pubkey(certificate, key));
+    assert_true(EVP_DigestSignInit(context, &how, hash, NULL, key) == 1 &&
+                EVP_PKEY_CTX_set_rsa_padding(how, RSA_PKCS1_PSS_PADDING) == 1 &&
+                EVP_PKEY_CTX_set_rsa_mgf1_md(how, mask) == 1 &&
+                EVP_PKEY_CTX_set_rsa_pss_saltlen(how, salt) == 1 &&
+                X509_sign_ctx(certificate, context) > 0);
+    good = details_of(certificate).good_pss;
+    EVP_MD_CTX_free(context);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    return good;
+}
+
+static void signatures_with_pss(void **state)
+{
+    (void)state;
+    assert_true(signed_with_pss(EVP_sha256(), EVP_sha256(), 32));
+    assert_true(signed_with_pss(EVP_sha512(), EVP_sha512(), 64));
+    assert_false(signed_with_pss(EVP_sha256(), EVP_sha384(), 32));
+    assert_false(signed_with_pss(EVP_sha256(), EVP_sha256(), 20));
+    assert_false(signed_with_pss(EVP_sha1(), EVP_sha1(), 20));
+    assert_false(read(&(shape){ .rsa_bits = 2048, .exponent = 65537 }).good_pss);
+}
+
 /* A public key of two neighbours, as firmware has been found to make (CVE-2022-26320). */
 static EVP_PKEY *neighbours(void)
 {
@@ -267,6 +299,7 @@ int main(void)
         cmocka_unit_test(policies_of_the_forum_are_counted),
         cmocka_unit_test(names_and_constraints),
         cmocka_unit_test(rsa_keys),
+        cmocka_unit_test(signatures_with_pss),
         cmocka_unit_test(primes_that_are_neighbours),
         cmocka_unit_test(years_of_four_digits),
         cmocka_unit_test(two_algorithms),
