@@ -45,6 +45,8 @@ static bool fault_is_due(const char *function)
 CK_RV kv_fake_begin(const char *function)
 {
     pthread_mutex_lock(&fake->lock);
+    if (fake->hanging && !strcmp(fake->hanging, function))
+        fake->counts.hung++;
     while (fake->hanging && !strcmp(fake->hanging, function))
         pthread_cond_wait(&fake->released, &fake->lock);
     fake->counts.calls++;

@@ -29,6 +29,7 @@ typedef struct kv_fake_counts {
     unsigned logins; /* tried */
     unsigned initialised, finalised;
     unsigned session_objects, token_objects; /* now */
+    unsigned hung;                           /* calls that were made to wait */
 } kv_fake_counts;
 
 kv_fake_counts kv_fake_seen(void);

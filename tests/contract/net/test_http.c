@@ -156,7 +156,7 @@ static void a_deadline_ends_a_slow_answer(void **state)
 
         request.deadline = kv_deadline_in_ms(SOON_MS);
         assert_not_sent(KV_TIMEOUT, request);
-        assert_in_range((kv_monotonic_us() - start) / 1000, SOON_MS - 1, SOON_MS + 2000);
+        assert_in_range((kv_monotonic_us() - start) / 1000, SOON_MS - 1, LONG_MS);
     }
 }
 
@@ -191,7 +191,7 @@ static void a_request_can_be_stopped(void **state)
         request.stop = &with.flag;
         assert_int_equal(pthread_create(&thread, NULL, stop_soon, &with), 0);
         assert_not_sent(KV_CANCELLED, request);
-        assert_in_range((kv_monotonic_us() - start) / 1000, SOON_MS - 1, SOON_MS + 2000);
+        assert_in_range((kv_monotonic_us() - start) / 1000, SOON_MS - 1, LONG_MS);
         (void)pthread_join(thread, NULL);
     }
     assert_not_sent(KV_CANCELLED, get(at, "/echo"));

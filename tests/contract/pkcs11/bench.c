@@ -9,7 +9,7 @@
 #include "pkcs11/token_sign.h"
 #include "server/base/text.h"
 
-enum { MEMORY = 1 << 20, PROBE_MS = 50, WAIT_STEP_US = 5000, WAIT_STEPS = 2000 };
+enum { MEMORY = 1 << 20, PROBE_MS = 50, WAIT_STEP_US = 5000, WAIT_STEPS = 12000 };
 
 bench *bench_new(bool softhsm)
 {

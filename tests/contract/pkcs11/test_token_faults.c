@@ -393,13 +393,14 @@ static void a_hanging_call_blocks_recovery_but_nobody_else(void **state)
     bench_use(b, &key);
     kv_fake_hang("C_Sign");
     assert_int_equal(pthread_create(&thread, NULL, sign_once, &hung), 0);
-    (void)usleep(50000);
+    while (!kv_fake_seen().hung)
+        (void)usleep(1000);
     assert_kv_fails(KV_TIMEOUT, kv_token_recover(b->token, 50, &err));
     assert_kv_ok(kv_token_random(b->token, random, sizeof(random), &err));
     kv_fake_hang(NULL);
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_int_equal(hung.status, KV_OK);
-    assert_kv_ok(kv_token_recover(b->token, 1000, &err));
+    assert_kv_ok(kv_token_recover(b->token, 20000, &err));
     bench_use(b, &key);
 }
 
@@ -415,7 +416,7 @@ static void a_token_with_a_call_that_does_not_come_back_is_down(void **state)
 
     bench_shut(b);
     b->configs[0].probe_ms = b->configs[1].probe_ms = 20;
-    b->configs[0].hang_ms = b->configs[1].hang_ms = 100;
+    b->configs[0].hang_ms = b->configs[1].hang_ms = 2000;
     bench_open(b);
     key = bench_bear(b, KV_CLASS_SIGN, KV_KEY_P256, false);
     hung = (signing_thread){ .b = b, .key = &key };

@@ -126,7 +126,7 @@ static void a_pin_that_stops_working_is_not_tried_again(void **state)
 
     bench_open(b);
     kv_fake_fail("C_Login", CKR_PIN_INCORRECT, 1);
-    assert_kv_fails(KV_PRECONDITION, kv_token_recover(b->token, 1000, &err));
+    assert_kv_fails(KV_PRECONDITION, kv_token_recover(b->token, 20000, &err));
     assert_int_equal(kv_token_state_of(b->token), KV_TOKEN_DOWN);
     (void)usleep(300000);
     /* Two at opening, two when recovering; the supervisor has not tried it since. */

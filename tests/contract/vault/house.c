@@ -13,7 +13,7 @@
 #include "server/store/schema.h"
 #include "server/store/stores.h"
 
-enum { ARENA_BYTES = 64 << 20, WAIT_STEP_US = 5000, WAIT_STEPS = 2000, PROBE_MS = 600000 };
+enum { ARENA_BYTES = 64 << 20, WAIT_STEP_US = 5000, WAIT_STEPS = 12000, PROBE_MS = 600000 };
 
 #define FROM_S  INT64_C(1577836800) /* 2020 */
 #define UNTIL_S INT64_C(2208988800) /* 2040 */

@@ -10,7 +10,7 @@ enum {
     THREADS = 4,
     HANGING = 40,
     PROMPT = 3,
-    WAITS_MAX = 2000 /* of ten milliseconds */
+    WAITS_MAX = 6000 /* of ten milliseconds */
 };
 
 typedef struct thread_set {

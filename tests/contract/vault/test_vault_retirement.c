@@ -35,7 +35,7 @@ static void assert_proved(house *h, const char *what)
     kv_error err = { 0 };
 
     /* Records of steps follow their changes by a moment. */
-    for (unsigned i = 0; i < 500 && !*note; i++) {
+    for (unsigned i = 0; i < 6000 && !*note; i++) {
         struct timespec moment = { 0, 10 * 1000 * 1000 };
 
         assert_kv_ok(kv_audit_search(h->audit, &filter, found_note, note, &err));

@@ -266,7 +266,7 @@ static void wait_until_down(house *h)
     const struct timespec moment = { 0, 10 * 1000 * 1000 };
 
     for (unsigned i = 0;
-         i < 1000 && kv_token_state_of(kv_tokens_get(h->tokens, KV_DUTY_KEYS)) != KV_TOKEN_DOWN;
+         i < 6000 && kv_token_state_of(kv_tokens_get(h->tokens, KV_DUTY_KEYS)) != KV_TOKEN_DOWN;
          i++)
         (void)nanosleep(&moment, NULL);
 }

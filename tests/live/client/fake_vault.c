@@ -13,7 +13,7 @@
 #include "server/base/text.h"
 #include "server/core/call.h"
 
-enum { SLOW_MS = 500, LIFE_S = 900, NAME_BYTES = 64 };
+enum { HELD_MS = 1, LIFE_S = 900, NAME_BYTES = 64 };
 
 typedef struct fake_in {
     kv_target target;
@@ -145,13 +145,13 @@ static kv_status run_issue(kv_call *call)
 static kv_status run_get(kv_call *call)
 {
     const fake_in *in = call->in;
-    const struct timespec slow = { .tv_nsec = SLOW_MS * 1000000L };
+    const struct timespec moment = { .tv_nsec = HELD_MS * 1000000L };
 
     atomic_fetch_add(&vault_of(call)->gets, 1);
     if (!strcmp(in->name, "missing"))
         return kv_fail(&call->error, KV_NOT_FOUND, "there is no key 'missing'");
-    if (!strcmp(in->name, "slow"))
-        (void)nanosleep(&slow, NULL);
+    while (!strcmp(in->name, "held") && atomic_load(&vault_of(call)->holds))
+        (void)nanosleep(&moment, NULL);
     (void)snprintf(((fake_out *)call->out)->text, NAME_BYTES, "%s", in->name);
     return KV_OK;
 }
@@ -309,6 +309,7 @@ void fake_vault_start(fake_vault *vault, const kv_test_certs *certs)
 
 void fake_vault_stop(fake_vault *vault)
 {
+    atomic_store(&vault->holds, false);
     (void)kv_front_drain(vault->front);
     kv_lanes_stop(vault->lanes);
     kv_front_stop(vault->front);

@@ -173,7 +173,12 @@ static kv_status run_stream(kv_call *call)
 
 static kv_status run_sleep(kv_call *call)
 {
+    kv_test_server *server = call->services->gates.context;
+
+    atomic_fetch_add(&server->slept, 1);
     nap(((echo_in *)call->in)->number);
+    while (atomic_load(&server->held))
+        nap(1);
     return KV_OK;
 }
 

@@ -172,6 +172,32 @@ void scene_wait_for(atomic_uint *counter, unsigned wanted)
     assert_int_equal(atomic_load(counter), wanted);
 }
 
+static kv_front_stats stats_of(const scene *it)
+{
+    kv_front_stats stats = { 0 };
+
+    kv_front_stats_get(it->server.front, &stats);
+    return stats;
+}
+
+void scene_wait_for_calls(scene *it, unsigned wanted)
+{
+    kv_deadline deadline = kv_deadline_in_ms(LONG_MS);
+
+    while (stats_of(it).calls < wanted && !kv_deadline_passed(deadline))
+        scene_nap_ms(1);
+    assert_int_equal(stats_of(it).calls, wanted);
+}
+
+void scene_wait_until_alone(scene *it)
+{
+    kv_deadline deadline = kv_deadline_in_ms(LONG_MS);
+
+    while (stats_of(it).open && !kv_deadline_passed(deadline))
+        scene_nap_ms(5);
+    assert_int_equal(stats_of(it).open, 0);
+}
+
 void scene_start(scene *it, const char *path, kv_slice message, unsigned times, tally *all)
 {
     for (unsigned i = 0; i < times; i++) {

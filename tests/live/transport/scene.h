@@ -7,7 +7,7 @@
 
 #define SERVICE "/keyvault.test.v1.EchoService/"
 
-enum { LONG_MS = 20000, MIB = 1024 * 1024, PACKED_BYTES = 9 * 1024 * 1024 };
+enum { LONG_MS = 60000, MIB = 1024 * 1024, PACKED_BYTES = 9 * 1024 * 1024 };
 
 typedef struct scene {
     kv_test_certs certs;
@@ -49,3 +49,7 @@ kv_status scene_echo(scene *it, kv_error *err);
 void scene_start(scene *it, const char *path, kv_slice message, unsigned times, tally *all);
 /* Until the counter has that value. */
 void scene_wait_for(atomic_uint *counter, unsigned wanted);
+/* Until so many calls have come to the server so far. */
+void scene_wait_for_calls(scene *it, unsigned wanted);
+/* Until nobody is connected. */
+void scene_wait_until_alone(scene *it);

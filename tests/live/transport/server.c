@@ -119,6 +119,7 @@ bool kv_test_server_stop(kv_test_server *server)
 {
     bool drained = kv_front_drain(server->front);
 
+    atomic_store(&server->held, false);
     kv_lanes_stop(server->lanes);
     kv_front_stop(server->front);
     kv_lanes_free(server->lanes);

@@ -23,8 +23,10 @@ typedef struct kv_test_server {
     char last_key[65];      /* idempotency key of the last of these, "" if it had none */
     unsigned repeated_keys; /* how often the one before had the same */
     kv_error failure;
-    bool strangers; /* need no certificate */
-    bool tls12;     /* read at the start */
+    atomic_uint slept; /* Sleep calls that have begun */
+    atomic_bool held;  /* Sleep does not end while it is set; a stop unsets it */
+    bool strangers;    /* need no certificate */
+    bool tls12;        /* read at the start */
 } kv_test_server;
 
 /* Ends the program when it cannot start. `tls12` is left as it was, all else is set. */

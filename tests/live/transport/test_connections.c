@@ -108,7 +108,7 @@ static void calls_in_flight_survive_a_drain(void **state)
 
     assert_kv_ok(scene_echo(it, &err));
     scene_start(it, SERVICE "Sleep", scene_sleep_request(it, 200), 16, &all);
-    scene_nap_ms(100);
+    scene_wait_for_calls(it, 1 + 16);
     assert_true(kv_test_server_stop(&it->server));
     it->server.front = NULL;
     scene_wait_for(&all.done, 16);
@@ -208,8 +208,9 @@ static void a_drain_has_its_time(void **state)
     scene *it = *state;
     tally all = { 0 };
 
-    scene_start(it, SERVICE "Sleep", scene_sleep_request(it, 1500), 3, &all);
-    scene_nap_ms(100);
+    atomic_store(&it->server.held, true);
+    scene_start(it, SERVICE "Sleep", scene_sleep_request(it, 0), 3, &all);
+    scene_wait_for(&it->server.slept, 3);
     assert_false(kv_front_drain(it->server.front));
     scene_wait_for(&all.done, 3); /* before their workers are back */
     assert_int_equal(atomic_load(&all.unavailable), 3);
@@ -234,7 +235,7 @@ static void a_slow_reader_does_not_hold_a_shutdown_up(void **state)
     assert_kv_ok(kv_channel_stream_next(stream, &message, &more, &err));
     assert_false(kv_test_server_stop(&it->server));
     it->server.front = NULL;
-    assert_true(kv_monotonic_us() - before < 5000000);
+    assert_true(kv_monotonic_us() - before < LONG_MS / 2 * INT64_C(1000));
     while ((kv_channel_stream_next(stream, &message, &more, &err)) == KV_OK)
         assert_true(more);
     assert_int_equal(err.status, KV_UNAVAILABLE);
@@ -246,10 +247,12 @@ static void a_freed_channel_completes_its_calls(void **state)
     scene *it = *state;
     tally all = { 0 };
 
-    scene_start(it, SERVICE "Sleep", scene_sleep_request(it, 500), 10, &all);
+    atomic_store(&it->server.held, true);
+    scene_start(it, SERVICE "Sleep", scene_sleep_request(it, 0), 10, &all);
     kv_channel_free(it->channel);
     it->channel = NULL;
     assert_int_equal(atomic_load(&all.unavailable), 10);
+    atomic_store(&it->server.held, false);
 }
 
 static void an_absent_server_is_told(void **state)

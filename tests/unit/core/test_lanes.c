@@ -8,7 +8,7 @@
 
 #include "tests/support/kv_cmocka.h"
 
-enum { STUCK_MS = 40 };
+enum { STUCK_MS = 40, WAITS = 30000 /* of a millisecond */ };
 
 /* A task that counts, or hangs until it is let go. */
 typedef struct job {
@@ -105,7 +105,7 @@ static kv_status offer(scene *it, kv_lane lane, job *one, bool held, kv_error *e
 
 static void wait_ran(scene *it, unsigned wanted)
 {
-    for (int i = 0; i < 5000 && atomic_load(&it->ran) < wanted; i++)
+    for (int i = 0; i < WAITS && atomic_load(&it->ran) < wanted; i++)
         nap_ms(1);
     assert_int_equal(atomic_load(&it->ran), wanted);
 }
@@ -114,7 +114,7 @@ static void wait_ran(scene *it, unsigned wanted)
  * along: a tick gives the other back. */
 static void wait_stuck(scene *it, unsigned wanted)
 {
-    for (int i = 0; i < 5000 && atomic_load(&it->held) < wanted; i++) {
+    for (int i = 0; i < WAITS && atomic_load(&it->held) < wanted; i++) {
         nap_ms(1);
         kv_lanes_tick(it->lanes);
     }
@@ -195,7 +195,7 @@ static void stuck_workers_are_replaced_up_to_twice_the_size(void **state)
     atomic_store(&it->hold, false);
     wait_ran(it, 5);
     /* A task has run a moment before its worker is free. */
-    for (int i = 0; i < 5000 && offer(it, KV_LANE_KEYS, &refused, false, &err) != KV_OK; i++) {
+    for (int i = 0; i < WAITS && offer(it, KV_LANE_KEYS, &refused, false, &err) != KV_OK; i++) {
         nap_ms(1);
         kv_lanes_tick(it->lanes);
     }
