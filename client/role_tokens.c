@@ -19,9 +19,10 @@ enum {
     TOKENS_MAX = 64,
     HELD_MAX = 4096,
     LEAST_LIFE_MS = 30000, /* whatever the server's clock says about ours */
-    LAST_USE_MS = 3000,    /* a token is not given out in its last moments */
-    RENEW_PARTS = 5,       /* renewed in the last fifth of its life */
-    RENEW_MS = 10000,      /* how long a renewal may take */
+    LONGEST_LIFE_MS = 24 * 3600 * 1000,
+    LAST_USE_MS = 3000, /* a token is not given out in its last moments */
+    RENEW_PARTS = 5,    /* renewed in the last fifth of its life */
+    RENEW_MS = 10000,   /* how long a renewal may take */
     ASK_AGAIN_MS = 10000,
     TOGETHER_MS = 100,  /* callers at one moment share a request, whoever came first */
     TOGETHER_PARTS = 8, /* but never so that one waits this part of its time longer */
@@ -106,7 +107,8 @@ static kept *kept_find(kv_role_tokens *tokens, const kv_role_choice *choice)
 
 static bool keep(kv_role_tokens *tokens, const fetch *from, const Keyvault__V1__RoleToken *answer)
 {
-    int64_t life = answer->expires * MS - kv_clock_now_ms(&tokens->config.clock);
+    int64_t life =
+        kv_clock_ms_until(&tokens->config.clock, answer->expires, LEAST_LIFE_MS, LONGEST_LIFE_MS);
     kept *row = kept_find(tokens, &from->choice);
     kv_error ignored;
 
@@ -117,8 +119,6 @@ static bool keep(kv_role_tokens *tokens, const fetch *from, const Keyvault__V1__
         free(row);
         return false;
     }
-    if (life < LEAST_LIFE_MS)
-        life = LEAST_LIFE_MS;
     row->choice = from->choice;
     row->end_ms = now_ms(tokens) + life - LAST_USE_MS;
     row->renew_ms = now_ms(tokens) + life - life / RENEW_PARTS;

@@ -25,16 +25,16 @@ static void tell(const kv_cli *cli, const Keyvault__V1__Check *check)
 static kv_exit add_clock(kv_cli *cli, Keyvault__V1__ServerReport *report,
                          Keyvault__V1__Check *check, char what[SENTENCE_BYTES])
 {
-    int64_t apart = kv_clock_now_ms(NULL) - report->time_ms;
+    uint64_t here = (uint64_t)kv_clock_now_ms(NULL), there = (uint64_t)report->time_ms;
+    uint64_t apart = (int64_t)here < report->time_ms ? there - here : here - there;
     Keyvault__V1__Check **longer =
         kv_arena_array(&cli->arena, report->n_checks + 1, sizeof(Keyvault__V1__Check *));
     kv_error err = { 0 };
 
     if (!longer && kv_arena_full(&err) != KV_OK)
         return kv_cli_fail_local(cli, &err);
-    apart = apart < 0 ? -apart : apart;
-    (void)snprintf(what, SENTENCE_BYTES, "the server's clock and this one are %lld s apart",
-                   (long long)(apart / 1000));
+    (void)snprintf(what, SENTENCE_BYTES, "the server's clock and this one are %llu s apart",
+                   (unsigned long long)(apart / 1000));
     *check = (Keyvault__V1__Check)KEYVAULT__V1__CHECK__INIT;
     check->name = (char *)(uintptr_t) "clock";
     check->what = what;

@@ -17,6 +17,9 @@ enum {
     MS = 1000
 };
 
+/* The last second of the year 9999: what is written with more digits is no time, but a number. */
+#define LAST_SECOND INT64_C(253402300799)
+
 typedef struct column {
     char name[TEXT_BYTES];
     char path[TEXT_BYTES];
@@ -115,8 +118,9 @@ static void number_cell(json_int_t number, const char *form, char *out, size_t s
 {
     char time[KV_TIME_TEXT_BYTES];
     bool is_ms = !strcmp(form, "ms");
+    json_int_t most = is_ms ? LAST_SECOND * MS : LAST_SECOND;
 
-    if (!is_ms && strcmp(form, "time") != 0) {
+    if ((!is_ms && strcmp(form, "time") != 0) || number < -most || number > most) {
         (void)snprintf(out, size, "%" JSON_INTEGER_FORMAT, number);
         return;
     }

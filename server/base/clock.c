@@ -18,6 +18,18 @@ int64_t kv_clock_steady_ms(const kv_clock *clock)
     return clock && clock->now_ms ? clock->now_ms(clock->context) : kv_monotonic_us() / 1000;
 }
 
+int64_t kv_clock_ms_until(const kv_clock *clock, int64_t unix_seconds, int64_t least, int64_t most)
+{
+    int64_t now = kv_clock_now_ms(clock), left;
+
+    if (unix_seconds <= (now + least) / 1000)
+        return least;
+    if (unix_seconds > (now + most) / 1000)
+        return most;
+    left = unix_seconds * 1000 - now;
+    return left < least ? least : left;
+}
+
 int64_t kv_monotonic_us(void)
 {
     struct timespec now;

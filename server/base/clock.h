@@ -26,6 +26,10 @@ int64_t kv_clock_now_ms(const kv_clock *clock);
  * only. A clock that a test chose has but one time. */
 int64_t kv_clock_steady_ms(const kv_clock *clock);
 
+/* Milliseconds until a time that somebody else says, whatever it is: from `least` to `most`, of
+ * which neither is negative. */
+int64_t kv_clock_ms_until(const kv_clock *clock, int64_t unix_seconds, int64_t least, int64_t most);
+
 /* Microseconds on CLOCK_MONOTONIC, for durations. */
 int64_t kv_monotonic_us(void);
 

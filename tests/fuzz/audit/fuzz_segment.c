@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/audit/checkpoint.h"
 #include "server/audit/frame.h"
 #include "server/audit/record.h"
 
-enum { ARENA = 1 << 20, MOST = 64 * 1024 };
+enum { ARENA = 1 << 20, MOST = 64 * 1024, HEADER_CRC_AT = KV_SEGMENT_HEADER_BYTES - 4 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -31,6 +32,23 @@ static void read_record(kv_slice message)
         abort();
 }
 
+/* What is read is spelled again in the same bytes: they are what is signed. */
+static void read_checkpoint(kv_slice message)
+{
+    uint8_t again[KV_CHECKPOINT_BYTES];
+    kv_checkpoint checkpoint;
+    kv_error err = { 0 };
+
+    if (kv_checkpoint_unpack(message, &checkpoint, &err) != KV_OK) {
+        if (err.status != KV_BAD_REQUEST)
+            abort();
+        return;
+    }
+    if (!kv_slice_equal(message, kv_slice_of(again, kv_checkpoint_pack(&checkpoint, again))))
+        abort();
+    (void)kv_checkpoint_signed_by(&checkpoint, message);
+}
+
 /* As a reader goes through a segment; the frame at `at` gets the CRC it should have. */
 static size_t read_frame(uint8_t *bytes, size_t size)
 {
@@ -48,13 +66,29 @@ static size_t read_frame(uint8_t *bytes, size_t size)
         return 0;
     if (frame.kind == KV_FRAME_RECORD)
         read_record(frame.message);
+    else if (frame.kind == KV_FRAME_CHECKPOINT)
+        read_checkpoint(frame.message);
     return frame.bytes;
+}
+
+/* The header of what begins as one, with the CRC it should have; its length, or 0. */
+static size_t read_header(uint8_t *bytes, size_t size)
+{
+    uint8_t again[KV_SEGMENT_HEADER_BYTES];
+    kv_segment_header header;
+
+    if (size < KV_SEGMENT_HEADER_BYTES || memcmp(bytes, "KVAUDIT1", 8) != 0)
+        return 0;
+    put_number(bytes + HEADER_CRC_AT, kv_crc32c(0, kv_slice_of(bytes, HEADER_CRC_AT)));
+    if (!kv_segment_header_parse(kv_slice_of(bytes, size), &header))
+        return 0;
+    kv_segment_header_pack(&header, again);
+    return sizeof(again);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint8_t *bytes = malloc(MOST);
-    kv_segment_header header;
     size_t step = 1;
 
     size = size < MOST ? size : MOST;
@@ -62,8 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (size)
         memcpy(bytes, data, size);
-    (void)kv_segment_header_parse(kv_slice_of(bytes, size), &header);
-    for (size_t at = 0; step && at < size; at += step)
+    for (size_t at = read_header(bytes, size); step && at < size; at += step)
         step = read_frame(bytes + at, size - at);
     free(bytes);
     return 0;

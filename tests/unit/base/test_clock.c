@@ -80,6 +80,21 @@ static void the_extremes_are_legal_times(void **state)
     }
 }
 
+static void a_time_of_somebody_else_has_bounds(void **state)
+{
+    static const struct {
+        int64_t seconds, left;
+    } rows[] = { { INT64_MIN, 500 }, { -1, 500 },     { 0, 500 },          { 999, 500 },
+                 { 1000, 500 },      { 1001, 750 },   { 1002, 1750 },      { 1010, 9750 },
+                 { 1011, 10000 },    { 1012, 10000 }, { INT64_MAX, 10000 } };
+    int64_t now = 1000250;
+    kv_clock clock = { .now_ms = chosen, .context = &now };
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(rows); i++)
+        assert_int_equal(kv_clock_ms_until(&clock, rows[i].seconds, 500, 10000), rows[i].left);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +103,7 @@ int main(void)
         cmocka_unit_test(monotonic_time_goes_on),
         cmocka_unit_test(a_deadline_passes),
         cmocka_unit_test(the_extremes_are_legal_times),
+        cmocka_unit_test(a_time_of_somebody_else_has_bounds),
     };
 
     return cmocka_run_group_tests_name("clock", tests, NULL, NULL);

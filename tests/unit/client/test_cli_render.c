@@ -128,6 +128,21 @@ static void prints_plain_values_alone(void **state)
     free(text);
 }
 
+/* A server may say anything. */
+static void times_that_are_none_are_numbers(void **state)
+{
+    char *text = render("[{\"s\": 9223372036854775807, \"ms\": -9223372036854775808},"
+                        " {\"s\": 253402300799, \"ms\": 253402300799000},"
+                        " {\"s\": 253402300800, \"ms\": 253402300799001}]",
+                        KV_OUTPUT_TSV, "S=s:time MS=ms:ms");
+
+    (void)state;
+    assert_string_equal(text, "9223372036854775807\t-9223372036854775808\n"
+                              "9999-12-31T23:59:59Z\t9999-12-31T23:59:59.000Z\n"
+                              "253402300800\t253402300799001\n");
+    free(text);
+}
+
 static void follows_paths(void **state)
 {
     json_t *value = json_loads(answer, 0, NULL);
@@ -153,6 +168,7 @@ int main(void)
         cmocka_unit_test(prints_json_that_reads_the_same),
         cmocka_unit_test(finds_columns_by_itself),
         cmocka_unit_test(prints_plain_values_alone),
+        cmocka_unit_test(times_that_are_none_are_numbers),
         cmocka_unit_test(follows_paths),
     };
 

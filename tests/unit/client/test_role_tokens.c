@@ -171,7 +171,7 @@ static void say_roles(world *it, const int *roles, size_t count)
     answer(last(it), kv_slice_of(packed, keyvault__v1__who_am_iresponse__pack(&who, packed)));
 }
 
-static void give_token(world *it, int64_t seconds)
+static void give_token_until(world *it, int64_t expires)
 {
     Keyvault__V1__RoleToken token = KEYVAULT__V1__ROLE_TOKEN__INIT;
     char text[32];
@@ -180,8 +180,13 @@ static void give_token(world *it, int64_t seconds)
     assert_string_equal(last(it)->path, "/keyvault.v1.AccessService/IssueRoleToken");
     (void)snprintf(text, sizeof(text), "token-%u", ++it->issued);
     token.token = text;
-    token.expires = it->now_ms / 1000 + seconds;
+    token.expires = expires;
     answer(last(it), kv_slice_of(packed, keyvault__v1__role_token__pack(&token, packed)));
+}
+
+static void give_token(world *it, int64_t seconds)
+{
+    give_token_until(it, it->now_ms / 1000 + seconds);
 }
 
 static const int both[] = { ROLE_A, ROLE_B };
@@ -278,6 +283,24 @@ static void asks_again_when_the_token_has_ended(void **state)
     assert_int_equal(it->served, 1);
     give_token(it, 900);
     assert_string_equal(it->token, "token-2");
+}
+
+/* Whatever the server says of its end. */
+static void uses_a_token_for_a_day_at_most(void **state)
+{
+    static const int64_t ends[] = { INT64_MAX / 1000, INT64_MAX, INT64_MIN };
+    world *it = *state;
+
+    for (unsigned i = 0; i < KV_COUNT(ends); i++) {
+        ask(it, "/vaults/shop", HOUR_MS);
+        if (i == 0)
+            say_roles(it, both, 2);
+        assert_int_equal(it->count, i + 2);
+        give_token_until(it, ends[i]);
+        ask(it, "/vaults/shop", HOUR_MS);
+        assert_int_equal(it->served, 2 * (i + 1));
+        it->now_ms += 24 * HOUR_MS;
+    }
 }
 
 static void does_not_give_out_what_was_dropped(void **state)
@@ -457,6 +480,7 @@ int main(void)
         TEST(does_not_let_a_hurried_caller_wait_for_a_patient_ones_request),
         TEST(renews_before_the_end_and_gives_the_old_one_meanwhile),
         TEST(asks_again_when_the_token_has_ended),
+        TEST(uses_a_token_for_a_day_at_most),
         TEST(does_not_give_out_what_was_dropped),
         TEST(says_so_when_no_role_covers_the_target),
         TEST(sees_a_role_that_was_granted_meanwhile),
