@@ -54,6 +54,7 @@ struct kv_token {
     CK_SESSION_HANDLE owner; /* owns every session object that outlives a job */
     CK_OBJECT_HANDLE probe_object;
     CK_OBJECT_HANDLE probe_key;
+    atomic_int unwraps;      /* what is known: not tried yet, it does, or it never did */
     bool saw_halves;         /* the last start saw a key object without an id of ours */
     atomic_bool pin_refused; /* never try that PIN again */
     kv_error trouble;        /* why the last start failed; only the supervisor looks */
@@ -116,6 +117,11 @@ kv_status kv_token_probe_make(kv_token *token, const CK_OBJECT_HANDLE *data, siz
 bool kv_token_probe_inside(kv_token_visit *visit);
 /* True when the token opens a known ciphertext, or is one that cannot. */
 bool kv_token_probe_opens(kv_token_visit *visit);
+/* The same of unwrapping, once that is known to be possible. */
+bool kv_token_probe_unwraps(kv_token_visit *visit);
+/* The token has unwrapped something: now it is well. Some have key wrap, but not for a key that is
+ * known. */
+void kv_token_probe_learn(kv_token_visit *visit);
 
 /* supervisor.c: tells the supervisor that the token may be in trouble. */
 void kv_token_suspect(kv_token *token);

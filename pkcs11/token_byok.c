@@ -109,7 +109,7 @@ static CK_RV unwrap_second(kv_token_visit *visit, CK_OBJECT_HANDLE with, const k
 
 static kv_status refuse(kv_token_visit *visit, CK_RV rv, kv_error *err)
 {
-    kv_status status = kv_token_not_opened(visit, rv, "C_UnwrapKey", not_ours, err);
+    kv_status status = kv_token_not_unwrapped(visit, rv, not_ours, err);
 
     return status == KV_BAD_REQUEST ? kv_fail_field(err, "key_hsm", "%s", not_ours) : status;
 }

@@ -7,6 +7,7 @@
 
 #include "pkcs11/rv.h"
 #include "pkcs11/token.h"
+#include "pkcs11/token_birth.h"
 #include "pkcs11/token_cipher.h"
 #include "pkcs11/token_object.h"
 #include "pkcs11/token_try.h"
@@ -22,6 +23,13 @@ static const uint8_t known_sealed[] = { 0xce, 0xa7, 0x40, 0x3d, 0x4d, 0x60, 0x6b
                                         0x07, 0x4e, 0xc5, 0xd3, 0xba, 0xf3, 0x9d, 0x18,
                                         0xd0, 0xd1, 0xc8, 0xa7, 0x99, 0x99, 0x6b, 0xf0,
                                         0x26, 0x5b, 0x98, 0xb5, 0xd4, 0x8a, 0xb9, 0x19 };
+
+/* RFC 3394, with the same key: 16 zeros. */
+static const uint8_t known_wrapped[] = { 0xb5, 0x95, 0xa1, 0xc0, 0xaf, 0xbe, 0x7a, 0x89,
+                                         0xce, 0x43, 0x80, 0x7c, 0xb3, 0xb2, 0xba, 0x57,
+                                         0x37, 0xff, 0x5d, 0x71, 0xd0, 0xa3, 0x5c, 0xd7 };
+
+enum { NOT_TRIED, UNWRAPS, NEVER_DID };
 
 static bool holds(kv_token_visit *visit, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
                   const char *text)
@@ -74,11 +82,12 @@ static kv_status make_object(kv_token_visit *visit, CK_OBJECT_HANDLE *out, kv_er
     return rv == CKR_OK ? KV_OK : kv_token_failed(visit, rv, "C_CreateObject", err);
 }
 
-static kv_status make_key(kv_token_visit *visit, CK_OBJECT_HANDLE *out, kv_error *err)
+/* A session object that decrypts, or one that unwraps: no key does both. */
+static CK_RV make_key(kv_token_visit *visit, bool unwraps, CK_OBJECT_HANDLE *out)
 {
     CK_OBJECT_CLASS class = CKO_SECRET_KEY;
     CK_KEY_TYPE type = CKK_AES;
-    CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+    CK_BBOOL yes = CK_TRUE, no = CK_FALSE, opens = !unwraps, unwrapping = unwraps;
     CK_ATTRIBUTE template[] = {
         { CKA_CLASS, &class, sizeof(class) },
         { CKA_KEY_TYPE, &type, sizeof(type) },
@@ -86,16 +95,32 @@ static kv_status make_key(kv_token_visit *visit, CK_OBJECT_HANDLE *out, kv_error
         { CKA_PRIVATE, &yes, sizeof(yes) },
         { CKA_SENSITIVE, &yes, sizeof(yes) },
         { CKA_EXTRACTABLE, &no, sizeof(no) },
-        { CKA_ENCRYPT, &yes, sizeof(yes) },
-        { CKA_DECRYPT, &yes, sizeof(yes) },
+        { CKA_ENCRYPT, &opens, sizeof(opens) },
+        { CKA_DECRYPT, &opens, sizeof(opens) },
         { CKA_WRAP, &no, sizeof(no) },
-        { CKA_UNWRAP, &no, sizeof(no) },
+        { CKA_UNWRAP, &unwrapping, sizeof(unwrapping) },
         { CKA_VALUE, (void *)(uintptr_t)known_key, sizeof(known_key) },
     };
     CK_RV rv = visit->f->C_CreateObject(visit->session, template, KV_COUNT(template), out);
 
-    rv = kv_rv_made(rv, out);
-    return rv == CKR_OK ? KV_OK : kv_token_failed(visit, rv, "C_CreateObject", err);
+    return kv_rv_made(rv, out);
+}
+
+static bool unwraps_known(kv_token_visit *visit)
+{
+    KV_AUTO(kv_secret_buf) plain = KV_SECRET_NONE;
+    CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+    kv_error ignored;
+    CK_RV rv = CKR_OK;
+    bool good = make_key(visit, true, &key) == CKR_OK &&
+                kv_token_unwrap_by(visit, key, CKM_AES_KEY_WRAP,
+                                   kv_slice_of(known_wrapped, sizeof(known_wrapped)), &rv, &plain,
+                                   &ignored) == KV_OK &&
+                rv == CKR_OK &&
+                kv_secret_buf_equal(&plain, kv_slice_of(known_plain, sizeof(known_plain)));
+
+    kv_token_discard(visit, &key);
+    return good;
 }
 
 kv_status kv_token_probe_make(kv_token *token, const CK_OBJECT_HANDLE *data, size_t count,
@@ -104,13 +129,16 @@ kv_status kv_token_probe_make(kv_token *token, const CK_OBJECT_HANDLE *data, siz
     kv_token_visit visit = { .token = token,
                              .f = token->module->functions,
                              .session = token->owner };
+    CK_RV rv = CKR_OK;
 
     if (!pick_object(&visit, data, count, &token->probe_object))
         KV_TRY(make_object(&visit, &token->probe_object, err));
     /* A token without GCM (one for certification authorities, say) is known by the object alone. */
-    if (!kv_token_supports(token, CKM_AES_GCM))
-        return KV_OK;
-    return make_key(&visit, &token->probe_key, err);
+    if (kv_token_supports(token, CKM_AES_GCM))
+        rv = make_key(&visit, false, &token->probe_key);
+    if (rv != CKR_OK)
+        return kv_token_failed(&visit, rv, "C_CreateObject", err);
+    return KV_OK;
 }
 
 static bool object_is_there(kv_token_visit *visit)
@@ -149,6 +177,19 @@ bool kv_token_probe_opens(kv_token_visit *visit)
                             kv_slice_of(known_sealed, sizeof(known_sealed)), KV_SLICE_NONE, plain,
                             &len) == CKR_OK &&
             len == sizeof(known_plain) && !memcmp(plain, known_plain, len));
+}
+
+bool kv_token_probe_unwraps(kv_token_visit *visit)
+{
+    return atomic_load(&visit->token->unwraps) != UNWRAPS || unwraps_known(visit);
+}
+
+void kv_token_probe_learn(kv_token_visit *visit)
+{
+    bool has = kv_token_supports(visit->token, CKM_AES_KEY_WRAP);
+
+    if (atomic_load(&visit->token->unwraps) == NOT_TRIED)
+        atomic_store(&visit->token->unwraps, has && unwraps_known(visit) ? UNWRAPS : NEVER_DID);
 }
 
 static kv_status probe(kv_token_visit *visit, void *context, kv_error *err)

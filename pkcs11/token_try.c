@@ -119,6 +119,16 @@ kv_status kv_token_not_opened(kv_token_visit *visit, CK_RV rv, const char *funct
     return kv_fail(err, KV_BAD_REQUEST, "%s", message);
 }
 
+kv_status kv_token_not_unwrapped(kv_token_visit *visit, CK_RV rv, const char *message,
+                                 kv_error *err)
+{
+    if (kv_token_may_be_data(rv) && !kv_token_probe_unwraps(visit)) {
+        visit->spoiled = true;
+        return kv_token_failed(visit, CKR_DEVICE_ERROR, "C_UnwrapKey", err);
+    }
+    return kv_token_not_opened(visit, rv, "C_UnwrapKey", message, err);
+}
+
 CK_MECHANISM kv_token_oaep(CK_RSA_PKCS_OAEP_PARAMS *params)
 {
     /* The only one that all tokens have. */

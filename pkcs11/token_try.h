@@ -46,6 +46,9 @@ CK_RV kv_token_before_data(CK_RV rv);
  * another session: a fault that is over by then is not taken for wrong data. */
 kv_status kv_token_not_opened(kv_token_visit *visit, CK_RV rv, const char *function,
                               const char *message, kv_error *err);
+/* The same of C_UnwrapKey: the token is well only if it unwraps. */
+kv_status kv_token_not_unwrapped(kv_token_visit *visit, CK_RV rv, const char *message,
+                                 kv_error *err);
 
 /* Writes whether the private key belongs to `spki`: signs something random and verifies it in
  * software; a key for decryption or exchange opens what was encrypted in software. */

@@ -150,7 +150,10 @@ static kv_status unwrap(kv_token_visit *visit, void *context, kv_error *err)
     KV_TRY(kv_token_index_find(visit, work->key, &key, err));
     KV_TRY(kv_encryption_check(work->alg, KV_CLASS_WRAP, key.kind, false, err));
     KV_TRY(kv_token_unwrap_by(visit, key.use, work->alg->ckm, work->in, &rv, &work->plain, err));
-    return rv == CKR_OK ? KV_OK : kv_token_not_opened(visit, rv, "C_UnwrapKey", not_ours, err);
+    if (rv != CKR_OK)
+        return kv_token_not_unwrapped(visit, rv, not_ours, err);
+    kv_token_probe_learn(visit);
+    return KV_OK;
 }
 
 static kv_status check(kv_token *token, const kv_key_ref *key, const kv_encryption *alg,

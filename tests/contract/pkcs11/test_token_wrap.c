@@ -194,6 +194,33 @@ static void what_wraps_does_not_decrypt(void **state)
     assert_int_equal(err.reason, KV_REASON_INTEGRITY);
 }
 
+/* What could be wrong bytes is not, on a token that does not unwrap even what is known. */
+static void trouble_is_not_taken_for_wrong_bytes(void **state)
+{
+    static const CK_RV codes[] = { CKR_GENERAL_ERROR, CKR_FUNCTION_FAILED,
+                                   CKR_WRAPPED_KEY_INVALID };
+    bench *b = *state;
+    bench_key key = bench_bear(b, KV_CLASS_WRAP, KV_KEY_AES_256, false);
+    const kv_encryption *kw = kv_encryption_find(KV_SLICE("A256KW"));
+    KV_AUTO(kv_secret_buf) out = KV_SECRET_NONE;
+    kv_error err = { 0 };
+    kv_slice wrapped;
+
+    assert_kv_ok(kv_token_wrap(b->token, &key.ref, kw, KV_SLICE("sixteen bytes .."), &b->arena,
+                               &wrapped, &err));
+    assert_kv_ok(kv_token_unwrap(b->token, &key.ref, kw, wrapped, &out, &err));
+    kv_secret_buf_cleanup(&out);
+    for (size_t i = 0; i < KV_COUNT(codes); i++) {
+        kv_fake_fail("C_UnwrapKey", codes[i], 100);
+        assert_kv_fails(KV_UNAVAILABLE,
+                        kv_token_unwrap(b->token, &key.ref, kw, wrapped, &out, &err));
+        kv_fake_fail("C_UnwrapKey", CKR_OK, 0);
+        bench_wait(b->token, KV_TOKEN_UP);
+        assert_kv_ok(kv_token_unwrap(b->token, &key.ref, kw, wrapped, &out, &err));
+        kv_secret_buf_cleanup(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,7 +229,11 @@ int main(void)
         cmocka_unit_test(lengths_are_kept),
         cmocka_unit_test(what_wraps_does_not_decrypt),
     };
+    const struct CMUnitTest faults[] = {
+        cmocka_unit_test(trouble_is_not_taken_for_wrong_bytes),
+    };
 
     return cmocka_run_group_tests_name("wrap on the fake", tests, bench_fake, bench_close) +
+           cmocka_run_group_tests_name("faults of wrapping", faults, bench_fake, bench_close) +
            cmocka_run_group_tests_name("wrap on SoftHSM", tests, bench_softhsm, bench_close);
 }
