@@ -1,6 +1,7 @@
 // load.mjs - callers who never stop, check every answer, and remember what they were promised.
 import assert from 'node:assert';
-import { createPublicKey, createVerify } from 'node:crypto';
+import { createPrivateKey, createPublicKey, createVerify, generateKeyPairSync, randomBytes }
+  from 'node:crypto';
 import { CallError, nap } from '../support/keyvault.mjs';
 
 const VAULT = 'shop';
@@ -16,6 +17,7 @@ export class Load {
     this.user = user;
     this.keys = new Map(); // name -> public key, of keys that were acknowledged
     this.secrets = new Map();
+    this.wrapping = []; // names of keys that wrap others
     this.answers = 0;
     this.refusals = new Map();
     this.wrong = [];
@@ -87,11 +89,67 @@ export class Load {
     this.keys.set(name, publicOf(bundle));
   }
 
+  /* Its private key leaves the token once, and is the one that is told. */
+  async createExportable() {
+    const name = `exportable-${++this.made}`;
+    await this.user.call('CertificateService/CreateCertificate', { vault: VAULT, name, policy: {
+      key_props: { kty: 'EC', exportable: true }, issuer: { name: 'Self' },
+      x509_props: { subject: `CN=${name}`, validity_months: 1 } } }, { deadline: this.deadline });
+    const at = { vault: VAULT, name };
+    const told = await this.user.call('KeyService/GetKey', at, { deadline: this.deadline });
+    const { value } = await this.user.call('SecretService/GetSecret', { ...at, format: 'PEM' },
+      { deadline: this.deadline });
+    assert(createPublicKey(createPrivateKey(value)).equals(publicOf(told)),
+      `${name} came out as another key`);
+    this.keys.set(name, publicOf(told));
+  }
+
+  async importKey() {
+    const name = `imported-${++this.made}`;
+    const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const { d, x, y } = pair.privateKey.export({ format: 'jwk' });
+    const bytes = (text) => Buffer.from(text, 'base64url');
+    await this.user.call('KeyService/ImportKey', { vault: VAULT, name,
+      key: { kty: 'EC', crv: 'P256', d: bytes(d), x: bytes(x), y: bytes(y) } },
+    { deadline: this.deadline });
+    this.keys.set(name, pair.publicKey);
+  }
+
+  async createWrappingKey() {
+    const name = `wrapping-${++this.made}`;
+    await this.user.call('KeyService/CreateKey', { vault: VAULT, name, kty: 'OCT', key_size: 256,
+      key_ops: ['WRAP_KEY', 'UNWRAP_KEY'] }, { deadline: this.deadline });
+    this.wrapping.push(name);
+  }
+
+  async wrap(name) {
+    const it = { vault: VAULT, name, algorithm: 'A256KW' };
+    const plaintext = randomBytes(32);
+    const { ciphertext } = await this.user.call('KeyService/WrapKey', { ...it, plaintext },
+      { deadline: this.deadline });
+    const opened = await this.user.call('KeyService/UnwrapKey', { ...it, ciphertext },
+      { deadline: this.deadline });
+    assert(opened.plaintext.equals(plaintext), `${name} unwraps something else than it wrapped`);
+  }
+
   /** Every kind of work once, unwatched: so that there is something to use. */
   async begin() {
     for (let i = 0; i < 3; i++) await this.createKey();
     await this.setSecret();
-    await this.createCertificate();
+    await this.createWrappingKey();
+    for (const one of Object.values(this.works())) await one();
+  }
+
+  /* By what they are called. */
+  works() {
+    const some = (list) => list[Math.floor(Math.random() * list.length)];
+    return { 'sign': () => this.sign(some([...this.keys.keys()])),
+      'create key': () => this.createKey(), 'set secret': () => this.setSecret(),
+      'get secret': () => this.getSecret(some([...this.secrets.keys()])),
+      'create certificate': () => this.createCertificate(),
+      'create exportable': () => this.createExportable(), 'import key': () => this.importKey(),
+      'create wrapping key': () => this.createWrappingKey(),
+      'wrap': () => this.wrap(some(this.wrapping)), 'connect': () => this.connect() };
   }
 
   /* A handshake, which the token's TLS key signs, and a call. */
@@ -106,20 +164,12 @@ export class Load {
     }
   }
 
-  any(map) {
-    const names = [...map.keys()];
-    return names[Math.floor(Math.random() * names.length)];
-  }
-
   /** Goes on until stop(); no answer may take longer than `mostMs`. */
   run(mostMs) {
     this.on = true;
     this.deadline = null; // the server's
     this.done = new Map(); // how often it was answered
-    const loops = { sign: () => this.sign(this.any(this.keys)), 'create key': () => this.createKey(),
-      'set secret': () => this.setSecret(), 'get secret': () => this.getSecret(this.any(this.secrets)),
-      'create certificate': () => this.createCertificate(), 'connect': () => this.connect() };
-    this.loops = Object.entries(loops).map(async ([what, work]) => {
+    this.loops = Object.entries(this.works()).map(async ([what, work]) => {
       while (this.on) {
         await this.#once(what, mostMs, work);
         await nap(5);
@@ -140,11 +190,8 @@ export class Load {
 
   /** Until every kind of work succeeds; false when it does not in time. */
   async recovers(ms) {
-    const works = [() => this.sign(this.any(this.keys)), () => this.createKey(),
-      () => this.setSecret(), () => this.getSecret(this.any(this.secrets)),
-      () => this.createCertificate(), () => this.connect()];
     const until = Date.now() + ms;
-    let left = works;
+    let left = Object.values(this.works());
     while (left.length && Date.now() < until) {
       const still = [];
       for (const work of left) {
@@ -164,5 +211,6 @@ export class Load {
   async check() {
     for (const name of this.keys.keys()) await this.sign(name);
     for (const name of this.secrets.keys()) await this.getSecret(name);
+    for (const name of this.wrapping) await this.wrap(name);
   }
 }
