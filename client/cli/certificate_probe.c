@@ -140,10 +140,13 @@ static const char *algorithms_of(X509 *leaf)
                : "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512";
 }
 
-static bool same_kind(X509 *one, X509 *other)
+/* A file that somebody else has changed may have a key that nobody knows. */
+static bool other_kind(X509 *one, X509 *other)
 {
-    return EVP_PKEY_get_base_id(X509_get0_pubkey(one)) ==
-           EVP_PKEY_get_base_id(X509_get0_pubkey(other));
+    const EVP_PKEY *key = X509_get0_pubkey(one), *wanted = X509_get0_pubkey(other);
+
+    ERR_clear_error();
+    return key && wanted && EVP_PKEY_get_base_id(key) != EVP_PKEY_get_base_id(wanted);
 }
 
 static void say_other(X509 *served, char why[KV_PROBE_WHY_BYTES])
@@ -163,7 +166,7 @@ static bool serves(const kv_cli_probe *probe, SSL_CTX *context, X509 *leaf, kv_d
     X509 *served = look(probe, context, NULL, end, why);
     bool same;
 
-    if (served && !same_kind(served, leaf)) {
+    if (served && other_kind(served, leaf)) {
         X509 *other = look(probe, context, algorithms_of(leaf), end, why);
 
         if (other) {
