@@ -1,4 +1,4 @@
-/* keeper.c - chores in a thread of their own, signals in the main thread. */
+/* keeper.c - chores in a thread of their own, reloads in the main thread. */
 #include "server/keeper.h"
 
 #include <pthread.h>
@@ -316,31 +316,18 @@ void kv_keeper_stop(kv_keeper *keeper)
     release(keeper);
 }
 
-static void awaited(sigset_t *signals)
+/* A shutdown waits for running calls, and then for what does not end with them. */
+static void set_grace(const kv_settings *settings, kv_signals *signals)
 {
-    (void)sigemptyset(signals);
-    (void)sigaddset(signals, SIGTERM);
-    (void)sigaddset(signals, SIGINT);
-    (void)sigaddset(signals, SIGHUP);
+    kv_signals_set_grace(signals, (unsigned)(settings->drain_seconds + settings->stop_seconds));
 }
 
-void kv_server_block_signals(void)
+void kv_keeper_wait_for_stop(kv_server *server, kv_signals *signals)
 {
-    sigset_t signals;
-
-    awaited(&signals);
-    (void)sigaddset(&signals, SIGPIPE);
-    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
-}
-
-void kv_keeper_wait_for_stop(kv_server *server)
-{
-    sigset_t signals;
-    int signal = 0;
-
-    awaited(&signals);
-    while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
+    set_grace(server->settings, signals);
+    while (kv_signals_wait(signals) == KV_SIGNAL_RELOAD) {
         kv_log_write(server->log, KV_LOG_INFO, "server.reload", NULL);
         reload_all(server->keeper);
+        set_grace(server->settings, signals);
     }
 }

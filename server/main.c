@@ -108,16 +108,19 @@ static bool parse(int argc, char **argv, arguments *out)
 
 static int run(const kv_settings *settings, kv_log *log)
 {
+    kv_signals *signals = NULL;
     kv_server *server = NULL;
     kv_error err = { 0 };
     kv_status status;
 
     kv_front_wipe_memory();
-    kv_server_block_signals();
-    status = kv_server_new(settings, log, &server, &err);
+    status = kv_signals_start(log, &signals, &err);
     if (status == KV_OK)
-        status = kv_server_run(server, &err);
+        status = kv_server_new(settings, log, &server, &err);
+    if (status == KV_OK)
+        status = kv_server_run(server, signals, &err);
     kv_server_free(server);
+    kv_signals_free(signals);
     return status == KV_OK ? EXIT_SUCCESS : complain(&err);
 }
 

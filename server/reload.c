@@ -43,6 +43,7 @@ static const char *const taken[] = {
     "limits.handshake_ms",
     "limits.idle_seconds",
     "limits.drain_seconds",
+    "limits.stop_seconds",
 };
 
 bool kv_reload_takes(const char *section, const char *key)

@@ -434,7 +434,7 @@ static void take_down(kv_server *server)
     server->watch = NULL;
 }
 
-static kv_status serve(kv_server *server, kv_error *err)
+static kv_status serve(kv_server *server, kv_signals *signals, kv_error *err)
 {
     fill_services(server);
     if (server->oidc)
@@ -453,15 +453,16 @@ static kv_status serve(kv_server *server, kv_error *err)
         kv_server_tell_port(server, "pki-port", server->settings->pki_listen,
                             kv_plain_port(server->plain));
     kv_server_tell_port(server, "port", server->settings->listen, kv_front_port(server->front));
-    kv_keeper_wait_for_stop(server);
+    kv_keeper_wait_for_stop(server, signals);
     kv_log_write(server->log, KV_LOG_INFO, "server.stopping", NULL);
     return KV_OK;
 }
 
-kv_status kv_server_run(kv_server *server, kv_error *err)
+kv_status kv_server_run(kv_server *server, kv_signals *signals, kv_error *err)
 {
-    kv_status status = serve(server, err);
+    kv_status status = serve(server, signals, err);
 
+    kv_signals_end(signals);
     take_down(server);
     if (status == KV_OK && server->gave_up.status != KV_OK)
         *err = server->gave_up, status = err->status;

@@ -5,6 +5,7 @@
 
 #include "server/base/log.h"
 #include "server/settings.h"
+#include "server/signals.h"
 
 typedef struct kv_server kv_server;
 
@@ -18,9 +19,8 @@ kv_status kv_server_new(const kv_settings *settings, kv_log *log, kv_server **ou
 void kv_server_free(kv_server *server);
 
 /* Listens, serves until SIGTERM or SIGINT, drains. SIGHUP reads the configuration again.
- * The signals must be blocked in all threads (kv_server_block_signals(), first thing in main). */
-kv_status kv_server_run(kv_server *server, kv_error *err) KV_MUST_USE;
-void kv_server_block_signals(void);
+ * `signals` is borrowed, and knows from its end on that the process is about to end. */
+kv_status kv_server_run(kv_server *server, kv_signals *signals, kv_error *err) KV_MUST_USE;
 
 /* No core dumps, no ptrace by others; locks the heap for secrets; takes the home folder. Also for
  * `init`. The returned descriptor holds the lock of the home; close it last. */

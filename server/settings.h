@@ -134,6 +134,7 @@ typedef struct kv_settings {
     int64_t handshake_ms;
     int64_t idle_seconds;
     int64_t drain_seconds;
+    int64_t stop_seconds;
     char *log_level; /* "debug", "info", "warning", "error" */
 } kv_settings;
 

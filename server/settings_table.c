@@ -221,6 +221,9 @@ const kv_setting_row kv_setting_rows[] = {
       NUMBER(idle_seconds, 1, 86400) },
     { { "limits", "drain_seconds", "10", "how long a shutdown waits for running calls" },
       NUMBER(drain_seconds, 0, 3600) },
+    { { "limits", "stop_seconds", "20",
+        "then the process is ended, if a call of a PKCS#11 module has not come back" },
+      NUMBER(stop_seconds, 1, 3600) },
 };
 
 const size_t kv_setting_row_count = KV_COUNT(kv_setting_rows);

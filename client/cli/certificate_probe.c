@@ -140,13 +140,10 @@ static const char *algorithms_of(X509 *leaf)
                : "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512";
 }
 
-/* A file that somebody else has changed may have a key that nobody knows. */
-static bool other_kind(X509 *one, X509 *other)
+static bool same_kind(X509 *one, X509 *other)
 {
-    const EVP_PKEY *key = X509_get0_pubkey(one), *wanted = X509_get0_pubkey(other);
-
-    ERR_clear_error();
-    return key && wanted && EVP_PKEY_get_base_id(key) != EVP_PKEY_get_base_id(wanted);
+    return EVP_PKEY_get_base_id(X509_get0_pubkey(one)) ==
+           EVP_PKEY_get_base_id(X509_get0_pubkey(other));
 }
 
 static void say_other(X509 *served, char why[KV_PROBE_WHY_BYTES])
@@ -166,7 +163,7 @@ static bool serves(const kv_cli_probe *probe, SSL_CTX *context, X509 *leaf, kv_d
     X509 *served = look(probe, context, NULL, end, why);
     bool same;
 
-    if (served && other_kind(served, leaf)) {
+    if (served && !same_kind(served, leaf)) {
         X509 *other = look(probe, context, algorithms_of(leaf), end, why);
 
         if (other) {

@@ -7,6 +7,7 @@
 
 /* Days in force, as milliseconds since the epoch (00:00 UTC). */
 #define ON_2026_03_15 (INT64_C(20527) * DAY_MS)
+#define ON_2026_07_01 (INT64_C(20635) * DAY_MS)
 #define ON_2027_03_15 (INT64_C(20892) * DAY_MS)
 #define ON_2029_03_15 (INT64_C(21623) * DAY_MS)
 
@@ -324,9 +325,9 @@ const kv_x509_lint_row kv_x509_lint_rows[] = {
       "serverAuth does not stand beside other purposes" },
     { "eku_mixed", PRIVATE, WARNING, 0, 0, eku_mixed,
       "serverAuth does not stand beside other purposes" },
-    { "eku_client", PUBLIC, WARNING, 0, ON_2027_03_15, eku_server_and_client,
+    { "eku_client", PUBLIC, WARNING, 0, ON_2026_07_01, eku_server_and_client,
       "serverAuth does not stand beside clientAuth" },
-    { "eku_client", PUBLIC, ERROR, ON_2027_03_15, 0, eku_server_and_client,
+    { "eku_client", PUBLIC, ERROR, ON_2026_07_01, 0, eku_server_and_client,
       "serverAuth does not stand beside clientAuth" },
     { "key_identifiers", ANY, WARNING, 0, 0, key_id_absent,
       "there is an authority key identifier, and one of the subject unless it is a server" },

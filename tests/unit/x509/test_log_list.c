@@ -219,9 +219,7 @@ static void a_file_is_read_or_not(void **state)
     soft_file_remove(path);
     list = NULL;
     assert_kv_fails(KV_UNAVAILABLE, kv_log_list_read(path, &list, &err));
-    assert_non_null(strstr(err.message, "cannot be read: No such file or directory"));
     assert_kv_fails(KV_UNAVAILABLE, kv_log_list_read("/", &list, &err));
-    assert_non_null(strstr(err.message, "cannot be read: Is a directory"));
     assert_null(list);
 }
 
