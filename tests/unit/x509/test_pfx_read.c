@@ -287,7 +287,8 @@ static void bounds_nesting(void **state)
     pki *p = *state;
 
     for (size_t i = 0; i < KV_COUNT(rows); i++) {
-        kv_slice bags = wrap(p, 0x30, KV_SLICE_NONE), file;
+        /* In the short form: OpenSSL wants a byte behind a long one, in some versions. */
+        kv_slice bags = KV_SLICE("\x30\x00"), file;
         kv_x509_import_in in;
 
         for (int n = 0; n < rows[i].depth; n++)
