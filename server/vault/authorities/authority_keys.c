@@ -8,6 +8,9 @@
 
 #include "server/base/text.h"
 #include "server/vault/authorities/authority_keys.h"
+#include "server/vault/objects.h"
+#include "server/vault/row_walk.h"
+#include "server/x509/inspect.h"
 
 bool kv_authority_is_current(const kv_authority_row *row)
 {
@@ -93,6 +96,75 @@ kv_status kv_authority_all_keys(kv_vault *vault, kv_work *work, const kv_authori
     *out = all;
     *count = found + 1;
     return KV_OK;
+}
+
+/* --- above --- */
+
+static kv_status signer_among(kv_vault *vault, kv_work *work, const kv_authority_row *row,
+                              kv_slice spki, const kv_rows *rows, kv_authority_row *out,
+                              bool *exists, kv_error *err)
+{
+    const kv_authority_row *found = rows->rows;
+    kv_slice base;
+    uint32_t number;
+
+    for (unsigned i = 0; i < rows->count; i++) {
+        if (found[i].certificate.len && kv_slice_equal(found[i].spki, spki) &&
+            kv_authority_split(found[i].name, &base, &number))
+            return kv_authority_look_up(vault, work, row->vault_uid, base, out, exists, err);
+    }
+    return KV_OK;
+}
+
+kv_status kv_authority_above(kv_vault *vault, kv_work *work, const kv_authority_row *row,
+                             kv_authority_row *out, bool *exists, kv_error *err)
+{
+    kv_authority_row from = { .vault_uid = row->vault_uid };
+    kv_scan scan = { .table = &kv_table_authorities, .prefix = 1, .from = &from, .limit = 50 };
+    kv_x509_list chain;
+    kv_x509_facts above;
+    kv_rows rows = { .more = true };
+
+    *exists = false;
+    KV_TRY(kv_authority_chain(work, row, &chain, err));
+    if (chain.count < 2)
+        return KV_OK;
+    KV_TRY(kv_x509_inspect(work->arena, chain.items[1], &above, err));
+    while (rows.more && !*exists) {
+        KV_AUTO(kv_arena) arena = KV_ARENA(KV_STEP_ARENA_BYTES);
+
+        KV_TRY(kv_records_scan(vault->config.records, &scan, &arena, &rows, err));
+        KV_TRY(signer_among(vault, work, row, above.spki, &rows, out, exists, err));
+        if (rows.count)
+            KV_TRY(kv_copy_row_key(&kv_table_authorities,
+                                   (const kv_authority_row *)rows.rows + rows.count - 1,
+                                   work->arena, &from, err));
+        scan.after = true;
+    }
+    return KV_OK;
+}
+
+/* --- a new one --- */
+
+kv_status kv_authority_succeed(kv_vault *vault, kv_work *work, const kv_authority_row *old,
+                               kv_authority_row *next, kv_authority_row *former,
+                               kv_crl_row *old_list, kv_change *change, kv_error *err)
+{
+    *former = *old;
+    former->head = (kv_row_head){ 0 };
+    former->enabled = 0;
+    former->csr = KV_SLICE_NONE;
+    former->updated = work->now_ms;
+    KV_TRY(kv_authority_numbered(work, old->name, old->number, &former->name, err));
+    next->head = old->head;
+    next->name = old->name;
+    *old_list = (kv_crl_row){ .authority_uid = old->uid };
+    KV_TRY(kv_records_get(vault->config.records, &kv_table_crls, old_list, work->arena, err));
+    old_list->authority = former->name;
+    old_list->owed = 1;
+    KV_TRY(kv_change_update(change, &kv_table_authorities, next, err));
+    KV_TRY(kv_change_insert(change, &kv_table_authorities, former, err));
+    return kv_change_update(change, &kv_table_crls, old_list, err);
 }
 
 /* --- what is handed out --- */

@@ -28,6 +28,15 @@ kv_status kv_authority_all_keys(kv_vault *vault, kv_work *work, const kv_authori
 /* The new key that waits for its certificate. */
 kv_status kv_authority_waiting(kv_vault *vault, kv_work *work, const kv_authority_row *current,
                                kv_authority_row *out, bool *exists, kv_error *err) KV_MUST_USE;
+/* `next` takes the place of `old`, whose row moves to `former` and its list with it; all of them
+ * live until the commit. */
+kv_status kv_authority_succeed(kv_vault *vault, kv_work *work, const kv_authority_row *old,
+                               kv_authority_row *next, kv_authority_row *former,
+                               kv_crl_row *old_list, kv_change *change, kv_error *err) KV_MUST_USE;
+/* The authority of this vault whose certificate is the first above `row`; a former key's stands for
+ * the authority as it is now. */
+kv_status kv_authority_above(kv_vault *vault, kv_work *work, const kv_authority_row *row,
+                             kv_authority_row *out, bool *exists, kv_error *err) KV_MUST_USE;
 /* What goes out with a certificate that it issued: itself and those above; of a root with a new
  * key, as long as the old one is valid, the new key signed with the old one, and the old root. Who
  * trusts either root has a path. */
@@ -55,13 +64,6 @@ struct kv_checks;
 kv_status kv_authorities_check(kv_vault *vault, struct kv_checks *checks,
                                kv_error *err) KV_MUST_USE;
 
-/* --- authority_renew.c --- */
-
-/* `next` takes the place of `old`, whose row moves to `former` and its list with it; all of them
- * live until the commit. */
-kv_status kv_authority_succeed(kv_vault *vault, kv_work *work, const kv_authority_row *old,
-                               kv_authority_row *next, kv_authority_row *former,
-                               kv_crl_row *old_list, kv_change *change, kv_error *err) KV_MUST_USE;
 /* --- authority_rechain.c --- */
 
 /* Notes in a row that is to be stored: all chains of its vault that end with `before` (a

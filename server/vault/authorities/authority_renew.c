@@ -1,5 +1,8 @@
 /* authority_renew.c - an authority gets a new certificate, with its key or with a new one.
  *
+ * The server itself changes the rows of an authority: lists are published, chains follow. Who meets
+ * that begins again with the row as it is then and the key that is born already.
+ *
  * With a new key the row of the old one moves away: its lists and its responder go on under its
  * uid. Of a root both keys sign each other (RFC 4210, section 4.4), so that who trusts only one of
  * them has a path to what either issued.
@@ -9,21 +12,34 @@
 #include "server/vault/keys/key_rules.h"
 #include "server/vault/objects.h"
 #include "server/vault/operations/operations.h"
-#include "server/vault/own_step.h"
-#include "server/vault/row_walk.h"
 #include "server/x509/inspect.h"
 #include "server/x509/request.h"
 
+enum { RACES = 5 };
+
+/* What all attempts have in common. */
+typedef struct effort {
+    bool begun;
+    kv_authority_row seen; /* by the first one */
+    bool outrun;           /* by another renewal: whoever asked has to look at that */
+    bool born;
+    kv_birth birth;
+    kv_token_object_row token_object;
+    kv_authority_row key;   /* its columns */
+    kv_slice operations[2]; /* what the serial numbers are reserved for */
+} effort;
+
 typedef struct renewal {
     const kv_authority_renew_in *in;
+    effort *all;
     kv_vault_row vault_row;
     kv_authority_row row; /* as it is */
     kv_x509_facts facts;  /* of its certificate */
     kv_authority_row next;
     kv_x509_policy policy; /* of the next certificate */
     bool signed_here;
+    bool here; /* signed, by itself or its parent */
     kv_authority_row parent;
-    kv_birth birth;
     kv_token_object_row token_object;
     kv_issued_row issued; /* by the parent */
     bool cross;
@@ -114,50 +130,6 @@ static kv_status take_urls(kv_vault *vault, kv_work *work, renewal *at, kv_error
     return KV_OK;
 }
 
-/* The authority of this vault whose certificate is the first above; a former key's stands for the
- * authority as it is now. */
-static kv_status signer_among(kv_vault *vault, kv_work *work, renewal *at, kv_slice spki,
-                              const kv_rows *rows, kv_error *err)
-{
-    const kv_authority_row *found = rows->rows;
-    kv_slice base;
-    uint32_t number;
-
-    for (unsigned i = 0; i < rows->count; i++) {
-        if (found[i].certificate.len && kv_slice_equal(found[i].spki, spki) &&
-            kv_authority_split(found[i].name, &base, &number))
-            return kv_authority_look_up(vault, work, at->row.vault_uid, base, &at->parent,
-                                        &at->signed_here, err);
-    }
-    return KV_OK;
-}
-
-static kv_status signer_of(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
-{
-    kv_authority_row from = { .vault_uid = at->row.vault_uid };
-    kv_scan scan = { .table = &kv_table_authorities, .prefix = 1, .from = &from, .limit = 50 };
-    kv_x509_list chain;
-    kv_x509_facts above;
-    kv_rows rows = { .more = true };
-
-    KV_TRY(kv_authority_chain(work, &at->row, &chain, err));
-    if (chain.count < 2)
-        return KV_OK;
-    KV_TRY(kv_x509_inspect(work->arena, chain.items[1], &above, err));
-    while (rows.more && !at->signed_here) {
-        KV_AUTO(kv_arena) arena = KV_ARENA(KV_STEP_ARENA_BYTES);
-
-        KV_TRY(kv_records_scan(vault->config.records, &scan, &arena, &rows, err));
-        KV_TRY(signer_among(vault, work, at, above.spki, &rows, err));
-        if (rows.count)
-            KV_TRY(kv_copy_row_key(&kv_table_authorities,
-                                   (const kv_authority_row *)rows.rows + rows.count - 1,
-                                   work->arena, &from, err));
-        scan.after = true;
-    }
-    return KV_OK;
-}
-
 static kv_status take_parent(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
 {
     kv_slice parent = at->in->parent;
@@ -175,7 +147,7 @@ static kv_status take_parent(kv_vault *vault, kv_work *work, renewal *at, kv_err
         if (kv_slice_equal(at->parent.uid, at->row.uid))
             return kv_fail_field(err, "parent", "must be another authority");
     } else {
-        KV_TRY(signer_of(vault, work, at, err));
+        KV_TRY(kv_authority_above(vault, work, &at->row, &at->parent, &at->signed_here, err));
     }
     return at->signed_here ? kv_authority_may_issue(&at->parent, err) : KV_OK;
 }
@@ -193,12 +165,42 @@ static kv_status prepare(kv_vault *vault, kv_work *work, renewal *at, kv_error *
     at->next.updated = work->now_ms;
     KV_TRY(take_key(at, err));
     KV_TRY(take_urls(vault, work, at, err));
-    KV_TRY(take_parent(vault, work, at, err));
-    if (!at->in->new_key)
-        return KV_OK;
-    at->next.number = at->row.number + 1;
-    at->next.cross = KV_SLICE_NONE;
-    return kv_new_uid(work, &at->next.uid, err);
+    if (at->in->new_key) {
+        at->next.number = at->row.number + 1;
+        at->next.cross = KV_SLICE_NONE;
+    }
+    return take_parent(vault, work, at, err);
+}
+
+/* --- the key --- */
+
+static kv_status bear(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
+{
+    effort *all = at->all;
+
+    all->key = at->next;
+    KV_TRY(kv_new_uid(work, &all->key.uid, err));
+    KV_TRY(kv_authority_bear(vault, work, kv_x509_policy_key_kind(&at->policy), &all->key,
+                             &all->birth, &all->token_object, err));
+    all->born = true;
+    return KV_OK;
+}
+
+/* One for all attempts: none of them changes of what kind it has to be. */
+static kv_status take_new_key(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
+{
+    const kv_authority_row *key = &at->all->key;
+
+    if (!at->all->born)
+        KV_TRY(bear(vault, work, at, err));
+    at->next.uid = key->uid;
+    at->next.key_id = key->key_id;
+    at->next.key_kind = key->key_kind;
+    at->next.spki = key->spki;
+    at->next.attested = key->attested;
+    at->next.token = key->token;
+    at->token_object = at->all->token_object;
+    return KV_OK;
 }
 
 /* --- certificates --- */
@@ -228,7 +230,7 @@ static kv_status certify(kv_vault *vault, kv_work *work, renewal *at, kv_error *
     if (at->signed_here) {
         KV_TRY(kv_authority_chain(work, by, &chain, err));
         KV_TRY(kv_authority_served(work, by, &served, err));
-        KV_TRY(kv_serial_reserve(vault, work, by, KV_SLICE_NONE, &at->issued, err));
+        KV_TRY(kv_serial_reserve(vault, work, by, at->all->operations[0], &at->issued, err));
         build.issuer = by->certificate;
         build.serial = at->issued.serial;
         build.above = (kv_x509_list){ .items = chain.items + 1, .count = chain.count - 1 };
@@ -298,7 +300,8 @@ static kv_status cross_sign(kv_vault *vault, kv_work *work, renewal *at, kv_erro
                 at->facts.not_after_ms > work->now_ms;
     if (!at->cross)
         return KV_OK;
-    KV_TRY(kv_serial_reserve(vault, work, &at->row, KV_SLICE_NONE, &at->new_with_old, err));
+    KV_TRY(
+        kv_serial_reserve(vault, work, &at->row, at->all->operations[1], &at->new_with_old, err));
     KV_TRY(cross(vault, work, &at->next, &at->row, 0, &at->new_with_old, &parts[0], err));
     KV_TRY(first_serial(work, &at->next, &at->old_with_new, err));
     KV_TRY(cross(vault, work, &at->row, &at->next, at->facts.not_after_ms, &at->old_with_new,
@@ -309,27 +312,6 @@ static kv_status cross_sign(kv_vault *vault, kv_work *work, renewal *at, kv_erro
 }
 
 /* --- stored --- */
-
-kv_status kv_authority_succeed(kv_vault *vault, kv_work *work, const kv_authority_row *old,
-                               kv_authority_row *next, kv_authority_row *former,
-                               kv_crl_row *old_list, kv_change *change, kv_error *err)
-{
-    *former = *old;
-    former->head = (kv_row_head){ 0 };
-    former->enabled = 0;
-    former->csr = KV_SLICE_NONE;
-    former->updated = work->now_ms;
-    KV_TRY(kv_authority_numbered(work, old->name, old->number, &former->name, err));
-    next->head = old->head;
-    next->name = old->name;
-    *old_list = (kv_crl_row){ .authority_uid = old->uid };
-    KV_TRY(kv_records_get(vault->config.records, &kv_table_crls, old_list, work->arena, err));
-    old_list->authority = former->name;
-    old_list->owed = 1;
-    KV_TRY(kv_change_update(change, &kv_table_authorities, next, err));
-    KV_TRY(kv_change_insert(change, &kv_table_authorities, former, err));
-    return kv_change_update(change, &kv_table_crls, old_list, err);
-}
 
 static kv_crl_row list_of(const kv_authority_row *row)
 {
@@ -414,44 +396,79 @@ static kv_status ask(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
 
 /* --- the whole --- */
 
-static kv_status complete(kv_vault *vault, kv_work *work, renewal *at, bool here, kv_error *err)
+static kv_status complete(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
 {
-    if (!here)
+    if (!at->here)
         return ask(vault, work, at, err);
     KV_TRY(certify(vault, work, at, err));
     KV_TRY(cross_sign(vault, work, at, err));
     return store(vault, work, at, err);
 }
 
+/* A renewal that came in between has done what this one was asked for, perhaps with another key. */
+static kv_status refuse_outrun(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
+{
+    const kv_authority_row *seen = &at->all->seen;
+    kv_authority_row waiting;
+    bool waits = false;
+
+    KV_TRY(kv_authority_waiting(vault, work, &at->row, &waiting, &waits, err));
+    at->all->outrun = waits || !kv_slice_equal(at->row.certificate, seen->certificate) ||
+                      !kv_slice_equal(at->row.csr, seen->csr);
+    return at->all->outrun ? kv_lost_race(KV_CONFLICT, err) : KV_OK;
+}
+
+static kv_status begin(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
+{
+    effort *all = at->all;
+
+    if (all->begun)
+        return refuse_outrun(vault, work, at, err);
+    KV_TRY(drop_waiting(vault, work, &at->row, err));
+    for (size_t i = 0; i < KV_COUNT(all->operations); i++)
+        KV_TRY(kv_new_version(work, &all->operations[i], err));
+    all->seen = at->row;
+    all->begun = true;
+    return KV_OK;
+}
+
+static kv_status attempt(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
+{
+    KV_TRY(prepare(vault, work, at, err));
+    at->here = at->signed_here || at->row.kind == KV_AUTHORITY_ROOT;
+    KV_TRY(begin(vault, work, at, err));
+    if (at->in->new_key)
+        KV_TRY(take_new_key(vault, work, at, err));
+    else
+        KV_TRY(kv_authority_can_sign(vault, &at->row, err));
+    return complete(vault, work, at, err);
+}
+
 kv_status kv_authority_renew(kv_vault *vault, kv_work *work, const kv_authority_renew_in *in,
                              kv_authority_bundle *out, kv_error *err)
 {
-    renewal at = { .in = in };
-    kv_status status;
-    bool here;
+    kv_status status = KV_CONFLICT;
+    effort all = { 0 };
+    renewal at = { 0 };
 
-    KV_TRY(prepare(vault, work, &at, err));
-    here = at.signed_here || at.row.kind == KV_AUTHORITY_ROOT;
-    KV_TRY(drop_waiting(vault, work, &at.row, err));
-    if (in->new_key)
-        KV_TRY(kv_authority_bear(vault, work, kv_x509_policy_key_kind(&at.policy), &at.next,
-                                 &at.birth, &at.token_object, err));
-    else
-        KV_TRY(kv_authority_can_sign(vault, &at.row, err));
-    status = complete(vault, work, &at, here, err);
+    for (int race = 0; status == KV_CONFLICT && !all.outrun && race < RACES; race++) {
+        *err = (kv_error){ 0 };
+        at = (renewal){ .in = in, .all = &all };
+        status = attempt(vault, work, &at, err);
+    }
     if (status != KV_OK) {
-        if (in->new_key)
-            kv_birth_undo(vault, work, &at.birth);
+        if (all.born)
+            kv_birth_undo(vault, work, &all.birth);
         return status;
     }
-    if (here) {
+    if (at.here) {
         kv_authority_try_chains(vault, work, &at.next);
         kv_crl_try(vault, work, &at.next);
         if (in->new_key)
             kv_crl_try(vault, work, &at.former);
     }
-    if (!here && in->new_key)
+    if (!at.here && in->new_key)
         at.row.csr = at.next.csr;
-    return kv_authority_bundle_of(work, &at.vault_row, here || !in->new_key ? &at.next : &at.row,
+    return kv_authority_bundle_of(work, &at.vault_row, at.here || !in->new_key ? &at.next : &at.row,
                                   out, err);
 }

@@ -47,11 +47,41 @@ static void die(house *h)
         kv_fake_fail(last[h->death], CKR_FUNCTION_FAILED, UINT32_MAX);
 }
 
+static bool is_about(const kv_change *change, const kv_table *table)
+{
+    for (unsigned i = 0; i < change->count; i++)
+        if (kv_change_ops(change)[i].table == table)
+            return true;
+    return false;
+}
+
+static void let_others(house *h, const kv_change *change)
+{
+    const kv_table *table = h->meanwhile.table;
+
+    if (!table || !is_about(change, table))
+        return;
+    h->meanwhile.table = NULL;
+    h->meanwhile.what(h, h->meanwhile.context);
+    if (--h->meanwhile.times)
+        h->meanwhile.table = table;
+}
+
+void house_meanwhile(house *h, const kv_table *table, unsigned times,
+                     void (*what)(house *h, void *context), void *context)
+{
+    h->meanwhile.table = table;
+    h->meanwhile.times = times;
+    h->meanwhile.what = what;
+    h->meanwhile.context = context;
+}
+
 static kv_status apply(kv_store *store, const kv_change *change, kv_store_state *state,
                        kv_error *err)
 {
     house *h = living;
 
+    let_others(h, change);
     if (atomic_load(&h->dead))
         return kv_fail(err, KV_UNAVAILABLE, "the house is dead");
     KV_TRY(h->real_ops->apply(store, change, state, err));

@@ -72,6 +72,12 @@ typedef struct house {
     atomic_int dies_in; /* changes until death; 0: not planned */
     house_death death;
     atomic_bool dead;
+    struct {
+        const kv_table *table; /* NULL: not planned, or it has happened */
+        unsigned times;
+        void (*what)(struct house *h, void *context);
+        void *context;
+    } meanwhile;
     kv_arena arena; /* as long as the house */
     kv_arena jobs[HOUSE_JOBS];
     unsigned next_job;
@@ -92,6 +98,10 @@ kv_status house_open(house *h, kv_error *err) KV_MUST_USE;
 
 /* Death after `changes` more changes of the store; a restart revives. */
 void house_die_after(house *h, unsigned changes, house_death death);
+/* What somebody else does before the next changes, so many of them, with a row of this table are
+ * stored: between what a call read and what it makes of it. Its own changes are not among them. */
+void house_meanwhile(house *h, const kv_table *table, unsigned times,
+                     void (*what)(house *h, void *context), void *context);
 /* Waits until both tokens answer, at most ten seconds. */
 void house_wait_for_tokens(house *h);
 

@@ -1,91 +1,9 @@
 /* test_vault_authorities.c - certificate authorities: what is refused, and that the chains of those
  * below follow a new certificate whatever comes in between.
  */
-#include <stdio.h>
-
-#include "tests/contract/vault/acts.h"
-
-enum { CHANGES_MAX = 60 };
-
-static kv_target named(const char *name)
-{
-    return act_target(KV_COLLECTION_CERTIFICATES, name);
-}
-
-static kv_status create(house *h, const char *name, const char *parent, kv_error *why)
-{
-    char subject[64];
-    kv_authority_create_in in = { .target = named(name),
-                                  .kind = parent ? KV_AUTHORITY_SUBORDINATE : KV_AUTHORITY_ROOT,
-                                  .kty = KV_SLICE("EC"),
-                                  .crv = KV_SLICE("P-256"),
-                                  .parent = kv_slice_text(parent) };
-    kv_authority_bundle out;
-    kv_error err;
-    kv_status status;
-
-    (void)snprintf(subject, sizeof(subject), "CN=%s", name);
-    in.subject = kv_slice_text(subject);
-    status = HOUSE_DO(h, kv_authority_create, &in, &out);
-    *why = err;
-    return status;
-}
-
-static house *start(void)
-{
-    static const char *const line[] = { NULL, "root", "tls", "team" };
-    house *h = house_new_pki();
-    kv_error err = { 0 };
-
-    assert_kv_ok(act_make_vault(h, &err));
-    for (size_t i = 1; i < KV_COUNT(line); i++)
-        assert_kv_ok(create(h, line[i], line[i - 1], &err));
-    return h;
-}
-
-static kv_authority_bundle look(house *h, const char *name)
-{
-    kv_authority_get_in in = { .target = named(name) };
-    kv_authority_bundle out;
-    kv_error err;
-
-    assert_kv_ok(HOUSE_DO(h, kv_authority_get, &in, &out));
-    return out;
-}
-
-static kv_status renew(house *h, const char *name, bool new_key, kv_error *why)
-{
-    kv_authority_renew_in in = { .target = named(name), .new_key = new_key };
-    kv_authority_bundle out;
-    kv_error err;
-    kv_status status = HOUSE_DO(h, kv_authority_renew, &in, &out);
-
-    *why = err;
-    return status;
-}
+#include "tests/contract/vault/authority_line.h"
 
 /* --- those below --- */
-
-/* "team" is below the certificate that "tls" has now and below all above that, which ends with the
- * root's: as it is now, or through what a new key made of the old one. */
-static bool chains_are_right(house *h)
-{
-    kv_authority_bundle root = look(h, "root");
-    kv_authority_bundle tls = look(h, "tls");
-    kv_authority_bundle team = look(h, "team");
-    bool right = team.chain.count == tls.chain.count + 1 &&
-                 kv_slice_equal(team.chain.items[0], tls.certificate) &&
-                 kv_slice_equal(tls.chain.items[tls.chain.count - 1], root.certificate);
-
-    for (size_t i = 0; right && i < tls.chain.count; i++)
-        right = kv_slice_equal(team.chain.items[i + 1], tls.chain.items[i]);
-    return right;
-}
-
-static unsigned owed(house *h)
-{
-    return house_count(h, "SELECT count(*) FROM authorities WHERE length(chains_from) > 0");
-}
 
 /* False when the renewal needs no more changes than that. */
 static bool die_and_rise(house *h, const char *name, bool new_key, unsigned n, bool *owed_once)
@@ -95,22 +13,22 @@ static bool die_and_rise(house *h, const char *name, bool new_key, unsigned n, b
     unsigned made;
     bool died, renewed;
 
-    assert_true(chains_are_right(h));
-    assert_kv_ok(kv_arena_copy(&h->kept_arena, look(h, name).certificate, &before, &err));
+    assert_true(line_chains_are_right(h));
+    assert_kv_ok(kv_arena_copy(&h->kept_arena, line_look(h, name).certificate, &before, &err));
     atomic_fetch_add(&h->now_ms, 60000);
     house_die_after(h, n, HOUSE_KEYS_STAY);
-    (void)!renew(h, name, new_key, &err);
+    (void)!line_renew(h, name, new_key, &err);
     died = atomic_load(&h->dead);
     atomic_store(&h->dies_in, 0);
     assert_kv_ok(house_restart(h, &err));
-    renewed = !kv_slice_equal(look(h, name).certificate, before);
+    renewed = !kv_slice_equal(line_look(h, name).certificate, before);
     assert_true(renewed || died);
-    *owed_once = *owed_once || owed(h) > 0;
+    *owed_once = *owed_once || line_owed(h) > 0;
     /* What was not renewed is not owed either; else the keeper's next round does it. */
-    assert_true(renewed || !owed(h));
+    assert_true(renewed || !line_owed(h));
     assert_kv_ok(kv_vault_crls_due(h->vault, &made, &err));
-    assert_int_equal(owed(h), 0);
-    assert_true(chains_are_right(h));
+    assert_int_equal(line_owed(h), 0);
+    assert_true(line_chains_are_right(h));
     return died;
 }
 
@@ -120,7 +38,7 @@ static void chains_follow_through_death_at_any_moment(void **state)
         const char *above;
         bool new_key;
     } cases[] = { { "tls", false }, { "root", true } };
-    house *h = start();
+    house *h = line_start();
 
     (void)state;
     for (size_t i = 0; i < KV_COUNT(cases); i++) {
@@ -128,7 +46,7 @@ static void chains_follow_through_death_at_any_moment(void **state)
         unsigned n = 0;
 
         while (die_and_rise(h, cases[i].above, cases[i].new_key, ++n, &owed_once))
-            assert_true(n < CHANGES_MAX);
+            assert_true(n < LINE_CHANGES_MAX);
         assert_true(n > 3);
         assert_true(owed_once);
     }
@@ -139,23 +57,23 @@ static void chains_follow_through_death_at_any_moment(void **state)
 /* A second renewal does not forget what the first one still owed. */
 static void another_renewal_settles_the_first(void **state)
 {
-    house *h = start();
+    house *h = line_start();
     kv_error err = { 0 };
 
     (void)state;
-    for (unsigned n = 1; !owed(h); n++) {
-        assert_true(n < CHANGES_MAX);
+    for (unsigned n = 1; !line_owed(h); n++) {
+        assert_true(n < LINE_CHANGES_MAX);
         atomic_fetch_add(&h->now_ms, 60000);
         house_die_after(h, n, HOUSE_KEYS_STAY);
-        (void)!renew(h, "root", false, &err);
+        (void)!line_renew(h, "root", false, &err);
         assert_true(atomic_load(&h->dead));
         assert_kv_ok(house_restart(h, &err));
     }
-    assert_false(chains_are_right(h));
+    assert_false(line_chains_are_right(h));
     atomic_fetch_add(&h->now_ms, 60000);
-    assert_kv_ok(renew(h, "root", false, &err));
-    assert_int_equal(owed(h), 0);
-    assert_true(chains_are_right(h));
+    assert_kv_ok(line_renew(h, "root", false, &err));
+    assert_int_equal(line_owed(h), 0);
+    assert_true(line_chains_are_right(h));
     house_free(h);
 }
 
@@ -228,26 +146,15 @@ static const struct {
       { .kind = KV_AUTHORITY_ROOT, SUBJECT, .revocation = { .given = true, .crl_hours = 8785 } } },
 };
 
-static kv_status set_enabled(house *h, const char *name, bool enabled, kv_error *why)
-{
-    kv_authority_update_in in = { .target = named(name), .has_enabled = true, .enabled = enabled };
-    kv_authority_bundle out;
-    kv_error err;
-    kv_status status = HOUSE_DO(h, kv_authority_update, &in, &out);
-
-    *why = err;
-    return status;
-}
-
 /* Below the usual three: one that waits for its certificate, and one that is disabled. */
 static house *start_crowded(void)
 {
-    house *h = start();
+    house *h = line_start();
     kv_error err = { 0 };
 
-    assert_kv_ok(create(h, "waits", "", &err));
-    assert_kv_ok(create(h, "resting", "root", &err));
-    assert_kv_ok(set_enabled(h, "resting", false, &err));
+    assert_kv_ok(line_create(h, "waits", "", &err));
+    assert_kv_ok(line_create(h, "resting", "root", &err));
+    assert_kv_ok(line_set_enabled(h, "resting", false, &err));
     return h;
 }
 
@@ -262,7 +169,7 @@ static void what_does_not_fit_is_not_made(void **state)
         kv_authority_bundle out;
         kv_error err;
 
-        in.target = named(wrong_creations[i].name);
+        in.target = line_target(wrong_creations[i].name);
         if (HOUSE_DO(h, kv_authority_create, &in, &out) != wrong_creations[i].status ||
             strcmp(err.field, wrong_creations[i].field) != 0)
             fail_msg("case %zu: status %d, field '%s': %s", i, err.status, err.field, err.message);
@@ -298,12 +205,12 @@ static void only_who_can_sign_is_renewed(void **state)
         kv_authority_bundle out;
         kv_error err;
 
-        in.target = named(wrong[i].name);
+        in.target = line_target(wrong[i].name);
         if (HOUSE_DO(h, kv_authority_renew, &in, &out) != wrong[i].status ||
             strcmp(err.field, wrong[i].field) != 0)
             fail_msg("case %zu: status %d, field '%s': %s", i, err.status, err.field, err.message);
     }
-    assert_int_equal(look(h, "tls").number, 1);
+    assert_int_equal(line_look(h, "tls").number, 1);
     house_assert_tidy(h);
     house_free(h);
 }
@@ -323,7 +230,7 @@ static void revocations_and_lists_are_of_what_there_is(void **state)
           "invalidity_date",
           { .serial = TEXT_OF("01"), .reason = 1, .invalid_since = HOUSE_NOW_MS * 2 } },
     };
-    kv_authority_crl_in list = { .target = named("tls"), .key = 2 };
+    kv_authority_crl_in list = { .target = line_target("tls"), .key = 2 };
     house *h = start_crowded();
     kv_crl_bundle crl;
     kv_error err;
@@ -333,20 +240,20 @@ static void revocations_and_lists_are_of_what_there_is(void **state)
         kv_authority_revoke_in in = wrong[i].in;
         kv_revoked_bundle out;
 
-        in.target = named("tls");
+        in.target = line_target("tls");
         if (HOUSE_DO(h, kv_authority_revoke, &in, &out) != wrong[i].status ||
             strcmp(err.field, wrong[i].field) != 0)
             fail_msg("case %zu: status %d, field '%s': %s", i, err.status, err.field, err.message);
     }
     assert_kv_fails(KV_NOT_FOUND, HOUSE_DO(h, kv_authority_crl_get, &list, &crl));
-    list = (kv_authority_crl_in){ .target = named("waits") };
+    list = (kv_authority_crl_in){ .target = line_target("waits") };
     assert_kv_fails(KV_PRECONDITION, HOUSE_DO(h, kv_authority_crl_get, &list, &crl));
     house_free(h);
 }
 
 static kv_status take_away(house *h, const char *name, kv_error *why)
 {
-    kv_authority_delete_in in = { .target = named(name) };
+    kv_authority_delete_in in = { .target = line_target(name) };
     kv_nothing_out out;
     kv_error err;
     kv_status status = HOUSE_DO(h, kv_authority_delete, &in, &out);
@@ -363,11 +270,11 @@ static void only_what_nobody_needs_is_deleted(void **state)
     (void)state;
     assert_kv_fails(KV_NOT_FOUND, take_away(h, "nobody", &err));
     assert_kv_fails(KV_PRECONDITION, take_away(h, "root", &err));
-    assert_kv_ok(set_enabled(h, "root", false, &err));
+    assert_kv_ok(line_set_enabled(h, "root", false, &err));
     /* What it issued is valid still. */
     assert_kv_fails(KV_PRECONDITION, take_away(h, "root", &err));
     assert_kv_ok(take_away(h, "resting", &err));
-    assert_kv_ok(set_enabled(h, "waits", false, &err));
+    assert_kv_ok(line_set_enabled(h, "waits", false, &err));
     assert_kv_ok(take_away(h, "waits", &err));
     house_assert_tidy(h);
     house_free(h);
@@ -380,7 +287,7 @@ static void without_a_token_there_is_none(void **state)
 
     (void)state;
     assert_kv_ok(act_make_vault(h, &err));
-    assert_kv_fails(KV_UNSUPPORTED, create(h, "root", NULL, &err));
+    assert_kv_fails(KV_UNSUPPORTED, line_create(h, "root", NULL, &err));
     assert_int_equal(house_count(h, "SELECT count(*) FROM authorities"), 0);
     house_assert_tidy(h);
     house_free(h);

@@ -11,7 +11,6 @@ import { Request } from './requests.mjs';
 import { Contacts, House, Issuer, Renewals, Webhook } from './rules.mjs';
 
 /* How often, and how many there are at once: starts look at every key. */
-const TRIES = 5;
 const KINDS = [
   { weight: 6, most: 24, prefix: 'k', kind: Key },
   { weight: 5, most: 16, prefix: 's', kind: Secret },
@@ -112,20 +111,11 @@ export class Ledger {
     }
   }
 
-  /* A renewal may meet what the server does to the authority by itself, says so, and is tried again
-   * with the same key. Everything else has to succeed at once. */
-  async ask(at, caller, step) {
+  ask(at, caller, step) {
     const request = Object.fromEntries(Object.entries(step.request)
       .filter(([, value]) => value !== undefined));
-    for (let tries = 1; ; tries++) {
-      try {
-        return await (step.admin ? at.admin : caller).call(step.method, request,
-          { metadata: { 'idempotency-key': step.key } });
-      } catch (error) {
-        if (error.code !== 'ABORTED' || tries === TRIES ||
-          !step.method.endsWith('/RenewCertificateAuthority')) throw error;
-      }
-    }
+    return (step.admin ? at.admin : caller).call(step.method, request,
+      { metadata: { 'idempotency-key': step.key } });
   }
 
   finish(step, answer) {
