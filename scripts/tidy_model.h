@@ -26,6 +26,7 @@
 #if __has_include("server/x509/openssl.h") && !defined(KV_TIDY_openssl)
 #include "server/x509/openssl.h"
 #define kv_ossl_failed(err, status, text) ((void)!kv_ossl_failed(err, status, text), (status))
+#define kv_ossl_no_memory(err)            ((void)!kv_ossl_no_memory(err), KV_BUSY)
 #endif
 
 #if __has_include("pkcs11/rv.h") && __has_include(<p11-kit/pkcs11.h>) && !defined(KV_TIDY_rv)

@@ -33,21 +33,24 @@ static void read_subject(const X509 *certificate, kv_x509_details *out)
 }
 
 /* Odd, and at least 3; a modulus of whole bytes that no known mistake has made. */
-static void read_rsa(const X509 *certificate, kv_x509_details *out)
+static kv_status read_rsa(const X509 *certificate, kv_x509_details *out, kv_error *err)
 {
     EVP_PKEY *key = X509_get0_pubkey(certificate);
     BIGNUM *exponent = NULL;
     BIGNUM *modulus = NULL;
+    kv_status status = KV_OK;
 
     if (!key || !EVP_PKEY_is_a(key, "RSA"))
-        return;
+        return KV_OK;
     out->bad_rsa = !EVP_PKEY_get_bn_param(key, "e", &exponent) ||
                    !EVP_PKEY_get_bn_param(key, "n", &modulus) || !BN_is_odd(exponent) ||
                    BN_is_one(exponent) || BN_num_bits(modulus) % RSA_BITS_STEP ||
                    kv_x509_modulus_has_small_factor(modulus) || kv_x509_modulus_is_roca(modulus);
-    out->close_primes = modulus && kv_x509_fermat_factors(modulus, KV_X509_FERMAT_ROUNDS);
+    if (modulus)
+        status = kv_x509_fermat_factors(modulus, KV_X509_FERMAT_ROUNDS, &out->close_primes, err);
     BN_free(exponent);
     BN_free(modulus);
+    return status;
 }
 
 /* OpenSSL says "for TLS" of the parameters that the baseline requirements (section 7.1.3.2.1) have:
@@ -133,7 +136,8 @@ static void read_policies(const X509 *certificate, kv_x509_details *out)
     CERTIFICATEPOLICIES_free(all);
 }
 
-void kv_x509_details_of(const X509 *certificate, kv_slice der, kv_x509_details *out)
+kv_status kv_x509_details_of(const X509 *certificate, kv_slice der, kv_x509_details *out,
+                             kv_error *err)
 {
     const ASN1_BIT_STRING *issuer = NULL;
     const ASN1_BIT_STRING *subject = NULL;
@@ -150,9 +154,9 @@ void kv_x509_details_of(const X509 *certificate, kv_slice der, kv_x509_details *
     out->long_times =
         is_long(X509_get0_notBefore(certificate)) || is_long(X509_get0_notAfter(certificate));
     read_subject(certificate, out);
-    read_rsa(certificate, out);
+    KV_TRY(read_rsa(certificate, out, err));
     read_lists(certificate, out);
     read_access(certificate, out);
     read_policies(certificate, out);
-    ERR_clear_error();
+    return kv_ossl_out_of_memory() ? kv_ossl_no_memory(err) : KV_OK;
 }

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "server/base/error.h"
 #include "server/base/slice.h"
 
 struct x509_st;
@@ -28,5 +29,6 @@ typedef struct kv_x509_details {
     unsigned reserved_policies; /* of the CA/Browser Forum */
 } kv_x509_details;
 
-/* `der` is what the certificate was read from. */
-void kv_x509_details_of(const struct x509_st *certificate, kv_slice der, kv_x509_details *out);
+/* `der` is what the certificate was read from. KV_BUSY: out of memory. */
+kv_status kv_x509_details_of(const struct x509_st *certificate, kv_slice der, kv_x509_details *out,
+                             kv_error *err) KV_MUST_USE;

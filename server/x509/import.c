@@ -100,16 +100,9 @@ static kv_status find_leaf(const kv_x509_found *found, size_t *leaf, kv_error *e
 
 static kv_status check_sound(EVP_PKEY *key, kv_error *err)
 {
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
-    bool sound = context && EVP_PKEY_check(context) == 1;
     const char *weakness;
 
-    EVP_PKEY_CTX_free(context);
-    ERR_clear_error();
-    if (!sound)
-        return kv_fail_field(err, field, "the private key is not sound");
-    weakness = kv_x509_weakness(key);
-    ERR_clear_error();
+    KV_TRY(kv_x509_weakness(key, &weakness, err));
     return weakness ? kv_fail_field(err, field, "the private key %s", weakness) : KV_OK;
 }
 

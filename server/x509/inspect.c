@@ -318,8 +318,7 @@ static kv_status read_certificate(const reader *r, const X509 *certificate, kv_s
     KV_TRY(read_signature_algorithm(r, X509_get0_tbs_sigalg(certificate)));
     KV_TRY(read_extensions(r));
     facts->self_issued = X509_NAME_cmp(r->subject, X509_get_issuer_name(certificate)) == 0;
-    kv_x509_details_of(certificate, der, &facts->details);
-    return KV_OK;
+    return kv_x509_details_of(certificate, der, &facts->details, r->err);
 }
 
 static kv_status read_request(const reader *r, const X509_REQ *request)

@@ -18,6 +18,22 @@ kv_status kv_ossl_failed(kv_error *err, kv_status status, const char *message)
     return kv_note(err, "%s", text);
 }
 
+bool kv_ossl_out_of_memory(void)
+{
+    bool found = false;
+    unsigned long code;
+
+    while ((code = ERR_get_error()) != 0)
+        found = found || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
+    return found;
+}
+
+kv_status kv_ossl_no_memory(kv_error *err)
+{
+    ERR_clear_error();
+    return kv_fail(err, KV_BUSY, "the server is out of memory");
+}
+
 X509 *kv_ossl_parse_certificate(kv_slice der)
 {
     const unsigned char *at = der.data;

@@ -64,6 +64,12 @@ KV_OSSL_TYPE(chain, STACK_OF(X509), kv_ossl_free_chain)
 /* Fails with `status` and what OpenSSL's queue says as detail; empties the queue. */
 kv_status kv_ossl_failed(kv_error *err, kv_status status, const char *message) KV_MUST_USE;
 
+/* Was memory short since the queue was empty? Then what has failed says nothing about its input.
+ * Empties the queue. */
+bool kv_ossl_out_of_memory(void);
+/* What to answer then. */
+kv_status kv_ossl_no_memory(kv_error *err) KV_MUST_USE;
+
 /* Exactly one certificate; NULL otherwise (the error queue is emptied). */
 X509 *kv_ossl_parse_certificate(kv_slice der);
 /* Exactly one unencrypted PKCS#8 private key; NULL otherwise. */

@@ -2,6 +2,7 @@
 #include "server/x509/weak.h"
 
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 
 #include "server/x509/openssl.h"
 
@@ -17,13 +18,14 @@ KV_OSSL_TYPE(bn, BIGNUM, BN_clear_free)
 KV_OSSL_TYPE(context, BN_CTX, BN_CTX_free)
 
 /* FIPS 186-4: at least as far apart as half the modulus is long, less 100 bits. */
-bool kv_x509_primes_are_close(const BIGNUM *p, const BIGNUM *q)
+kv_status kv_x509_primes_are_close(const BIGNUM *p, const BIGNUM *q, bool *out, kv_error *err)
 {
     KV_AUTO(kv_ossl_bn) difference = BN_new();
 
     if (!difference || !BN_sub(difference, p, q))
-        return true;
-    return BN_num_bits(difference) <= BN_num_bits(p) - CLOSE_BITS;
+        return kv_ossl_no_memory(err);
+    *out = BN_num_bits(difference) <= BN_num_bits(p) - CLOSE_BITS;
+    return KV_OK;
 }
 
 static bool is_power_of_generator(unsigned long value, unsigned long prime)
@@ -136,7 +138,7 @@ static bool go_on(fermat *f)
            BN_add(f->square, f->square, f->root);
 }
 
-bool kv_x509_fermat_factors(const BIGNUM *n, unsigned rounds)
+kv_status kv_x509_fermat_factors(const BIGNUM *n, unsigned rounds, bool *out, kv_error *err)
 {
     KV_AUTO(kv_ossl_context) context = BN_CTX_new();
     KV_AUTO(kv_ossl_bn) root = BN_new();
@@ -147,32 +149,66 @@ bool kv_x509_fermat_factors(const BIGNUM *n, unsigned rounds)
     fermat f = { context, root, square, other, quotient };
     bool found = false, good;
 
+    *out = false;
     if (BN_num_bits(n) > FERMAT_BITS_MAX || BN_is_zero(n) || BN_is_negative(n))
-        return false;
+        return KV_OK;
     good = context && root && square && other && quotient && beside && begin(&f, n);
     for (unsigned i = 0; good && !found && i < rounds; i++)
         good = is_square(&f, square, beside, &found) && (found || go_on(&f));
-    /* Who could not be asked has not said that it is good. */
-    return found || !good;
+    if (!good)
+        return kv_ossl_no_memory(err);
+    *out = found;
+    return KV_OK;
 }
 
-const char *kv_x509_weakness(const EVP_PKEY *key)
+/* ---- private keys ---- */
+
+static bool is_sound(EVP_PKEY *key)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+    bool sound = context && EVP_PKEY_check(context) == 1;
+
+    EVP_PKEY_CTX_free(context);
+    return sound;
+}
+
+static kv_status judge(const BIGNUM *n, const BIGNUM *p, const BIGNUM *q, const char **out,
+                       kv_error *err)
+{
+    bool close = false;
+
+    KV_TRY(kv_x509_primes_are_close(p, q, &close, err));
+    if (close)
+        *out = "has primes that are too close to each other";
+    else if (kv_x509_modulus_is_roca(n))
+        *out = "comes from a broken generator (ROCA, CVE-2017-15361)";
+    return KV_OK;
+}
+
+static kv_status look(const EVP_PKEY *key, const char **out, kv_error *err)
 {
     BIGNUM *n = NULL, *p = NULL, *q = NULL;
-    const char *problem = NULL;
+    kv_status status = KV_OK;
 
-    if (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA)
-        return NULL;
     if (!EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &n) ||
         !EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_FACTOR1, &p) ||
         !EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_FACTOR2, &q))
-        problem = "has no primes";
-    else if (kv_x509_primes_are_close(p, q))
-        problem = "has primes that are too close to each other";
-    else if (kv_x509_modulus_is_roca(n))
-        problem = "comes from a broken generator (ROCA, CVE-2017-15361)";
+        *out = "has no primes";
+    else
+        status = judge(n, p, q, out, err);
     BN_free(n);
     BN_clear_free(p);
     BN_clear_free(q);
-    return problem;
+    return status;
+}
+
+kv_status kv_x509_weakness(EVP_PKEY *key, const char **out, kv_error *err)
+{
+    *out = NULL;
+    ERR_clear_error();
+    if (!is_sound(key))
+        *out = "is not sound";
+    else if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA)
+        KV_TRY(look(key, out, err));
+    return kv_ossl_out_of_memory() ? kv_ossl_no_memory(err) : KV_OK;
 }

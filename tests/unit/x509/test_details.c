@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 
 #include "tests/support/kv_cmocka.h"
+#include "tests/unit/x509/crypto_memory.h"
 
 /* Extensions as openssl.cnf has them; NULL: none. */
 typedef struct shape {
@@ -78,9 +79,10 @@ static kv_x509_details details_of(X509 *certificate)
     unsigned char *der = NULL;
     int len = i2d_X509(certificate, &der);
     kv_x509_details details;
+    kv_error err = { 0 };
 
     assert_true(len > 0);
-    kv_x509_details_of(certificate, kv_slice_of(der, (size_t)len), &details);
+    assert_kv_ok(kv_x509_details_of(certificate, kv_slice_of(der, (size_t)len), &details, &err));
     OPENSSL_free(der);
     return details;
 }
@@ -291,6 +293,54 @@ static void two_algorithms(void **state)
     EVP_PKEY_free(key);
 }
 
+static bool is_good(const kv_x509_details *details)
+{
+    return !details->bad_rsa && !details->close_primes && !details->two_algorithms &&
+           !details->not_der && !details->bad_country && details->has_revocation;
+}
+
+/* False: it needed no more allocations than that. */
+static bool without_memory(const X509 *certificate, kv_slice der, unsigned n)
+{
+    kv_x509_details details = { 0 };
+    kv_error err = { 0 };
+    kv_status status;
+    bool failed;
+
+    crypto_memory_fail(n, 1);
+    status = kv_x509_details_of(certificate, der, &details, &err);
+    failed = crypto_memory_spare();
+    if (status != KV_BUSY && (status != KV_OK || !is_good(&details)))
+        fail_msg("allocation %u: status %d", n, status);
+    assert_true(failed || status == KV_OK);
+    return failed;
+}
+
+static void a_certificate_is_not_bad_for_lack_of_memory(void **state)
+{
+    X509 *certificate = X509_new();
+    EVP_PKEY *key = make_key(&(shape){ .rsa_bits = 2048, .exponent = 65537 });
+    unsigned char *der = NULL;
+    unsigned n = 1;
+    int len;
+
+    (void)state;
+    name(certificate, "CN", "www.example.com");
+    extend(certificate, NID_crl_distribution_points, "URI:http://a.test/1.crl");
+    assert_true(X509_set_version(certificate, X509_VERSION_3) &&
+                X509_gmtime_adj(X509_getm_notBefore(certificate), 0) &&
+                X509_gmtime_adj(X509_getm_notAfter(certificate), 1000) &&
+                X509_set_pubkey(certificate, key) && X509_sign(certificate, key, EVP_sha256()));
+    len = i2d_X509(certificate, &der);
+    assert_true(len > 0);
+    while (without_memory(certificate, kv_slice_of(der, (size_t)len), n))
+        n++;
+    assert_true(n > 10);
+    OPENSSL_free(der);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,7 +353,9 @@ int main(void)
         cmocka_unit_test(primes_that_are_neighbours),
         cmocka_unit_test(years_of_four_digits),
         cmocka_unit_test(two_algorithms),
+        cmocka_unit_test(a_certificate_is_not_bad_for_lack_of_memory),
     };
 
+    crypto_memory_take();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
