@@ -21,6 +21,7 @@ enum {
     DELETED_WAIT_MS = 60 * 60 * 1000,
     BROKEN_WAIT_MS = 60 * 60 * 1000,
     CROWDED_WAIT_MS = 5 * 1000, /* of our own making: the issuer has not been asked */
+    WAKE_SPREAD_MS = 15 * 60 * 1000,
     DISABLED_WAIT_MS = 24 * 60 * 60 * 1000
 };
 
@@ -383,6 +384,33 @@ static kv_status turn_of(kv_vault *vault, kv_work *work, renewal *at, kv_renewal
     return KV_OK;
 }
 
+/* What it waits for may have ended, and those who wait may have been woken, before it was one of
+ * them: then it has missed that, and is woken here. */
+static kv_status put_off(kv_vault *vault, kv_work *work, renewal *at, const kv_renewal_turn *turn,
+                         kv_error *err)
+{
+    kv_renewal_turn now;
+    kv_status status;
+
+    at->row.waiting = turn->waiting;
+    KV_TRY(kv_due_move(vault, work, &renewals, &at->row, turn->due_at, err));
+    if (turn->waiting != KV_WAITING_HEALTH && turn->waiting != KV_WAITING_BLACKOUT)
+        return KV_OK;
+    status = kv_vault_by_uid(vault, work, at->row.vault_uid, &at->vault_row, err);
+    if (status == KV_NOT_FOUND) {
+        *err = (kv_error){ 0 };
+        return KV_OK;
+    }
+    KV_TRY(status);
+    KV_TRY(turn_of(vault, work, at, &now, err));
+    if (now.act == KV_RENEWAL_WAIT && now.waiting == turn->waiting)
+        return KV_OK;
+    at->row.waiting = KV_WAITING_NOTHING;
+    return kv_due_move(vault, work, &renewals, &at->row,
+                       kv_health_wake(work->now_ms, turn->due_at, WAKE_SPREAD_MS, at->facts.seed),
+                       err);
+}
+
 static kv_status act(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
 {
     kv_renewal_turn turn;
@@ -390,8 +418,7 @@ static kv_status act(kv_vault *vault, kv_work *work, renewal *at, kv_error *err)
     KV_TRY(turn_of(vault, work, at, &turn, err));
     switch (turn.act) {
     case KV_RENEWAL_WAIT:
-        at->row.waiting = turn.waiting;
-        return kv_due_move(vault, work, &renewals, &at->row, turn.due_at, err);
+        return put_off(vault, work, at, &turn, err);
     case KV_RENEWAL_ASK:
         return ask(vault, work, at, err);
     case KV_RENEWAL_BEGIN:

@@ -14,6 +14,7 @@
 
 #include "server/auth/access.h"
 #include "server/core/services.h"
+#include "server/store/schema.h"
 #include "server/system_keys.h"
 #include "server/vault/operations/operations.h"
 #include "server/vault/scan.h"

@@ -1,7 +1,6 @@
 /* test_vault_authority_races.c - what the server itself changes about an authority, at its own
  * time, is in nobody's way.
  */
-#include "server/store/schema.h"
 #include "tests/contract/vault/authority_line.h"
 
 enum { AT_MOST = 20 };

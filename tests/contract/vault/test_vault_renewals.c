@@ -1,9 +1,11 @@
 /* test_vault_renewals.c - certificates are followed by the next version when it is time, once, by
  * whoever is alive then, and never by surprise.
  */
+#include "server/lifecycle/gate.h"
 #include "tests/contract/vault/scripted_issuer.h"
 
-#define DAY INT64_C(86400000)
+#define MINUTE INT64_C(60000)
+#define DAY    (24 * 60 * MINUTE)
 
 enum { STEPS_MAX = 2000, CHANGES_MAX = 40 };
 
@@ -254,6 +256,101 @@ static void without_its_issuer_it_is_told(void **state)
     house_free(h);
 }
 
+/* --- what ends while a renewal is put off for it --- */
+
+static const char unwell[] = "SELECT count(*) FROM issuer_states WHERE unwell_since > 0";
+
+/* Whoever mends an account sets it again. */
+static void they_mend_it(house *h, void *unused)
+{
+    (void)unused;
+    set_account(h);
+    assert_int_equal(house_count(h, unwell), 0);
+    scripted.deed = SCRIPT_ISSUE;
+}
+
+static void set_blackout(house *h, const char *window)
+{
+    kv_slice text = kv_slice_text(window);
+    kv_vault_patch_in in = { .target = act_target(KV_COLLECTION_NONE, ""),
+                             .has_blackouts = true,
+                             .blackouts = { &text, 1 } };
+    kv_vault_bundle out;
+    kv_error err;
+
+    assert_kv_ok(HOUSE_DO(h, kv_vault_patch, &in, &out));
+}
+
+static void they_lift_it(house *h, void *unused)
+{
+    (void)unused;
+    set_blackout(h, "none");
+}
+
+/* The time of "c" has come. */
+static house *start_due(void)
+{
+    house *h = start();
+    kv_error err = { 0 };
+
+    set_account(h);
+    scripted.deed = SCRIPT_AT_ONCE;
+    scripted.life_ms = 365 * DAY;
+    assert_kv_ok(act_make_certificate(h, "c", "acct", false, NULL, &err));
+    assert_kv_ok(live_until(h, HOUSE_NOW_MS + DAY, &err));
+    assert_int_equal(versions(h), 1);
+    atomic_store(&h->now_ms, HOUSE_NOW_MS + 312 * DAY);
+    return h;
+}
+
+/* Its renewal is put off, and what it is put off for ends before that is stored. */
+static void assert_woken(house *h, kv_waiting waiting, void (*end)(house *, void *))
+{
+    int64_t now = atomic_load(&h->now_ms);
+    kv_error err = { 0 };
+    int64_t next;
+    char sql[80];
+
+    house_meanwhile(h, &kv_table_renewals, 1, end, NULL);
+    assert_kv_ok(kv_vault_step_renewal(h->vault, &next, &err));
+    assert_null(h->meanwhile.table);
+    (void)snprintf(sql, sizeof(sql), "SELECT count(*) FROM renewals WHERE waiting = %d", waiting);
+    assert_int_equal(house_count(h, sql), 0);
+    assert_kv_ok(live_until(h, now + 16 * MINUTE, &err));
+    assert_int_equal(house_count(h, "SELECT count(*) FROM certificate_versions v JOIN objects o ON "
+                                    "o.uid = v.object_uid WHERE o.name = 'c'"),
+                     2);
+    house_free(h);
+}
+
+static void who_is_put_off_while_the_issuer_recovers_is_woken(void **state)
+{
+    house *h = start_due();
+    kv_error err = { 0 };
+    int64_t next = 0;
+    char name[8];
+
+    (void)state;
+    scripted.deed = SCRIPT_SILENT;
+    for (unsigned i = 0; i < 8; i++) {
+        (void)snprintf(name, sizeof(name), "new-%u", i);
+        assert_kv_ok(act_make_certificate(h, name, "acct", false, NULL, &err));
+    }
+    while (next <= atomic_load(&h->now_ms))
+        assert_kv_ok(kv_vault_step_operation(h->vault, &next, &err));
+    assert_int_equal(house_count(h, unwell), 1);
+    assert_woken(h, KV_WAITING_HEALTH, they_mend_it);
+}
+
+static void who_is_put_off_while_a_window_is_lifted_is_woken(void **state)
+{
+    house *h = start_due();
+
+    (void)state;
+    set_blackout(h, "2027-09-01T00:00Z - 2027-10-05T00:00Z");
+    assert_woken(h, KV_WAITING_BLACKOUT, they_lift_it);
+}
+
 static void a_deleted_certificate_rests(void **state)
 {
     house *h = start();
@@ -337,6 +434,8 @@ int main(void)
         cmocka_unit_test(a_new_trigger_counts_at_once),
         cmocka_unit_test(a_refusal_is_not_the_end),
         cmocka_unit_test(without_its_issuer_it_is_told),
+        cmocka_unit_test(who_is_put_off_while_the_issuer_recovers_is_woken),
+        cmocka_unit_test(who_is_put_off_while_a_window_is_lifted_is_woken),
         cmocka_unit_test(a_deleted_certificate_rests),
         cmocka_unit_test(a_restored_certificate_is_renewed_too),
         cmocka_unit_test(death_at_any_moment),
