@@ -10,15 +10,20 @@ const CA = ['basicConstraints=critical,CA:true', 'keyUsage=critical,keyCertSign,
 
 /** States: gone, waiting (for its certificate from elsewhere), live. */
 export class CertificateAuthority extends Thing {
-  static fresh(name) {
-    return new CertificateAuthority(name);
+  static fresh(name, dice, at) {
+    const it = new CertificateAuthority(name);
+    // The first waits for a certificate, the second is a root: a long series wants every method
+    // called.
+    at.authorities = (at.authorities ?? 0) + 1;
+    it.always = { 1: false, 2: true }[at.authorities];
+    return it;
   }
 
   steps(dice, at) {
     const own = (operation, method, request, more) =>
       this.step(operation, `${SERVICE}/${method}`, { ...this.at, ...request }, more);
     if (this.state === 'gone') {
-      const root = dice.chance(0.6);
+      const root = this.always ?? dice.chance(0.6);
       return [[1, own('CertificateAuthorityCreate', 'CreateCertificateAuthority',
         { type: root ? 'ROOT' : 'SUBORDINATE', subject: `CN=${this.name}`, kty: 'EC', crv: 'P256' },
         { to: root ? 'live' : 'waiting',
