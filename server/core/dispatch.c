@@ -2,6 +2,7 @@
 #include "server/core/dispatch.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "server/base/secret_buf.h"
 #include "server/core/services.h"
@@ -13,7 +14,8 @@ enum {
     GATHER_PARTS = 4,         /* of the time that the call has taken so far */
     GATHER_CALLS = 4,         /* fewer are not worth a group before their time */
     DECODE_SPARE = 64 * 1024, /* what decoding may take: this and so many times the message */
-    DECODE_TIMES = 8
+    DECODE_TIMES = 8,
+    RUNS_MAX = 5 /* of a row that repeats */
 };
 
 static kv_status identify(kv_call *call)
@@ -62,7 +64,7 @@ static kv_status permit(kv_call *call)
 }
 
 /* A change that was made before is not made again, but answered. */
-static kv_status run(kv_call *call)
+static kv_status run_once(kv_call *call)
 {
     const kv_gates *gates = &call->services->gates;
     bool again = false;
@@ -70,6 +72,19 @@ static kv_status run(kv_call *call)
     if (call->route->mutates && call->idempotency_key.len && gates->recall)
         KV_TRY(gates->recall(gates->context, call, &again));
     return again ? KV_OK : call->route->run(call);
+}
+
+static kv_status run(kv_call *call)
+{
+    kv_status status = run_once(call);
+
+    for (int runs = 1; call->route->repeats && status == KV_CONFLICT && runs < RUNS_MAX; runs++) {
+        KV_TRY(kv_call_still_wanted(call));
+        call->error = (kv_error){ 0 };
+        memset(call->out, 0, call->route->out_size);
+        status = run_once(call);
+    }
+    return status;
 }
 
 static kv_status encode(kv_call *call)

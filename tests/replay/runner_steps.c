@@ -5,7 +5,10 @@
 #include <time.h>
 
 #include "pkcs11/rv.h"
+#include "server/vault/vault_impl.h"
 #include "tests/replay/runner.h"
+
+enum { TOUCHED_MAX = 16 };
 
 static const statement fine = { 0 };
 
@@ -225,6 +228,53 @@ static void fail_token(runner *r, const statement *of)
     runner_fail(r, "no fault is called %s", name);
 }
 
+/* All rows of a table get another generation, as they are. */
+static void touch(house *h, void *context)
+{
+    const kv_table *table = context;
+    KV_AUTO(kv_arena) arena = KV_ARENA(1 << 20);
+    char *from = kv_arena_alloc(&arena, table->row_size);
+    kv_scan scan = { .table = table, .from = from, .limit = TOUCHED_MAX };
+    kv_change change = { 0 };
+    kv_error err = { 0 };
+    house_job job;
+    kv_rows rows;
+
+    assert_non_null(from);
+    assert_kv_ok(kv_records_scan(h->records, &scan, &arena, &rows, &err));
+    assert_in_range(rows.count, 1, TOUCHED_MAX);
+    assert_kv_ok(kv_change_room(&change, &arena, rows.count, &err));
+    for (unsigned i = 0; i < rows.count; i++)
+        assert_kv_ok(
+            kv_change_update(&change, table, (char *)rows.rows + i * table->row_size, &err));
+    house_begin(h, &job);
+    assert_kv_ok(kv_commit_step(h->vault, &job.work, "Meanwhile", &change, &err));
+}
+
+/* meanwhile TABLE TIMES */
+static void meanwhile(runner *r, const statement *of)
+{
+    const char *name = runner_need(r, of, 1);
+    unsigned times = (unsigned)runner_number(r, runner_need(r, of, 2));
+
+    if (r->h->meanwhile.table)
+        runner_fail(r, "nobody met the change before");
+    for (size_t i = 0; i < kv_tables_count; i++)
+        if (!strcmp(kv_tables[i]->name, name)) {
+            house_meanwhile(r->h, kv_tables[i], times, touch, (void *)kv_tables[i]);
+            return;
+        }
+    runner_fail(r, "no table is called '%s'", name);
+}
+
+/* Everybody has come first as often as they were to. */
+static void met(runner *r, const statement *of)
+{
+    (void)of;
+    if (r->h->meanwhile.table)
+        runner_fail(r, "%u changes were not met", r->h->meanwhile.times);
+}
+
 static void failed(runner *r, const statement *of)
 {
     (void)of;
@@ -299,6 +349,7 @@ void runner_step(runner *r, const statement *of)
         { "fail", fail_token },     { "failed", failed },
         { "purge", purge_due },     { "reconciled", reconciled },
         { "keys", keys },           { "tidy", tidy },
+        { "meanwhile", meanwhile }, { "met", met },
     };
 
     for (size_t i = 0; i < KV_COUNT(steps); i++)

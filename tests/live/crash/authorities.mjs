@@ -38,15 +38,18 @@ export class CertificateAuthority extends Thing {
     const steps = [[2, own('CertificateAuthorityUpdate', 'UpdateCertificateAuthority', { enabled },
       { happened: () => { this.enabled = enabled; } })]];
     if (!this.enabled) steps.push([1, remove]);
-    else if (this.root && this.key < 4) steps.push([1, this.renewal(own, dice.chance(0.5))]);
+    else if (this.root && this.key < 4) {
+      steps.push([at.renews ? 1 : 8, this.renewal(own, at, dice.chance(0.5))]); // as above
+    }
     return steps;
   }
 
-  renewal(own, fresh) {
+  renewal(own, at, fresh) {
     return own('CertificateAuthorityRenew', 'RenewCertificateAuthority', { new_key: fresh },
       { happened: () => {
         this.certificate = null;
         this.key += Number(fresh);
+        at.renews = true;
       }, answered: ({ certificate }) => { this.certificate = certificate; } });
   }
 

@@ -20,7 +20,7 @@ const KINDS = [
   { weight: 1, most: 1, prefix: '', kind: Contacts },
   { weight: 1, most: 2, prefix: 'hook', kind: Webhook },
   { weight: 1, most: 2, prefix: 'i', kind: Issuer },
-  { weight: 1, most: 3, prefix: 'a', kind: CertificateAuthority },
+  { weight: 2, most: 3, prefix: 'a', kind: CertificateAuthority },
   { weight: 3, most: 4, prefix: 'p', kind: Person },
   { weight: 1, most: 1, prefix: 'pin', kind: Pin },
   { weight: 1, most: 3, prefix: 't', kind: RoleToken },

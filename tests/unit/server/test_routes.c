@@ -130,6 +130,23 @@ static void every_change_can_be_answered_again(void **state)
                      kv_routes[i].mutates ? "no row in answer_again.c" : "a row in answer_again.c");
 }
 
+/* What makes a key, talks to somebody or takes several changes cannot simply run again. */
+static void only_one_change_repeats(void **state)
+{
+    static const char *const never[] = { "Create", "Put",  "Purge", "Restore", "Renew",
+                                         "Rotate", "Roll", "Merge", "Test",    "WebhookSet" };
+
+    (void)state;
+    for (size_t i = 0; i < kv_routes_count; i++) {
+        const kv_route *route = &kv_routes[i];
+
+        assert_true(!route->repeats || (route->mutates && !route->streams));
+        for (size_t k = 0; k < KV_COUNT(never) && route->repeats; k++)
+            if (strstr(route->name, never[k]))
+                fail_msg("%s repeats", route->name);
+    }
+}
+
 static bool some_role_may(kv_permission permission)
 {
     for (int role = KV_ROLE_NONE + 1; role < KV_ROLE_COUNT; role++)
@@ -184,6 +201,7 @@ int main(void)
         cmocka_unit_test(only_these_need_no_role),
         cmocka_unit_test(every_row_can_be_reached_by_some_role),
         cmocka_unit_test(every_change_can_be_answered_again),
+        cmocka_unit_test(only_one_change_repeats),
         cmocka_unit_test(private_bytes_travel_on_the_locked_heap),
     };
 
