@@ -9,6 +9,7 @@
 #include "keyvault/v1/secrets.pb-c.h"
 #include "keyvault/v1/vaults.pb-c.h"
 #include "server/audit/search.h"
+#include "tests/contract/vault/house_call.h"
 #include "tests/replay/runner.h"
 
 static const ProtobufCServiceDescriptor *const services[] = {

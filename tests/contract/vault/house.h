@@ -109,19 +109,6 @@ void house_wait_for_tokens(house *h);
 /* A client certificate of this name, valid from 2020 to 2040; freed by the caller. */
 made_certificate *house_certificate(const char *name);
 
-/* --- calls through the dispatcher --- */
-
-typedef struct house_answer {
-    kv_error error;
-    kv_slice body; /* in the arena of the call */
-    bool identified;
-    uint8_t request_id[16];
-} house_answer;
-
-/* `path`: "/keyvault.v1.KeyService/CreateKey". `who` may be NULL: no certificate. */
-void house_call(house *h, const char *path, const made_certificate *who, kv_slice role_token,
-                kv_slice body, kv_arena *arena, house_answer *out);
-
 /* --- operations without the dispatcher --- */
 
 /* What one call brings; its arena lives until HOUSE_JOBS more calls have been made. */

@@ -10,7 +10,7 @@
 #include "server/audit/search.h"
 #include "server/base/text.h"
 #include "server/core/dispatch.h"
-#include "tests/contract/vault/house.h"
+#include "tests/contract/vault/house_call.h"
 
 enum { CALL_MS = 20000, HOME_MS = 20000 };
 
