@@ -5,13 +5,16 @@
 #include <stdlib.h>
 
 #include <openssl/err.h>
+#include <openssl/x509.h>
 
 #include "pkcs11/public_key.h"
+#include "pkcs11/tls_key.h"
 #include "pkcs11/token_aes.h"
 #include "pkcs11/token_anchor.h"
 #include "pkcs11/token_rsa.h"
 #include "pkcs11/token_sign.h"
 #include "pkcs11/token_wrap.h"
+#include "server/base/text.h"
 #include "tests/support/fake_inside.h"
 #include "tests/support/token_tour_inside.h"
 
@@ -331,6 +334,34 @@ static kv_status anchor(kv_error *err)
     return kv_token_anchor_destroy(tour->token, name, err);
 }
 
+/* The server's own identity. Whoever asks OpenSSL gets a signature that is good, or none. */
+static kv_status tls_pair(kv_tour_key key, kv_error *err)
+{
+    const uint8_t *at = tour->keys[key].spki.data;
+    EVP_PKEY *public = d2i_PUBKEY(NULL, &at, (long)tour->keys[key].spki.len), *pair = NULL;
+    kv_tls_key *tls = NULL;
+    char uri[128], id[2 * KV_KEY_ID_BYTES + 1];
+    kv_status status;
+
+    kv_hex(kv_slice_of(tour->keys[key].id, KV_KEY_ID_BYTES), id);
+    (void)snprintf(uri, sizeof(uri), "pkcs11:token=tour;id=");
+    for (size_t i = 0; i < KV_KEY_ID_BYTES; i++)
+        (void)snprintf(uri + strlen(uri), 4, "%%%.2s", id + 2 * i);
+    status = kv_tls_key_open(tour->token, uri, &tls, err);
+    if (status == KV_OK)
+        status = kv_tls_key_pair(tls, public, &pair, err);
+    kv_tour_must((status == KV_OK) == (pair != NULL), "a success without a key, or the reverse");
+    kv_tls_key_close(tls);
+    EVP_PKEY_free(pair);
+    EVP_PKEY_free(public);
+    return status;
+}
+
+static kv_status tls_ec(kv_error *err)
+{
+    return tls_pair(P256, err);
+}
+
 #define HERE(name)  \
     {               \
 #name, name \
@@ -369,6 +400,7 @@ static const struct {
     ELSEWHERE(import_brought),
     ELSEWHERE(destroy_halves),
     HERE(anchor),
+    HERE(tls_ec),
 };
 
 const char *kv_tour_name(size_t index)

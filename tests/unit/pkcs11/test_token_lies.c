@@ -90,6 +90,14 @@ static const row rows[] = {
     { { "C_WrapKey", 1, 0, KV_LIE_BEYOND, 1 }, "wrap", KV_UNAVAILABLE },
     { { "C_WrapKey", 1, 0, KV_LIE_BEYOND, 1 }, "wrap_odd", KV_UNAVAILABLE },
     { { "C_WrapKey", 1, 0, KV_LIE_BEYOND, 1 }, "bear_secrets", KV_UNAVAILABLE },
+    /* The server's own identity: no key, another one's signature, one that is too short. */
+    { { "C_GetTokenInfo", 1, 0, KV_LIE_BYTES, 0xff }, "tls_ec", KV_BAD_REQUEST },
+    { { "C_FindObjects", 1, 0, KV_LIE_LENGTH, 0 }, "tls_ec", KV_NOT_FOUND },
+    { { "C_FindObjects", 1, 0, KV_LIE_BYTES, 1 }, "tls_ec", KV_UNAVAILABLE },
+    { { "C_Sign", 1, 0, KV_LIE_BEYOND, 1 }, "tls_ec", KV_UNAVAILABLE },
+    { { "C_Sign", 1, 0, KV_LIE_LENGTH, 0 }, "tls_ec", KV_PRECONDITION },
+    { { "C_Sign", 1, 0, KV_LIE_LENGTH, 63 }, "tls_ec", KV_PRECONDITION },
+    { { "C_Sign", 1, 0, KV_LIE_FLIP, 1 }, "tls_ec", KV_PRECONDITION },
     /* What was signed, wrapped or made is not what was asked for. */
     { { "C_Sign", 1, 0, KV_LIE_FLIP, 9 }, "bear_ec", KV_INTERNAL },
     { { "C_WrapKey", 1, 0, KV_LIE_FLIP, 9 }, "export_and_seal", KV_INTERNAL },
