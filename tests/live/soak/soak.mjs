@@ -29,6 +29,7 @@ const KEY_BYTES = 6 << 10;
 const HEAP_BYTES = 24 << 20;
 const MORE_FILES = 12;
 const SLOWER = 3;
+const SLOWER_TAIL = 5;
 
 const shim = process.env.KV_SHIM;
 assert(shim, 'KV_SHIM must name kv_p11_shim.so');
@@ -190,6 +191,8 @@ function judge(rows) {
   assert(grown <= keys * KEY_BYTES + HEAP_BYTES, `memory grew by ${grown} bytes for ${keys} keys`);
   assert(least(late, (it) => it.files) <= least(early, (it) => it.files) + MORE_FILES, 'files');
   assert(least(late, (it) => it.p50) <= SLOWER * least(early, (it) => it.p50), 'it became slower');
+  assert(least(late, (it) => it.p99) <= SLOWER_TAIL * least(early, (it) => it.p99),
+    'its slowest calls became slower');
   return { grown, keys };
 }
 
