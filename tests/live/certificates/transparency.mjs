@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
 import { Authority, derOf } from '../support/authority.mjs';
-import { Keyvault, nap } from '../support/keyvault.mjs';
+import { Keyvault } from '../support/keyvault.mjs';
 import { Log, logList, withTimestamps } from '../support/transparency.mjs';
 
 const VAULT = 'shop';
@@ -52,16 +52,6 @@ const stateOf = async ({ it }) => {
     'CertificateService/GetCertificateOperation', it);
   return { state: state.replace('CERTIFICATE_TRANSPARENCY_', ''), warnings };
 };
-const count = (text) => server.log.split(text).length - 1;
-
-/* SIGHUP, and waits for what the server says to it. */
-async function reload(event = '"server.reloaded"') {
-  const was = count(event);
-  server.child.kill('SIGHUP');
-  for (let i = 0; i < 1500 && count(event) === was; i++) await nap(20);
-  assert.equal(count(event), was + 1, server.log.slice(-2000));
-}
-
 const doctor = async () => (await operator.call('ServerService/CheckServer', {})).checks
   .find((one) => one.name === 'transparency logs');
 
@@ -81,7 +71,7 @@ test('a list comes with a reload; two logs of two operators are enough for ninet
   async () => {
     fs.writeFileSync(list, logList(logs));
     server.configure({ 'certificates.ct_log_list': list });
-    await reload();
+    await server.reload();
     await server.logged(/"certificates\.log_list".*"logs":2/);
     const good = await begin(true);
     const leaf = stamped(good.leaf, logs);
@@ -136,13 +126,13 @@ test('of a private issuer nothing is expected, of a public one it is told', asyn
 test('a broken list changes nothing in a server that runs, and one that starts says so',
   async () => {
     fs.writeFileSync(list, '9'.repeat(1 << 20));
-    await reload('"server.reload_failed"');
+    await server.reload('server.reload_failed');
     await server.logged(/"server\.reload_failed".*the log list is not JSON/);
     const it = await begin(true);
     await merge(it, stamped(it.leaf, logs));
     assert.strictEqual((await stateOf(it)).state, 'SUFFICIENT');
     fs.rmSync(list);
-    await reload('"server.reload_failed"');
+    await server.reload('server.reload_failed');
     assert.match((await doctor()).what, /^2 logs/);
     await server.terminate();
     await assert.rejects(server.restart(), /the log list '.*' cannot be read/);
@@ -158,7 +148,7 @@ test('a list of long ago is a warning of the doctor', async () => {
   await merge(it, stamped(it.leaf, [logs[0], stranger]));
   assert.strictEqual((await stateOf(it)).state, 'SUFFICIENT');
   fs.writeFileSync(list, logList(logs));
-  await reload();
+  await server.reload();
   const other = await begin(true);
   const refusal = await officer.refused(MERGE,
     { ...other.it, x5c: chainOf(stamped(other.leaf, [logs[0], stranger])) });

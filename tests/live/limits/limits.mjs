@@ -151,8 +151,7 @@ test('the client library comes back when it is told', async () => {
   fs.writeFileSync(at('alice.key'), alice.identity.key, { mode: 0o600 });
   fs.writeFileSync(at('digest'), digest);
   server.configure({ 'limits.rate_per_principal': 2, 'limits.burst_seconds': 1 });
-  server.child.kill('SIGHUP');
-  await server.logged(/server\.reloaded/);
+  await server.reload();
   /* Each asks who it is, for a role token, and for the key: six calls at two a second, two
    * of them saved up. */
   const asked = Date.now();

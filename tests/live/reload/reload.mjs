@@ -28,14 +28,6 @@ function putIdentity() {
   fs.renameSync(at('new.pem'), at('server.pem'));
 }
 
-/* SIGHUP, and waits for what the server says to it: that line and what follows. */
-async function reload(event = 'server.reloaded') {
-  const was = server.log.split('\n').filter((line) => line.includes(`"${event}"`)).length;
-  server.child.kill('SIGHUP');
-  assert.equal((await server.told(event, was + 1)).length, was + 1, server.log.slice(-2000));
-  return server.log.slice(server.log.lastIndexOf(`"${event}"`));
-}
-
 before(async () => {
   server = new Keyvault();
   const init = server.keyvaultd;
@@ -91,7 +83,7 @@ test('no call fails while everything that can change does', async () => {
     server.configure({ 'limits.calls_per_principal': 100 + i, 'limits.streams': 64 + i,
       'limits.idle_seconds': 100 + i, 'limits.rate': i % 2 ? 100000 : 0,
       'server.log_level': i % 2 ? 'info' : 'debug' });
-    await reload();
+    await server.reload();
     while (done === before && Date.now() < until) await nap(1);
   }
   going = false;
@@ -104,8 +96,7 @@ test('no call fails while everything that can change does', async () => {
 test('what was changed is in force, what cannot change is named', async () => {
   server.configure({ 'limits.calls_per_principal': 1, 'limits.queue': 77,
     'server.quick_workers': 3 });
-  const line = await reload();
-  assert.match(line, /\[limits\] calls_per_principal/);
+  assert.match(JSON.stringify(await server.reload()), /\[limits\] calls_per_principal/);
   await server.logged(
     /"server\.restart_needed","settings":"\[server\] quick_workers, \[limits\] queue"/);
   let ends = [];
@@ -115,7 +106,7 @@ test('what was changed is in force, what cannot change is named', async () => {
   assert(ends.some((it) => it.reason?.reason === 'LIMIT_REACHED'));
   server.configure({ 'limits.calls_per_principal': 500, 'limits.queue': 4096,
     'server.quick_workers': 2 });
-  await reload();
+  await server.reload();
   await Promise.all(Array.from({ length: 20 }, () => sign(user)));
 });
 
@@ -126,8 +117,7 @@ test('a broken configuration changes nothing and says why', async () => {
   const caFile = path.join(server.folder, 'client-ca.pem');
   const ca = fs.readFileSync(caFile);
   const broken = async (why) => {
-    const line = await reload('server.reload_failed');
-    assert.match(line, why);
+    assert.match(JSON.stringify(await server.reload('server.reload_failed')), why);
     /* Not even the half of it: this limit would refuse all but one. */
     await Promise.all(Array.from({ length: 10 }, () => sign(user)));
     await sign(app);
@@ -151,7 +141,7 @@ test('a broken configuration changes nothing and says why', async () => {
   await broken(/not the certificate of a CA/);
   fs.writeFileSync(caFile, ca);
   server.configure({ 'limits.calls_per_principal': 500 });
-  await reload();
+  await server.reload();
 });
 
 /* A call over a connection of our own, which a TLS session of before may begin. */
@@ -192,13 +182,13 @@ test('a client whose CA was removed is out, however it comes', async () => {
   assert.deepEqual([first.code, second.code, second.reused], [0, 0, true]);
 
   fs.writeFileSync(caFile, Buffer.concat([ca, other.pem]));
-  await reload();
+  await server.reload();
   await sign(app);
 
   fs.writeFileSync(caFile, other.pem);
   const went = sign(app) // before or after, but answered
     .catch((error) => assert.equal(error.code, 'UNAUTHENTICATED'));
-  await reload();
+  await server.reload();
   await went;
   const error = await app.refused('KeyService/Sign',
     { vault: 'shop', name: 'k', algorithm: 'ES256', digest });
@@ -209,7 +199,7 @@ test('a client whose CA was removed is out, however it comes', async () => {
   await sign(user);
 
   fs.writeFileSync(caFile, ca);
-  await reload();
+  await server.reload();
   await sign(app);
   assert.equal((await signOver(third.ticket)).code, 0);
 });

@@ -450,9 +450,19 @@ export class Keyvault {
 
   /** What it says of an event since the start, as objects, when it has been said so often. */
   async told(event, count = 1) {
-    const lines = (log) => log.split('\n').filter((line) => line.includes(`"${event}"`));
-    return (await this.#looked((log) => (lines(log).length < count ? null : lines(log)), event))
-      .map((line) => JSON.parse(line));
+    return this.#looked((log) => {
+      const lines = log.split('\n').filter((line) => line.includes(`"${event}"`));
+      return lines.length < count ? null : lines.map((line) => JSON.parse(line));
+    }, event);
+  }
+
+  /** SIGHUP; gives what it says to it, which is this event, once. */
+  async reload(event = 'server.reloaded') {
+    const before = (await this.told(event, 0)).length;
+    this.child.kill('SIGHUP');
+    const told = await this.told(event, before + 1);
+    assert.strictEqual(told.length, before + 1, this.log.slice(-2000));
+    return told.at(-1);
   }
 
   /* What `look` finds in the whole lines since the start, once it finds something. */
