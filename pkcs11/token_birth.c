@@ -28,6 +28,19 @@ void kv_token_birth_cleanup(kv_token_birth *b)
     kv_token_discard(b->visit, &b->key);
 }
 
+CK_RV kv_token_birth_unwrap(kv_token_birth *b, CK_OBJECT_HANDLE with, kv_slice wrapped)
+{
+    CK_MECHANISM mechanism = { CKM_AES_KEY_WRAP_PAD, NULL, 0 };
+    kv_template template;
+    CK_RV rv;
+
+    kv_template_private(b->spec, &template);
+    rv = b->visit->f->C_UnwrapKey(b->visit->session, &mechanism, with,
+                                  (uint8_t *)(uintptr_t)wrapped.data, wrapped.len, template.items,
+                                  template.count, &b->key);
+    return kv_rv_made(rv, &b->key);
+}
+
 kv_status kv_token_birth_check_id(kv_token_birth *b, kv_error *err)
 {
     KV_AUTO(kv_handles) list = NULL;

@@ -20,6 +20,8 @@ void kv_token_birth_cleanup(kv_token_birth *b);
 /* Destroys a session object and forgets its handle. */
 void kv_token_discard(kv_token_visit *visit, CK_OBJECT_HANDLE *object);
 
+/* A private key that is wrapped (AES-KWP) becomes `key`. */
+CK_RV kv_token_birth_unwrap(kv_token_birth *b, CK_OBJECT_HANDLE with, kv_slice wrapped);
 /* KV_EXISTS when the token has an object with the id. */
 kv_status kv_token_birth_check_id(kv_token_birth *b, kv_error *err) KV_MUST_USE;
 /* The SPKI of an RSA key object, into `born`. */

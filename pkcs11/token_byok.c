@@ -94,19 +94,6 @@ static CK_RV make_stand_in(kv_token_visit *visit, CK_OBJECT_HANDLE *out)
     return kv_rv_made(rv, out);
 }
 
-static CK_RV unwrap_second(kv_token_visit *visit, CK_OBJECT_HANDLE with, const kv_key_spec *spec,
-                           kv_slice wrapped, CK_OBJECT_HANDLE *out)
-{
-    CK_MECHANISM mechanism = { CKM_AES_KEY_WRAP_PAD, NULL, 0 };
-    kv_template template;
-    CK_RV rv;
-
-    kv_template_private(spec, &template);
-    rv = visit->f->C_UnwrapKey(visit->session, &mechanism, with, (uint8_t *)(uintptr_t)wrapped.data,
-                               wrapped.len, template.items, template.count, out);
-    return kv_rv_made(rv, out);
-}
-
 static kv_status refuse(kv_token_visit *visit, CK_RV rv, kv_error *err)
 {
     kv_status status = kv_token_not_unwrapped(visit, rv, not_ours, err);
@@ -128,8 +115,8 @@ static kv_status take_both(kv_token_birth *b, const bringing *work, CK_OBJECT_HA
         rv = make_stand_in(b->visit, &first);
     if (rv != CKR_OK)
         return kv_token_failed(b->visit, rv, "C_GenerateKey", err);
-    rv = unwrap_second(b->visit, first, work->spec,
-                       kv_slice_of(work->blob.data + split, work->blob.len - split), &b->key);
+    rv = kv_token_birth_unwrap(b, first,
+                               kv_slice_of(work->blob.data + split, work->blob.len - split));
     kv_token_discard(b->visit, &first);
     if (rv == CKR_OK && opened)
         return KV_OK;

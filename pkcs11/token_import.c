@@ -54,19 +54,6 @@ static CK_RV make_kek(kv_token_visit *visit, const importing *work, CK_OBJECT_HA
                       out);
 }
 
-static CK_RV unwrap_key(kv_token_visit *visit, CK_OBJECT_HANDLE kek, const kv_key_spec *spec,
-                        kv_slice wrapped, CK_OBJECT_HANDLE *out)
-{
-    CK_MECHANISM mechanism = { CKM_AES_KEY_WRAP_PAD, NULL, 0 };
-    kv_template template;
-    CK_RV rv;
-
-    kv_template_private(spec, &template);
-    rv = visit->f->C_UnwrapKey(visit->session, &mechanism, kek, (uint8_t *)(uintptr_t)wrapped.data,
-                               wrapped.len, template.items, template.count, out);
-    return kv_rv_made(rv, out);
-}
-
 static kv_status create(kv_token_birth *b, const importing *work, kv_error *err)
 {
     kv_template template;
@@ -92,7 +79,7 @@ static kv_status take_in(kv_token_birth *b, const importing *work, kv_error *err
     rv = make_kek(b->visit, work, &kek);
     if (rv != CKR_OK)
         return kv_token_failed(b->visit, rv, "C_CreateObject", err);
-    rv = unwrap_key(b->visit, kek, work->spec, work->wrapped, &b->key);
+    rv = kv_token_birth_unwrap(b, kek, work->wrapped);
     kv_token_discard(b->visit, &kek);
     return rv == CKR_OK ? KV_OK : kv_token_failed(b->visit, rv, "C_UnwrapKey", err);
 }

@@ -210,16 +210,6 @@ static bool gather(void *context, const kv_held *held)
     return true;
 }
 
-static kv_status copy_row(kv_arena *arena, const kv_assignment_row *row, kv_assignment *out,
-                          kv_error *err)
-{
-    KV_TRY(kv_assignment_of(row, out, err));
-    KV_TRY(kv_arena_copy(arena, row->id, &out->id, err));
-    KV_TRY(kv_arena_copy(arena, row->principal_id, &out->principal_id, err));
-    KV_TRY(kv_arena_copy(arena, row->scope, &out->scope, err));
-    return kv_arena_copy(arena, row->created_by, &out->created_by, err);
-}
-
 static kv_status copy_page(const kv_access_work *work, const kv_listing *listing, unsigned size,
                            kv_assignment_list *out, kv_error *err)
 {
@@ -231,7 +221,8 @@ static kv_status copy_page(const kv_access_work *work, const kv_listing *listing
     if (!list.items)
         return kv_arena_full(err);
     for (; list.count < count; list.count++)
-        KV_TRY(copy_row(work->arena, listing->rows[list.count], &list.items[list.count], err));
+        KV_TRY(kv_assignment_copy(work->arena, listing->rows[list.count], &list.items[list.count],
+                                  err));
     if (listing->count > size) {
         uint8_t *token = kv_arena_alloc(work->arena, (size_t)2 * KV_PRINCIPAL_ID_BYTES);
 

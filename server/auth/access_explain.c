@@ -51,16 +51,6 @@ static kv_access_bar bar_of(const kv_held *held, int64_t now_ms)
     return can_sign_in(held, now_ms) ? KV_BAR_NONE : KV_BAR_NO_CREDENTIAL;
 }
 
-static kv_status copy_assignment(kv_arena *arena, const kv_assignment_row *row, kv_assignment *out,
-                                 kv_error *err)
-{
-    KV_TRY(kv_assignment_of(row, out, err));
-    KV_TRY(kv_arena_copy(arena, row->id, &out->id, err));
-    KV_TRY(kv_arena_copy(arena, row->principal_id, &out->principal_id, err));
-    KV_TRY(kv_arena_copy(arena, row->scope, &out->scope, err));
-    return kv_arena_copy(arena, row->created_by, &out->created_by, err);
-}
-
 /* What one assignment says; KV_GRANT_LACKS is no reason. */
 static kv_status judge(const kv_access_work *work, const kv_held *held, const kv_grant *grant,
                        const asked *question, kv_access_reason *out, kv_error *err)
@@ -72,7 +62,7 @@ static kv_status judge(const kv_access_work *work, const kv_held *held, const kv
                                                      &question->resource, work->now_ms) };
     if (out->says == KV_GRANT_LACKS)
         return KV_OK;
-    KV_TRY(copy_assignment(work->arena, grant->row, &out->assignment, err));
+    KV_TRY(kv_assignment_copy(work->arena, grant->row, &out->assignment, err));
     if (out->says != KV_GRANT_ALLOWS || !other || auth->separation == KV_SEPARATION_OFF)
         return KV_OK;
     if (auth->separation == KV_SEPARATION_STRICT)

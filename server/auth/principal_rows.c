@@ -222,6 +222,16 @@ kv_status kv_assignment_of(const kv_assignment_row *row, kv_assignment *out, kv_
     return KV_OK;
 }
 
+kv_status kv_assignment_copy(kv_arena *arena, const kv_assignment_row *row, kv_assignment *out,
+                             kv_error *err)
+{
+    KV_TRY(kv_assignment_of(row, out, err));
+    KV_TRY(kv_arena_copy(arena, row->id, &out->id, err));
+    KV_TRY(kv_arena_copy(arena, row->principal_id, &out->principal_id, err));
+    KV_TRY(kv_arena_copy(arena, row->scope, &out->scope, err));
+    return kv_arena_copy(arena, row->created_by, &out->created_by, err);
+}
+
 static kv_status unhex(kv_arena *arena, kv_slice digits, kv_slice *out, kv_error *err)
 {
     uint8_t *bytes = kv_arena_alloc(arena, SHA256_DIGITS / 2);

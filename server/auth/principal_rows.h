@@ -38,5 +38,8 @@ bool kv_principal_rows_administer(const kv_principal_rows *rows);
 kv_principal kv_principal_of(const kv_principal_row *row);
 kv_status kv_assignment_of(const kv_assignment_row *row, kv_assignment *out,
                            kv_error *err) KV_MUST_USE;
+/* The same in memory of its own. */
+kv_status kv_assignment_copy(kv_arena *arena, const kv_assignment_row *row, kv_assignment *out,
+                             kv_error *err) KV_MUST_USE;
 kv_status kv_credential_of(const kv_credential_row *row, kv_arena *arena, kv_credential *out,
                            kv_error *err) KV_MUST_USE;
