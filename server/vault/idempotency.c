@@ -6,6 +6,7 @@
 #include "pkcs11/token_cipher.h"
 #include "server/base/text.h"
 #include "server/vault/access/access_work.h"
+#include "server/vault/own_step.h"
 #include "server/vault/vault_impl.h"
 
 enum { SIGNERS_READ = 1000, DIGEST_BYTES = 32, SWEEP_ROWS = 500 };
@@ -182,18 +183,8 @@ kv_status kv_idempotency_added(kv_vault *vault, kv_work *work, kv_status status,
 
 /* --- forgetting --- */
 
-kv_status kv_idempotency_sweep(kv_vault *vault, bool *more, kv_error *err)
+static kv_status sweep(kv_vault *vault, kv_work *work, bool *more, kv_error *err)
 {
-    KV_AUTO(kv_arena) arena = KV_ARENA(8 << 20);
-    kv_caller caller = { 0 };
-    kv_audit_entry entry = { .time_ms = kv_clock_now_ms(vault->config.clock),
-                             .operation = "IdempotencySweep",
-                             .principal_name = KV_SLICE("keyvaultd") };
-    kv_work work = { .arena = &arena,
-                     .deadline = kv_deadline_in_ms(60000),
-                     .now_ms = entry.time_ms,
-                     .caller = &caller,
-                     .entry = &entry };
     kv_idempotency_row from = { 0 };
     kv_scan scan = {
         .table = &kv_table_idempotency, .index = 1, .from = &from, .limit = SWEEP_ROWS
@@ -202,15 +193,27 @@ kv_status kv_idempotency_sweep(kv_vault *vault, bool *more, kv_error *err)
     kv_idempotency_row *found;
     kv_rows rows;
 
-    *more = false;
-    KV_TRY(kv_records_scan_sound(vault->config.records, &scan, &arena, &rows, err));
-    KV_TRY(kv_change_room(&change, &arena, rows.count, err));
+    KV_TRY(kv_records_scan_sound(vault->config.records, &scan, work->arena, &rows, err));
+    KV_TRY(kv_change_room(&change, work->arena, rows.count, err));
     found = rows.rows;
     for (unsigned i = 0; i < rows.count; i++)
-        if (found[i].created <= work.now_ms - KV_IDEMPOTENCY_MS)
+        if (found[i].created <= work->now_ms - KV_IDEMPOTENCY_MS)
             KV_TRY(kv_change_delete(&change, &kv_table_idempotency, &found[i], err));
     if (!change.count)
         return KV_OK;
     *more = change.count == SWEEP_ROWS;
-    return kv_commit_step(vault, &work, "IdempotencySweep", &change, err);
+    return kv_commit_step(vault, work, "IdempotencySweep", &change, err);
+}
+
+kv_status kv_idempotency_sweep(kv_vault *vault, bool *more, kv_error *err)
+{
+    kv_own_step at;
+    kv_status status = kv_own_step_begin(vault, &at, err);
+
+    *more = false;
+    at.entry.operation = "IdempotencySweep";
+    if (status == KV_OK)
+        status = sweep(vault, &at.work, more, err);
+    kv_own_step_end(&at);
+    return status;
 }

@@ -4,8 +4,9 @@
 #include "server/vault/objects.h"
 #include "server/vault/operations/operation_rules.h"
 #include "server/vault/operations/operations.h"
+#include "server/vault/own_step.h"
 
-enum { ARENA_BYTES = 4 << 20, VAULTS_PER_STEP = 50 };
+enum { RESUME_MS = 60 * 1000, VAULTS_PER_STEP = 50 };
 
 bool kv_operation_in_progress(const kv_operation_row *row)
 {
@@ -313,32 +314,26 @@ static kv_status still_working(kv_vault *vault, kv_work *work, kv_slice object_u
 /* One operation; `*found` is false when there is none left. */
 static kv_status resume_next(kv_vault *vault, bool *found, kv_error *err)
 {
-    kv_arena arena = KV_ARENA(ARENA_BYTES);
-    kv_caller caller = { 0 };
-    kv_audit_entry entry = { .time_ms = kv_clock_now_ms(vault->config.clock),
-                             .operation = "ServerReconcile",
-                             .principal_name = KV_SLICE("keyvaultd") };
-    kv_work work = { .arena = &arena,
-                     .deadline = kv_deadline_in_ms(60000),
-                     .now_ms = entry.time_ms,
-                     .caller = &caller,
-                     .entry = &entry };
     kv_operation_row from = { .state = KV_STATE_WORKING };
     kv_scan scan = {
         .table = &kv_table_operations, .index = 1, .prefix = 1, .from = &from, .limit = 1
     };
     kv_rows rows = { 0 };
-    kv_status status = kv_records_scan(vault->config.records, &scan, &arena, &rows, err);
+    kv_own_step at;
+    kv_status status = kv_own_step_begin(vault, &at, err);
 
+    if (status == KV_OK)
+        status = kv_records_scan(vault->config.records, &scan, &at.arena, &rows, err);
     *found = status == KV_OK && rows.count;
     if (*found) {
         kv_slice object_uid = ((const kv_operation_row *)rows.rows)->object_uid;
 
-        status = resume(vault, &work, rows.rows, err);
+        at.work.deadline = kv_deadline_in_ms(RESUME_MS);
+        status = resume(vault, &at.work, rows.rows, err);
         if (status != KV_OK)
-            status = still_working(vault, &work, object_uid, status, err);
+            status = still_working(vault, &at.work, object_uid, status, err);
     }
-    kv_arena_cleanup(&arena);
+    kv_own_step_end(&at);
     return status;
 }
 
