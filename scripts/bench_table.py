@@ -3,6 +3,7 @@
 
     scripts/bench_table.py FOLDER
 """
+import math
 import os
 import sys
 
@@ -114,8 +115,9 @@ def key_targets(counts):
 def main():
     folder = sys.argv[1]
     counts = read_keys(folder)
-    print(f"{os.cpu_count()} cores shared by server and load; an fdatasync takes "
-          f"{sync_ms(folder):.2f} ms at the median")
+    sync = sync_ms(folder)
+    print(f"{os.cpu_count()} cores shared by server and load"
+          + ("" if math.isnan(sync) else f"; an fdatasync takes {sync:.2f} ms at the median"))
     for part in NAMES:
         rows = read_part(folder, part)
         if rows:
