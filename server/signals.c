@@ -46,15 +46,24 @@ static bool note(kv_signals *signals, int signal)
     return go_on;
 }
 
-static bool is_over(kv_signals *signals, unsigned *grace_seconds)
+static bool is_over(kv_signals *signals)
 {
     bool over;
 
     pthread_mutex_lock(&signals->mutex);
     over = signals->over;
-    *grace_seconds = signals->grace_seconds;
     pthread_mutex_unlock(&signals->mutex);
     return over;
+}
+
+static unsigned grace_of(kv_signals *signals)
+{
+    unsigned seconds;
+
+    pthread_mutex_lock(&signals->mutex);
+    seconds = signals->grace_seconds;
+    pthread_mutex_unlock(&signals->mutex);
+    return seconds;
 }
 
 _Noreturn static void force(kv_signals *signals, unsigned grace_seconds)
@@ -67,11 +76,10 @@ _Noreturn static void force(kv_signals *signals, unsigned grace_seconds)
 /* Signals that come now wake it, and say nothing new. */
 static void await_end(kv_signals *signals, const sigset_t *set)
 {
-    unsigned grace_seconds = 0;
-    bool over = is_over(signals, &grace_seconds);
+    unsigned grace_seconds = grace_of(signals);
     kv_deadline until = kv_deadline_in_ms((int64_t)grace_seconds * 1000);
 
-    for (; !over; over = is_over(signals, &(unsigned){ 0 })) {
+    while (!is_over(signals)) {
         int64_t left_ms = kv_deadline_left_ms(until);
         struct timespec left = { .tv_sec = left_ms / 1000, .tv_nsec = left_ms % 1000 * 1000000 };
 
@@ -95,6 +103,13 @@ static void *listen(void *argument)
     return NULL;
 }
 
+static void release(kv_signals *signals)
+{
+    (void)pthread_cond_destroy(&signals->changed);
+    (void)pthread_mutex_destroy(&signals->mutex);
+    free(signals);
+}
+
 kv_status kv_signals_start(kv_log *log, kv_signals **out, kv_error *err)
 {
     kv_signals *signals = calloc(1, sizeof(*signals));
@@ -109,7 +124,7 @@ kv_status kv_signals_start(kv_log *log, kv_signals **out, kv_error *err)
     (void)sigaddset(&set, SIGPIPE);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     if (pthread_create(&signals->thread, NULL, listen, signals) != 0) {
-        free(signals);
+        release(signals);
         return kv_fail(err, KV_UNAVAILABLE, "a thread cannot be started");
     }
     *out = signals;
@@ -152,7 +167,5 @@ void kv_signals_free(kv_signals *signals)
     pthread_mutex_unlock(&signals->mutex);
     kv_signals_end(signals);
     (void)pthread_join(signals->thread, NULL);
-    (void)pthread_cond_destroy(&signals->changed);
-    (void)pthread_mutex_destroy(&signals->mutex);
-    free(signals);
+    release(signals);
 }

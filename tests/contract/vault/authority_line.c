@@ -81,6 +81,20 @@ unsigned line_owed(house *h)
     return house_count(h, "SELECT count(*) FROM authorities WHERE length(chains_from) > 0");
 }
 
+void line_owe(house *h)
+{
+    kv_error err = { 0 };
+
+    for (unsigned n = 1; !line_owed(h); n++) {
+        assert_true(n < LINE_CHANGES_MAX);
+        atomic_fetch_add(&h->now_ms, 60000);
+        house_die_after(h, n, HOUSE_KEYS_STAY);
+        (void)!line_renew(h, "root", false, &err);
+        assert_true(atomic_load(&h->dead));
+        assert_kv_ok(house_restart(h, &err));
+    }
+}
+
 kv_status line_set_enabled(house *h, const char *name, bool enabled, kv_error *why)
 {
     kv_authority_update_in in = { .target = line_target(name),

@@ -18,3 +18,6 @@ kv_status line_set_enabled(house *h, const char *name, bool enabled, kv_error *w
 bool line_chains_are_right(house *h);
 /* How many authorities have chains below them that do not follow yet. */
 unsigned line_owed(house *h);
+/* The root is renewed by a server that ends before those below it follow, and another one has
+ * started. */
+void line_owe(house *h);
