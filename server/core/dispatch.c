@@ -74,6 +74,25 @@ static kv_status run_once(kv_call *call)
     return again ? KV_OK : call->route->run(call);
 }
 
+/* A call with the same key may have come first: then its answer is this one's too, also where the
+ * row does not repeat. */
+static kv_status answer_of_other(kv_call *call)
+{
+    const kv_gates *gates = &call->services->gates;
+    kv_error why = call->error;
+    bool again = false;
+
+    if (!call->route->mutates || !call->idempotency_key.len || !gates->recall)
+        return why.status;
+    call->error = (kv_error){ 0 };
+    memset(call->out, 0, call->route->out_size);
+    KV_TRY(gates->recall(gates->context, call, &again));
+    if (again)
+        return KV_OK;
+    call->error = why;
+    return why.status;
+}
+
 static kv_status run(kv_call *call)
 {
     kv_status status = run_once(call);
@@ -84,7 +103,7 @@ static kv_status run(kv_call *call)
         memset(call->out, 0, call->route->out_size);
         status = run_once(call);
     }
-    return status;
+    return status == KV_CONFLICT ? answer_of_other(call) : status;
 }
 
 static kv_status encode(kv_call *call)

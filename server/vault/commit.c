@@ -35,6 +35,17 @@ static void note_changes(kv_audit_entry *entry, const kv_change *change)
     }
 }
 
+/* Who lost a race tries again with the rows as they were read, not as they were to be written. */
+static void take_back(const kv_change *change)
+{
+    for (unsigned i = 0; i < change->count; i++) {
+        const kv_change_op *op = &kv_change_ops(change)[i];
+
+        if (op->kind != KV_CHANGE_DELETE)
+            kv_row_head_of((void *)op->row)->generation = op->expected;
+    }
+}
+
 static kv_status seal_and_apply(kv_vault *vault, kv_arena *arena, kv_audit_entry *entry,
                                 kv_change *change, kv_error *err)
 {
@@ -67,6 +78,8 @@ static kv_status commit(kv_vault *vault, kv_arena *arena, kv_audit_entry *entry,
     kv_outbox_open(vault->outbox, change, kv_clock_now_ms(vault->config.clock), &turn);
     status = seal_and_apply(vault, arena, entry, change, err);
     kv_outbox_close(vault->outbox, &turn);
+    if (status != KV_OK)
+        take_back(change);
     return status;
 }
 
@@ -74,16 +87,11 @@ static kv_status commit(kv_vault *vault, kv_arena *arena, kv_audit_entry *entry,
 static kv_status commit_once(kv_vault *vault, kv_work *work, kv_audit_entry *entry,
                              kv_change *change, kv_error *err)
 {
-    kv_idempotency *idempotency = work->idempotency;
-    kv_row_head as_read = idempotency ? idempotency->row.head : (kv_row_head){ 0 };
     kv_status status;
     bool added = false;
 
     KV_TRY(kv_idempotency_add(work, change, &added, err));
     status = commit(vault, work->arena, entry, change, err);
-    /* Who lost a race tries again with the row as it was read, not as it was to be written. */
-    if (status != KV_OK && idempotency)
-        idempotency->row.head = as_read;
     return added ? kv_idempotency_added(vault, work, status, err) : status;
 }
 

@@ -178,6 +178,7 @@ kv_status kv_idempotency_added(kv_vault *vault, kv_work *work, kv_status status,
                        &ignored) != KV_OK ||
         found.created <= work->now_ms - KV_IDEMPOTENCY_MS)
         return status;
+    it->outrun = true;
     return kv_fail(err, KV_CONFLICT, "a call with this idempotency key came first; repeat it");
 }
 

@@ -17,6 +17,7 @@ enum { KV_IDEMPOTENCY_KEY_MAX = 64, KV_IDEMPOTENCY_MS = 24 * 60 * 60 * 1000 };
 typedef struct kv_idempotency {
     kv_idempotency_row row; /* what is to be stored, or was found */
     bool stored;
+    bool outrun; /* another call with the key came first: its answer is this one's */
 } kv_idempotency;
 
 /* Before a call that changes something is run. `*again`: it was made before, and `out` holds its

@@ -2,6 +2,7 @@
 #include "server/vault/objects.h"
 
 #include "server/base/text.h"
+#include "server/vault/idempotency.h"
 #include "server/vault/values.h"
 
 /* How often a page may look further when most names are of the other kind (live or deleted). */
@@ -218,4 +219,15 @@ kv_status kv_lost_race(kv_status status, kv_error *err)
     if (status != KV_EXISTS && status != KV_CONFLICT)
         return status;
     return kv_fail(err, KV_CONFLICT, "somebody else changed this meanwhile; look and try again");
+}
+
+bool kv_race_again(const kv_work *work, kv_status status, unsigned *races, kv_error *err)
+{
+    if (status != KV_CONFLICT || *races == KV_RACES)
+        return false;
+    if (work->idempotency && work->idempotency->outrun)
+        return false;
+    ++*races;
+    *err = (kv_error){ 0 };
+    return true;
 }

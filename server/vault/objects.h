@@ -71,3 +71,10 @@ kv_status kv_change_object(kv_change *change, kv_object_row *object, bool exists
                            kv_error *err) KV_MUST_USE;
 /* Errors of a lost race, told to the caller: "changed meanwhile". */
 kv_status kv_lost_race(kv_status status, kv_error *err) KV_MUST_USE;
+/* For operations that leave more behind than their one change, a key on a token above all, so that
+ * they cannot simply run again (`repeats` in server/routes.c): is the change to be made again, with
+ * the rows as they are now? `*races` counts; then `*err` is empty. Not past KV_RACES, and not when
+ * a call with the same idempotency key came first, whose answer is given. */
+enum { KV_RACES = 4 };
+bool kv_race_again(const kv_work *work, kv_status status, unsigned *races,
+                   kv_error *err) KV_MUST_USE;

@@ -287,6 +287,91 @@ static void a_body_that_does_not_fit_is_refused(void **state)
     assert_kv_fails(KV_BUSY, kv_call_make(&start, &call, &err));
 }
 
+/* --- somebody else came first --- */
+
+static struct {
+    unsigned runs, recalls;
+    unsigned there_at; /* the recall from which on another call with the key has made the change */
+    kv_status recalled;
+} others;
+
+static kv_status run_outrun(kv_call *call)
+{
+    others.runs++;
+    return kv_fail(&call->error, KV_CONFLICT, "somebody else changed this");
+}
+
+static kv_status recall(void *context, kv_call *call, bool *again)
+{
+    (void)context;
+    others.recalls++;
+    *again = others.recalls >= others.there_at;
+    if (*again && others.recalled != KV_OK)
+        return kv_fail(&call->error, others.recalled, "it is no more");
+    if (*again)
+        memcpy(call->out, &call->body, sizeof(call->body)); /* its one member */
+    return KV_OK;
+}
+
+typedef struct outrun {
+    bool mutates, repeats, has_key;
+    unsigned there_at;
+    kv_status recalled;
+    unsigned runs, recalls;
+    kv_status status;
+} outrun;
+
+static void serve_outrun(scene *it, const outrun *as)
+{
+    kv_route route = usual;
+    kv_call *call;
+
+    route.run = run_outrun;
+    route.mutates = as->mutates;
+    route.repeats = as->repeats;
+    it->services.gates.recall = recall;
+    memset(it->steps, 0, sizeof(it->steps));
+    memset(&others, 0, sizeof(others));
+    others.there_at = as->there_at;
+    others.recalled = as->recalled;
+    call = make_call(it, &route, 60000);
+    if (as->has_key)
+        call->idempotency_key = KV_SLICE("key");
+    serve(call);
+    assert_int_equal(others.runs, as->runs);
+    assert_int_equal(others.recalls, as->recalls);
+    assert_int_equal(call->error.status, as->status);
+    assert_int_equal(call->entry.status, as->status);
+    if (as->status == KV_OK)
+        assert_slice_equal(KV_SLICE("word"), call->answer);
+    if (as->status == KV_CONFLICT)
+        assert_string_equal(call->error.message, "somebody else changed this");
+    /* One record, whatever happened. */
+    assert_string_equal(it->steps, as->status == KV_OK ? "idpeA" : "idpA");
+    kv_call_free(call);
+}
+
+static void who_is_outrun_gets_the_answer_of_the_same_call(void **state)
+{
+    enum { NEVER = 100 };
+    static const outrun cases[] = {
+        { true, false, false, NEVER, KV_OK, 1, 0, KV_CONFLICT },
+        { true, false, true, NEVER, KV_OK, 1, 2, KV_CONFLICT },
+        { true, false, true, 2, KV_OK, 1, 2, KV_OK },
+        { true, false, true, 2, KV_NOT_FOUND, 1, 2, KV_NOT_FOUND },
+        { true, false, true, 1, KV_OK, 0, 1, KV_OK },
+        { true, true, false, NEVER, KV_OK, 5, 0, KV_CONFLICT },
+        { true, true, true, 4, KV_OK, 3, 4, KV_OK },
+        { true, true, true, 6, KV_OK, 5, 6, KV_OK },
+        { true, true, true, NEVER, KV_OK, 5, 6, KV_CONFLICT },
+        { false, false, true, 1, KV_OK, 1, 0, KV_CONFLICT }, /* changes nothing: no key counts */
+        { false, true, true, 1, KV_OK, 5, 0, KV_CONFLICT },
+    };
+
+    for (size_t i = 0; i < KV_COUNT(cases); i++)
+        serve_outrun(*state, &cases[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +394,7 @@ int main(void)
         SCENE(a_stream_that_cannot_be_recorded_sends_nothing),
         SCENE(finished_calls_are_handed_over_together),
         SCENE(a_body_that_does_not_fit_is_refused),
+        SCENE(who_is_outrun_gets_the_answer_of_the_same_call),
     };
 
     return cmocka_run_group_tests_name("dispatch", tests, NULL, NULL);
