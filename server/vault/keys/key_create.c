@@ -13,7 +13,6 @@ typedef struct creation {
     kv_key_version_row version;
     kv_key_version_row before; /* what was the current version */
     kv_rotation_row due;
-    kv_birth birth;
     kv_token_object_row token_object;
 } creation;
 
@@ -41,13 +40,13 @@ static kv_status prepare(kv_vault *vault, kv_work *work, const kv_key_making *in
     return kv_new_version(work, &new->version.version, err);
 }
 
-static kv_status bear(kv_vault *vault, kv_work *work, const kv_key_making *in, creation *new,
-                      kv_error *err)
+static kv_status bear(kv_vault *vault, kv_work *work, const kv_key_making *in, const creation *new,
+                      kv_key_effort *effort, kv_error *err)
 {
     kv_key_born born;
     kv_status status;
 
-    new->birth = (kv_birth){
+    effort->birth = (kv_birth){
         .duty = KV_DUTY_KEYS,
         .class = in->class,
         .kind = in->kind,
@@ -58,17 +57,34 @@ static kv_status bear(kv_vault *vault, kv_work *work, const kv_key_making *in, c
         .wrapped = in->wrapped,
         .spki = in->spki,
     };
-    KV_TRY(kv_birth_key(vault, work, &new->birth, &new->token_object, &born, err));
+    KV_TRY(kv_birth_key(vault, work, &effort->birth, &effort->token_object, &born, err));
     status = new->version.imported ? kv_key_check_imported(&born, err)
                                    : kv_key_check_born(&born, false, err);
     if (status != KV_OK) {
-        kv_birth_undo(vault, work, &new->birth);
+        kv_birth_undo(vault, work, &effort->birth);
         return status;
     }
+    effort->attested = kv_key_attested(&born);
+    effort->born = true;
+    return KV_OK;
+}
+
+/* One for all attempts, unless what it has to be like is another by now. */
+static kv_status take_key(kv_vault *vault, kv_work *work, const kv_key_making *in, creation *new,
+                          kv_key_effort *effort, kv_error *err)
+{
+    if (effort->born && (effort->birth.class != in->class || effort->birth.kind != in->kind)) {
+        effort->born = false;
+        kv_birth_undo(vault, work, &effort->birth);
+    }
+    if (!effort->born)
+        KV_TRY(bear(vault, work, in, new, effort, err));
+    new->token_object = effort->token_object;
+    new->token_object.owner_uid = new->object.uid;
     new->version.key_id = new->token_object.key_id;
-    new->version.spki = born.spki;
-    new->version.attested = kv_key_attested(&born);
+    new->version.spki = new->token_object.spki;
     new->version.token = new->token_object.token;
+    new->version.attested = effort->attested;
     return KV_OK;
 }
 
@@ -114,7 +130,7 @@ static kv_status store(kv_vault *vault, kv_work *work, const kv_key_making *in, 
 
     work->entry->version = new->version.version;
     work->entry->has_key = true;
-    memcpy(work->entry->key_id, new->birth.key_id, sizeof(work->entry->key_id));
+    memcpy(work->entry->key_id, new->version.key_id.data, sizeof(work->entry->key_id));
     KV_TRY(kv_change_update(&change, &kv_table_token_objects, &new->token_object, err));
     KV_TRY(kv_change_insert(&change, &kv_table_key_versions, &new->version, err));
     if (new->object.current.len)
@@ -127,22 +143,38 @@ static kv_status store(kv_vault *vault, kv_work *work, const kv_key_making *in, 
     return kv_lost_race(status, err);
 }
 
-kv_status kv_key_make(kv_vault *vault, kv_work *work, const kv_key_making *making,
-                      kv_key_bundle *out, kv_error *err)
+kv_status kv_key_attempt(kv_vault *vault, kv_work *work, const kv_key_making *making,
+                         kv_key_effort *effort, kv_key_bundle *out, kv_error *err)
 {
     creation new = { 0 };
-    kv_status status;
 
     KV_TRY(prepare(vault, work, making, &new, err));
-    KV_TRY(bear(vault, work, making, &new, err));
-    status = store(vault, work, making, &new, err);
-    if (status != KV_OK) {
-        kv_birth_undo(vault, work, &new.birth);
-        return status;
-    }
+    KV_TRY(take_key(vault, work, making, &new, effort, err));
+    KV_TRY(store(vault, work, making, &new, err));
+    effort->born = false; /* the version's */
     if (!new.exists)
         KV_TRY(kv_object_keep(vault, work, &new.vault_row, &new.object, err));
     return kv_key_bundle_of(work, &new.vault_row, &new.object, &new.version, out, err);
+}
+
+kv_status kv_key_settle(kv_vault *vault, kv_work *work, const kv_key_effort *effort,
+                        kv_status status)
+{
+    if (effort->born)
+        kv_birth_undo(vault, work, &effort->birth);
+    return status;
+}
+
+kv_status kv_key_make(kv_vault *vault, kv_work *work, const kv_key_making *making,
+                      kv_key_bundle *out, kv_error *err)
+{
+    kv_key_effort effort = { 0 };
+    kv_status status;
+
+    do
+        status = kv_key_attempt(vault, work, making, &effort, out, err);
+    while (kv_race_again(work, status, &effort.races, err));
+    return kv_key_settle(vault, work, &effort, status);
 }
 
 kv_status kv_key_create(kv_vault *vault, kv_work *work, const kv_key_create_in *in,

@@ -4,9 +4,9 @@
 #include "server/vault/operations/operations.h"
 #include "server/vault/values.h"
 
-kv_status kv_key_follow(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
-                        const kv_object_row *object, kv_rotation_row *due, kv_key_bundle *out,
-                        kv_error *err)
+static kv_status follow(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                        const kv_object_row *object, kv_rotation_row *due, kv_key_effort *effort,
+                        kv_key_bundle *out, kv_error *err)
 {
     kv_target target = { .vault = vault_row->display_name,
                          .collection = KV_COLLECTION_KEYS,
@@ -31,11 +31,23 @@ kv_status kv_key_follow(kv_vault *vault, kv_work *work, const kv_vault_row *vaul
     }
     KV_TRY(kv_arena_print(work->arena, &work->entry->note, err, "follows=%.*s",
                           KV_SLICE_ARG(current.version)));
-    return kv_key_make(vault, work, &making, out, err);
+    return kv_key_attempt(vault, work, &making, effort, out, err);
 }
 
-kv_status kv_key_rotate(kv_vault *vault, kv_work *work, const kv_key_rotate_in *in,
-                        kv_key_bundle *out, kv_error *err)
+/* Once: who came first has changed what is due, or when. */
+kv_status kv_key_follow(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                        const kv_object_row *object, kv_rotation_row *due, kv_key_bundle *out,
+                        kv_error *err)
+{
+    kv_key_effort effort = { 0 };
+
+    return kv_key_settle(vault, work, &effort,
+                         follow(vault, work, vault_row, object, due, &effort, out, err));
+}
+
+/* Like the version that is the current one by now, and by the policy as it is now. */
+static kv_status attempt(kv_vault *vault, kv_work *work, const kv_key_rotate_in *in,
+                         kv_key_effort *effort, kv_key_bundle *out, kv_error *err)
 {
     kv_vault_row vault_row;
     kv_object_row object;
@@ -44,5 +56,17 @@ kv_status kv_key_rotate(kv_vault *vault, kv_work *work, const kv_key_rotate_in *
     KV_TRY(kv_find_object(vault, work, &in->target, &vault_row, &object, err));
     KV_TRY(kv_refuse_managed(&object, "rotated", err));
     KV_TRY(kv_pick_version(&object, KV_SLICE_NONE, &current, err));
-    return kv_key_follow(vault, work, &vault_row, &object, NULL, out, err);
+    return follow(vault, work, &vault_row, &object, NULL, effort, out, err);
+}
+
+kv_status kv_key_rotate(kv_vault *vault, kv_work *work, const kv_key_rotate_in *in,
+                        kv_key_bundle *out, kv_error *err)
+{
+    kv_key_effort effort = { 0 };
+    kv_status status;
+
+    do
+        status = attempt(vault, work, in, &effort, out, err);
+    while (kv_race_again(work, status, &effort.races, err));
+    return kv_key_settle(vault, work, &effort, status);
 }

@@ -46,6 +46,24 @@ typedef struct kv_key_making {
     kv_rotation_row *due; /* it is made because of this row, as read or last changed; or NULL */
 } kv_key_making;
 
+/* What all attempts to store one new version have in common: the key. All zero before the first. */
+typedef struct kv_key_effort {
+    unsigned races; /* as kv_race_again() counts them */
+    bool born;
+    kv_birth birth;
+    kv_token_object_row token_object;
+    int64_t attested;
+} kv_key_effort;
+
+/* The version, with the effort's key if that is of the kind and for the use that are asked for now,
+ * else with one that is born. KV_CONFLICT: somebody else came first, and the key waits for another
+ * attempt. */
+kv_status kv_key_attempt(kv_vault *vault, kv_work *work, const kv_key_making *making,
+                         kv_key_effort *effort, kv_key_bundle *out, kv_error *err) KV_MUST_USE;
+/* After the last attempt, whose status it returns: a key that is no version's goes. */
+kv_status kv_key_settle(kv_vault *vault, kv_work *work, const kv_key_effort *effort,
+                        kv_status status) KV_MUST_USE;
+/* As many attempts as it takes. */
 kv_status kv_key_make(kv_vault *vault, kv_work *work, const kv_key_making *making,
                       kv_key_bundle *out, kv_error *err) KV_MUST_USE;
 

@@ -63,7 +63,7 @@ kv_status kv_rotation_row_find(kv_vault *vault, kv_work *work, kv_slice object_u
 
 /* --- key_rotate.c --- */
 
-/* The next version of a key, like its current one. `due`: as in kv_key_making. */
+/* The next version of a key, like its current one, in one attempt. `due`: as in kv_key_making. */
 kv_status kv_key_follow(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
                         const kv_object_row *object, kv_rotation_row *due, kv_key_bundle *out,
                         kv_error *err) KV_MUST_USE;

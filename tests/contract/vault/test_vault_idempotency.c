@@ -188,6 +188,64 @@ static void of_two_at_once_one_comes_first(void **state)
     house_assert_tidy(h);
 }
 
+static void they_make_a_version(house *h, void *context)
+{
+    kv_error err = { 0 };
+
+    (void)context;
+    assert_kv_ok(act_make_key(h, "k", NULL, &err));
+}
+
+/* Whether the key of the call is new, or one of more than a day ago that nobody swept. */
+static void who_was_outrun_tries_again_with_the_key(void **state)
+{
+    house *h = *state;
+    attempt it = { .key = "one", .name = "k" };
+    kv_error err = { 0 };
+
+    for (unsigned i = 1; i < 3; i++) {
+        char made[33];
+
+        house_meanwhile(h, &kv_table_key_versions, 2, they_make_a_version, NULL);
+        assert_kv_ok(create(h, &it, &err));
+        assert_false(it.again);
+        assert_null(h->meanwhile.table);
+        memcpy(made, it.version, sizeof(made));
+        assert_kv_ok(create(h, &it, &err));
+        assert_true(it.again);
+        assert_string_equal(it.version, made);
+        assert_int_equal(versions(h), 3 * i);
+        assert_int_equal(house_count(h, "SELECT count(*) FROM idempotency"), 1);
+        atomic_fetch_add(&h->now_ms, KV_IDEMPOTENCY_MS);
+    }
+    house_assert_tidy(h);
+}
+
+/* The first call of the two, while the second one makes its key. */
+static void they_are_first(house *h, void *context)
+{
+    kv_error err = { 0 };
+
+    assert_kv_ok(create(h, context, &err));
+}
+
+static void who_was_outrun_by_the_same_call_does_not_try_again(void **state)
+{
+    house *h = *state;
+    attempt first = { .key = "one", .name = "k" };
+    attempt it = first;
+    kv_error err = { 0 };
+
+    assert_kv_ok(act_make_key(h, "k", NULL, &err));
+    house_meanwhile(h, &kv_table_key_versions, 2, they_are_first, &first);
+    assert_kv_fails(KV_CONFLICT, create(h, &it, &err));
+    assert_int_equal(h->meanwhile.times, 1);
+    house_meanwhile(h, NULL, 0, NULL, NULL);
+    assert_false(it.again);
+    assert_int_equal(versions(h), 2);
+    house_assert_tidy(h);
+}
+
 static void what_is_no_more_is_not_made_again(void **state)
 {
     house *h = *state;
@@ -277,6 +335,8 @@ int main(void)
         ON_FAKE(keys_have_a_form),
         ON_FAKE(a_death_in_between_makes_no_second_one),
         ON_FAKE(of_two_at_once_one_comes_first),
+        ON_FAKE(who_was_outrun_tries_again_with_the_key),
+        ON_FAKE(who_was_outrun_by_the_same_call_does_not_try_again),
         ON_FAKE(what_is_no_more_is_not_made_again),
         ON_FAKE(an_edited_row_answers_nothing),
         ON_FAKE(after_a_day_keys_are_forgotten),
