@@ -22,6 +22,7 @@ enum {
     MOST_WAITING = 1024 * 1024, /* past the high water only what TLS answers by itself is added */
     PLAIN_BYTES = 32 * 1024,    /* gathered for one SSL_write */
     PEER_PART = 16,             /* of the memory for requests: strangers of one address */
+    KEYS_GLITCHES = 9,          /* what new keys of TLS cost, their record apart */
     LEAN_MS = 1000              /* idle for so long, a connection gives its buffers back */
 };
 
@@ -126,28 +127,60 @@ void kv_conn_flush(kv_conn *conn)
         kv_conn_close(conn);
 }
 
+/* TLS tells of every record that comes, and of the messages in those that are not data. */
+static void on_record(int sent, int version, int type, const void *data, size_t len, SSL *ssl,
+                      void *context)
+{
+    kv_conn *conn = context;
+
+    (void)version;
+    (void)data;
+    (void)len;
+    (void)ssl;
+    if (!sent && type == SSL3_RT_HEADER)
+        conn->bare++;
+    else if (!sent && type == SSL3_RT_HANDSHAKE)
+        conn->bare += KEYS_GLITCHES;
+}
+
+/* For records without data. One is left out: the rest of the last may be on its way. */
+static kv_status charge(kv_conn *conn, kv_error *err)
+{
+    unsigned useless = conn->bare > 1 ? conn->bare - 1 : 0;
+
+    conn->bare -= useless;
+    return useless ? kv_grpc_session_charge(conn->session, useless, err) : KV_OK;
+}
+
 /* Everything TLS has decrypted goes to the session. False when the connection ends. */
 static bool decrypt(kv_conn *conn)
 {
     uint8_t *plain = conn->loop->scratch;
-    kv_status status = KV_OK;
+    kv_status status;
     size_t len = 0;
     kv_error err;
-    int rv;
+    int why;
 
     ERR_clear_error();
-    while (status == KV_OK &&
-           (rv = SSL_read_ex(conn->ssl, plain, KV_LOOP_SCRATCH_BYTES, &len)) == 1) {
-        status = kv_grpc_session_receive(conn->session, kv_slice_of(plain, len), &err);
-        kv_wipe(plain, len);
-    }
+    do {
+        int rv = SSL_read_ex(conn->ssl, plain, KV_LOOP_SCRATCH_BYTES, &len);
+
+        why = SSL_get_error(conn->ssl, rv);
+        if (why == SSL_ERROR_NONE) {
+            conn->bare -= conn->bare > 0;
+            status = kv_grpc_session_receive(conn->session, kv_slice_of(plain, len), &err);
+            kv_wipe(plain, len);
+        } else {
+            status = charge(conn, &err);
+        }
+        /* After a record that is not data TLS wants to read though there are more. */
+    } while (status == KV_OK && (why == SSL_ERROR_NONE ||
+                                 (why == SSL_ERROR_WANT_READ && BIO_ctrl_pending(conn->in) > 0)));
+    ERR_clear_error();
     kv_door_events(conn);
     kv_loop_mark_dirty(conn->loop, conn);
-    if (status != KV_OK)
-        return true; /* the flush sends the GOAWAY and closes */
-    rv = SSL_get_error(conn->ssl, rv);
-    ERR_clear_error();
-    return rv == SSL_ERROR_WANT_READ;
+    /* The flush sends the GOAWAY and closes. */
+    return status != KV_OK || why == SSL_ERROR_WANT_READ;
 }
 
 static void continue_handshake(kv_conn *conn)
@@ -275,6 +308,8 @@ static bool become_open(kv_conn *conn)
     if (kv_grpc_session_new(&limits, &conn->session, &err) != KV_OK)
         return false;
     conn->state = KV_CONN_OPEN;
+    SSL_set_msg_callback(conn->ssl, on_record);
+    SSL_set_msg_callback_arg(conn->ssl, conn);
     conn->since_us = kv_monotonic_us();
     conn->moved_us = conn->since_us;
     return decrypt(conn);

@@ -32,6 +32,7 @@ struct kv_conn {
     BIO *in, *out; /* of `ssl` */
     bool with_worker;
     unsigned steps; /* of the handshake so far */
+    unsigned bare;  /* records that have brought no data, and are not charged for */
     kv_task task;
     kv_mail mail;
     kv_handshake_result result;

@@ -129,6 +129,8 @@ static bool set_rules(SSL_CTX *context, bool also_tls12)
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CLEANSE_PLAINTEXT |
                                      SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    /* What comes between data, as new keys, is a step by itself: it can be counted, and ended. */
+    (void)SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_max_cert_list(context, MOST_CERTIFICATE_BYTES);
     /* Tickets only: a server-side cache would be a lock that all loops share. */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);

@@ -41,7 +41,7 @@ static void add(kv_guard *guard, int64_t tokens)
         guard->tokens = guard->most;
 }
 
-static void refill(kv_guard *guard, int64_t now_us)
+void kv_guard_refill(kv_guard *guard, int64_t now_us)
 {
     int64_t gained = (now_us - guard->filled_us) * guard->per_second / 1000000;
 
@@ -65,7 +65,7 @@ bool kv_guard_scan(kv_guard *guard, kv_slice bytes, int64_t now_us)
 {
     size_t at = 0;
 
-    refill(guard, now_us);
+    kv_guard_refill(guard, now_us);
     while (at < bytes.len && guard->tokens >= 0) {
         size_t left = bytes.len - at;
 

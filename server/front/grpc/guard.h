@@ -27,7 +27,10 @@ typedef struct kv_guard {
 void kv_guard_init(kv_guard *guard, unsigned burst, unsigned per_second, int64_t now_us);
 /* Charges for the frames in the next bytes of the connection. False: too many, end it. */
 bool kv_guard_scan(kv_guard *guard, kv_slice bytes, int64_t now_us);
-/* Charges for what only the HTTP/2 library can see. In glitches. False: too many. */
+/* Charges for what only a library can see: HTTP/2's after a scan at that time, or TLS. In glitches.
+ * False: too many. */
 bool kv_guard_charge(kv_guard *guard, unsigned glitches);
+/* Time has passed; a scan does it too. */
+void kv_guard_refill(kv_guard *guard, int64_t now_us);
 /* A call was finished: an honest peer may send more. */
 void kv_guard_credit(kv_guard *guard, unsigned glitches);

@@ -283,6 +283,16 @@ kv_status kv_grpc_session_receive(kv_grpc_session *session, kv_slice bytes, kv_e
     return KV_OK;
 }
 
+kv_status kv_grpc_session_charge(kv_grpc_session *session, unsigned glitches, kv_error *err)
+{
+    if (session->broken)
+        return kv_fail(err, KV_BAD_REQUEST, "the connection is ending");
+    kv_guard_refill(&session->guard, kv_monotonic_us());
+    if (!kv_guard_charge(&session->guard, glitches))
+        return end_broken(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many useless records", err);
+    return KV_OK;
+}
+
 bool kv_grpc_session_next(kv_grpc_session *session, kv_grpc_event *event)
 {
     kv_grpc_stream *stream = session->events;

@@ -89,6 +89,10 @@ void kv_grpc_session_trust(kv_grpc_session *session);
  * the GOAWAY), then close. */
 kv_status kv_grpc_session_receive(kv_grpc_session *session, kv_slice bytes,
                                   kv_error *err) KV_MUST_USE;
+/* The same for what the peer sent that has cost work below HTTP/2 and brings nothing: as much as so
+ * many useless frames. */
+kv_status kv_grpc_session_charge(kv_grpc_session *session, unsigned glitches,
+                                 kv_error *err) KV_MUST_USE;
 /* The oldest event; false when there is none. */
 bool kv_grpc_session_next(kv_grpc_session *session, kv_grpc_event *event);
 

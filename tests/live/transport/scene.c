@@ -70,6 +70,22 @@ int scene_set_up_narrow(void **state)
     return set_up_with(state, &config, &lanes);
 }
 
+int scene_set_up_12(void **state)
+{
+    kv_front_config config = kv_test_front_config();
+    kv_lanes_config lanes = kv_test_lanes_config();
+    scene *it;
+    int code = scene_set_up(state);
+
+    it = *state;
+    assert_true(kv_test_server_stop(&it->server));
+    it->server.tls12 = true;
+    kv_test_server_start(&it->server, &config, &lanes, &it->certs);
+    kv_channel_free(it->channel);
+    it->channel = scene_open_channel(it, it->certs.client, it->certs.client_key, NULL);
+    return code;
+}
+
 int scene_tear_down(void **state)
 {
     scene *it = *state;

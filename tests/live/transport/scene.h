@@ -28,6 +28,8 @@ int scene_set_up(void **state);
 int scene_set_up_narrow(void **state);
 /* The same with 200 ms for a drain. */
 int scene_set_up_hasty(void **state);
+/* The same with TLS 1.2 allowed. */
+int scene_set_up_12(void **state);
 /* Fails when the server could not drain. */
 int scene_tear_down(void **state);
 

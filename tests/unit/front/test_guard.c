@@ -99,6 +99,17 @@ static void a_charge_counts_like_frames(void **state)
     assert_false(kv_guard_charge(&guard, 1));
 }
 
+static void time_gives_back_what_was_charged_without_a_scan(void **state)
+{
+    kv_guard guard = guard_past_preface();
+
+    (void)state;
+    assert_true(kv_guard_charge(&guard, BURST));
+    kv_guard_refill(&guard, 1000000);
+    assert_true(kv_guard_charge(&guard, PER_SECOND));
+    assert_false(kv_guard_charge(&guard, 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +120,7 @@ int main(void)
         cmocka_unit_test(data_is_free_and_skipped),
         cmocka_unit_test(frames_are_found_byte_by_byte),
         cmocka_unit_test(a_charge_counts_like_frames),
+        cmocka_unit_test(time_gives_back_what_was_charged_without_a_scan),
     };
 
     return cmocka_run_group_tests_name("guard", tests, NULL, NULL);

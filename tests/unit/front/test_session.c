@@ -12,6 +12,8 @@ typedef struct pair {
     size_t piece; /* bytes carried at a time */
 } pair;
 
+enum { GLITCHES = 1000 }; /* of a session, if nothing else is said */
+
 static const kv_grpc_limits limits = { .streams = 4,
                                        .message_bytes = 100000,
                                        .reply_bytes = 200000 };
@@ -341,6 +343,25 @@ static void garbage_ends_the_connection_with_a_goaway(void **state)
     assert_kv_fails(KV_BAD_REQUEST, kv_grpc_session_receive(it->server, KV_SLICE("x"), &err));
 }
 
+static void useless_work_below_ends_the_connection_like_useless_frames(void **state)
+{
+    pair *it = *state;
+    unsigned charged = 0;
+    kv_slice out;
+    kv_error err;
+
+    carry(it);
+    while (charged < 10 * GLITCHES &&
+           kv_grpc_session_charge(it->server, GLITCHES / 4, &err) == KV_OK)
+        charged += GLITCHES / 4;
+    assert_in_range(charged, GLITCHES / 2, 10 * GLITCHES - 1);
+    assert_int_equal(err.status, KV_BAD_REQUEST);
+    assert_true(kv_grpc_session_over(it->server));
+    assert_kv_ok(kv_grpc_session_pull(it->server, &out, &err));
+    assert_true(out.len > 0);
+    assert_kv_fails(KV_BAD_REQUEST, kv_grpc_session_charge(it->server, 1, &err));
+}
+
 #define PAIR(name) cmocka_unit_test_setup_teardown(name, make, drop)
 
 int main(void)
@@ -359,6 +380,7 @@ int main(void)
         PAIR(a_call_behind_the_goaway_was_not_seen),
         PAIR(a_dead_connection_ends_every_call),
         PAIR(garbage_ends_the_connection_with_a_goaway),
+        PAIR(useless_work_below_ends_the_connection_like_useless_frames),
     };
 
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);
