@@ -179,8 +179,11 @@ static bool decrypt(kv_conn *conn)
     ERR_clear_error();
     kv_door_events(conn);
     kv_loop_mark_dirty(conn->loop, conn);
-    /* The flush sends the GOAWAY and closes. */
-    return status != KV_OK || why == SSL_ERROR_WANT_READ;
+    if (status == KV_OK)
+        return why == SSL_ERROR_WANT_READ;
+    /* The flush sends the GOAWAY and closes: when the peer reads it, and it may send until then. */
+    (void)event_del(conn->read_event);
+    return true;
 }
 
 static void continue_handshake(kv_conn *conn)

@@ -350,6 +350,28 @@ def zero_window_reader(server):
     return grown >> 20
 
 
+def goes_on_after_the_end(server):
+    """Reads nothing, so that the server cannot even say that the connection has ended, and goes on
+    sending: nothing of that is taken but what the sockets hold."""
+    before = server.rss()
+    peer = Peer(server, struct.pack(">HI", 4, 0x7fffffff))
+    peer.send(frame(WINDOW, 0, 0, struct.pack(">I", 0x7fff0000 - 65535)))
+    ask = grpc(b"\x10" + b"\x80\x80\x40")  # reply_bytes: 1 MiB
+    for i in range(60):
+        peer.send(open_stream(2 * i + 1) + frame(DATA, END_STREAM, 2 * i + 1, ask))
+    # More replies than the sockets hold, and then too many useless frames.
+    assert until(lambda: server.rss() - before > 40 * 2**20), "the replies are not made"
+    peer.send(frame(0xfb, 0, 0, b"x") * 5000)
+    peer.tls.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+    peer.sent = 0
+    while peer.sent < 16 << 20 and peer.send(bytes(65536)):
+        pass
+    assert peer.closed, f"the server has taken {peer.sent >> 20} MiB more"
+    peer.close()
+    honest(server)
+    return peer.sent >> 20
+
+
 def slow_handshake(server):
     """Says nothing, or a byte now and then."""
     silent = socket.create_connection(("127.0.0.1", server.port))
@@ -683,6 +705,7 @@ GROUPS = [
           too_many_streams, garbage, protocols, not_grpc, lengths, resumed,
           early_data]),
     ({"stall_ms": STALL_MS, "reply_bytes": 8 << 20}, [zero_window_reader]),
+    ({"stall_ms": 8000}, [goes_on_after_the_end]),
     ({"handshake_ms": 4000, "deadline_ms": 3000, "deadline_most": 5000, "idle_ms": 4000},
      [slow_handshake, slow_body, slow_headers, timeouts, idle]),
     ({"connections": 64, "handshake_ms": 5000}, [crowd]),
