@@ -1,6 +1,7 @@
 // Promise 7, secrets are wiped: a value that is set, read, refused and wrongly used through the API
 // is afterwards in no file the server writes, in no error it answers, and not in its memory.
-// Environment: KV_SANITIZED=1 leaves the memory out: sanitizers keep what is freed.
+// Environment: KV_SANITIZED=1 leaves the memory out, for sanitizers keep what is freed; not so for the
+// server of a release (KV_BUILD).
 import assert from 'node:assert';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
@@ -9,7 +10,9 @@ import test from 'node:test';
 import { Keyvault, nap } from '../support/keyvault.mjs';
 
 const ROLES = ['CERTIFICATE_OFFICER', 'CERTIFICATE_USER', 'SECRETS_OFFICER', 'SECRETS_USER'];
-const WIPED_MS = 5000;
+const SANITIZED = !process.env.KV_BUILD && process.env.KV_SANITIZED === '1';
+const LOOKS = 20; // until a busy machine has wiped
+const BETWEEN_MS = 1500; // a connection gives its buffers back when it has been idle for one second
 const PIECE = 8 << 20;
 const LARGEST = 2 ** 30; // no mapping of ours is larger
 
@@ -155,17 +158,20 @@ test('a secret leaves no trace', async (t) => {
     });
 
     await t.test('in no memory of the server, once the calls are over', {
-      skip: process.env.KV_SANITIZED ? 'sanitizers keep what is freed' : false }, async () => {
+      skip: SANITIZED ? 'sanitizers keep what is freed' : false }, async () => {
       // What is there is found: the name of the vault's user is no secret.
       assert(inMemory(server.pid, Buffer.from('administrator')).length +
         inMemory(server.pid, Buffer.from('keyvault.db')).length > 0);
-      await nap(WIPED_MS);
-      const left = [];
-      for (const [name, bytes] of Object.entries(secrets)) {
-        // The PINs stay, to log in again when a token comes back: in locked memory.
-        const found = inMemory(server.pid, bytes)
-          .filter(({ locked }) => !(locked && name.startsWith('pin')));
-        left.push(...found.map(({ text }) => `${name}: ${text}`));
+      let left;
+      for (let look = 0; look < LOOKS && left?.length !== 0; look++) {
+        await nap(BETWEEN_MS);
+        left = [];
+        for (const [name, bytes] of Object.entries(secrets)) {
+          // The PINs stay, to log in again when a token comes back: in locked memory.
+          const found = inMemory(server.pid, bytes)
+            .filter(({ locked }) => !(locked && name.startsWith('pin')));
+          left.push(...found.map(({ text }) => `${name}: ${text}`));
+        }
       }
       assert.deepStrictEqual(left, []);
     });
