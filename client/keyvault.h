@@ -9,19 +9,20 @@
  * Fail-over: with several endpoints the one in use is kept until it cannot be reached or answers
  *   UNAVAILABLE; the next in the list takes its place, after the last the first.
  * Repeating: within its deadline, and `attempts` times in all, a call is sent again after
- *   UNAVAILABLE, and after RESOURCE_EXHAUSTED with a retry_ms. One that changes something carries
- * an idempotency key, so that the server does it once however often it comes; when the connection
+ *   UNAVAILABLE, and after RESOURCE_EXHAUSTED with a retry_ms. One that changes something has an
+ *   idempotency key, so that the server does it once however often it comes; when the connection
  *   dies and no attempt is left it ends with UNAVAILABLE; with a key of one's own it may be called
- *   again within a day. Waits are 50 ms, doubled each time up to 2 s, less a random part,
- * but never shorter than the server's retry_ms; another endpoint is asked without waiting. Apart
- * from that, a call refused for an expired role token is sent once more with a new one. Streams are
- * not repeated. Role tokens: got, kept and renewed by the handle for whatever a call touches.
+ *   again within a day. Waits are 50 ms, doubled up to 2 s, less a random part, never shorter than
+ *   the server's retry_ms; another endpoint is asked without waiting. Streams are not repeated.
+ * Role tokens: got, kept and renewed by the handle for whatever a call touches; a call refused for
+ *   an expired one is sent once more with a new one.
  * Threads: every function from any thread at once, except close; there is no global state. Child
  *   processes must not use a handle of their parent.
- * Memory: arguments are only borrowed, for the duration of the function. What comes out is the
- *   caller's: messages go back with keyvault_message_free(), which wipes them.
+ * Memory: arguments are borrowed for the duration of the function. What comes out is the caller's:
+ *   messages go back with keyvault_message_free(), which wipes them.
  * Errors: functions return a google.rpc.Code, 0 for success, and then fill `err`, if not NULL.
- *   Outputs are written on success only.
+ *   Outputs are written on success only. Texts, those of errors too, are the server's and are not
+ *   cleaned: whoever shows them on a terminal removes control characters.
  */
 #pragma once
 
@@ -60,8 +61,7 @@ typedef struct keyvault_config {
     /* As in access.proto's Role, at most 8. None: all that WhoAmI tells where the call goes. */
     const int *roles;
     size_t role_count;
-    /* Where the roles are held. NULL: where the assignments that WhoAmI tells are. */
-    const char *scope;
+    const char *scope;      /* where the roles are held; NULL: where WhoAmI tells */
     const char *role_token; /* to use for every call, instead of getting any; copied */
 } keyvault_config;
 

@@ -17,6 +17,10 @@ TEXT = {".c", ".h", ".py", ".sh", ".cmake", ".txt", ".md", ".proto", ".json", ".
 NARROW = {".c", ".h", ".py", ".sh", ".cmake", ".js", ".proto"}
 CALLS = re.compile(r"(?<![\w.>])(strcpy|strcat|v?sprintf|gets|atoi|alloca|system|popen)\s*\(")
 NO_MEMCMP = ("server/auth/", "server/audit/", "server/vault/")
+PRINTS = re.compile(r"(?<![\w.>])((?:v|d|f|vd|vf)?printf|f?puts|f?putc|putchar|fwrite|perror|"
+                    r"json_dumpf)\s*\(")
+# What prints for all of kvctl, and those that print nothing but their own texts.
+MAY_PRINT = ("say.c", "help.c", "manual.c", "completion.c")
 OPEN_END = re.compile(r"\b(?:TODO|FIXME|XXX)\b(?!\(#\d+\)| #\d+)")
 MACHINE_PATH = re.compile(r"(?<![\w.~}/-])/(?:work|root|home)/")
 TABLE = "/* shape: table */"
@@ -123,6 +127,9 @@ def check_c(name, text, lines, report):
             report(line_at(match.start()), "HASH_ADD without KV_HASH_HAS")
     if re.search(r'#include ["<]uthash.h', text) and name != "server/base/hash.h":
         report(1, "uthash.h ends the process without memory: server/base/hash.h")
+    if name.startswith("client/cli/") and os.path.basename(name) not in MAY_PRINT:
+        for match in PRINTS.finditer(code):
+            report(line_at(match.start()), f"{match[1]} is forbidden here: client/cli/say.h")
     if name.startswith(NO_MEMCMP):
         for match in re.finditer(r"\bmemcmp\s*\(", code):
             report(line_at(match.start()), "memcmp is forbidden here: kv_secret_buf_equal")

@@ -7,6 +7,7 @@
 #include <keyvault/v1/access.pb-c.h>
 
 #include "client/cli/run.h"
+#include "client/cli/say.h"
 
 #define ACCESS "/keyvault.v1.AccessService/"
 
@@ -111,7 +112,7 @@ kv_exit kv_cli_token_issue(kv_cli *cli)
     if (told != KV_EXIT_OK)
         return told;
     for (size_t i = 0; i < token->n_warnings; i++)
-        (void)fprintf(cli->err, "kvctl: warning: %s\n", token->warnings[i]);
+        kv_say(cli->err, "kvctl: warning: %s\n", token->warnings[i]);
     if (file) {
         told = kv_cli_write(cli, file, kv_slice_text(token->token));
         /* It is in the file now: no need to show it too. */

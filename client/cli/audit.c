@@ -7,6 +7,7 @@
 
 #include "client/cli/audit_files.h"
 #include "client/cli/render.h"
+#include "client/cli/say.h"
 #include "server/base/clock.h"
 #include "server/base/text.h"
 
@@ -172,12 +173,11 @@ static kv_exit tell(kv_cli *cli, const kv_audit_report *report)
         return told;
     if (report->broken == KV_AUDIT_SOUND)
         return KV_EXIT_OK;
-    (void)fprintf(cli->err,
-                  "kvctl: the audit log is broken at record %llu (%s, byte %llu): %s\n"
-                  "  proved complete up to record %llu\n",
-                  (unsigned long long)report->sequence, report->segment,
-                  (unsigned long long)report->offset, report->what,
-                  (unsigned long long)report->proved);
+    kv_say(cli->err,
+           "kvctl: the audit log is broken at record %llu (%s, byte %llu): %s\n"
+           "  proved complete up to record %llu\n",
+           (unsigned long long)report->sequence, report->segment,
+           (unsigned long long)report->offset, report->what, (unsigned long long)report->proved);
     return KV_EXIT_NO;
 }
 
@@ -255,7 +255,7 @@ static kv_exit verify_live(kv_cli *cli, kv_audit_report *report)
     (void)snprintf(folder, sizeof(folder), "%s/kvctl-audit-XXXXXX", temporary ? temporary : "/tmp");
     if (!mkdtemp(folder)) {
         keyvault_message_free(status);
-        (void)fprintf(cli->err, "kvctl: no temporary folder can be made\n");
+        kv_say(cli->err, "kvctl: no temporary folder can be made\n");
         return KV_EXIT_GENERAL;
     }
     told = verify_live_in(cli, folder, status, report);

@@ -11,6 +11,7 @@
 
 #include <openssl/pem.h>
 
+#include "client/cli/say.h"
 #include "client/failure.h"
 #include "server/audit/frame.h"
 #include "server/base/text.h"
@@ -24,7 +25,7 @@ enum { KEY_BYTES = 8192, KID_DIGITS = 32 };
 
 static kv_exit fail_file(const kv_cli *cli, const char *what)
 {
-    (void)fprintf(cli->err, "kvctl: %s: %s\n", what, strerror(errno));
+    kv_say(cli->err, "kvctl: %s: %s\n", what, strerror(errno));
     return KV_EXIT_GENERAL;
 }
 
@@ -44,7 +45,7 @@ static kv_exit open_segment(export *it, const char *name)
     uint64_t ignored;
 
     if (!kv_segment_name_parse(name, &ignored)) {
-        (void)fprintf(it->cli->err, "kvctl: the server named a segment that is none\n");
+        kv_say(it->cli->err, "kvctl: the server named a segment that is none\n");
         return KV_EXIT_GENERAL;
     }
     if (it->fd >= 0)

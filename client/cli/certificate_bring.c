@@ -5,13 +5,14 @@
 #include <keyvault/v1/certificates.pb-c.h>
 
 #include "client/cli/run.h"
+#include "client/cli/say.h"
 
 enum { FILE_MAX = 1 << 20, MERGE_MAX = 256 * 1024, FILES_MAX = 20 };
 
 static kv_exit show(kv_cli *cli, KV_TAKES Keyvault__V1__CertificateBundle *bundle)
 {
     for (size_t i = 0; i < bundle->n_warnings; i++)
-        (void)fprintf(cli->err, "kvctl: warning: %s\n", bundle->warnings[i]);
+        kv_say(cli->err, "kvctl: warning: %s\n", bundle->warnings[i]);
     return kv_cli_show(cli, &bundle->base);
 }
 

@@ -1,5 +1,4 @@
 /* certificate_wait.c - create, and wait until it is there: how far it is, is told meanwhile. */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -7,6 +6,7 @@
 #include <keyvault/v1/certificates.pb-c.h>
 
 #include "client/cli/run.h"
+#include "client/cli/say.h"
 #include "server/base/clock.h"
 
 #define SERVICE "/keyvault.v1.CertificateService/"
@@ -44,9 +44,6 @@ static void describe(const operation *it, char line[LINE_BYTES])
         add(line, " ", it->names[i]->status);
     }
     add(line, ": ", it->error ? it->error->message : it->status_details);
-    for (char *c = line; *c; c++)
-        if (iscntrl((unsigned char)*c))
-            *c = ' ';
 }
 
 /* Each news once. */
@@ -58,7 +55,7 @@ static void tell_progress(const kv_cli *cli, const operation *it, char told[LINE
     if (!strcmp(line, told))
         return;
     (void)memcpy(told, line, sizeof(line));
-    (void)fprintf(cli->err, "kvctl: %s is in progress%s\n", it->id->name, line);
+    kv_say(cli->err, "kvctl: %s is in progress%s\n", it->id->name, line);
 }
 
 /* --- waiting --- */
@@ -93,8 +90,8 @@ static kv_exit wait_for(kv_cli *cli, operation **it)
         kv_exit told;
 
         if (!(*it)->id || kv_deadline_passed(patience)) {
-            (void)fprintf(cli->err, "kvctl: still in progress; kvctl certificate pending show "
-                                    "--wait goes on\n");
+            kv_say(cli->err, "kvctl: still in progress; kvctl certificate pending show "
+                             "--wait goes on\n");
             return KV_EXIT_UNAVAILABLE;
         }
         (void)nanosleep(&pause, NULL);
@@ -121,9 +118,9 @@ static kv_exit tell_end(kv_cli *cli, operation *it, kv_exit told)
     kv_exit shown;
 
     for (size_t i = 0; i < it->n_warnings; i++)
-        (void)fprintf(cli->err, "kvctl: warning: %s\n", it->warnings[i]);
+        kv_say(cli->err, "kvctl: warning: %s\n", it->warnings[i]);
     if (failed) {
-        (void)fprintf(cli->err, "kvctl: the certificate was not made: %s\n", why_not(it));
+        kv_say(cli->err, "kvctl: the certificate was not made: %s\n", why_not(it));
         told = KV_EXIT_GENERAL;
     }
     shown = kv_cli_show(cli, &it->base);
@@ -143,7 +140,7 @@ kv_exit kv_cli_certificate_create(kv_cli *cli)
     if (!is_left_to_others(it))
         told = wait_for(cli, &it);
     else if (in_progress(it))
-        (void)fprintf(cli->err, "kvctl: the request (csr) waits to be signed elsewhere\n");
+        kv_say(cli->err, "kvctl: the request (csr) waits to be signed elsewhere\n");
     return tell_end(cli, it, told);
 }
 

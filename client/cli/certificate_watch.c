@@ -30,6 +30,7 @@
 #include <keyvault/v1/secrets.pb-c.h>
 
 #include "client/cli/certificate_probe.h"
+#include "client/cli/say.h"
 #include "client/failure.h"
 #include "client/keyvault_watch.h"
 
@@ -49,7 +50,7 @@ typedef struct deployment {
 
 static kv_exit trouble(const deployment *at, const char *what)
 {
-    (void)fprintf(at->cli->err, "kvctl: %s: %s\n", what, strerror(errno));
+    kv_say(at->cli->err, "kvctl: %s: %s\n", what, strerror(errno));
     return KV_EXIT_GENERAL;
 }
 
@@ -114,10 +115,10 @@ static bool is_served(const deployment *at, int seconds)
     is = leaf && kv_cli_probe_serves(&at->probe, leaf, seconds, why);
     X509_free(leaf);
     if (is)
-        (void)fprintf(at->cli->err, "kvctl: %s serves version %s\n", at->probe.where, at->current);
+        kv_say(at->cli->err, "kvctl: %s serves version %s\n", at->probe.where, at->current);
     else
-        (void)fprintf(at->cli->err, "kvctl: %s does not serve version %s: %s\n", at->probe.where,
-                      at->current, why);
+        kv_say(at->cli->err, "kvctl: %s does not serve version %s: %s\n", at->probe.where,
+               at->current, why);
     return is;
 }
 
@@ -127,7 +128,7 @@ static void reload(deployment *at)
 
     at->reload_owed = command && !run_command(at, command, at->current);
     if (at->reload_owed)
-        (void)fprintf(at->cli->err, "kvctl: the reload command failed; it is tried again\n");
+        kv_say(at->cli->err, "kvctl: the reload command failed; it is tried again\n");
     else
         at->reload_owed = !is_served(at, at->probe.seconds);
 }
@@ -225,7 +226,7 @@ static kv_exit write_key(const deployment *at, const char *version, EVP_PKEY *ke
     long len = 0;
 
     if (!key || !belongs(key, chain))
-        (void)fprintf(at->cli->err, "kvctl: the secret has no private key of this certificate\n");
+        kv_say(at->cli->err, "kvctl: the secret has no private key of this certificate\n");
     else if (pem && PEM_write_bio_PKCS8PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL) == 1)
         len = BIO_get_mem_data(pem, &data);
     if (len > 0)
@@ -285,7 +286,7 @@ static kv_exit put(deployment *at, const char *version, kv_slice chain)
     if (told != KV_EXIT_OK)
         return told;
     if (check && !run_command(at, check, version)) {
-        (void)fprintf(at->cli->err, "kvctl: the check failed; version %s is not used\n", version);
+        kv_say(at->cli->err, "kvctl: the check failed; version %s is not used\n", version);
         remove_older(at);
         return KV_EXIT_GENERAL;
     }
@@ -293,7 +294,7 @@ static kv_exit put(deployment *at, const char *version, kv_slice chain)
     if (told != KV_EXIT_OK)
         return told;
     *at->tried = 0;
-    (void)fprintf(at->cli->err, "kvctl: %s has version %s\n", at->folder, version);
+    kv_say(at->cli->err, "kvctl: %s has version %s\n", at->folder, version);
     remove_older(at);
     reload(at);
     return KV_EXIT_OK;

@@ -5,6 +5,7 @@
 #include <keyvault/v1/contacts.pb-c.h>
 
 #include "client/cli/run.h"
+#include "client/cli/say.h"
 
 #define SERVICE "/keyvault.v1.ContactService/"
 
@@ -162,7 +163,7 @@ kv_exit kv_cli_contact_remove(kv_cli *cli)
     json_decref(contacts);
     if (found)
         return delete_list(cli);
-    (void)fprintf(cli->err, "kvctl: the vault has no contact %s\n", email);
+    kv_say(cli->err, "kvctl: the vault has no contact %s\n", email);
     return KV_EXIT_NOT_FOUND;
 }
 

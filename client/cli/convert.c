@@ -11,6 +11,7 @@
 #include <keyvault/v1/access.pb-c.h>
 
 #include "client/cli/run.h"
+#include "client/cli/say.h"
 #include "server/base/text.h"
 
 #define LIST_PRINCIPALS "/keyvault.v1.AccessService/ListPrincipals"
@@ -123,7 +124,7 @@ kv_exit kv_cli_principal(kv_cli *cli, const char *text, const char **id)
     if (told != KV_EXIT_OK)
         return told;
     if (!it.found) {
-        (void)fprintf(cli->err, "kvctl: there is no principal called '%s'\n", text);
+        kv_say(cli->err, "kvctl: there is no principal called '%s'\n", text);
         return KV_EXIT_NOT_FOUND;
     }
     if (it.found > 1)

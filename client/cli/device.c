@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "client/cli/run.h"
+#include "client/cli/say.h"
 #include "server/base/text.h"
 #include "server/net/http.h"
 
@@ -36,7 +37,7 @@ typedef struct device {
 
 static kv_exit fail(const device *at, const char *what, const char *why)
 {
-    (void)fprintf(at->cli->err, "kvctl: %s%s%s\n", what, *why ? ": " : "", why);
+    kv_say(at->cli->err, "kvctl: %s%s%s\n", what, *why ? ": " : "", why);
     return KV_EXIT_UNAUTHENTICATED;
 }
 
@@ -141,7 +142,7 @@ static int64_t number_of(const json_t *from, const char *name, int64_t usual, in
     return number < 1 ? 1 : number > most ? most : number;
 }
 
-/* What comes from elsewhere must not move the cursor. */
+/* A place or a code that cannot be shown as it is leads nowhere. */
 static bool is_shown(const char *text)
 {
     kv_slice slice = kv_slice_text(text);
@@ -157,10 +158,9 @@ static kv_exit tell_user(device *at, const json_t *answer)
 
     if (!is_shown(place) || !is_shown(code) || strncmp(place, "https://", 8) != 0)
         return fail(at, "the identity provider's answer cannot be shown", "");
-    (void)fprintf(at->cli->err, "To sign in, open\n    %s\nand enter the code\n    %s\n", place,
-                  code);
+    kv_say(at->cli->err, "To sign in, open\n    %s\nand enter the code\n    %s\n", place, code);
     if (is_shown(whole) && !strncmp(whole, "https://", 8))
-        (void)fprintf(at->cli->err, "or open\n    %s\n", whole);
+        kv_say(at->cli->err, "or open\n    %s\n", whole);
     (void)fflush(at->cli->err);
     return KV_EXIT_OK;
 }

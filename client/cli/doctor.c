@@ -5,6 +5,7 @@
 
 #include "client/cli/render.h"
 #include "client/cli/run.h"
+#include "client/cli/say.h"
 #include "server/base/clock.h"
 
 enum { CLOCK_WARNING_MS = 60 * 1000, CLOCK_ERROR_MS = 300 * 1000, SENTENCE_BYTES = 128 };
@@ -15,10 +16,10 @@ static void tell(const kv_cli *cli, const Keyvault__V1__Check *check)
 {
     unsigned result = (unsigned)check->result;
 
-    (void)fprintf(cli->out, "%-8s %s: %s\n", results[result < KV_COUNT(results) ? result : 0],
-                  check->name, check->what);
+    kv_say(cli->out, "%-8s %s: %s\n", results[result < KV_COUNT(results) ? result : 0], check->name,
+           check->what);
     if (check->next[0])
-        (void)fprintf(cli->out, "         -> %s\n", check->next);
+        kv_say(cli->out, "         -> %s\n", check->next);
 }
 
 /* This program's own check, so that it stands with the others in every form of output. */
@@ -62,7 +63,7 @@ static kv_exit print(kv_cli *cli, const Keyvault__V1__ServerReport *report)
         for (size_t i = 0; i < report->n_checks; i++)
             tell(cli, report->checks[i]);
         if (report->left_out)
-            (void)fprintf(cli->out, "and %u more: see the server's log\n", report->left_out);
+            kv_say(cli->out, "and %u more: see the server's log\n", report->left_out);
         return worst;
     }
     rows = json_array();

@@ -4,6 +4,7 @@
 #include <keyvault/v1/events.pb-c.h>
 
 #include "client/cli/run.h"
+#include "client/cli/say.h"
 #include "client/failure.h"
 #include "client/keyvault_watch.h"
 #include "server/base/clock.h"
@@ -37,7 +38,7 @@ bool kv_cli_watch_goes_on(const kv_cli *cli, const keyvault_error *err)
                   err->code == KV_CODE_DEADLINE_EXCEEDED;
 
     if (passes)
-        (void)fprintf(cli->err, "kvctl: %s; trying again\n", err->message);
+        kv_say(cli->err, "kvctl: %s; trying again\n", err->message);
     return passes;
 }
 
@@ -45,14 +46,13 @@ bool kv_cli_watch_goes_on(const kv_cli *cli, const keyvault_error *err)
 static kv_exit print_event(kv_cli *cli, const Keyvault__V1__Event *event)
 {
     json_t *json = kv_message_json(&event->base);
-    char *line = json_dumps(json, JSON_COMPACT);
-    bool good = line && fprintf(cli->out, "%s\n", line) > 0 && !fflush(cli->out);
+    bool good = json && kv_say_json(cli->out, json, JSON_COMPACT);
 
-    free(line);
     json_decref(json);
-    if (good)
+    kv_say(cli->out, "\n");
+    if (good && !fflush(cli->out) && !ferror(cli->out))
         return KV_EXIT_OK;
-    (void)fprintf(cli->err, "kvctl: the event could not be written\n");
+    kv_say(cli->err, "kvctl: the event could not be written\n");
     return KV_EXIT_GENERAL;
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "client/cli/cli.h"
+#include "client/cli/say.h"
 #include "client/failure.h"
 
 kv_exit kv_cli_exit_of(int code)
@@ -99,22 +100,22 @@ kv_exit kv_cli_fail(const kv_cli *cli, const keyvault_error *err)
 {
     const char *text = advice_for(err);
 
-    (void)fprintf(cli->err, "kvctl: %s\n", err->message[0] ? err->message : err->name);
+    kv_say(cli->err, "kvctl: %s\n", err->message[0] ? err->message : err->name);
     if (err->field[0])
-        (void)fprintf(cli->err, "  field:  %s\n", err->field);
-    (void)fprintf(cli->err, "  code:   %s%s%s%s\n", err->name, err->reason[0] ? " (" : "",
-                  err->reason, err->reason[0] ? ")" : "");
+        kv_say(cli->err, "  field:  %s\n", err->field);
+    kv_say(cli->err, "  code:   %s%s%s%s\n", err->name, err->reason[0] ? " (" : "", err->reason,
+           err->reason[0] ? ")" : "");
     if (err->retry_ms)
-        (void)fprintf(cli->err, "  retry:  in %u ms\n", (unsigned)err->retry_ms);
+        kv_say(cli->err, "  retry:  in %u ms\n", (unsigned)err->retry_ms);
     if (text)
-        (void)fprintf(cli->err, "  next:   %s\n", text);
+        kv_say(cli->err, "  next:   %s\n", text);
     return kv_cli_exit_of(err->code);
 }
 
 kv_exit kv_cli_fail_local(const kv_cli *cli, const kv_error *err)
 {
-    (void)fprintf(cli->err, "kvctl: %s%s%s\n", err->field, err->field[0] ? " " : "", err->message);
+    kv_say(cli->err, "kvctl: %s%s%s\n", err->field, err->field[0] ? " " : "", err->message);
     if (err->detail[0])
-        (void)fprintf(cli->err, "  %s\n", err->detail);
+        kv_say(cli->err, "  %s\n", err->detail);
     return kv_cli_exit_of(kv_status_spelling(err->status)->grpc);
 }

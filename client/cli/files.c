@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client/cli/run.h"
+#include "client/cli/say.h"
 #include "server/base/secret_buf.h"
 
 enum { TEMPORARY_BYTES = 4096, PASSWORD_MAX = 200 };
@@ -29,17 +30,17 @@ static size_t read_terminal(kv_cli *cli, char *data, size_t max, const struct te
 {
     size_t len;
 
-    (void)fputs("Value (not shown): ", cli->err);
+    kv_say(cli->err, "Value (not shown): ");
     (void)fflush(cli->err);
     len = fgets(data, (int)max + 2, cli->in) ? strlen(data) : 0;
     (void)tcsetattr(fileno(cli->in), TCSAFLUSH, before);
-    (void)fputc('\n', cli->err);
+    kv_say(cli->err, "\n");
     return len && data[len - 1] == '\n' ? len - 1 : len;
 }
 
 static kv_exit fail_read(const kv_cli *cli, const char *path)
 {
-    (void)fprintf(cli->err, "kvctl: %s cannot be read: %s\n", path, strerror(errno));
+    kv_say(cli->err, "kvctl: %s cannot be read: %s\n", path, strerror(errno));
     return KV_EXIT_GENERAL;
 }
 
@@ -90,11 +91,13 @@ static bool write_all(int fd, kv_slice bytes)
 
 static kv_exit fail_write(const kv_cli *cli, const char *path)
 {
-    if (errno == EEXIST)
-        (void)fprintf(cli->err, "kvctl: %s exists already; --overwrite replaces it\n", path);
+    bool exists = errno == EEXIST;
+
+    if (exists)
+        kv_say(cli->err, "kvctl: %s exists already; --overwrite replaces it\n", path);
     else
-        (void)fprintf(cli->err, "kvctl: %s cannot be written: %s\n", path, strerror(errno));
-    return errno == EEXIST ? KV_EXIT_USAGE : KV_EXIT_GENERAL;
+        kv_say(cli->err, "kvctl: %s cannot be written: %s\n", path, strerror(errno));
+    return exists ? KV_EXIT_USAGE : KV_EXIT_GENERAL;
 }
 
 /* A new file beside it takes the old one's place whole, so a failure loses nothing. */
@@ -129,9 +132,10 @@ kv_exit kv_cli_write(kv_cli *cli, const char *path, kv_slice bytes)
     bool good;
 
     if (!strcmp(path, "-")) {
-        if (bytes.len && fwrite(bytes.data, 1, bytes.len, cli->out) != bytes.len)
-            return fail_write(cli, "standard output");
-        return KV_EXIT_OK;
+        if (!kv_say_bytes(cli->out, bytes))
+            return kv_cli_usage(cli, "a terminal would obey some of these bytes instead of showing "
+                                     "them: name a file, or pipe them to another program");
+        return ferror(cli->out) ? fail_write(cli, "standard output") : KV_EXIT_OK;
     }
     if (kv_cli_given(cli, "overwrite"))
         return kv_cli_replace(cli, path, bytes);

@@ -9,6 +9,7 @@
 #include <keyvault/v1/keys.pb-c.h>
 
 #include "client/cli/run.h"
+#include "client/cli/say.h"
 
 enum { BLOCK_BYTES = 64 * 1024, SIGNATURE_BYTES = 2048, MESSAGE_BYTES = 64 * 1024 };
 
@@ -66,7 +67,7 @@ static kv_exit hash_file(kv_cli *cli, const char *path, const char *hash, kv_sli
     if (file && !standard)
         (void)fclose(file);
     if (!good) {
-        (void)fprintf(cli->err, "kvctl: %s cannot be read\n", path);
+        kv_say(cli->err, "kvctl: %s cannot be read\n", path);
         return KV_EXIT_GENERAL;
     }
     if (kv_arena_copy(&cli->arena, kv_slice_of(digest, len), out, &err) != KV_OK)
@@ -192,7 +193,7 @@ kv_exit kv_cli_key_verify(kv_cli *cli)
     valid = response->valid;
     told = kv_cli_show(cli, &response->base);
     if (!valid)
-        (void)fprintf(cli->err, "kvctl: the signature is not valid\n");
+        kv_say(cli->err, "kvctl: the signature is not valid\n");
     return told == KV_EXIT_OK && !valid ? KV_EXIT_NO : told;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/cli/message.h"
+#include "client/cli/say.h"
 #include "server/base/text.h"
 
 enum {
@@ -180,9 +181,7 @@ static void cell(const json_t *object, const column *it, char *out, size_t size)
         list_cell(value, it->form, out, size);
     else
         plain_cell(value, it->form, out, size);
-    for (char *c = out; *c; c++)
-        if (iscntrl((unsigned char)*c))
-            *c = ' ';
+    kv_text_clean(out);
 }
 
 /* --- lines --- */
@@ -225,11 +224,11 @@ static void print_row(FILE *out, const columns *all, const json_t *object, bool 
         else
             (void)snprintf(text, sizeof(text), "%s", it->name);
         if (table && !last)
-            (void)fprintf(out, "%-*s  ", it->width, text);
+            kv_say(out, "%-*s  ", it->width, text);
         else
-            (void)fprintf(out, "%s%s", text, last ? "" : "\t");
+            kv_say(out, last ? "%s" : "%s\t", text);
     }
-    (void)fputc('\n', out);
+    kv_say(out, "\n");
 }
 
 /* --- CSV --- */
@@ -240,15 +239,18 @@ static void print_csv_field(FILE *out, const char *text, bool first)
     bool quoted = formula || strpbrk(text, "\",") || *text == ' ';
 
     if (!first)
-        (void)fputc(',', out);
+        kv_say(out, ",");
     if (!quoted) {
-        (void)fputs(text, out);
+        kv_say(out, "%s", text);
         return;
     }
-    (void)fputs(formula ? "\"'" : "\"", out);
-    for (; *text; text++)
-        (void)fprintf(out, *text == '"' ? "\"\"" : "%c", *text);
-    (void)fputc('"', out);
+    kv_say(out, "\"%s", formula ? "'" : "");
+    for (size_t len; *text; text += len) {
+        len = strcspn(text, "\"");
+        kv_say(out, "%.*s%s", (int)len, text, text[len] ? "\"\"" : "");
+        len += text[len] != '\0';
+    }
+    kv_say(out, "\"");
 }
 
 static void print_csv_row(FILE *out, const columns *all, const json_t *object)
@@ -260,7 +262,7 @@ static void print_csv_row(FILE *out, const columns *all, const json_t *object)
             cell(object, &all->rows[c], text, sizeof(text));
         print_csv_field(out, object ? text : all->rows[c].name, c == 0);
     }
-    (void)fputs("\r\n", out);
+    kv_say(out, "\r\n");
 }
 
 static void print_csv(FILE *out, const char *spec, const json_t *value)
@@ -277,6 +279,20 @@ static void print_csv(FILE *out, const char *spec, const json_t *value)
         print_csv_row(out, &all, row_at(value, i));
 }
 
+/* Whole. What is alone may be piped into another program as it is; of a list, each is one line. */
+static void print_alone(FILE *out, const json_t *value, bool listed)
+{
+    const char *text = json_string_value(value);
+    char number[TEXT_BYTES];
+
+    if (text && !listed) {
+        kv_say_value(out, kv_slice_of(text, json_string_length(value)));
+        return;
+    }
+    plain_cell(value, "", number, sizeof(number));
+    kv_say(out, "%s\n", text ? text : number);
+}
+
 static void print_rows(FILE *out, bool table, const char *spec, const json_t *value)
 {
     columns all;
@@ -284,12 +300,8 @@ static void print_rows(FILE *out, bool table, const char *spec, const json_t *va
     if (json_is_array(value) && !json_array_size(value))
         return;
     if (!json_is_object(row_at(value, 0))) {
-        for (size_t i = 0; i < row_count(value); i++) {
-            char text[CELL_BYTES];
-
-            plain_cell(row_at(value, i), "", text, sizeof(text));
-            (void)fprintf(out, "%s\n", text);
-        }
+        for (size_t i = 0; i < row_count(value); i++)
+            print_alone(out, row_at(value, i), json_is_array(value));
         return;
     }
     if (spec)
@@ -316,6 +328,6 @@ void kv_render(FILE *out, kv_output output, const char *spec, const json_t *valu
         print_rows(out, output == KV_OUTPUT_TABLE, spec, value);
         return;
     }
-    (void)json_dumpf(value, out, JSON_INDENT(2) | JSON_ENCODE_ANY);
-    (void)fputc('\n', out);
+    (void)!kv_say_json(out, value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    kv_say(out, "\n");
 }

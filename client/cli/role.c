@@ -3,6 +3,7 @@
 
 #include "client/cli/render.h"
 #include "client/cli/run.h"
+#include "client/cli/say.h"
 
 enum { ROLE_NAME_BYTES = 64 };
 
@@ -40,15 +41,14 @@ static void tell_reason(const kv_cli *cli, const Keyvault__V1__AccessReason *rea
     char other[ROLE_NAME_BYTES];
     unsigned verdict = (unsigned)reason->verdict;
 
-    (void)fprintf(cli->out, "  %s on %s %s", role_name(reason->assignment->role, role),
-                  reason->assignment->scope, verdicts[verdict < KV_COUNT(verdicts) ? verdict : 0]);
+    kv_say(cli->out, "  %s on %s %s", role_name(reason->assignment->role, role),
+           reason->assignment->scope, verdicts[verdict < KV_COUNT(verdicts) ? verdict : 0]);
     if (verdict == KEYVAULT__V1__ACCESS_VERDICT__ACCESS_VERDICT_EXCLUDED)
-        (void)fprintf(cli->out, " %s on %s", role_name(reason->excluded_by, other),
-                      reason->excluded_on);
+        kv_say(cli->out, " %s on %s", role_name(reason->excluded_by, other), reason->excluded_on);
     else if (reason->excluded_by)
-        (void)fprintf(cli->out, ", with a warning because of %s on %s",
-                      role_name(reason->excluded_by, other), reason->excluded_on);
-    (void)fputc('\n', cli->out);
+        kv_say(cli->out, ", with a warning because of %s on %s",
+               role_name(reason->excluded_by, other), reason->excluded_on);
+    kv_say(cli->out, "\n");
 }
 
 static void tell(const kv_cli *cli, const Keyvault__V1__AccessExplanation *answer)
@@ -56,19 +56,19 @@ static void tell(const kv_cli *cli, const Keyvault__V1__AccessExplanation *answe
     unsigned bar = (unsigned)answer->bar;
     char role[ROLE_NAME_BYTES];
 
-    (void)fprintf(cli->out, "%s: %s, %s on %s%s\n", answer->allowed ? "yes" : "no",
-                  answer->principal->display_name, kv_cli_given(cli, "permission"), answer->scope,
-                  answer->managed ? " (belongs to a certificate)" : "");
+    kv_say(cli->out, "%s: %s, %s on %s%s\n", answer->allowed ? "yes" : "no",
+           answer->principal->display_name, kv_cli_given(cli, "permission"), answer->scope,
+           answer->managed ? " (belongs to a certificate)" : "");
     if (bar && bar < KV_COUNT(bars))
-        (void)fprintf(cli->out, "  %s %s\n", answer->principal->display_name, bars[bar]);
+        kv_say(cli->out, "  %s %s\n", answer->principal->display_name, bars[bar]);
     for (size_t i = 0; i < answer->n_reasons; i++)
         tell_reason(cli, answer->reasons[i]);
     if (answer->allowed || !answer->n_roles_that_may)
         return;
-    (void)fputs("  roles that may:", cli->out);
+    kv_say(cli->out, "  roles that may:");
     for (size_t i = 0; i < answer->n_roles_that_may; i++)
-        (void)fprintf(cli->out, "%s %s", i ? "," : "", role_name(answer->roles_that_may[i], role));
-    (void)fputc('\n', cli->out);
+        kv_say(cli->out, "%s %s", i ? "," : "", role_name(answer->roles_that_may[i], role));
+    kv_say(cli->out, "\n");
 }
 
 kv_exit kv_cli_role_explain(kv_cli *cli)
@@ -97,6 +97,6 @@ kv_exit kv_cli_role_assign(kv_cli *cli)
     if (told != KV_EXIT_OK)
         return told;
     for (size_t i = 0; i < answer->n_warnings; i++)
-        (void)fprintf(cli->err, "kvctl: warning: %s\n", answer->warnings[i]);
+        kv_say(cli->err, "kvctl: warning: %s\n", answer->warnings[i]);
     return kv_cli_show(cli, &answer->base);
 }

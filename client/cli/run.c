@@ -7,6 +7,7 @@
 
 #include "client/cli/completion.h"
 #include "client/cli/render.h"
+#include "client/cli/say.h"
 #include "client/failure.h"
 #include "client/methods.h"
 
@@ -16,12 +17,11 @@ kv_exit kv_cli_usage(const kv_cli *cli, const char *message, ...)
 {
     va_list args;
 
-    (void)fputs("kvctl: ", cli->err);
+    kv_say(cli->err, "kvctl: ");
     va_start(args, message);
-    (void)vfprintf(cli->err, message, args);
+    kv_say_args(cli->err, message, args);
     va_end(args);
-    (void)fprintf(cli->err, "\n  see kvctl %s %s --help\n", cli->args.verb->noun,
-                  cli->args.verb->verb);
+    kv_say(cli->err, "\n  see kvctl %s %s --help\n", cli->args.verb->noun, cli->args.verb->verb);
     return KV_EXIT_USAGE;
 }
 
@@ -225,7 +225,7 @@ kv_exit kv_cli_print(kv_cli *cli, json_t *value)
 
     if (query && !shown) {
         json_decref(value);
-        (void)fprintf(cli->err, "kvctl: the answer has no %s\n", query);
+        kv_say(cli->err, "kvctl: the answer has no %s\n", query);
         return KV_EXIT_GENERAL;
     }
     kv_render(cli->out, output, query ? NULL : cli->args.verb->columns, shown);
@@ -350,7 +350,7 @@ static kv_exit run(kv_cli *cli, const char *(*environment)(const char *name))
     }
     told = cli->args.verb->run(cli);
     if (told == KV_EXIT_OK && (fflush(cli->out) || ferror(cli->out))) {
-        (void)fprintf(cli->err, "kvctl: the answer could not be written\n");
+        kv_say(cli->err, "kvctl: the answer could not be written\n");
         told = KV_EXIT_GENERAL;
     }
     return told;

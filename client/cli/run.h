@@ -56,7 +56,8 @@ kv_exit kv_cli_secret_option(kv_cli *cli, const char *option, size_t max, Protob
 kv_exit kv_cli_set_with_secret(kv_cli *cli, const char *option, size_t max, const char *field);
 /* Before the server is asked for what would be written: does the file stand in the way? */
 kv_exit kv_cli_may_write(const kv_cli *cli, const char *path);
-/* Mode 0600; refuses to overwrite, unless --overwrite is given. "-" is standard output. */
+/* Mode 0600; refuses to overwrite, unless --overwrite is given. "-" is standard output,
+ * which takes only text when it is a terminal. */
 kv_exit kv_cli_write(kv_cli *cli, const char *path, kv_slice bytes);
 /* Mode 0600, in place of what is there. */
 kv_exit kv_cli_replace(const kv_cli *cli, const char *path, kv_slice bytes);

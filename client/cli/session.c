@@ -10,6 +10,7 @@
 #include <openssl/sha.h>
 
 #include "client/cli/run.h"
+#include "client/cli/say.h"
 #include "server/base/secret_buf.h"
 #include "server/base/text.h"
 
@@ -71,7 +72,7 @@ const char *kv_cli_session(kv_cli *cli)
         find_file(cli, &file) != KV_EXIT_OK || !file || access(file, F_OK))
         return NULL;
     if (kv_secret_buf_read_file(file, SESSION_BYTES, &bytes, &err) != KV_OK) {
-        (void)fprintf(cli->err, "kvctl: %s is not used: %s\n", file, err.message);
+        kv_say(cli->err, "kvctl: %s is not used: %s\n", file, err.message);
         return NULL;
     }
     return read_session(cli, kv_secret_buf_slice(&bytes));
@@ -104,8 +105,7 @@ kv_exit kv_cli_session_keep(kv_cli *cli, const char *token, int64_t expires)
     if (!file)
         return kv_cli_usage(cli, "there is no place to keep the role token: HOME is not set");
     if (!make_folder(cli)) {
-        (void)fprintf(cli->err, "kvctl: %s cannot be made: %s\n", cli->config.cache,
-                      strerror(errno));
+        kv_say(cli->err, "kvctl: %s cannot be made: %s\n", cli->config.cache, strerror(errno));
         return KV_EXIT_GENERAL;
     }
     if (kv_arena_print(&cli->arena, &bytes, &err, "{\"token\":\"%s\",\"expires\":%lld}\n", token,
@@ -120,7 +120,7 @@ kv_exit kv_cli_session_forget(kv_cli *cli)
     kv_exit told = find_file(cli, &file);
 
     if (told == KV_EXIT_OK && file && unlink(file) && errno != ENOENT) {
-        (void)fprintf(cli->err, "kvctl: %s cannot be removed: %s\n", file, strerror(errno));
+        kv_say(cli->err, "kvctl: %s cannot be removed: %s\n", file, strerror(errno));
         return KV_EXIT_GENERAL;
     }
     return told;

@@ -169,46 +169,85 @@ static bool second_byte_fits(uint8_t first, uint8_t second)
     }
 }
 
-/* How many bytes the character has that begins here; 0: none does. The text ends with a NUL. */
-static size_t character_at(const uint8_t *text)
+size_t kv_text_character(kv_slice text, uint32_t *out)
 {
-    int tail = utf8_tail(text[0]);
+    int tail = text.len ? utf8_tail(text.data[0]) : -1;
+    uint32_t character;
 
-    if (tail < 0 || (tail && !second_byte_fits(text[0], text[1])))
+    if (tail < 0 || (size_t)tail >= text.len ||
+        (tail && !second_byte_fits(text.data[0], text.data[1])))
         return 0;
-    for (int i = 1; i <= tail; i++)
-        if ((text[i] & 0xc0) != 0x80)
+    character = tail ? text.data[0] & (0x3fU >> tail) : text.data[0];
+    for (int i = 1; i <= tail; i++) {
+        if ((text.data[i] & 0xc0) != 0x80)
             return 0;
+        character = character << 6 | (text.data[i] & 0x3fU);
+    }
+    *out = character;
     return 1 + (size_t)tail;
+}
+
+/* C0, DEL and C1. */
+static bool is_control(uint32_t character)
+{
+    return character < 0x20 || (character >= 0x7f && character < 0xa0);
+}
+
+bool kv_text_steers(uint32_t character)
+{
+    return is_control(character) || character == 0x061c || character == 0x200e ||
+           character == 0x200f || (character >= 0x2028 && character <= 0x202e) ||
+           (character >= 0x2066 && character <= 0x2069);
+}
+
+static kv_slice after(kv_slice text, size_t len)
+{
+    return kv_slice_of(text.data + len, text.len - len);
 }
 
 void kv_text_mend(char *text)
 {
-    while (*text) {
-        size_t len = character_at((const uint8_t *)text);
+    uint32_t character;
 
-        if (!len)
+    for (size_t left = strlen(text), len; left; left -= len) {
+        len = kv_text_character(kv_slice_of(text, left), &character);
+        if (!len) {
             *text = '?';
-        text += len ? len : 1;
+            len = 1;
+        }
+        text += len;
     }
+}
+
+void kv_text_clean(char *text)
+{
+    kv_slice rest = kv_slice_text(text);
+    uint32_t character;
+
+    while (rest.len) {
+        size_t len = kv_text_character(rest, &character);
+        const char *shown = !len ? "?" : kv_text_steers(character) ? " " : NULL;
+
+        if (shown)
+            *text++ = *shown;
+        else
+            for (size_t i = 0; i < len; i++)
+                *text++ = (char)rest.data[i];
+        rest = after(rest, len ? len : 1);
+    }
+    *text = '\0';
 }
 
 bool kv_text_printable(kv_slice text)
 {
-    for (size_t i = 0; i < text.len;) {
-        uint8_t first = text.data[i++];
-        int tail = utf8_tail(first);
+    uint32_t character;
 
-        if (first < 0x20 || first == 0x7f || tail < 0 || (size_t)tail > text.len - i)
+    while (text.len) {
+        size_t len = kv_text_character(text, &character);
+
+        if (!len || is_control(character))
             return false;
-        if (tail && !second_byte_fits(first, text.data[i]))
-            return false;
-        /* C1 control characters are U+0080 to U+009F. */
-        if (first == 0xc2 && text.data[i] < 0xa0)
-            return false;
-        for (; tail; tail--)
-            if ((text.data[i++] & 0xc0) != 0x80)
-                return false;
+        text = after(text, len);
     }
     return true;
 }

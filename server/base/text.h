@@ -27,6 +27,15 @@ bool kv_text_equal_nocase(kv_slice a, kv_slice b);
 kv_status kv_text_lower(kv_arena *arena, kv_slice text, kv_slice *out, kv_error *err) KV_MUST_USE;
 /* True for well-formed UTF-8 without NUL and control characters. */
 bool kv_text_printable(kv_slice text);
+/* The character of UTF-8 with which the text begins; how many bytes it has, 0: none begins there.
+ */
+size_t kv_text_character(kv_slice text, uint32_t *out);
+/* Whether a terminal would obey it, break the line or turn its direction, rather than show it: the
+ * controls C0, DEL and C1, U+2028, U+2029, and Unicode's Bidi_Control. */
+bool kv_text_steers(uint32_t character);
+/* In place, for terminals: each character that steers becomes a space, each byte that is in no
+ * well-formed character a question mark. Line ends and tabs steer too. */
+void kv_text_clean(char *text);
 /* In place: bytes that are in no well-formed character, such as the first half of one that was cut,
  * become question marks. */
 void kv_text_mend(char *text);

@@ -2,12 +2,14 @@
  *
  * The first line says what is answered: the path of a method ("/keyvault.v1.KeyService/GetKey"),
  * then the message follows; "failed", then google.rpc.Status; or "roles", then answers to WhoAmI
- * and IssueRoleToken as they are asked for, each behind two bytes of length.
+ * and IssueRoleToken as they are asked for, each behind two bytes of length. Whatever it is, what
+ * is printed of it does nothing to a terminal.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/cli/cli.h"
 #include "client/cli/message.h"
 #include "client/cli/render.h"
 #include "client/client_private.h"
@@ -24,7 +26,59 @@ static void must(bool good, const char *what)
     abort();
 }
 
+/* --- what is printed --- */
+
+/* The bytes of what a terminal would obey, apart from line ends and tabs. */
+static bool steers(const unsigned char *at)
+{
+    return (at[0] < 0x20 && !strchr("\n\t", at[0])) || at[0] == 0x7f ||
+           (at[0] == 0xc2 && at[1] < 0xa0) || (at[0] == 0xd8 && at[1] == 0x9c) ||
+           (at[0] == 0xe2 && at[1] == 0x80 &&
+            (at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xa8 && at[2] <= 0xae))) ||
+           (at[0] == 0xe2 && at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9);
+}
+
+typedef struct page {
+    FILE *out;
+    char *text;
+    size_t len;
+} page;
+
+static void open_page(page *it)
+{
+    it->out = open_memstream(&it->text, &it->len);
+    must(it->out != NULL, "no memory");
+}
+
+/* `lines` that kvctl wrote; -1: any number. CSV ends its lines with \r\n. */
+static void close_page(page *it, int lines, bool csv)
+{
+    json_t *valid;
+    int ends = 0;
+
+    (void)fclose(it->out);
+    must(strlen(it->text) == it->len, "a NUL was printed");
+    for (const unsigned char *at = (const unsigned char *)it->text; *at; at++) {
+        must((csv && at[0] == '\r' && at[1] == '\n') || !steers(at), "it speaks to the terminal");
+        ends += *at == '\n';
+    }
+    must(lines < 0 || ends == lines, "a text began a line");
+    valid = json_string(it->text);
+    must(valid != NULL, "it is not UTF-8");
+    json_decref(valid);
+    free(it->text);
+}
+
 /* --- the end of a call --- */
+
+static void print_failure(const keyvault_error *err)
+{
+    page it;
+
+    open_page(&it);
+    (void)kv_cli_fail(&(kv_cli){ .err = it.out }, err);
+    close_page(&it, 3 + (err->field[0] != 0) + (err->retry_ms != 0), false);
+}
 
 static void read_failure(kv_slice details)
 {
@@ -36,34 +90,59 @@ static void read_failure(kv_slice details)
     must(memchr(err.message, 0, sizeof(err.message)) && memchr(err.reason, 0, sizeof(err.reason)) &&
              memchr(err.field, 0, sizeof(err.field)),
          "a text has no end");
+    print_failure(&err);
 }
 
 /* --- a message --- */
 
-static void print(FILE *out, const json_t *value)
+static int lines_of(kv_output output, const json_t *value)
 {
-    static const char columns[] = "N=id.name K=kind:KEY_TYPE_ C=attributes.created:time "
-                                  "E=expires:time T=timeMs:ms X=thumbprint:hex G=tags "
-                                  "R=roles:ROLE_ V=value:hex S=sans.dnsNames";
+    size_t rows = json_is_array(value) ? json_array_size(value) : 1;
+    bool table = json_is_object(json_is_array(value) ? json_array_get(value, 0) : value);
 
-    for (kv_output output = KV_OUTPUT_JSON; output <= KV_OUTPUT_CSV; output++) {
-        kv_render(out, output, NULL, value);
-        if (output != KV_OUTPUT_JSON)
-            kv_render(out, output, columns, value);
-    }
+    return (int)rows + (output == KV_OUTPUT_CSV || (output == KV_OUTPUT_TABLE && table));
+}
+
+static void print_json(const json_t *value)
+{
+    json_t *again;
+    page it;
+
+    open_page(&it);
+    kv_render(it.out, KV_OUTPUT_JSON, NULL, value);
+    (void)fflush(it.out);
+    again = json_loads(it.text, 0, NULL);
+    must(json_equal(value, again), "JSON reads as something else");
+    json_decref(again);
+    close_page(&it, -1, false);
+}
+
+static void print(const json_t *value)
+{
+    static const char *const columns[] = { NULL,
+                                           "N=id.name K=kind:KEY_TYPE_ C=attributes.created:time "
+                                           "E=expires:time T=timeMs:ms X=thumbprint:hex G=tags "
+                                           "R=roles:ROLE_ V=value:hex S=sans.dnsNames" };
+
+    print_json(value);
+    for (kv_output output = KV_OUTPUT_TABLE; output <= KV_OUTPUT_CSV; output++)
+        for (size_t i = 0; i < KV_COUNT(columns); i++) {
+            page it;
+
+            open_page(&it);
+            kv_render(it.out, output, columns[i], value);
+            close_page(&it, lines_of(output, value), output == KV_OUTPUT_CSV);
+        }
 }
 
 static void print_all(const json_t *object)
 {
-    FILE *out = fopen("/dev/null", "we");
     const char *name;
     json_t *value;
 
-    must(out != NULL, "there is no /dev/null");
-    print(out, object);
+    print(object);
     json_object_foreach((json_t *)(uintptr_t)object, name, value) if (json_is_array(value))
-        print(out, value);
-    (void)fclose(out);
+        print(value);
 }
 
 static void read_message(const char *path, kv_slice bytes)

@@ -15,6 +15,12 @@ const most = (big, small) => ({ ...SAMPLES, TYPE_INT64: big, TYPE_INT32: small }
 const FAR = { future: most('9223372036854775807', 2147483647),
   past: most('-9223372036854775808', -2147483648) };
 
+/* What a terminal would obey. */
+const STEERS = { ...SAMPLES,
+  TYPE_STRING: 'x\r\n\t\x1b]0;t\x07\x1b[2J\x7f\u0085\u009b1A\u061c\u200e\u2028\u202e\u2066' };
+const STEERED = ['ServerReport', 'CertificateOperation', 'CertificateBundle', 'AccessExplanation',
+  'ListEventsResponse'];
+
 /* protobuf's own names, beside the package's. */
 const typeNamed = (name) => message(name.replace(/^\./, '')) ?? message(`keyvault.v1.${name}`);
 
@@ -54,6 +60,9 @@ for (const definition of methods.values()) {
   for (const [when, samples] of name.endsWith('Bundle') ? Object.entries(FAR) : []) {
     write(`${name}-${when}`, definition.path, responseSerialize(fill(responseType.type, samples)));
   }
+  if (STEERED.includes(name)) {
+    write(`${name}-steers`, definition.path, responseSerialize(fill(responseType.type, STEERS)));
+  }
 }
 
 const any = (name, value) => ({ type_url: `type.googleapis.com/${name}`,
@@ -66,6 +75,10 @@ const retry = any('google.rpc.RetryInfo', { retry_delay: { seconds: 1, nanos: 50
 const status = (...details) => message('google.rpc.Status')
   .serialize({ code: 8, message: 'come again', details });
 write('failed-all', 'failed', status(reason, field, retry));
+const text = STEERS.TYPE_STRING;
+write('failed-steers', 'failed', message('google.rpc.Status').serialize({ code: 8, message: text,
+  details: [any('google.rpc.ErrorInfo', { reason: text, domain: text }),
+    any('google.rpc.BadRequest', { field_violations: [{ field: text, description: text }] })] }));
 write('failed-plain', 'failed', status());
 write('failed-long', 'failed', message('google.rpc.Status')
   .serialize({ code: 8, message: 'x'.repeat(5000), details: [] }));

@@ -94,6 +94,87 @@ static void what_is_no_character_becomes_a_question_mark(void **state)
     }
 }
 
+static void finds_characters_and_those_that_steer(void **state)
+{
+    /* shape: table */
+    static const struct {
+        uint32_t character;
+        const char *text;
+        bool steers;
+    } samples[] = {
+        { 0x00, "\0", true },
+        { 0x1f, "\x1f", true },
+        { 0x20, " ", false },
+        { 0x7e, "~", false },
+        { 0x7f, "\x7f", true },
+        { 0x80, "\xc2\x80", true },
+        { 0x9f, "\xc2\x9f", true },
+        { 0xa0, "\xc2\xa0", false },
+        { 0x61b, "\xd8\x9b", false },
+        { 0x61c, "\xd8\x9c", true },
+        { 0x200d, "\xe2\x80\x8d", false },
+        { 0x200e, "\xe2\x80\x8e", true },
+        { 0x200f, "\xe2\x80\x8f", true },
+        { 0x2010, "\xe2\x80\x90", false },
+        { 0x2027, "\xe2\x80\xa7", false },
+        { 0x2028, "\xe2\x80\xa8", true },
+        { 0x202e, "\xe2\x80\xae", true },
+        { 0x202f, "\xe2\x80\xaf", false },
+        { 0x2065, "\xe2\x81\xa5", false },
+        { 0x2066, "\xe2\x81\xa6", true },
+        { 0x2069, "\xe2\x81\xa9", true },
+        { 0x206a, "\xe2\x81\xaa", false },
+        { 0x1f511, "\xf0\x9f\x94\x91", false },
+        { 0x10ffff, "\xf4\x8f\xbf\xbf", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(samples); i++) {
+        size_t len = samples[i].character ? strlen(samples[i].text) : 1;
+        uint32_t character = 7;
+
+        assert_int_equal(kv_text_character(kv_slice_of(samples[i].text, len), &character), len);
+        assert_int_equal(character, samples[i].character);
+        assert_int_equal(kv_text_steers(character), samples[i].steers);
+        if (len > 1)
+            assert_int_equal(kv_text_character(kv_slice_of(samples[i].text, len - 1), &character),
+                             0);
+    }
+    assert_int_equal(kv_text_character(KV_SLICE_NONE, &(uint32_t){ 0 }), 0);
+}
+
+static void cleans_what_a_terminal_would_obey(void **state)
+{
+    static const struct {
+        const char *before, *after;
+    } samples[] = {
+        { "", "" },
+        { "plain \xc3\xa4\xe2\x82\xac\xf0\x9f\x94\x91",
+          "plain \xc3\xa4\xe2\x82\xac\xf0\x9f\x94\x91" },
+        { "\x1b[2J\x1b]0;t\x07", " [2J ]0;t " },
+        { "a\r\nb\tc\x7f", "a  b c " },
+        { "\xc2\x9b"
+          "31mred\xc2\x85",
+          " 31mred " },
+        { "\xe2\x80\xae"
+          "exe.\xe2\x80\xac\xe2\x81\xa6",
+          " exe.  " },
+        { "\x9b"
+          "31m\xff\xe2\x82",
+          "?31m???" },
+        { "\xc0\x9b\xed\xa0\x80", "?????" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(samples); i++) {
+        char text[32];
+
+        (void)snprintf(text, sizeof(text), "%s", samples[i].before);
+        kv_text_clean(text);
+        assert_string_equal(text, samples[i].after);
+    }
+}
+
 static void base64url_goes_both_ways_for_every_byte(void **state)
 {
     KV_AUTO(kv_arena) arena = KV_ARENA(LIMIT);
@@ -310,6 +391,8 @@ int main(void)
         cmocka_unit_test(hex_is_strict),
         cmocka_unit_test(base64url_agrees_with_the_standard),
         cmocka_unit_test(what_is_no_character_becomes_a_question_mark),
+        cmocka_unit_test(finds_characters_and_those_that_steer),
+        cmocka_unit_test(cleans_what_a_terminal_would_obey),
         cmocka_unit_test(base64url_goes_both_ways_for_every_byte),
         cmocka_unit_test(base64url_is_strict),
         cmocka_unit_test(spellings_fail_in_a_full_arena),

@@ -59,12 +59,40 @@ static void advises_by_the_reason_before_the_code(void **state)
     free(text);
 }
 
+static void what_the_server_says_moves_no_cursor(void **state)
+{
+    keyvault_error err = { .code = 5,
+                           .name = "NOT_FOUND",
+                           .reason = "A\x1b[2J",
+                           .field = "f\xc2\x9b"
+                                    "1A",
+                           .message = "no\r\nkvctl: done\x1b]0;t\x07\xe2\x80\xae\xff" };
+    kv_error local = {
+        .status = KV_UNAVAILABLE, .message = "a\nb", .detail = "\x1b[31mred", .field = "c\td"
+    };
+    char *text = told(&err, KV_EXIT_NOT_FOUND);
+    kv_cli cli = { 0 };
+    size_t len;
+
+    (void)state;
+    assert_non_null(strstr(text, "kvctl: no  kvctl: done ]0;t  ?\n"));
+    assert_non_null(strstr(text, "  field:  f 1A\n"));
+    assert_non_null(strstr(text, "  code:   NOT_FOUND (A [2J)\n"));
+    free(text);
+    cli.err = open_memstream(&text, &len);
+    assert_int_equal(kv_cli_fail_local(&cli, &local), KV_EXIT_UNAVAILABLE);
+    (void)fclose(cli.err);
+    assert_string_equal(text, "kvctl: c d a b\n   [31mred\n");
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(has_an_exit_code_for_every_status),
         cmocka_unit_test(tells_message_field_reason_and_what_to_do),
         cmocka_unit_test(advises_by_the_reason_before_the_code),
+        cmocka_unit_test(what_the_server_says_moves_no_cursor),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

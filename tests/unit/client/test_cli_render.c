@@ -16,7 +16,7 @@ static const char columns[] = "NAME=id.name KIND=kind:KEY_TYPE_ CREATED=created:
 
 static char *render(const char *json, kv_output output, const char *spec)
 {
-    json_t *value = json_loads(json, 0, NULL);
+    json_t *value = json_loads(json, JSON_DECODE_ANY, NULL);
     char *text = NULL;
     size_t len;
     FILE *out = open_memstream(&text, &len);
@@ -126,6 +126,50 @@ static void prints_plain_values_alone(void **state)
     text = render("[]", KV_OUTPUT_TABLE, NULL);
     assert_string_equal(text, "");
     free(text);
+    text = render("[true, 7, null]", KV_OUTPUT_TSV, NULL);
+    assert_string_equal(text, "true\n7\n\n");
+    free(text);
+}
+
+/* A certificate request, or a secret, is longer than what fits a column. */
+static void a_plain_value_is_whole_and_as_it_is(void **state)
+{
+    char json[3000], *text;
+
+    (void)state;
+    (void)snprintf(json, sizeof(json), "\"%02000d\\n\\u001b[2J\"", 0);
+    text = render(json, KV_OUTPUT_TSV, NULL);
+    assert_int_equal(strlen(text), 2000 + strlen("\n\x1b[2J\n"));
+    assert_string_equal(text + 2000, "\n\x1b[2J\n");
+    free(text);
+    (void)snprintf(json, sizeof(json), "[\"%02000d\"]", 0);
+    text = render(json, KV_OUTPUT_TSV, NULL);
+    assert_int_equal(strlen(text), 2000 + strlen("\n"));
+    free(text);
+}
+
+/* Of C0, DEL, C1, turned direction; what a list has is one line for each. */
+static void what_others_chose_moves_no_cursor(void **state)
+{
+    static const char hostile[] =
+        "[{\"a\": \"x\\u001b[2J\\u007f\\u009b1A\\u202ey\\r\\nz\", \"b\": [\"\\u2066\"]}]";
+    char *text = render(hostile, KV_OUTPUT_TABLE, "A=a B=b C=c");
+
+    (void)state;
+    assert_string_equal(text, "A               B  C\nx [2J  1A y  z     \n");
+    free(text);
+    text = render(hostile, KV_OUTPUT_TSV, "A=a B=b");
+    assert_string_equal(text, "x [2J  1A y  z\t \n");
+    free(text);
+    text = render(hostile, KV_OUTPUT_CSV, "A=a B=b");
+    assert_string_equal(text, "A,B\r\nx [2J  1A y  z,\" \"\r\n");
+    free(text);
+    text = render("[\"a\\nb\", \"\\u001b\"]", KV_OUTPUT_TSV, NULL);
+    assert_string_equal(text, "a b\n \n");
+    free(text);
+    text = render(hostile, KV_OUTPUT_JSON, NULL);
+    assert_non_null(strstr(text, "\"x\\u001B[2J\\u007F\\u009B1A\\u202Ey\\r\\nz\""));
+    free(text);
 }
 
 /* A server may say anything. */
@@ -168,6 +212,8 @@ int main(void)
         cmocka_unit_test(prints_json_that_reads_the_same),
         cmocka_unit_test(finds_columns_by_itself),
         cmocka_unit_test(prints_plain_values_alone),
+        cmocka_unit_test(a_plain_value_is_whole_and_as_it_is),
+        cmocka_unit_test(what_others_chose_moves_no_cursor),
         cmocka_unit_test(times_that_are_none_are_numbers),
         cmocka_unit_test(follows_paths),
     };

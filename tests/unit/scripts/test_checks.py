@@ -145,6 +145,16 @@ class Shape(Sample):
         other = "void f(void)\n{\n    a->system(b);\n    snprintf(c);\n}\n"
         self.clean({"pkcs11/a.c": GOOD + other})
 
+    def test_kvctl_prints_in_one_file(self):
+        for call in ("printf", "fprintf", "vfprintf", "dprintf", "puts", "fputs", "fputc", "putc",
+                     "putchar", "fwrite", "perror", "json_dumpf"):
+            body = GOOD + f"void f(void)\n{{\n    {call}(a);\n}}\n"
+            self.one({"client/cli/a.c": body}, "client/cli/a.c:4", call + " is forbidden")
+            self.clean({"client/a.c": body, "server/a.c": body})
+            self.clean({"client/cli/say.c": body.replace("a.c -", "say.c -")})
+        other = "void f(void)\n{\n    snprintf(c);\n    BIO_printf(b);\n    json_dumps(j);\n}\n"
+        self.clean({"client/cli/a.c": GOOD + other})
+
     def test_no_goto(self):
         body = "void f(void)\n{\nout:\n    goto out;\n}\n"
         self.one({"client/a.c": GOOD + body}, "client/a.c:5", "goto")

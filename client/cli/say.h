@@ -1,0 +1,34 @@
+/* say.h - all that kvctl writes, but for its own help, completion and manual.
+ *
+ * What a server, a certificate, a stored name or a file put into a text is shown and does nothing:
+ * it cannot move the cursor, colour or retitle the terminal, begin a line of its own, or turn the
+ * direction of what is read. What a terminal would obey is written as kv_text_clean() says.
+ *
+ * Threads: one. Errors of writing stay with the stream, for ferror().
+ */
+#pragma once
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "server/base/compiler.h"
+#include "server/base/slice.h"
+
+/* As fprintf, but every text is cleaned; line ends and tabs are those of the format alone. Takes
+ * %s, %d, %u, %lld, %llu and %zu, with `-`, width, and for texts a precision. */
+void kv_say(FILE *out, const char *format, ...) KV_PRINTF(2, 3);
+void kv_say_args(FILE *out, const char *format, va_list args) KV_PRINTF(2, 0);
+
+/* As json_dumpf, with what a terminal would obey as \uXXXX: it reads as the same value. False for
+ * what cannot be JSON. */
+bool kv_say_json(FILE *out, const json_t *value, size_t flags) KV_MUST_USE;
+
+/* A value and a line end: on a terminal each of its lines cleaned, elsewhere as it is. */
+void kv_say_value(FILE *out, kv_slice value);
+
+/* Bytes as they are. False, and nothing written, for a terminal that would obey some of them: only
+ * text with tabs and line ends goes there. */
+bool kv_say_bytes(FILE *out, kv_slice bytes) KV_MUST_USE;
