@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "pkcs11/isolated_host.h"
+#include "server/base/text.h"
 #include "server/front/front.h"
 #include "server/init.h"
 #include "server/limits.h"
@@ -36,8 +37,11 @@ typedef struct arguments {
     kv_init_request init;
 } arguments;
 
-static int complain(const kv_error *err)
+/* Names in it are those of a file, a token or a row: nothing of them speaks to the terminal. */
+static int complain(kv_error *err)
 {
+    kv_text_clean(err->message);
+    kv_text_clean(err->detail);
     (void)fprintf(stderr, "keyvaultd: %s\n", err->message);
     if (err->detail[0])
         (void)fprintf(stderr, "keyvaultd: %s\n", err->detail);

@@ -3,6 +3,7 @@
 import assert from 'node:assert';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 import tls from 'node:tls';
@@ -44,6 +45,17 @@ test('says what is wrong, and tries a PIN once', async () => {
   server.configure({ 'tls.client_ca': path.join(server.folder, 'administrator.pem') });
   await server.restart();
   await server.stop();
+});
+
+test('what is wrong speaks to no terminal', () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'keyvault-live-'));
+  const config = path.join(folder, 'keyvaultd.conf');
+  fs.writeFileSync(config, '[limits]\nno\x1b[2J\u009b1A\u202e = 1\n');
+  const done = spawnSync(process.env.KEYVAULTD, ['check-config', '--config', config],
+    { encoding: 'utf8' });
+  fs.rmSync(folder, { recursive: true });
+  assert.equal(done.status, 3, done.stderr);
+  assert.match(done.stderr, /no setting 'no \[2J 1A ' in \[limits\]\n$/);
 });
 
 const served = (server) => new Promise((resolve, reject) => {
