@@ -115,6 +115,22 @@ void kv_say(FILE *out, const char *format, ...)
 
 /* --- JSON --- */
 
+/* How many bytes come before what has to be escaped. */
+static size_t plain_bytes(kv_slice text)
+{
+    uint32_t character = 0;
+    size_t len = 0;
+
+    for (;;) {
+        kv_slice rest = kv_slice_of(text.data + len, text.len - len);
+        size_t bytes = kv_text_character(rest, &character);
+
+        if (!bytes || (character != '\n' && kv_text_steers(character)))
+            return len;
+        len += bytes;
+    }
+}
+
 /* Of UTF-8, in whole characters. Controls, apart from the line ends between values, are escaped
  * already. */
 static int dump(const char *text, size_t len, void *context)
@@ -122,19 +138,20 @@ static int dump(const char *text, size_t len, void *context)
     kv_slice rest = kv_slice_of(text, len);
     FILE *out = context;
 
-    while (rest.len) {
+    for (;;) {
         uint32_t character = 0;
-        size_t bytes = kv_text_character(rest, &character);
+        size_t plain = plain_bytes(rest), bytes;
 
+        (void)fwrite(rest.data, 1, plain, out);
+        rest = kv_slice_of(rest.data + plain, rest.len - plain);
+        if (!rest.len)
+            return 0;
+        bytes = kv_text_character(rest, &character);
         if (!bytes)
             return -1;
-        if (character != '\n' && kv_text_steers(character))
-            (void)fprintf(out, "\\u%04X", (unsigned)character);
-        else
-            (void)fwrite(rest.data, 1, bytes, out);
+        (void)fprintf(out, "\\u%04X", (unsigned)character);
         rest = kv_slice_of(rest.data + bytes, rest.len - bytes);
     }
-    return 0;
 }
 
 bool kv_say_json(FILE *out, const json_t *value, size_t flags)
