@@ -52,7 +52,8 @@ typedef struct kv_route {
     kv_lane lane;
     bool mutates;   /* its record is stored with the change, before the answer */
     bool repeats;   /* when a change of somebody else came first, which may be the server's own, it
-                     * runs again: it leaves nothing behind but its one change */
+                     * runs again: it leaves nothing behind but its one change, and what it brought
+                     * onto a token goes when that fails */
     bool secret;    /* its arena lives on the locked heap, its answer is never indexed or logged */
     bool streams;   /* server-streaming */
     bool watches;   /* a stream without an end: no deadline but the caller's own */

@@ -254,23 +254,35 @@ static kv_status finish_marked(kv_vault *vault, kv_work *work, kv_object_row *ob
     return kv_lost_race(KV_CONFLICT, err);
 }
 
-kv_status kv_purge_object(kv_vault *vault, kv_work *work, const kv_target *target, kv_error *err)
+static kv_status mark(kv_vault *vault, kv_work *work, const kv_target *target,
+                      kv_object_row *object, kv_error *err)
 {
     kv_vault_row vault_row;
-    kv_object_row object;
     deletion to;
 
-    KV_TRY(kv_find_deleted_object(vault, work, target, &vault_row, &object, err));
-    KV_TRY(kv_refuse_managed(&object, "purged", err));
+    KV_TRY(kv_find_deleted_object(vault, work, target, &vault_row, object, err));
+    KV_TRY(kv_refuse_managed(object, "purged", err));
     if (vault_row.purge_protection) {
         kv_fail(err, KV_PRECONDITION,
                 "this vault has purge protection: it purges by itself when the retention is over");
         return kv_because(err, KV_REASON_PURGE_PROTECTED);
     }
-    to = (deletion){ .deleted = object.deleted,
-                     .purge_at = object.purge_at,
+    to = (deletion){ .deleted = object->deleted,
+                     .purge_at = object->purge_at,
                      .purging = 1,
-                     .by = object.deleted_by };
-    KV_TRY(move(vault, work, &object, &to, err));
+                     .by = object->deleted_by };
+    return move(vault, work, object, &to, err);
+}
+
+kv_status kv_purge_object(kv_vault *vault, kv_work *work, const kv_target *target, kv_error *err)
+{
+    kv_object_row object;
+    unsigned races = 0;
+    kv_status status;
+
+    do
+        status = mark(vault, work, target, &object, err);
+    while (kv_race_again(work, status, &races, err));
+    KV_TRY(status);
     return kv_owe_purge(vault, finish_marked(vault, work, &object, err));
 }

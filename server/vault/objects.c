@@ -223,7 +223,7 @@ kv_status kv_lost_race(kv_status status, kv_error *err)
 
 bool kv_race_again(const kv_work *work, kv_status status, unsigned *races, kv_error *err)
 {
-    if (status != KV_CONFLICT || *races == KV_RACES)
+    if (status != KV_CONFLICT || *races == KV_RACES || kv_deadline_passed(work->deadline))
         return false;
     if (work->idempotency && work->idempotency->outrun)
         return false;

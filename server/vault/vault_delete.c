@@ -214,21 +214,33 @@ static kv_status finish_marked(kv_vault *vault, kv_work *work, kv_slice uid, kv_
     return kv_lost_race(KV_CONFLICT, err);
 }
 
-kv_status kv_vault_purge(kv_vault *vault, kv_work *work, const kv_vault_purge_in *in,
-                         kv_nothing_out *out, kv_error *err)
+static kv_status mark(kv_vault *vault, kv_work *work, kv_slice name, kv_vault_row *row,
+                      kv_error *err)
 {
     kv_change change = { 0 };
-    kv_vault_row row;
 
-    *out = (kv_nothing_out){ 0 };
-    KV_TRY(find_deleted(vault, work, in->target.vault, &row, err));
-    if (row.purge_protection) {
+    KV_TRY(find_deleted(vault, work, name, row, err));
+    if (row->purge_protection) {
         kv_fail(err, KV_PRECONDITION,
                 "this vault has purge protection: it goes by itself when the retention is over");
         return kv_because(err, KV_REASON_PURGE_PROTECTED);
     }
-    row.purging = 1;
-    KV_TRY(kv_change_update(&change, &kv_table_vaults, &row, err));
-    KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
+    row->purging = 1;
+    KV_TRY(kv_change_update(&change, &kv_table_vaults, row, err));
+    return kv_lost_race(kv_commit_change(vault, work, &change, err), err);
+}
+
+kv_status kv_vault_purge(kv_vault *vault, kv_work *work, const kv_vault_purge_in *in,
+                         kv_nothing_out *out, kv_error *err)
+{
+    unsigned races = 0;
+    kv_vault_row row;
+    kv_status status;
+
+    *out = (kv_nothing_out){ 0 };
+    do
+        status = mark(vault, work, in->target.vault, &row, err);
+    while (kv_race_again(work, status, &races, err));
+    KV_TRY(status);
     return kv_owe_purge(vault, finish_marked(vault, work, row.uid, err));
 }

@@ -13,6 +13,7 @@ enum {
     RUNNER_VARIABLES = 128,
     RUNNER_NAME = 48,
     RUNNER_WORDS = 16,
+    RUNNER_OTHERS = 4,
     RUNNER_MEMORY = 256 << 20
 };
 
@@ -27,6 +28,12 @@ typedef struct variable {
     kv_slice value; /* as it would stand between quotes */
 } variable;
 
+/* A statement in words; a body in braces is one word, quoted text is one word without quotes. */
+typedef struct statement {
+    const char *words[RUNNER_WORDS];
+    unsigned count;
+} statement;
+
 typedef struct runner {
     house *h;
     const char *file;
@@ -38,14 +45,10 @@ typedef struct runner {
     unsigned variable_count;
     const ProtobufCMessageDescriptor *answer_type; /* of the last call */
     kv_slice answer;
-    uint64_t seen; /* records of the audit log before the last call */
+    uint64_t seen;                   /* records of the audit log before the last call */
+    statement others[RUNNER_OTHERS]; /* calls that come first, in this order */
+    unsigned others_count;
 } runner;
-
-/* A statement in words; a body in braces is one word, quoted text is one word without quotes. */
-typedef struct statement {
-    const char *words[RUNNER_WORDS];
-    unsigned count;
-} statement;
 
 #define runner_fail(r, ...)                           \
     do {                                              \
@@ -71,10 +74,16 @@ const char *runner_text(runner *r, kv_slice text);
 
 person *runner_person(runner *r, const char *name);
 person *runner_add_person(runner *r, const char *name);
+/* What a call comes with; empty: without it. */
+typedef struct runner_says {
+    kv_slice token; /* of a role */
+    kv_slice key;   /* idempotency key */
+} runner_says;
+
 /* Calls a method and holds the outcome against `expect STATUS [REASON [FIELD]]`, which starts at
  * words[expect] or is absent: OK. Also checks that exactly one audit record tells of it. */
-void runner_call(runner *r, const char *method, person *as, kv_slice token, const char *body,
-                 const statement *of, unsigned expect);
+void runner_call(runner *r, const char *method, person *as, const runner_says *says,
+                 const char *body, const statement *of, unsigned expect);
 /* A call of the access administrator that has to work. */
 void runner_admin(runner *r, const char *method, const char *body, const statement *of,
                   unsigned expect);

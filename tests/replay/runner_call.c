@@ -4,10 +4,13 @@
 #include "keyvault/v1/access.pb-c.h"
 #include "keyvault/v1/certificates.pb-c.h"
 #include "keyvault/v1/common.pb-c.h"
+#include "keyvault/v1/contacts.pb-c.h"
 #include "keyvault/v1/issuers.pb-c.h"
 #include "keyvault/v1/keys.pb-c.h"
+#include "keyvault/v1/renewals.pb-c.h"
 #include "keyvault/v1/secrets.pb-c.h"
 #include "keyvault/v1/vaults.pb-c.h"
+#include "keyvault/v1/webhooks.pb-c.h"
 #include "server/audit/search.h"
 #include "tests/contract/vault/house_call.h"
 #include "tests/replay/runner.h"
@@ -16,7 +19,8 @@ static const ProtobufCServiceDescriptor *const services[] = {
     &keyvault__v1__server_service__descriptor,      &keyvault__v1__vault_service__descriptor,
     &keyvault__v1__key_service__descriptor,         &keyvault__v1__secret_service__descriptor,
     &keyvault__v1__certificate_service__descriptor, &keyvault__v1__issuer_service__descriptor,
-    &keyvault__v1__access_service__descriptor,
+    &keyvault__v1__access_service__descriptor,      &keyvault__v1__contact_service__descriptor,
+    &keyvault__v1__renewal_service__descriptor,     &keyvault__v1__webhook_service__descriptor,
 };
 
 static const ProtobufCMethodDescriptor *find_method(runner *r, const char *name, char path[128])
@@ -164,18 +168,21 @@ static void check_outcome(runner *r, const house_answer *answer, const statement
         runner_fail(r, "a refusal came with an answer");
 }
 
-void runner_call(runner *r, const char *method, person *as, kv_slice token, const char *body,
-                 const statement *of, unsigned expect)
+void runner_call(runner *r, const char *method, person *as, const runner_says *says,
+                 const char *body, const statement *of, unsigned expect)
 {
     char path[128];
+    house_ask ask = { .path = path,
+                      .who = as ? as->certificate : NULL,
+                      .role_token = says->token,
+                      .idempotency_key = says->key };
     const ProtobufCMethodDescriptor *found = find_method(r, method, path);
     house_answer answer = { 0 };
     kv_error err = { 0 };
-    kv_slice message;
 
-    if (text_to_message(found->input, body, &r->arena, &message, &err) != KV_OK)
+    if (text_to_message(found->input, body, &r->arena, &ask.body, &err) != KV_OK)
         runner_fail(r, "%s", err.message);
-    house_call(r->h, path, as ? as->certificate : NULL, token, message, &r->arena, &answer);
+    house_call(r->h, &ask, &r->arena, &answer);
     check_outcome(r, &answer, of, expect);
     check_record(r, &answer);
     r->answer_type = found->output;
@@ -189,9 +196,9 @@ void runner_admin(runner *r, const char *method, const char *body, const stateme
     person *root = runner_person(r, "root");
     kv_error err = { 0 };
 
-    runner_call(r, "IssueRoleToken", root, KV_SLICE_NONE,
+    runner_call(r, "IssueRoleToken", root, &(runner_says){ 0 },
                 "roles: ROLE_ACCESS_ADMINISTRATOR scope: \"/\"", &fine, 0);
     assert_kv_ok(
         text_of_message(r->answer_type, r->answer, "token", &r->arena, &root->token, &err));
-    runner_call(r, method, root, root->token, body, of, expect);
+    runner_call(r, method, root, &(runner_says){ .token = root->token }, body, of, expect);
 }

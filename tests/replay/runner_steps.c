@@ -79,7 +79,7 @@ static void token(runner *r, const statement *of)
         printed(r, "roles: %s scope: \"%s\" ttl_seconds: %lld", role_name(r, runner_need(r, of, 2)),
                 runner_need(r, of, 3), (long long)(has_span ? runner_span_s(r, span) : 28800));
 
-    runner_call(r, "IssueRoleToken", who, KV_SLICE_NONE, body, of, has_span ? 5 : 4);
+    runner_call(r, "IssueRoleToken", who, &(runner_says){ 0 }, body, of, has_span ? 5 : 4);
     if (r->answer.len) {
         who->token = from_answer(r, "token");
         runner_set(r, who->name, ".jti", from_answer(r, "jti"));
@@ -140,22 +140,26 @@ static void certificate(runner *r, const statement *of)
 
 /* --- calls --- */
 
-/* call METHOD as NAME|nobody [bare | with NAME] { ... } [expect ...] */
+/* call METHOD as NAME|nobody [bare | with NAME] [key KEY] { ... } [expect ...] */
 static void call(runner *r, const statement *of)
 {
     const char *name = runner_need(r, of, 3);
     person *who = strcmp(name, "nobody") != 0 ? runner_person(r, name) : NULL;
-    kv_slice with = who ? who->token : KV_SLICE_NONE;
+    runner_says says = { .token = who ? who->token : KV_SLICE_NONE };
     unsigned at = 4;
 
     if (!strcmp(runner_need(r, of, at), "bare")) {
-        with = KV_SLICE_NONE;
+        says.token = KV_SLICE_NONE;
         at++;
     } else if (!strcmp(of->words[at], "with")) {
-        with = runner_person(r, runner_need(r, of, at + 1))->token;
+        says.token = runner_person(r, runner_need(r, of, at + 1))->token;
         at += 2;
     }
-    runner_call(r, runner_need(r, of, 1), who, with, runner_need(r, of, at), of, at + 1);
+    if (!strcmp(runner_need(r, of, at), "key")) {
+        says.key = kv_slice_text(runner_need(r, of, at + 1));
+        at += 2;
+    }
+    runner_call(r, runner_need(r, of, 1), who, &says, runner_need(r, of, at), of, at + 1);
 }
 
 /* let NAME = PATH */
@@ -251,20 +255,44 @@ static void touch(house *h, void *context)
     assert_kv_ok(kv_commit_step(h->vault, &job.work, "Meanwhile", &change, &err));
 }
 
-/* meanwhile TABLE TIMES */
+/* Others call; the answer is still to be that of the call they meet. */
+static void call_first(house *h, void *context)
+{
+    runner *r = context;
+
+    (void)h;
+    for (unsigned i = 0; i < r->others_count; i++)
+        call(r, &r->others[i]);
+    r->others_count = 0;
+}
+
+static const kv_table *find_table(runner *r, const char *name)
+{
+    for (size_t i = 0; i < kv_tables_count; i++)
+        if (!strcmp(kv_tables[i]->name, name))
+            return kv_tables[i];
+    runner_fail(r, "no table is called '%s'", name);
+    return NULL;
+}
+
+/* meanwhile TABLE TIMES, meanwhile TABLE call ... */
 static void meanwhile(runner *r, const statement *of)
 {
-    const char *name = runner_need(r, of, 1);
-    unsigned times = (unsigned)runner_number(r, runner_need(r, of, 2));
+    const kv_table *table = find_table(r, runner_need(r, of, 1));
+    const char *what = runner_need(r, of, 2);
 
-    if (r->h->meanwhile.table)
+    if (r->h->meanwhile.table && (!r->others_count || r->h->meanwhile.table != table))
         runner_fail(r, "nobody met the change before");
-    for (size_t i = 0; i < kv_tables_count; i++)
-        if (!strcmp(kv_tables[i]->name, name)) {
-            house_meanwhile(r->h, kv_tables[i], times, touch, (void *)kv_tables[i]);
-            return;
-        }
-    runner_fail(r, "no table is called '%s'", name);
+    if (strcmp(what, "call") != 0) {
+        house_meanwhile(r->h, table, (unsigned)runner_number(r, what), touch, (void *)table);
+        return;
+    }
+    if (r->others_count == RUNNER_OTHERS)
+        runner_fail(r, "too many come first");
+    r->others[r->others_count] = (statement){ .count = of->count - 2 };
+    memcpy(r->others[r->others_count++].words, of->words + 2,
+           (of->count - 2) * sizeof(of->words[0]));
+    house_meanwhile(r->h, table, 1, call_first, r);
 }
 
 /* Everybody has come first as often as they were to. */

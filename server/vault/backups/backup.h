@@ -28,6 +28,7 @@ typedef struct kv_backup_writer {
     uint32_t index; /* of the next record */
 } kv_backup_writer;
 
+/* `out` is all zero, or begun before: then it begins anew. */
 kv_status kv_backup_begin(kv_vault *vault, kv_work *work, kv_collection collection,
                           kv_backup_writer *out, kv_error *err) KV_MUST_USE;
 /* `value` stands in a row of secret_versions for its ciphertext; NULL: there is none.

@@ -103,7 +103,8 @@ kv_status kv_backup_begin(kv_vault *vault, kv_work *work, kv_collection collecti
 
     KV_TRY(take_key(vault, work, &out->key, err));
     KV_TRY(kv_new_uid(work, &id, err));
-    out->bytes = kv_arena_alloc(work->arena, KV_BACKUP_MAX);
+    if (!out->bytes)
+        out->bytes = kv_arena_alloc(work->arena, KV_BACKUP_MAX);
     if (!out->bytes)
         return kv_arena_full(err);
     memcpy(out->bytes, magic, sizeof(magic));

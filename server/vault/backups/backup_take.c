@@ -112,23 +112,36 @@ static kv_status check_unchanged(kv_vault *vault, kv_work *work, const taking *a
     return KV_OK;
 }
 
+static kv_status attempt(kv_vault *vault, kv_work *work, const kv_target *target, taking *at,
+                         kv_backup *out, kv_error *err)
+{
+    kv_vault_row origin;
+    kv_slice version;
+
+    KV_TRY(kv_find_object(vault, work, target, &at->vault_row, &at->object, err));
+    KV_TRY(kv_refuse_managed(&at->object, "backed up", err));
+    KV_TRY(kv_pick_version(&at->object, KV_SLICE_NONE, &version, err));
+    KV_TRY(kv_backup_begin(vault, work, target->collection, &at->writer, err));
+    origin = (kv_vault_row){ .name = at->vault_row.name, .uid = at->vault_row.uid };
+    KV_TRY(kv_backup_add(vault, work, &at->writer, &kv_table_vaults, &origin, NULL, err));
+    KV_TRY(kv_backup_add(vault, work, &at->writer, &kv_table_objects, &at->object, NULL, err));
+    KV_TRY(add_versions(vault, work, at, err));
+    KV_TRY(check_unchanged(vault, work, at, err));
+    return kv_backup_end(vault, work, &at->writer, &out->value, err);
+}
+
+/* Who made a version meanwhile was first: then that is in it too. */
 static kv_status take(kv_vault *vault, kv_work *work, const kv_target *target, kv_backup *out,
                       kv_error *err)
 {
     taking at = { 0 };
-    kv_vault_row origin;
-    kv_slice version;
+    unsigned races = 0;
+    kv_status status;
 
-    KV_TRY(kv_find_object(vault, work, target, &at.vault_row, &at.object, err));
-    KV_TRY(kv_refuse_managed(&at.object, "backed up", err));
-    KV_TRY(kv_pick_version(&at.object, KV_SLICE_NONE, &version, err));
-    KV_TRY(kv_backup_begin(vault, work, target->collection, &at.writer, err));
-    origin = (kv_vault_row){ .name = at.vault_row.name, .uid = at.vault_row.uid };
-    KV_TRY(kv_backup_add(vault, work, &at.writer, &kv_table_vaults, &origin, NULL, err));
-    KV_TRY(kv_backup_add(vault, work, &at.writer, &kv_table_objects, &at.object, NULL, err));
-    KV_TRY(add_versions(vault, work, &at, err));
-    KV_TRY(check_unchanged(vault, work, &at, err));
-    return kv_backup_end(vault, work, &at.writer, &out->value, err);
+    do
+        status = attempt(vault, work, target, &at, out, err);
+    while (kv_race_again(work, status, &races, err));
+    return status;
 }
 
 kv_status kv_key_backup(kv_vault *vault, kv_work *work, const kv_key_backup_in *in, kv_backup *out,

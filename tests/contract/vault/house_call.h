@@ -10,6 +10,13 @@ typedef struct house_answer {
     uint8_t request_id[16];
 } house_answer;
 
-/* `path`: "/keyvault.v1.KeyService/CreateKey". `who` may be NULL: no certificate. */
-void house_call(house *h, const char *path, const made_certificate *who, kv_slice role_token,
-                kv_slice body, kv_arena *arena, house_answer *out);
+typedef struct house_ask {
+    const char *path;            /* "/keyvault.v1.KeyService/CreateKey" */
+    const made_certificate *who; /* NULL: no certificate */
+    kv_slice role_token;
+    kv_slice idempotency_key; /* or empty */
+    kv_slice body;
+} house_ask;
+
+/* May be called while another call is at work, see house_meanwhile(). */
+void house_call(house *h, const house_ask *ask, kv_arena *arena, house_answer *out);

@@ -45,18 +45,19 @@ static const kv_route *find_route(const char *path)
     return NULL;
 }
 
-void house_call(house *h, const char *path, const made_certificate *who, kv_slice role_token,
-                kv_slice body, kv_arena *arena, house_answer *out)
+void house_call(house *h, const house_ask *ask, kv_arena *arena, house_answer *out)
 {
+    const made_certificate *who = ask->who;
     kv_peer peer = { .has_certificate = who != NULL, .address = "127.0.0.1:5555" };
     kv_call_start start = { .services = &h->services,
-                            .route = find_route(path),
+                            .route = find_route(ask->path),
                             .door = KV_DOOR_GRPC,
                             .ticket = { .home = h->box, .serial = 1 },
                             .peer = &peer,
                             .request_id = out->request_id,
-                            .credential = role_token,
-                            .body = body,
+                            .credential = ask->role_token,
+                            .idempotency_key = ask->idempotency_key,
+                            .body = ask->body,
                             .deadline = kv_deadline_in_ms(CALL_MS),
                             .memory_bytes = HOUSE_MEMORY };
     home to = { .answer = out, .arena = arena };
