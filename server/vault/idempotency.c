@@ -103,6 +103,9 @@ kv_status kv_idempotency_find(kv_vault *vault, kv_work *work, const char *operat
     kv_status status;
 
     *again = false;
+    /* By this very call, which failed after its first step: that is no answer. */
+    if (work->idempotency && work->idempotency->stored)
+        return KV_OK;
     if (!it)
         return kv_arena_full(err);
     KV_TRY(check_key(key, err));

@@ -169,20 +169,32 @@ static kv_status store(kv_vault *vault, kv_work *work, request *new, kv_error *e
                         err);
 }
 
-/* `own`: the server's own work, which no caller waits for. */
+static kv_status begin(kv_vault *vault, kv_work *work, const kv_certificate_create_in *in,
+                       request *new, kv_error *err)
+{
+    *new = (request){ 0 };
+    KV_TRY(kv_object_for_version(vault, work, &in->target, &new->vault_row, &new->object,
+                                 &new->exists, err));
+    if (new->exists)
+        KV_TRY(kv_operation_refuse(vault, work, &new->object, &new->operation,
+                                   &new->operation_exists, err));
+    KV_TRY(take_policy(vault, work, in, new, err));
+    KV_TRY(fill_operation(vault, work, in, new, err));
+    return store(vault, work, new, err);
+}
+
+/* `own`: the server's own work, which no caller waits for: whoever came first may have done it. */
 static kv_status create(kv_vault *vault, kv_work *work, const kv_certificate_create_in *in,
                         bool own, kv_certificate_operation *out, kv_error *err)
 {
-    request new = { 0 };
+    unsigned races = 0;
+    kv_status status;
+    request new;
 
-    KV_TRY(kv_object_for_version(vault, work, &in->target, &new.vault_row, &new.object, &new.exists,
-                                 err));
-    if (new.exists)
-        KV_TRY(kv_operation_refuse(vault, work, &new.object, &new.operation, &new.operation_exists,
-                                   err));
-    KV_TRY(take_policy(vault, work, in, &new, err));
-    KV_TRY(fill_operation(vault, work, in, &new, err));
-    KV_TRY(store(vault, work, &new, err));
+    do
+        status = begin(vault, work, in, &new, err);
+    while (!own && kv_race_again(work, status, &races, err));
+    KV_TRY(status);
     if (!new.exists)
         KV_TRY(kv_object_keep(vault, work, &new.vault_row, &new.object, err));
     KV_TRY(kv_operation_run(vault, work, &new.vault_row, &new.object, &new.operation, own, err));

@@ -309,6 +309,53 @@ static kv_status companion(kv_vault *vault, kv_work *work, const kv_issuance *at
     return find_companion(vault, work, at->object, collection, out, err);
 }
 
+/* What this version changes beside its own rows, as it is now. An operation that somebody else
+ * changed is not ours to end any more. */
+static kv_status look_again(kv_vault *vault, kv_work *work, kv_issuance *at, versions *made,
+                            kv_error *err)
+{
+    kv_operation_row operation;
+    kv_object_row object;
+    bool exists = false;
+
+    KV_TRY(kv_look_up_object(vault, work, at->vault_row->uid, KV_COLLECTION_CERTIFICATES,
+                             at->object->name, &object, &exists, err));
+    exists = exists && kv_slice_equal(object.uid, at->object->uid) && !object.purging;
+    if (!exists || object.deleted) {
+        kv_fail(err, KV_NOT_FOUND, "the certificate was deleted meanwhile");
+        return kv_because(err, exists ? KV_REASON_SOFT_DELETED : KV_REASON_NONE);
+    }
+    *at->object = object;
+    KV_TRY(find_companion(vault, work, &object, KV_COLLECTION_KEYS, &made->key_object, err));
+    KV_TRY(find_companion(vault, work, &object, KV_COLLECTION_SECRETS, &made->secret_object, err));
+    KV_TRY(kv_operation_find(vault, work, object.uid, &operation, &exists, err));
+    if (!exists || operation.head.generation != at->operation->head.generation)
+        return kv_lost_race(KV_CONFLICT, err);
+    return KV_OK;
+}
+
+/* The renewal's row above all is changed by the server itself, at its own time. An import begins
+ * again by itself. */
+static kv_status store_in_time(kv_vault *vault, kv_work *work, kv_issuance *at, versions *made,
+                               kv_error *err)
+{
+    kv_slice before = at->object->current;
+    kv_status status = store(vault, work, at, made, err);
+    unsigned races = 0;
+
+    while (at->operation && kv_race_again(work, status, &races, err)) {
+        status = look_again(vault, work, at, made, err);
+        if (status != KV_OK)
+            break;
+        before = at->object->current;
+        status = store(vault, work, at, made, err);
+    }
+    /* Who tells of the failure looks at the version that is the current one after all. */
+    if (status != KV_OK)
+        at->object->current = before;
+    return status;
+}
+
 kv_status kv_issuance_finish(kv_vault *vault, kv_work *work, kv_issuance *at,
                              const kv_x509_list *chain, kv_error *err)
 {
@@ -322,5 +369,5 @@ kv_status kv_issuance_finish(kv_vault *vault, kv_work *work, kv_issuance *at,
     KV_TRY(refuse_same_serial(vault, work, &made.certificate, !at->operation, err));
     key_row(at, &made, &made.key);
     KV_TRY(secret_row(vault, work, at, &made, err));
-    return store(vault, work, at, &made, err);
+    return store_in_time(vault, work, at, &made, err);
 }

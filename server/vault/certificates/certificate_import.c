@@ -15,6 +15,15 @@
 
 enum { SAME_KEYS_MOST = 100 };
 
+/* What all attempts have in common: the key. */
+typedef struct effort {
+    unsigned races;
+    bool born;
+    kv_birth birth;
+    kv_token_object_row token_object;
+    int64_t attested;
+} effort;
+
 typedef struct import {
     kv_vault_row vault_row;
     kv_object_row object;
@@ -139,33 +148,48 @@ static kv_status warn_of_reuse(kv_vault *vault, kv_work *work, import *new, kv_e
     return KV_OK;
 }
 
-static kv_status bear_key(kv_vault *vault, kv_work *work, import *new, kv_error *err)
+static kv_status bear_key(kv_vault *vault, kv_work *work, const import *new, effort *all,
+                          kv_error *err)
 {
-    kv_issuance *at = &new->at;
     kv_key_born facts;
     kv_status status;
 
-    at->birth = (kv_birth){
+    all->birth = (kv_birth){
         .duty = KV_DUTY_KEYS,
         .class = KV_CLASS_SIGN,
-        .kind = at->kind,
+        .kind = new->at.kind,
         .label = new->object.display_name,
         .owner_uid = new->object.uid,
         .material = &new->found.key,
         .spki = new->spki,
     };
-    KV_TRY(kv_birth_key(vault, work, &at->birth, &at->token_object, &facts, err));
+    KV_TRY(kv_birth_key(vault, work, &all->birth, &all->token_object, &facts, err));
+    all->birth.material = NULL; /* of this attempt */
     status = kv_key_check_imported(&facts, err);
     if (status != KV_OK) {
-        kv_birth_undo(vault, work, &at->birth);
+        kv_birth_undo(vault, work, &all->birth);
         return status;
     }
+    all->attested = kv_key_attested(&facts);
+    all->born = true;
+    return KV_OK;
+}
+
+static kv_status take_key(kv_vault *vault, kv_work *work, import *new, effort *all, kv_error *err)
+{
+    kv_issuance *at = &new->at;
+
+    if (!all->born)
+        KV_TRY(bear_key(vault, work, new, all, err));
+    at->birth = all->birth;
+    at->token_object = all->token_object;
+    at->token_object.owner_uid = new->object.uid;
     at->born = true;
     at->own = true;
     at->imported = 1;
-    at->attested = kv_key_attested(&facts);
+    at->attested = all->attested;
     at->token = at->token_object.token;
-    at->key = (kv_key_ref){ .class = KV_CLASS_SIGN, .spki = facts.spki };
+    at->key = (kv_key_ref){ .class = KV_CLASS_SIGN, .spki = at->token_object.spki };
     memcpy(at->key.id, at->birth.key_id, sizeof(at->key.id));
     work->entry->has_key = true;
     memcpy(work->entry->key_id, at->key.id, sizeof(work->entry->key_id));
@@ -200,19 +224,14 @@ static kv_status prepare(kv_vault *vault, kv_work *work, const kv_certificate_im
     return KV_OK;
 }
 
-static kv_status run(kv_vault *vault, kv_work *work, const kv_certificate_import_in *in,
-                     import *new, kv_certificate_bundle *out, kv_error *err)
+static kv_status attempt(kv_vault *vault, kv_work *work, const kv_certificate_import_in *in,
+                         effort *all, import *new, kv_certificate_bundle *out, kv_error *err)
 {
-    kv_status status;
-
     KV_TRY(prepare(vault, work, in, new, err));
     KV_TRY(warn_of_reuse(vault, work, new, err));
-    KV_TRY(bear_key(vault, work, new, err));
-    status = kv_issuance_finish(vault, work, &new->at, &new->found.chain, err);
-    if (status != KV_OK) {
-        kv_birth_undo(vault, work, &new->at.birth);
-        return status;
-    }
+    KV_TRY(take_key(vault, work, new, all, err));
+    KV_TRY(kv_issuance_finish(vault, work, &new->at, &new->found.chain, err));
+    all->born = false; /* the version's */
     if (!new->exists)
         KV_TRY(kv_object_keep(vault, work, &new->vault_row, &new->object, err));
     KV_TRY(
@@ -224,9 +243,16 @@ static kv_status run(kv_vault *vault, kv_work *work, const kv_certificate_import
 kv_status kv_certificate_import(kv_vault *vault, kv_work *work, const kv_certificate_import_in *in,
                                 kv_certificate_bundle *out, kv_error *err)
 {
-    import new = { .found = KV_X509_NOT_IMPORTED };
-    kv_status status = run(vault, work, in, &new, out, err);
+    effort all = { 0 };
+    kv_status status;
 
-    kv_x509_imported_cleanup(&new.found);
+    do {
+        import new = { .found = KV_X509_NOT_IMPORTED };
+
+        status = attempt(vault, work, in, &all, &new, out, err);
+        kv_x509_imported_cleanup(&new.found);
+    } while (kv_race_again(work, status, &all.races, err));
+    if (all.born)
+        kv_birth_undo(vault, work, &all.birth);
     return status;
 }

@@ -281,6 +281,25 @@ static void fail(kv_vault *vault, kv_work *work, kv_issuance *at, const kv_error
                  (kv_log_field[]){ { "why", ignored.message, 0 }, { 0 } });
 }
 
+/* Somebody else changed it: who ended it meanwhile was first, and nothing of what was made for it
+ * is left. */
+static kv_status see_end(kv_vault *vault, kv_work *work, kv_operation_row *operation, kv_error *err)
+{
+    kv_operation_row row = { .object_uid = operation->object_uid };
+    kv_error ignored = { 0 };
+    kv_status status =
+        kv_records_get(vault->config.records, &kv_table_operations, &row, work->arena, &ignored);
+
+    if (status == KV_NOT_FOUND ||
+        (status == KV_OK && !kv_slice_equal(row.request_id, operation->request_id)))
+        return kv_fail(err, KV_NOT_FOUND, "the operation was deleted meanwhile");
+    if (status != KV_OK || !kv_slice_equal(row.state, KV_STATE_CANCELLED))
+        return KV_CONFLICT;
+    *operation = row;
+    *err = (kv_error){ 0 };
+    return KV_OK;
+}
+
 kv_status kv_operation_run(kv_vault *vault, kv_work *work, kv_vault_row *vault_row,
                            kv_object_row *object, kv_operation_row *operation, bool resumed,
                            kv_error *err)
@@ -299,7 +318,7 @@ kv_status kv_operation_run(kv_vault *vault, kv_work *work, kv_vault_row *vault_r
         return KV_OK;
     fail(vault, work, &at, err);
     if (!refused)
-        return status;
+        return status == KV_CONFLICT ? see_end(vault, work, operation, err) : status;
     *err = (kv_error){ 0 };
     return KV_OK;
 }

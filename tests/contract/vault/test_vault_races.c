@@ -1,5 +1,5 @@
-/* test_vault_races.c - who makes a version of a key while somebody else changes it is in nobody's
- * way: the key that is born already becomes the version, or goes.
+/* test_vault_races.c - who makes a version of a key or certificate while somebody else changes it
+ * is in nobody's way: the key that is born already becomes the version, or goes.
  */
 #include "tests/contract/vault/turning.h"
 
@@ -256,6 +256,130 @@ static void the_end_comes_and_leaves_no_key(void **state)
     }
 }
 
+/* --- certificates that come from elsewhere --- */
+
+static kv_status import_certificate(house *h, kv_error *err)
+{
+    return act_import_certificate(h, "c", err);
+}
+
+static kv_status merge_certificate(house *h, kv_error *err)
+{
+    return act_merge(h, "c", err);
+}
+
+static void they_delete_the_certificate(house *h, void *context)
+{
+    kv_error err;
+
+    (void)context;
+    assert_kv_ok(act_delete(h, KV_COLLECTION_CERTIFICATES, "c", &err));
+}
+
+static void they_delete_and_recover_it(house *h, void *birth)
+{
+    kv_error err;
+
+    they_delete_the_certificate(h, NULL);
+    assert_kv_ok(act_recover(h, KV_COLLECTION_CERTIFICATES, "c", &err));
+    if (birth)
+        kv_fake_fail(birth, CKR_FUNCTION_FAILED, UINT32_MAX);
+}
+
+static void they_take_the_name(house *h, void *context)
+{
+    kv_error err;
+
+    (void)context;
+    assert_kv_ok(act_make_key(h, "c", NULL, &err));
+}
+
+static void they_import_it(house *h, void *context)
+{
+    kv_error err;
+
+    (void)context;
+    assert_kv_ok(act_import_certificate(h, "c", &err));
+}
+
+static void they_merge_it(house *h, void *context)
+{
+    kv_error err;
+
+    (void)context;
+    assert_kv_ok(act_merge(h, "c", &err));
+}
+
+typedef struct arrival {
+    kv_status (*run)(house *h, kv_error *err);
+    bool known; /* an imported version is there */
+    bool waits; /* a request waits for its answer */
+    unsigned times;
+    void (*what)(house *h, void *context);
+    const char *birth;
+    kv_status status;
+    kv_reason reason;
+    unsigned versions, keys; /* afterwards */
+} arrival;
+
+static void assert_arrives(const arrival *it)
+{
+    house *h = turning_start();
+    kv_error err = { 0 };
+
+    if (it->known)
+        assert_kv_ok(act_import_certificate(h, "c", &err));
+    if (it->waits)
+        assert_kv_ok(act_make_certificate(h, "c", "Unknown", true, NULL, &err));
+    house_meanwhile(h, &kv_table_certificate_versions, it->times, it->what, (void *)it->birth);
+    assert_int_equal(it->run(h, &err), it->status);
+    kv_fake_fail("", CKR_OK, 0);
+    assert_int_equal(err.reason, it->reason);
+    assert_null(h->meanwhile.table);
+    assert_int_equal(house_count(h, "SELECT count(*) FROM certificate_versions"), it->versions);
+    assert_int_equal(house_keys_on_token(h, KV_DUTY_KEYS), it->keys);
+    house_assert_tidy(h);
+    house_free(h);
+}
+
+static void an_imported_certificate_gets_its_one_key(void **state)
+{
+    static const arrival cases[] = {
+        { import_certificate, true, false, AT_MOST - 1, they_delete_and_recover_it,
+          "C_CreateObject", KV_OK, KV_REASON_NONE, 2, 2 },
+        { import_certificate, true, false, AT_MOST, they_delete_and_recover_it, "C_CreateObject",
+          KV_CONFLICT, KV_REASON_NONE, 1, 1 },
+        { import_certificate, true, false, 1, they_delete_the_certificate, NULL, KV_EXISTS,
+          KV_REASON_SOFT_DELETED, 1, 1 },
+        { import_certificate, false, false, 1, they_import_it, NULL, KV_OK, KV_REASON_NONE, 2, 2 },
+        { import_certificate, false, false, 1, they_take_the_name, NULL, KV_EXISTS, KV_REASON_NONE,
+          0, 1 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(cases); i++)
+        assert_arrives(&cases[i]);
+}
+
+static void an_answer_to_a_request_is_merged_once(void **state)
+{
+    static const arrival cases[] = {
+        { merge_certificate, false, true, AT_MOST - 1, they_delete_and_recover_it, NULL, KV_OK,
+          KV_REASON_NONE, 1, 1 },
+        { merge_certificate, false, true, AT_MOST, they_delete_and_recover_it, NULL, KV_CONFLICT,
+          KV_REASON_NONE, 0, 1 },
+        { merge_certificate, false, true, 1, they_delete_the_certificate, NULL, KV_NOT_FOUND,
+          KV_REASON_SOFT_DELETED, 0, 1 },
+        /* The operation is another one by then: the dispatcher begins again. */
+        { merge_certificate, false, true, 1, they_merge_it, NULL, KV_CONFLICT, KV_REASON_NONE, 1,
+          1 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(cases); i++)
+        assert_arrives(&cases[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +389,8 @@ int main(void)
         cmocka_unit_test(what_is_gone_by_then_is_told_and_leaves_no_key),
         cmocka_unit_test(a_name_that_is_taken_by_then_is_taken),
         cmocka_unit_test(the_end_comes_and_leaves_no_key),
+        cmocka_unit_test(an_imported_certificate_gets_its_one_key),
+        cmocka_unit_test(an_answer_to_a_request_is_merged_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
