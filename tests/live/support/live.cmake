@@ -18,7 +18,7 @@ function(kv_live_js name file)
     if(limit LESS 300)
         set(limit 300)
     endif()
-    add_test(NAME ${name} COMMAND ${NODE} ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+    kv_add_test(${name} ${NODE} ${CMAKE_CURRENT_SOURCE_DIR}/${file})
     set_tests_properties(${name} PROPERTIES LABELS "live;${arg_LABELS}" TIMEOUT ${limit}
         COST ${arg_TIMEOUT} FIXTURES_REQUIRED live_npm
         ENVIRONMENT "KEYVAULTD=$<TARGET_FILE:keyvaultd>;KV_LIVE_NODE=${KV_LIVE_NODE}")
