@@ -392,8 +392,9 @@ kv_status kv_vault_issuer_update(kv_vault *vault, kv_work *work, const kv_issuer
     return kv_issuer_show_health(vault, work, &row, out, err);
 }
 
-kv_status kv_vault_issuer_delete(kv_vault *vault, kv_work *work, const kv_issuer_delete_in *in,
-                                 kv_issuer_bundle *out, kv_error *err)
+/* What the authority was told once is not told again. */
+static kv_status try_delete(kv_vault *vault, kv_work *work, const kv_issuer_delete_in *in,
+                            bool *deactivated, kv_issuer_bundle *out, kv_error *err)
 {
     kv_blackout_change blackouts;
     kv_enrolments_ended ended;
@@ -405,12 +406,26 @@ kv_status kv_vault_issuer_delete(kv_vault *vault, kv_work *work, const kv_issuer
     KV_TRY(kv_blackout_change_begin(vault, work, &vault_row, row.name, row.blackouts,
                                     KV_SLICE("[]"), &blackouts, err));
     KV_TRY(kv_issuer_bundle_of(work, &vault_row, &row, out, err));
-    if (in->deactivate_account)
+    if (in->deactivate_account && !*deactivated)
         KV_TRY(kv_enrolments_deactivate(vault, work, &vault_row, &row, err));
+    *deactivated = true;
     KV_TRY(kv_enrolments_end(vault, work, &row, &change, &ended, err));
     KV_TRY(kv_change_delete(&change, &kv_table_issuers, &row, err));
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
     kv_enrolments_destroy(vault, work, &ended);
     kv_blackout_change_end(vault, work, &blackouts);
     return KV_OK;
+}
+
+kv_status kv_vault_issuer_delete(kv_vault *vault, kv_work *work, const kv_issuer_delete_in *in,
+                                 kv_issuer_bundle *out, kv_error *err)
+{
+    bool deactivated = false;
+    unsigned races = 0;
+    kv_status status;
+
+    do
+        status = try_delete(vault, work, in, &deactivated, out, err);
+    while (kv_race_again(work, status, &races, err));
+    return status;
 }

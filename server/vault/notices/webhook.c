@@ -75,9 +75,46 @@ static kv_status take_authorization(kv_vault *vault, kv_work *work, const kv_web
     return KV_OK;
 }
 
+/* What all attempts have in common: what the endpoint said, and the key of a new one. */
+typedef struct effort {
+    unsigned races;
+    bool asked;
+    kv_webhook_row answer; /* the row as the endpoint was asked, and what it said */
+    bool born;
+    kv_birth birth;
+    kv_token_object_row key;
+} effort;
+
+static bool same_endpoint(const kv_webhook_row *a, const kv_webhook_row *b)
+{
+    return kv_slice_equal(a->url, b->url) && kv_slice_equal(a->authorization, b->authorization);
+}
+
+static void take_answer(const kv_webhook_row *answer, kv_webhook_row *row)
+{
+    row->agreed = answer->agreed;
+    row->rate = answer->rate;
+    row->last_error = answer->last_error;
+}
+
+/* Once, unless it would be asked with something else by now. */
+static kv_status ask(kv_vault *vault, kv_work *work, const kv_webhook_set_in *in, effort *all,
+                     kv_webhook_row *row, kv_error *err)
+{
+    if (!row->enabled)
+        return KV_OK;
+    if (!all->asked || !(in->has_authorization || same_endpoint(row, &all->answer))) {
+        KV_TRY(kv_webhook_shake_hands(vault, work, row, err));
+        all->asked = true;
+        all->answer = *row;
+    }
+    take_answer(&all->answer, row);
+    return KV_OK;
+}
+
 /* What the caller says, on top of what is stored. */
 static kv_status take(kv_vault *vault, kv_work *work, const kv_webhook_set_in *in,
-                      kv_vault_row *vault_row, kv_webhook_row *row, kv_error *err)
+                      kv_vault_row *vault_row, effort *all, kv_webhook_row *row, kv_error *err)
 {
     KV_TRY(kv_webhook_url_check(in->url, "url", err));
     if (!kv_slice_equal(row->url, in->url)) {
@@ -96,7 +133,7 @@ static kv_status take(kv_vault *vault, kv_work *work, const kv_webhook_set_in *i
     row->updated = work->now_ms;
     KV_TRY(take_types(work, in, row, err));
     KV_TRY(take_authorization(vault, work, in, vault_row, row, err));
-    return row->enabled ? kv_webhook_shake_hands(vault, work, row, err) : KV_OK;
+    return ask(vault, work, in, all, row, err);
 }
 
 static kv_status refuse_too_many(kv_vault *vault, kv_work *work, kv_slice vault_uid, kv_error *err)
@@ -110,31 +147,40 @@ static kv_status refuse_too_many(kv_vault *vault, kv_work *work, kv_slice vault_
     return kv_because(err, KV_REASON_LIMIT_REACHED);
 }
 
-/* A new one: its key is made last, when nothing is left to be refused. */
-static kv_status make(kv_vault *vault, kv_work *work, kv_webhook_row *row, kv_error *err)
+static kv_status bear(kv_vault *vault, kv_work *work, const kv_webhook_row *row, effort *all,
+                      kv_error *err)
 {
-    kv_birth birth = { .duty = KV_DUTY_SYSTEM,
-                       .class = KV_CLASS_SIGN,
-                       .kind = KV_KEY_ED25519,
-                       .label = KV_SLICE("keyvault webhook"),
-                       .owner_uid = row->vault_uid };
-    kv_change change = { 0 };
-    kv_token_object_row key;
     kv_key_born born;
-    kv_status status;
 
-    KV_TRY(kv_birth_key(vault, work, &birth, &key, &born, err));
+    all->birth = (kv_birth){ .duty = KV_DUTY_SYSTEM,
+                             .class = KV_CLASS_SIGN,
+                             .kind = KV_KEY_ED25519,
+                             .label = KV_SLICE("keyvault webhook"),
+                             .owner_uid = row->vault_uid };
+    KV_TRY(kv_birth_key(vault, work, &all->birth, &all->key, &born, err));
+    all->born = true;
+    return KV_OK;
+}
+
+/* A new one: its key is made last, when nothing is left to be refused. */
+static kv_status make(kv_vault *vault, kv_work *work, effort *all, kv_webhook_row *row,
+                      kv_error *err)
+{
+    kv_token_object_row key;
+    kv_change change = { 0 };
+
+    if (!all->born)
+        KV_TRY(bear(vault, work, row, all, err));
+    key = all->key;
+    key.owner_uid = row->vault_uid;
     row->key_id = key.key_id;
-    row->spki = born.spki;
+    row->spki = key.spki;
     row->created = work->now_ms;
-    status = kv_change_update(&change, &kv_table_token_objects, &key, err);
-    if (status == KV_OK)
-        status = kv_change_insert(&change, &kv_table_webhooks, row, err);
-    if (status == KV_OK)
-        status = kv_lost_race(kv_commit_change(vault, work, &change, err), err);
-    if (status != KV_OK)
-        kv_birth_undo(vault, work, &birth);
-    return status;
+    KV_TRY(kv_change_update(&change, &kv_table_token_objects, &key, err));
+    KV_TRY(kv_change_insert(&change, &kv_table_webhooks, row, err));
+    KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
+    all->born = false; /* the webhook's */
+    return KV_OK;
 }
 
 /* What it was, and what it becomes. */
@@ -150,8 +196,8 @@ static kv_status permit(kv_vault *vault, kv_work *work, const kv_webhook_set_in 
     return kv_webhook_permit(vault, work, vault_row, auditors, err);
 }
 
-kv_status kv_vault_webhook_set(kv_vault *vault, kv_work *work, const kv_webhook_set_in *in,
-                               kv_webhook_bundle *out, kv_error *err)
+static kv_status attempt(kv_vault *vault, kv_work *work, const kv_webhook_set_in *in, effort *all,
+                         kv_webhook_bundle *out, kv_error *err)
 {
     kv_change change = { 0 };
     kv_vault_row vault_row;
@@ -168,16 +214,30 @@ kv_status kv_vault_webhook_set(kv_vault *vault, kv_work *work, const kv_webhook_
         KV_TRY(refuse_too_many(vault, work, vault_row.uid, err));
         KV_TRY(kv_new_uid(work, &row.uid, err));
     }
-    KV_TRY(take(vault, work, in, &vault_row, &row, err));
+    KV_TRY(take(vault, work, in, &vault_row, all, &row, err));
     if (exists) {
         KV_TRY(kv_change_update(&change, &kv_table_webhooks, &row, err));
         KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
     } else {
-        KV_TRY(make(vault, work, &row, err));
+        KV_TRY(make(vault, work, all, &row, err));
     }
     if (kv_webhook_state_of(&row) == KV_WEBHOOK_ACTIVE)
         kv_postbox_add(vault->postbox, row.uid, KV_CHANNEL_WEBHOOK, work->now_ms);
     return kv_webhook_bundle_of(work, &vault_row, &row, out, err);
+}
+
+kv_status kv_vault_webhook_set(kv_vault *vault, kv_work *work, const kv_webhook_set_in *in,
+                               kv_webhook_bundle *out, kv_error *err)
+{
+    effort all = { 0 };
+    kv_status status;
+
+    do
+        status = attempt(vault, work, in, &all, out, err);
+    while (kv_race_again(work, status, &all.races, err));
+    if (all.born)
+        kv_birth_undo(vault, work, &all.birth);
+    return status;
 }
 
 /* --- the others --- */
@@ -289,32 +349,51 @@ static kv_status test_body(kv_vault *vault, kv_work *work, const kv_vault_row *v
     return kv_event_cloud(vault, work->arena, &event, *id, body, err);
 }
 
+/* Found out by asking, as the server's own turns find it out: it belongs to the endpoint that was
+ * asked. Who set another one meanwhile has asked that. */
+static kv_status store_test(kv_vault *vault, kv_work *work, const kv_target *target,
+                            const kv_webhook_row *asked, bool taken, kv_error *err)
+{
+    kv_change change = { 0 };
+    kv_vault_row vault_row;
+    kv_webhook_row row;
+
+    KV_TRY(kv_webhook_find(vault, work, target, &vault_row, &row, err));
+    if (!kv_slice_equal(row.uid, asked->uid) || !same_endpoint(&row, asked))
+        return KV_OK;
+    take_answer(asked, &row);
+    if (taken) {
+        row.stopped = KV_SLICE_NONE;
+        row.failing_since = 0;
+    }
+    KV_TRY(kv_change_update(&change, &kv_table_webhooks, &row, err));
+    KV_TRY(kv_lost_race(kv_commit_step(vault, work, "WebhookTested", &change, err), err));
+    if (kv_webhook_state_of(&row) == KV_WEBHOOK_ACTIVE)
+        kv_postbox_add(vault->postbox, row.uid, KV_CHANNEL_WEBHOOK, work->now_ms);
+    return KV_OK;
+}
+
 kv_status kv_vault_webhook_test(kv_vault *vault, kv_work *work, const kv_webhook_test_in *in,
                                 kv_webhook_tested *out, kv_error *err)
 {
     kv_webhook_result result = { 0 };
-    kv_change change = { 0 };
     kv_vault_row vault_row;
     kv_webhook_row row;
     kv_slice id, body;
+    unsigned races = 0;
+    kv_status status;
 
     KV_TRY(kv_webhook_find(vault, work, &in->target, &vault_row, &row, err));
     KV_TRY(kv_webhook_shake_hands(vault, work, &row, err));
     KV_TRY(test_body(vault, work, &vault_row, &id, &body, err));
     if (row.agreed)
         KV_TRY(kv_webhook_deliver(vault, work, &row, id, body, &result, err));
-    if (result.verdict == KV_WEBHOOK_TAKEN && row.agreed) {
-        row.stopped = KV_SLICE_NONE;
-        row.failing_since = 0;
-    }
     *out = (kv_webhook_tested){ .agreed = row.agreed != 0,
                                 .taken = row.agreed && result.verdict == KV_WEBHOOK_TAKEN,
                                 .status = result.status,
                                 .details = row.agreed ? result.why : row.last_error };
-    /* Found out by asking, as the server's own turns find it out. */
-    KV_TRY(kv_change_update(&change, &kv_table_webhooks, &row, err));
-    KV_TRY(kv_lost_race(kv_commit_step(vault, work, "WebhookTested", &change, err), err));
-    if (kv_webhook_state_of(&row) == KV_WEBHOOK_ACTIVE)
-        kv_postbox_add(vault->postbox, row.uid, KV_CHANNEL_WEBHOOK, work->now_ms);
-    return KV_OK;
+    do
+        status = store_test(vault, work, &in->target, &row, out->taken, err);
+    while (kv_race_again(work, status, &races, err));
+    return status;
 }

@@ -132,12 +132,55 @@ static void a_renewal_that_cannot_be_says_so_and_leaves_no_key(void **state)
     house_free(h);
 }
 
+/* --- a new one --- */
+
+static void they_create_it(house *h, void *name)
+{
+    kv_error err;
+
+    assert_kv_ok(line_create(h, name, NULL, &err));
+}
+
+static void they_disable_its_parent(house *h, void *name)
+{
+    kv_error err;
+
+    /* And the vault's row, that the creation changes, is another one. */
+    assert_kv_ok(line_create(h, "other", NULL, &err));
+    they_disable_it(h, name);
+}
+
+static void a_name_or_a_parent_that_is_gone_by_then_is_told(void **state)
+{
+    static const struct {
+        const char *name, *parent;
+        void (*what)(house *, void *);
+        const char *whom;
+        kv_status status;
+    } cases[] = { { "new", NULL, they_create_it, "new", KV_EXISTS },
+                  { "fresh", "root", they_create_it, "fresh", KV_EXISTS },
+                  { "below", "tls", they_disable_its_parent, "tls", KV_PRECONDITION },
+                  { "another", NULL, they_create_it, "third", KV_OK } };
+    house *h = line_start();
+    kv_error err;
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(cases); i++) {
+        house_meanwhile(h, &kv_table_vaults, 1, cases[i].what, (void *)cases[i].whom);
+        assert_int_equal(line_create(h, cases[i].name, cases[i].parent, &err), cases[i].status);
+        assert_null(h->meanwhile.table);
+        assert_no_other_keys(h);
+    }
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_renewal_goes_on_with_what_the_server_changed),
         cmocka_unit_test(what_is_owed_is_settled_whoever_is_at_it),
         cmocka_unit_test(a_renewal_that_cannot_be_says_so_and_leaves_no_key),
+        cmocka_unit_test(a_name_or_a_parent_that_is_gone_by_then_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,6 +134,64 @@ test('who did not agree gets nothing', async () => {
   await drop('sure');
 });
 
+test('who changes a webhook while its endpoint is asked is in nobody\'s way', async () => {
+  const it = await receiver();
+  const elsewhere = (webhook) => set(webhook, it.url('/elsewhere'), { enabled: false });
+  let met = 0;
+  const meanwhile = (what) => {
+    it.questions = [];
+    it.meanwhile = async () => {
+      it.meanwhile = undefined;
+      await what();
+      met++;
+    };
+  };
+
+  // A new one, and one that is there: asked once, and set as the call says.
+  for (const what of ['new', 'known']) {
+    meanwhile(() => elsewhere('busy'));
+    const webhook = await set('busy', it.url('/hook'));
+    assert.strictEqual(webhook.state, 'WEBHOOK_STATE_ACTIVE', what);
+    assert.strictEqual(webhook.url, it.url('/hook'));
+    assert.strictEqual(it.questions.length, 1, what);
+  }
+  // What it is to be asked with is another by then: it is asked again.
+  meanwhile(() => set('busy', it.url('/hook'), { enabled: false,
+    authorization: Buffer.from('Bearer other') }));
+  await set('busy', it.url('/hook'));
+  assert.deepStrictEqual(it.questions.map((one) => one.authorization),
+    [undefined, 'Bearer other']);
+  // The one that was tried is another by then: what was found out is not about that.
+  meanwhile(() => elsewhere('busy'));
+  const tried = await operator.call(`${SERVICE}TestWebhook`, { ...inVault, webhook: 'busy' });
+  assert.deepStrictEqual([tried.agreed, tried.taken], [true, true]);
+  assert.strictEqual((await get('busy')).state, 'WEBHOOK_STATE_DISABLED');
+  // The same endpoint with other types: it is.
+  it.consent = null;
+  await set('busy', it.url('/hook'));
+  it.consent = { 'WebHook-Allowed-Origin': '*', 'WebHook-Allowed-Rate': '120' };
+  meanwhile(async () => {
+    const { consent } = it;
+    it.consent = null;
+    await set('busy', it.url('/hook'), { event_types: ['KeyVault.*'] });
+    it.consent = consent;
+  });
+  assert((await operator.call(`${SERVICE}TestWebhook`, { ...inVault, webhook: 'busy' })).agreed);
+  const known = await get('busy');
+  assert.deepStrictEqual([known.state, known.rate, known.event_types],
+    ['WEBHOOK_STATE_ACTIVE', 120, ['KeyVault.*']]);
+  // It is deleted.
+  meanwhile(() => drop('busy'));
+  await assert.rejects(operator.call(`${SERVICE}TestWebhook`, { ...inVault, webhook: 'busy' }),
+    { code: 'NOT_FOUND' });
+  const made = await set('busy', it.url('/hook'));
+  meanwhile(() => drop('busy'));
+  const anew = await set('busy', it.url('/hook'));
+  assert.notStrictEqual(anew.public_key, made.public_key);
+  assert.strictEqual(met, 7);
+  await drop('busy');
+});
+
 test('types are chosen; a key belongs to one webhook and is gone with it', async () => {
   const [chosen, other] = [await receiver(), await receiver()];
   const first = await set('chosen', chosen.url(), { event_types: ['KeyVault.*'] });

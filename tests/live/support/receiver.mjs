@@ -22,7 +22,8 @@ export function verified({ headers, body }, key) {
 
 /**
  * `identity` is { key, pem }. `consent` are the headers that an OPTIONS is answered with; `answer`
- * (request, response, delivery) answers a POST, else it is 204. What came is in .deliveries
+ * (request, response, delivery) answers a POST, else it is 204; `meanwhile`, if it is set later, is
+ * waited for before an OPTIONS is answered. What came is in .deliveries
  * { headers, body, event, path } and .questions (the headers of OPTIONS).
  */
 export class Receiver {
@@ -43,9 +44,10 @@ export class Receiver {
     });
   }
 
-  #take(request, response, body) {
+  async #take(request, response, body) {
     if (request.method === 'OPTIONS') {
       this.questions.push(request.headers);
+      await this.meanwhile?.();
       response.writeHead(this.consent ? 200 : 405, this.consent ?? {}).end();
       return;
     }
