@@ -253,7 +253,7 @@ static bool rsa_gives_back(RSA *rsa, int padding, const signing *work)
 static int rsa_sign(int len, const unsigned char *in, unsigned char *out, RSA *rsa, int padding)
 {
     size_t size = (size_t)RSA_size(rsa);
-    signing work = { .key = RSA_get_ex_data(rsa, APP_DATA),
+    signing work = { .key = RSA_meth_get0_app_data(RSA_get_method(rsa)),
                      .mechanism = padding == RSA_NO_PADDING ? CKM_RSA_X_509 : CKM_RSA_PKCS,
                      .in = kv_slice_of(in, (size_t)len) };
 
@@ -277,8 +277,25 @@ static int rsa_finish(RSA *rsa)
     int (*finish)(RSA *) = RSA_meth_get_finish(RSA_PKCS1_OpenSSL());
     int outcome = finish ? finish(rsa) : 1;
 
-    let_go(RSA_get_ex_data(rsa, APP_DATA));
+    let_go(RSA_meth_get0_app_data(RSA_get_method(rsa)));
     return outcome;
+}
+
+/* A copy of an EC key has the application's data from the moment on in which anybody has asked
+ * OpenSSL for a number, the first of which is the application's. It never takes one back: so only
+ * who finds that copies go without asks. */
+static bool copies_are_whole(void)
+{
+    EC_KEY *one = EC_KEY_new(), *copy = NULL;
+    char data = 0;
+    bool whole;
+
+    if (one && EC_KEY_set_ex_data(one, APP_DATA, &data))
+        copy = EC_KEY_dup(one);
+    whole = copy && EC_KEY_get_ex_data(copy, APP_DATA) == &data;
+    EC_KEY_free(copy);
+    EC_KEY_free(one);
+    return whole;
 }
 
 static bool make_methods(kv_tls_key *key)
@@ -286,9 +303,8 @@ static bool make_methods(kv_tls_key *key)
     int (*encode)(int, const unsigned char *, int, unsigned char *, unsigned *, const BIGNUM *,
                   const BIGNUM *, EC_KEY *) = NULL;
 
-    /* The first number is the application's, from the moment on in which anybody asks for one. */
-    (void)EC_KEY_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-    (void)RSA_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    if (!copies_are_whole())
+        (void)EC_KEY_get_ex_new_index(0, NULL, NULL, NULL, NULL);
     EC_KEY_METHOD_get_sign(EC_KEY_OpenSSL(), &encode, NULL, NULL);
     key->ec = EC_KEY_METHOD_new(EC_KEY_OpenSSL());
     key->rsa = RSA_meth_dup(RSA_PKCS1_OpenSSL());
@@ -296,7 +312,8 @@ static bool make_methods(kv_tls_key *key)
         return false;
     EC_KEY_METHOD_set_init(key->ec, NULL, ec_finish, ec_copy, NULL, NULL, NULL);
     EC_KEY_METHOD_set_sign(key->ec, encode, NULL, ec_sign);
-    return RSA_meth_set1_name(key->rsa, "RSA on a token") &&
+    return RSA_meth_set0_app_data(key->rsa, key) &&
+           RSA_meth_set1_name(key->rsa, "RSA on a token") &&
            RSA_meth_set_priv_enc(key->rsa, rsa_sign) && RSA_meth_set_finish(key->rsa, rsa_finish);
 }
 
@@ -378,10 +395,9 @@ static bool pair_rsa(kv_tls_key *key, EVP_PKEY *public, EVP_PKEY *pair)
         BN_free(n);
         BN_free(e);
     }
-    good = good && RSA_set_method(rsa, key->rsa);
     if (good) {
         atomic_fetch_add(&key->holders, 1);
-        good = RSA_set_ex_data(rsa, APP_DATA, key);
+        good = RSA_set_method(rsa, key->rsa);
         if (!good)
             let_go(key);
     }

@@ -7,7 +7,7 @@
 #include "server/x509/dn.h"
 #include "server/x509/names.h"
 
-enum { FIELD_BYTES = 64, ISSUER_NAME_MAX = 127, PERCENTAGE_MAX = 99 };
+enum { FIELD_BYTES = 96, ISSUER_NAME_MAX = 127, PERCENTAGE_MAX = 99 };
 
 static const char *const usage_names[KV_X509_KEY_USAGE_COUNT] = {
     "digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment", "keyAgreement",

@@ -314,6 +314,29 @@ static void one_key_must_fit(void **state)
     kv_tls_key_close(key);
 }
 
+/* A server opens its key again at every reload. */
+static void no_number_of_openssl_is_used_up(void **state)
+{
+    identity *it = *state;
+    kv_tls_key *key = NULL;
+    kv_error err = { 0 };
+    int rsa = 0, ec = 0;
+
+    for (int i = 0; i < 4; i++) {
+        int last_rsa = rsa, last_ec = ec;
+
+        assert_kv_ok(kv_tls_key_open(it->tls, it->uri, &key, &err));
+        kv_tls_key_close(key);
+        rsa = RSA_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+        ec = EC_KEY_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+        assert_true(rsa > 0 && ec > 0);
+        if (i > 0) {
+            assert_int_equal(rsa, last_rsa + 1);
+            assert_int_equal(ec, last_ec + 1);
+        }
+    }
+}
+
 static void both_halves_must_belong_together(void **state)
 {
     identity *it = *state;
@@ -406,6 +429,7 @@ int main(void)
         TEST(a_handshake_uses_the_key),
         TEST(after_a_reinitialisation_the_key_still_signs),
         TEST(one_key_must_fit),
+        TEST(no_number_of_openssl_is_used_up),
         TEST(both_halves_must_belong_together),
         TEST(a_key_that_has_gone_is_told_and_another_found),
         cmocka_unit_test_setup_teardown(faults_refuse_a_signature_and_hold_up_nobody, bench_fake,
