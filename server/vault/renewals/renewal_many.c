@@ -299,13 +299,15 @@ static kv_status try_page(kv_vault *vault, kv_work *work, bringing *of, kv_error
     KV_AUTO(kv_arena) arena = KV_ARENA(KV_STEP_ARENA_BYTES);
     kv_work step = kv_step_of(work, &arena);
     kv_change change = { 0 };
+    unsigned count;
 
     KV_TRY(gather(vault, &step, of, &change, err));
+    count = change.count; /* the last page's change gets the call's idempotency key, too */
     if (of->more && kv_deadline_passed(work->deadline))
         return kv_fail(err, KV_TIMEOUT, "%u were brought forward in time; call again for the rest",
                        of->count);
     KV_TRY(store_page(vault, &step, of, &change, err));
-    of->count += change.count;
+    of->count += count;
     return KV_OK;
 }
 
