@@ -74,36 +74,46 @@ static kv_status run_once(kv_call *call)
     return again ? KV_OK : call->route->run(call);
 }
 
+/* What came to nothing is neither answered nor recorded. */
+static void begin_again(kv_call *call, const kv_audit_entry *asked)
+{
+    call->error = (kv_error){ 0 };
+    memset(call->out, 0, call->route->out_size);
+    if (!call->entry.store_version) /* else its change was made, and this is the record of it */
+        call->entry = *asked;
+}
+
 /* A call with the same key may have come first: then its answer is this one's too, also where the
  * row does not repeat. */
-static kv_status answer_of_other(kv_call *call)
+static kv_status answer_of_other(kv_call *call, const kv_audit_entry *asked)
 {
     const kv_gates *gates = &call->services->gates;
+    kv_audit_entry failed = call->entry;
     kv_error why = call->error;
     bool again = false;
 
     if (!call->route->mutates || !call->idempotency_key.len || !gates->recall)
         return why.status;
-    call->error = (kv_error){ 0 };
-    memset(call->out, 0, call->route->out_size);
+    begin_again(call, asked);
     KV_TRY(gates->recall(gates->context, call, &again));
     if (again)
         return KV_OK;
     call->error = why;
+    call->entry = failed;
     return why.status;
 }
 
 static kv_status run(kv_call *call)
 {
+    const kv_audit_entry asked = call->entry;
     kv_status status = run_once(call);
 
     for (int runs = 1; call->route->repeats && status == KV_CONFLICT && runs < RUNS_MAX; runs++) {
         KV_TRY(kv_call_still_wanted(call));
-        call->error = (kv_error){ 0 };
-        memset(call->out, 0, call->route->out_size);
+        begin_again(call, &asked);
         status = run_once(call);
     }
-    return status == KV_CONFLICT ? answer_of_other(call) : status;
+    return status == KV_CONFLICT ? answer_of_other(call, &asked) : status;
 }
 
 static kv_status encode(kv_call *call)

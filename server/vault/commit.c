@@ -78,8 +78,10 @@ static kv_status commit(kv_vault *vault, kv_arena *arena, kv_audit_entry *entry,
     kv_outbox_open(vault->outbox, change, kv_clock_now_ms(vault->config.clock), &turn);
     status = seal_and_apply(vault, arena, entry, change, err);
     kv_outbox_close(vault->outbox, &turn);
-    if (status != KV_OK)
+    if (status != KV_OK) {
         take_back(change);
+        entry->change_count = 0;
+    }
     return status;
 }
 

@@ -95,6 +95,8 @@ static bool look_at(void *context, const kv_audit_record *record)
     (void)snprintf(person_name, sizeof(person_name), "%.*s", KV_SLICE_ARG(entry->principal_name));
     if (at->request_id && memcmp(at->request_id, entry->request_id, sizeof(entry->request_id)) != 0)
         return true;
+    if (at->request_id && entry->change_count && !entry->store_version)
+        runner_fail(at->r, "the audit log tells of changes that were not made");
     at->found += wants(at->operation, entry->operation) && wants(at->person, person_name) &&
                  wants(at->target, target) &&
                  wants(at->status, kv_status_spelling(entry->status)->name) &&
@@ -130,7 +132,8 @@ void runner_audit(runner *r, const statement *of)
         runner_fail(r, "audit has, or audit lacks");
 }
 
-/* No audit, no answer: who was identified left exactly one record, with this outcome. */
+/* No audit, no answer: who was identified left exactly one record, with this outcome, and with
+ * changes only if they were made. */
 static void check_record(runner *r, const house_answer *answer)
 {
     look at = { .r = r,

@@ -298,6 +298,12 @@ static struct {
 static kv_status run_outrun(kv_call *call)
 {
     others.runs++;
+    /* What the attempt before noted is forgotten. */
+    assert_int_equal(call->entry.note.len, 0);
+    assert_slice_equal(KV_SLICE("192.0.2.1:99"), call->entry.peer);
+    call->entry.note = KV_SLICE("attempted");
+    call->entry.version = KV_SLICE("never made");
+    call->entry.has_key = true;
     return kv_fail(&call->error, KV_CONFLICT, "somebody else changed this");
 }
 
@@ -346,6 +352,10 @@ static void serve_outrun(scene *it, const outrun *as)
         assert_slice_equal(KV_SLICE("word"), call->answer);
     if (as->status == KV_CONFLICT)
         assert_string_equal(call->error.message, "somebody else changed this");
+    /* The record of another call's answer names nothing that this one threw away. */
+    assert_int_equal(call->entry.has_key, as->status == KV_CONFLICT);
+    assert_int_equal(call->entry.version.len > 0, as->status == KV_CONFLICT);
+    assert_int_equal(call->entry.note.len > 0, as->status == KV_CONFLICT);
     /* One record, whatever happened. */
     assert_string_equal(it->steps, as->status == KV_OK ? "idpeA" : "idpA");
     kv_call_free(call);
