@@ -281,17 +281,19 @@ static int rsa_finish(RSA *rsa)
     return outcome;
 }
 
-/* A copy of an EC key has the application's data from the moment on in which anybody has asked
- * OpenSSL for a number, the first of which is the application's. It never takes one back: so only
- * who finds that copies go without asks. */
+/* An EC key can be copied together with the application's data from the moment on in which anybody
+ * has asked OpenSSL for a number, the first of which is the application's. It never takes one back:
+ * so only who finds that it cannot be asks. */
 static bool copies_are_whole(void)
 {
     EC_KEY *one = EC_KEY_new(), *copy = NULL;
     char data = 0;
     bool whole;
 
+    (void)ERR_set_mark();
     if (one && EC_KEY_set_ex_data(one, APP_DATA, &data))
         copy = EC_KEY_dup(one);
+    (void)ERR_pop_to_mark();
     whole = copy && EC_KEY_get_ex_data(copy, APP_DATA) == &data;
     EC_KEY_free(copy);
     EC_KEY_free(one);
