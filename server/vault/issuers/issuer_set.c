@@ -392,9 +392,27 @@ kv_status kv_vault_issuer_update(kv_vault *vault, kv_work *work, const kv_issuer
     return kv_issuer_show_health(vault, work, &row, out, err);
 }
 
-/* What the authority was told once is not told again. */
+/* Whose accounts were closed, once; all zero: nobody's. */
+typedef struct closing {
+    unsigned races;
+    kv_issuer_row row;
+} closing;
+
+/* What the authority was told is not told again; of another account it has not been told. */
+static kv_status close_accounts(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                                const kv_issuer_row *row, closing *all, kv_error *err)
+{
+    if (all->row.name.len && kv_slice_equal(all->row.provider, row->provider) &&
+        kv_slice_equal(all->row.settings, row->settings) &&
+        kv_slice_equal(all->row.account_id, row->account_id))
+        return KV_OK;
+    KV_TRY(kv_enrolments_deactivate(vault, work, vault_row, row, err));
+    all->row = *row;
+    return KV_OK;
+}
+
 static kv_status try_delete(kv_vault *vault, kv_work *work, const kv_issuer_delete_in *in,
-                            bool *deactivated, kv_issuer_bundle *out, kv_error *err)
+                            closing *all, kv_issuer_bundle *out, kv_error *err)
 {
     kv_blackout_change blackouts;
     kv_enrolments_ended ended;
@@ -406,9 +424,8 @@ static kv_status try_delete(kv_vault *vault, kv_work *work, const kv_issuer_dele
     KV_TRY(kv_blackout_change_begin(vault, work, &vault_row, row.name, row.blackouts,
                                     KV_SLICE("[]"), &blackouts, err));
     KV_TRY(kv_issuer_bundle_of(work, &vault_row, &row, out, err));
-    if (in->deactivate_account && !*deactivated)
-        KV_TRY(kv_enrolments_deactivate(vault, work, &vault_row, &row, err));
-    *deactivated = true;
+    if (in->deactivate_account)
+        KV_TRY(close_accounts(vault, work, &vault_row, &row, all, err));
     KV_TRY(kv_enrolments_end(vault, work, &row, &change, &ended, err));
     KV_TRY(kv_change_delete(&change, &kv_table_issuers, &row, err));
     KV_TRY(kv_lost_race(kv_commit_change(vault, work, &change, err), err));
@@ -420,12 +437,11 @@ static kv_status try_delete(kv_vault *vault, kv_work *work, const kv_issuer_dele
 kv_status kv_vault_issuer_delete(kv_vault *vault, kv_work *work, const kv_issuer_delete_in *in,
                                  kv_issuer_bundle *out, kv_error *err)
 {
-    bool deactivated = false;
-    unsigned races = 0;
+    closing all = { 0 };
     kv_status status;
 
     do
-        status = try_delete(vault, work, in, &deactivated, out, err);
-    while (kv_race_again(work, status, &races, err));
+        status = try_delete(vault, work, in, &all, out, err);
+    while (kv_race_again(work, status, &all.races, err));
     return status;
 }
