@@ -8,7 +8,8 @@
  * ctest ends what takes too long by SIGKILL, to the process that it has started and all below that:
  * a server whose own parent has ended is not among them. Here it is, for the watcher, which runs
  * the command, inherits every such process (a subreaper). And where the first process alone is
- * ended, or ctest itself, the watcher is told by the kernel, and ends them all.
+ * ended, by ctest's own end or that of the terminal, the watcher is told by the kernel, and ends
+ * them all.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -112,6 +113,7 @@ static void set_signals(int how, const sigset_t *set, void (*on_interrupt)(int))
     (void)sigprocmask(how, set, NULL);
     (void)signal(SIGINT, on_interrupt);
     (void)signal(SIGQUIT, on_interrupt);
+    (void)signal(SIGHUP, on_interrupt);
 }
 
 static pid_t run(char **command, const sigset_t *set)
@@ -130,19 +132,23 @@ static pid_t run(char **command, const sigset_t *set)
 static void end_like(int status)
 {
     const struct rlimit none = { 0 };
+    sigset_t set;
 
+    if (!WIFSIGNALED(status))
+        _exit(WEXITSTATUS(status));
     (void)setrlimit(RLIMIT_CORE, &none);
-    if (WIFSIGNALED(status)) {
-        (void)signal(WTERMSIG(status), SIG_DFL);
-        (void)raise(WTERMSIG(status));
-    }
-    _exit(WEXITSTATUS(status));
+    (void)signal(WTERMSIG(status), SIG_DFL);
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, WTERMSIG(status));
+    (void)sigprocmask(SIG_UNBLOCK, &set, NULL); /* SIGTERM is waited for, not taken */
+    (void)raise(WTERMSIG(status));
+    _exit(FAILED);
 }
 
 static void watch(pid_t parent, long seconds, char **command)
 {
     struct timespec patience = { .tv_sec = seconds };
-    int status = -1;
+    int status = -1, ignored = 0;
     sigset_t set;
     pid_t pid;
 
@@ -161,7 +167,7 @@ static void watch(pid_t parent, long seconds, char **command)
         (void)reap(pid, &status);
     }
     /* What ends by itself is given the time, each time anew: they may wait for one another. */
-    while (reap(pid, &status)) {
+    while (reap(0, &ignored)) {
         int got = sigtimedwait(&set, NULL, &patience);
 
         if (got == SIGCHLD || (got < 0 && errno == EINTR))

@@ -4,6 +4,7 @@ leaves something behind fails.
 
 Usage: test_reaper.py <kv_reaper>
 """
+import os
 import signal
 import subprocess
 import sys
@@ -43,6 +44,8 @@ class Reaper(unittest.TestCase):
         self.assertEqual(run("exit 7").returncode, 7)
         self.assertEqual(run("kill -SEGV $$").returncode, -signal.SIGSEGV)
         self.assertEqual(run("kill -KILL $$").returncode, -signal.SIGKILL)
+        self.assertEqual(run("kill -TERM $$").returncode, -signal.SIGTERM)
+        self.assertEqual(run("kill -HUP $$").returncode, -signal.SIGHUP)
         for arguments, status in ((["/no/such/program"], 127), ([], 2)):
             done = subprocess.run([REAPER, "0", *arguments], capture_output=True, check=False)
             self.assertEqual(done.returncode, status)
@@ -73,6 +76,15 @@ class Reaper(unittest.TestCase):
                 self.assertEqual(it.wait(PATIENCE), -number)
                 for pid in pids:
                     self.assertTrue(gone(pid), f"{pid} outlives {number!r}")
+
+    def test_nor_one_whose_terminal_has_gone(self):
+        with subprocess.Popen([REAPER, "0", "sh", "-c", f"{STRAY} echo $$; sleep 600"],
+                              stdout=subprocess.PIPE, text=True, start_new_session=True) as it:
+            pids = [int(it.stdout.readline()) for _ in range(2)]
+            os.killpg(it.pid, signal.SIGHUP)
+            self.assertEqual(it.wait(PATIENCE), -signal.SIGHUP)
+            for pid in pids:
+                self.assertTrue(gone(pid), f"{pid} outlives its terminal")
 
     def test_nor_one_whose_runner_is_killed(self):
         script = f'"{REAPER}" 0 sh -c \'sh -c "echo $$; sleep 600"; true\'; true'
