@@ -15,12 +15,17 @@ typedef struct committer {
 static kv_status commit(void *context, kv_change *change, kv_error *err)
 {
     const committer *at = context;
+    kv_slice before = at->work->entry->note;
+    kv_status status;
 
     if (at->warnings.count)
         kv_note_text(at->work, KV_SLICE(" separation_of_duty=warned"));
-    if (at->step)
-        return kv_commit_step(at->vault, at->work, at->step, change, err);
-    return kv_commit_change(at->vault, at->work, change, err);
+    status = at->step ? kv_commit_step(at->vault, at->work, at->step, change, err)
+                      : kv_commit_change(at->vault, at->work, change, err);
+    /* The next attempt is warned by what is there then, or not. */
+    if (status != KV_OK)
+        at->work->entry->note = before;
+    return status;
 }
 
 kv_status kv_access_work_of(kv_vault *vault, kv_work *work, kv_access_work *out, kv_error *err)
