@@ -195,6 +195,64 @@ static void records_in_pieces_cost_nothing(void **state)
     }
 }
 
+/* The preface, an empty SETTINGS and a PING in records of a few bytes, new keys before each. */
+static size_t keys_between_data(records *raw, uint8_t *out)
+{
+    static const char said[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                               "\0\0\0\4\0\0\0\0\0"
+                               "\0\0\x8\6\0\0\0\0\0eightpin";
+    size_t len = 0;
+
+    for (size_t at = 0; at < sizeof(said) - 1; at += 5) {
+        size_t left = sizeof(said) - 1 - at;
+
+        len += new_keys(raw, 0, out + len);
+        len += records_seal(raw, DATA, kv_slice_of(said + at, left < 5 ? left : 5), out + len);
+    }
+    return len + new_keys(raw, 0, out + len);
+}
+
+/* Nothing more comes that would wake the server; the answer to the PING says that it has all. */
+static bool is_answered(visitor *v)
+{
+    struct pollfd ready = { .fd = v->fd, .events = POLLIN };
+    char heard[4096] = "";
+    size_t len = 0;
+
+    while (!memmem(heard, len, "eightpin", 8)) {
+        int n = SSL_pending(v->ssl) || poll(&ready, 1, LONG_MS) == 1
+                    ? SSL_read(v->ssl, heard + len, (int)(sizeof(heard) - len))
+                    : -1;
+
+        if (n <= 0)
+            return false;
+        len += (size_t)n;
+    }
+    return true;
+}
+
+static void what_comes_at_once_is_read_at_once(void **state)
+{
+    scene *it = *state;
+
+    for (size_t cut = 0; cut < 40; cut++) {
+        uint8_t sealed[40 * RECORDS_BYTES];
+        records raw;
+        visitor v;
+        size_t len;
+
+        begin(it, &v, &raw, TLS1_3_VERSION);
+        len = keys_between_data(&raw, sealed);
+        assert_true(len > cut && len < sizeof(sealed));
+        assert_true(say(&v, sealed, len - cut, false));
+        if (cut)
+            (void)poll(NULL, 0, 5);
+        assert_true(say(&v, sealed + len - cut, cut, false));
+        assert_true(is_answered(&v));
+        visitor_leave(&v);
+    }
+}
+
 #define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_set_up, scene_tear_down)
 #define OLD(name)   cmocka_unit_test_setup_teardown(name, scene_set_up_12, scene_tear_down)
 
@@ -205,6 +263,7 @@ int main(void)
         SCENE(nor_for_who_reads_no_answers),
         SCENE(records_without_data_are_not_read_for_ever),
         OLD(nor_over_12),
+        SCENE(what_comes_at_once_is_read_at_once),
         SCENE(who_calls_may_change_keys_before_each_call),
         OLD(records_in_pieces_cost_nothing),
     };
