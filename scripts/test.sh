@@ -11,7 +11,8 @@
 #           cppcheck   over server, pkcs11 and client
 #           dev        gcc with AddressSanitizer and UBSan: every test
 #           clang      clang with both sanitizers, warnings as errors: unit tests
-#           tidy       clang-tidy over server, pkcs11 and client
+#           tidy       clang-tidy over server, pkcs11 and client; what has passed and is the same is
+#                      not looked at again (scripts/tidy.py)
 #           tsan       gcc with ThreadSanitizer: every test not labelled no-tsan
 #           release    optimised and hardened: the tests labelled release, against its programs, and
 #                      KV_CRASH_ROUNDS kills of its server (scripts/crash.sh)
@@ -181,33 +182,9 @@ step_clang() {
     run "clang: unit tests" thorough ctest_in build/fuzz -L '^unit$' --no-tests=error
 }
 
-# The analyser does not know attribute cleanup: what it calls a leak is none. LeakSanitizer looks
-# for real ones.
-tidy_one() {
-    local file=$1 name outcome=0 text
-    name=$(basename "$file" .c)
-    text=$(timeout 120 clang-tidy -p build/fuzz --quiet --extra-arg=-include \
-        --extra-arg="$PWD/scripts/tidy_model.h" --extra-arg="-DKV_TIDY_$name" "$file" 2>&1) ||
-        outcome=$?
-    if [ "$outcome" -ne 0 ]; then
-        if [ "$outcome" -ne 1 ] ||
-            grep ' error: ' <<<"$text" | grep -v 'Potential leak of memory' >/dev/null; then
-            printf '%s\n' "$text"
-            return 1
-        fi
-    fi
-}
-
-tidy() {
-    export -f tidy_one
-    # shellcheck disable=SC2016 # expanded by the inner shell
-    find server pkcs11 client -name '*.c' -print0 |
-        xargs -0 -r -n 1 -P "$jobs" bash -c 'tidy_one "$1"' _
-}
-
 step_tidy() {
     build fuzz
-    run "clang-tidy" tidy
+    run "clang-tidy" scripts/tidy.py --jobs "$jobs" build/fuzz
 }
 
 step_tsan() {
