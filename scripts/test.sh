@@ -188,24 +188,9 @@ step_tidy() {
 }
 
 step_tsan() {
-    # Long, and about files, tokens, parsers or peers rather than threads: the dev step has them.
-    local long='test_vectors|test_token_import|test_token_key|test_vault_faults'
-    long+='|test_vault_deletion|live_matrix|live_tamper_.*|live_init|live_extraction'
-    long+='|live_canary|live_management|live_bad_input|live_token_moved|clone_and_readme'
-    long+='|test_audit_verify_each|test_pkits|bench_inventory|live_acme_ends'
-    long+='|live_acme_smallstep|live_storm|live_oidc_login|live_certificates_verifiers'
-    long+='|live_certificates_recipe|live_crypto_corpus|live_explain'
-    long+='|live_certificates_import|live_certificates_rollover|live_acme_awkward'
-    long+='|live_backup|live_notify_contacts|test_pb_spellings|test_vault_years'
-    long+='|test_vault_retirement|test_vault_rotations|simulate_renewals|test_pfx'
-    long+='|test_certificate|test_import|test_grants_tamper|test_assignments|check_shape'
-    long+='|check_layers|test_checks|live_acme_orders|live_acme_proofs|live_acme_ari'
-    long+='|live_certificates_authorities|live_crypto_byok|live_role_tokens'
-    long+='|live_notify_mails'
     build tsan
     run "tsan: ctest" without_aslr ctest --test-dir build/tsan --output-on-failure -j "$test_jobs" \
-        --timeout 300 -L '^(unit|contract|replay|live)$' -LE '^no-tsan$' -E "^($long)\$" \
-        --no-tests=error
+        --timeout 300 -L '^(unit|contract|replay|live)$' -LE '^no-tsan$' --no-tests=error
 }
 
 # These tests start programs, and take them from KV_BUILD when it is set.
