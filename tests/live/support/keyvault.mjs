@@ -31,7 +31,7 @@ if (process.env.KV_BUILD) {
 
 const START_MS = 45_000; // sanitizers on a busy machine
 const STOP_MS = 60_000;
-const CALL_MS = 20_000;
+const CALL_MS = 60_000;
 const HEALTH_MS = 10_000;
 const PROTO = path.resolve(here, '../../../proto');
 const MODULES = ['/usr/lib/softhsm/libsofthsm2.so',
