@@ -23,7 +23,8 @@ enum {
     PLAIN_BYTES = 32 * 1024,    /* gathered for one SSL_write */
     PEER_PART = 16,             /* of the memory for requests: strangers of one address */
     KEYS_GLITCHES = 9,          /* what new keys of TLS cost, their record apart */
-    LEAN_MS = 1000              /* idle for so long, a connection gives its buffers back */
+    LEAN_MS = 1000,             /* idle for so long, a connection gives its buffers back */
+    FLOOD_TOLD_US = 1000000
 };
 
 static size_t waiting(const kv_conn *conn)
@@ -272,12 +273,46 @@ void kv_conn_open(kv_loop *loop, int fd, const char *host, const char *address)
         kv_conn_close(conn);
 }
 
+/* A line a second is enough, however many connections flood: it has the numbers. */
+static bool is_time_to_tell(kv_front *front)
+{
+    int_fast64_t told_us = atomic_load(&front->flood_told_us);
+    int64_t now_us = kv_monotonic_us();
+
+    return (!told_us || now_us - told_us >= FLOOD_TOLD_US) &&
+           atomic_compare_exchange_strong(&front->flood_told_us, &told_us, now_us);
+}
+
+static void count_flood(kv_conn *conn)
+{
+    static const char *const names[] = {
+        [KV_GRPC_FLOOD_FRAMES] = "frames", [KV_GRPC_FLOOD_RECORDS] = "records"
+    };
+    kv_front *front = conn->loop->front;
+    kv_grpc_flood kind = conn->session ? kv_grpc_session_flood(conn->session) : KV_GRPC_FLOOD_NONE;
+
+    if (kind == KV_GRPC_FLOOD_NONE)
+        return;
+    atomic_fetch_add(&front->floods[kind], 1);
+    if (!is_time_to_tell(front))
+        return;
+    kv_log_write(
+        front->services->log, KV_LOG_WARNING, "connection.flooded",
+        (kv_log_field[]){
+            { "with", names[kind], 0 },
+            { "address", conn->peer.address, 0 },
+            { "frames", NULL, (int64_t)atomic_load(&front->floods[KV_GRPC_FLOOD_FRAMES]) },
+            { "records", NULL, (int64_t)atomic_load(&front->floods[KV_GRPC_FLOOD_RECORDS]) },
+            { 0 } });
+}
+
 void kv_conn_close(kv_conn *conn)
 {
     kv_loop *loop = conn->loop;
 
     if (conn->state == KV_CONN_CLOSED)
         return;
+    count_flood(conn);
     kv_door_abandon(conn);
     if (conn->state == KV_CONN_OPEN && SSL_shutdown(conn->ssl) >= 0)
         (void)send_encrypted(conn); /* close_notify, if the socket takes it */

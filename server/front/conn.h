@@ -45,7 +45,6 @@ struct kv_conn {
     unsigned calls_out; /* calls with workers or the audit thread */
     bool known;         /* a call on it was identified */
     bool lean;          /* it has no buffers since it became idle */
-    bool peer_closed;   /* the peer said it sends nothing more */
 
     int64_t since_us;    /* accepted, then the last call */
     uint64_t sent_bytes; /* to the socket */

@@ -193,6 +193,8 @@ void kv_front_stats_get(kv_front *front, kv_front_stats *out)
                              .refused = atomic_load(&front->refused),
                              .calls = atomic_load(&front->calls),
                              .late = atomic_load(&front->late) };
+    for (unsigned kind = KV_GRPC_FLOOD_NONE + 1; kind < KV_GRPC_FLOOD_COUNT; kind++)
+        out->floods[kind] = atomic_load(&front->floods[kind]);
     for (unsigned i = 0; i < front->config.loops; i++) {
         out->open += atomic_load(&front->loops[i].open);
         out->running += atomic_load(&front->loops[i].running);

@@ -41,8 +41,10 @@ typedef struct kv_front_stats {
     uint64_t refused;  /* connections over a limit, and failed handshakes */
     uint64_t calls;    /* handed to workers so far */
     uint64_t late;     /* answered by the loop at the deadline, or left by the caller */
-    unsigned open;     /* connections now */
-    unsigned running;  /* calls now with workers or the audit thread */
+    uint64_t floods[KV_GRPC_FLOOD_COUNT]; /* connections that were ended, by what there was too
+                                             much of; the first is not used */
+    unsigned open;                        /* connections now */
+    unsigned running;                     /* calls now with workers or the audit thread */
 } kv_front_stats;
 
 /* Makes the libraries wipe what they free. Call once, before anything else touches libevent. */

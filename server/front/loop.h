@@ -64,6 +64,8 @@ struct kv_front {
     atomic_bool serving;
     atomic_bool draining;
     atomic_uint_fast64_t accepted, refused, calls, late;
+    atomic_uint_fast64_t floods[KV_GRPC_FLOOD_COUNT]; /* connections that were ended */
+    atomic_int_fast64_t flood_told_us;                /* when the log was last told of one */
 };
 
 kv_status kv_loop_open(kv_loop *loop, kv_front *front, unsigned index, kv_error *err) KV_MUST_USE;

@@ -42,6 +42,12 @@ static kv_grpc_limits with_defaults(const kv_grpc_limits *wish)
 
 /* --- what comes in --- */
 
+static int too_many_frames(kv_grpc_session *session)
+{
+    session->flood = KV_GRPC_FLOOD_FRAMES;
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
 static int on_begin_headers(nghttp2_session *http, const nghttp2_frame *frame, void *user)
 {
     kv_grpc_stream *stream;
@@ -127,7 +133,7 @@ static int on_frame(nghttp2_session *http, const nghttp2_frame *frame, void *use
     stream = nghttp2_session_get_stream_user_data(http, frame->hd.stream_id);
     if (frame->hd.type == NGHTTP2_DATA && !ends && frame->hd.length <= frame->data.padlen &&
         !kv_guard_charge(&session->guard, 1))
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
+        return too_many_frames(session);
     if (!stream)
         return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
@@ -164,7 +170,10 @@ static int on_sent(nghttp2_session *http, const nghttp2_frame *frame, void *user
     kv_grpc_stream *stream;
 
     if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
-        return kv_guard_charge(&session->guard, RESET_GLITCHES) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+        return kv_guard_charge(&session->guard, RESET_GLITCHES) ? 0 : too_many_frames(session);
+    /* With this code HTTP/2's own limit of resets ends a session. */
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code == NGHTTP2_INTERNAL_ERROR)
+        session->flood = KV_GRPC_FLOOD_FRAMES;
     if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
     stream = nghttp2_session_get_stream_user_data(http, frame->hd.stream_id);
@@ -273,10 +282,14 @@ kv_status kv_grpc_session_receive(kv_grpc_session *session, kv_slice bytes, kv_e
 
     if (session->broken)
         return kv_fail(err, KV_BAD_REQUEST, "the connection is ending");
-    if (!kv_guard_scan(&session->guard, bytes, kv_monotonic_us()))
+    if (!kv_guard_scan(&session->guard, bytes, kv_monotonic_us())) {
+        session->flood = KV_GRPC_FLOOD_FRAMES;
         return end_broken(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many useless frames", err);
+    }
     taken = nghttp2_session_mem_recv(session->http, bytes.data, bytes.len);
     if (taken < 0) {
+        if (taken == NGHTTP2_ERR_FLOODED)
+            session->flood = KV_GRPC_FLOOD_FRAMES;
         end_broken(session, NGHTTP2_PROTOCOL_ERROR, "the peer broke HTTP/2", err);
         return kv_note(err, "%s", nghttp2_strerror((int)taken));
     }
@@ -288,9 +301,10 @@ kv_status kv_grpc_session_charge(kv_grpc_session *session, unsigned glitches, kv
     if (session->broken)
         return kv_fail(err, KV_BAD_REQUEST, "the connection is ending");
     kv_guard_refill(&session->guard, kv_monotonic_us());
-    if (!kv_guard_charge(&session->guard, glitches))
-        return end_broken(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many useless records", err);
-    return KV_OK;
+    if (kv_guard_charge(&session->guard, glitches))
+        return KV_OK;
+    session->flood = KV_GRPC_FLOOD_RECORDS;
+    return end_broken(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many useless records", err);
 }
 
 bool kv_grpc_session_next(kv_grpc_session *session, kv_grpc_event *event)
@@ -357,6 +371,11 @@ bool kv_grpc_session_over(kv_grpc_session *session)
 {
     return session->broken || (!nghttp2_session_want_read(session->http) &&
                                !nghttp2_session_want_write(session->http));
+}
+
+kv_grpc_flood kv_grpc_session_flood(const kv_grpc_session *session)
+{
+    return session->flood;
 }
 
 void kv_grpc_session_trust(kv_grpc_session *session)

@@ -116,6 +116,16 @@ void kv_grpc_session_announce_end(kv_grpc_session *session);
 /* The second: streams begun later are refused. Open ones go on. */
 void kv_grpc_session_end(kv_grpc_session *session);
 
+/* What ended the session, if it was too much of what is no use. */
+typedef enum kv_grpc_flood {
+    KV_GRPC_FLOOD_NONE,
+    KV_GRPC_FLOOD_FRAMES,  /* of HTTP/2, resets among them */
+    KV_GRPC_FLOOD_RECORDS, /* kv_grpc_session_charge() */
+    KV_GRPC_FLOOD_COUNT
+} kv_grpc_flood;
+
+kv_grpc_flood kv_grpc_session_flood(const kv_grpc_session *session);
+
 /* Nothing more to read or write: close the connection. */
 bool kv_grpc_session_over(kv_grpc_session *session);
 

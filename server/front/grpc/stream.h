@@ -88,6 +88,7 @@ struct kv_grpc_session {
     bool trusted;
     size_t unsent; /* reply bytes */
     uint64_t progress;
+    kv_grpc_flood flood;
     bool broken;
 };
 

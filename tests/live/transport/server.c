@@ -93,7 +93,7 @@ void kv_test_server_start(kv_test_server *server, const kv_front_config *config,
     kv_tls_identity identity = { 0 };
     kv_error err = { 0 };
 
-    *server = (kv_test_server){ .tls12 = server->tls12 };
+    *server = (kv_test_server){ .tls12 = server->tls12, .log = server->log };
     server->services = (kv_services){
         .routes = kv_test_routes,
         .route_count = kv_test_route_count,
@@ -103,6 +103,7 @@ void kv_test_server_start(kv_test_server *server, const kv_front_config *config,
                    .audit_refused = audit_refused,
                    .audit_left = audit_left,
                    .context = server },
+        .log = server->log,
     };
     must(kv_tls_identity_read(certs->server, certs->server_key, &identity, &err), &err);
     identity.also_tls12 = server->tls12;

@@ -26,10 +26,12 @@ typedef struct kv_test_server {
     atomic_uint slept; /* Sleep calls that have begun */
     atomic_bool held;  /* Sleep does not end while it is set; a stop unsets it */
     bool strangers;    /* need no certificate */
-    bool tls12;        /* read at the start */
+    bool tls12;        /* read at the start, as the next */
+    kv_log *log;       /* borrowed; may be NULL */
 } kv_test_server;
 
-/* Ends the program when it cannot start. `tls12` is left as it was, all else is set. */
+/* Ends the program when it cannot start. `tls12` and `log` are left as they were, all else is
+ * set. */
 void kv_test_server_start(kv_test_server *server, const kv_front_config *config,
                           const kv_lanes_config *lanes, const kv_test_certs *certs);
 /* Drains, stops. True when the drain was complete. */

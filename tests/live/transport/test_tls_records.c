@@ -15,7 +15,8 @@ enum {
     MOST_RECORDS = 20000, /* as many are never let through */
     MOST_UPDATES = 1000,  /* nor these, each of which costs ten times as much */
     BATCH = 32,
-    HONEST_UPDATES = 300 /* more than go without a call in between */
+    BEGUN_BYTES = 16 * 1024, /* of the frame that a flood begins with */
+    HONEST_UPDATES = 300     /* more than go without a call in between */
 };
 
 /* A record: what it is called tells what a peer has to pay for it. */
@@ -65,6 +66,18 @@ static size_t hello_again(records *raw, unsigned number, uint8_t *out)
     return records_seal(raw, HANDSHAKE, kv_slice_of(hello, sizeof(hello)), out);
 }
 
+/* Fills the frame that the preface has begun, then seven empty ones of no known type at a time. */
+static size_t useless_frames(records *raw, unsigned number, uint8_t *out)
+{
+    uint8_t frames[RECORDS_MOST] = { 0 };
+
+    if (number < BEGUN_BYTES / RECORDS_MOST)
+        return records_seal(raw, DATA, kv_slice_of(frames, RECORDS_MOST), out);
+    for (size_t i = 0; i < 7; i++)
+        frames[9 * i + 3] = 0xfb;
+    return records_seal(raw, DATA, kv_slice_of(frames, 63), out);
+}
+
 static void begin(const scene *it, visitor *v, records *raw, int version)
 {
     *v = visitor_of(it, version, NULL);
@@ -108,15 +121,27 @@ static bool hears_the_end(visitor *v)
     return n <= 0;
 }
 
+static uint64_t ended_by(const scene *it, kv_grpc_flood kind)
+{
+    kv_front_stats stats;
+
+    kv_front_stats_get(it->server.front, &stats);
+    return stats.floods[kind];
+}
+
 /* So many are more than the server takes, whether or not its answers are read. Others are served.
  */
-static void flood(scene *it, int version, maker *make, unsigned most, bool reads)
+static void flood_of(scene *it, kv_grpc_flood kind, int version, maker *make, unsigned most,
+                     bool reads)
 {
     /* Begun: SETTINGS, and 16 KiB of a frame of no known type, whose bytes come now and then. */
     static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
                                   "\0\0\0\4\0\0\0\0\0"
                                   "\0\x40\0\xfb\0\0\0\0";
     uint8_t batch[BATCH * RECORDS_BYTES];
+    kv_grpc_flood other =
+        kind == KV_GRPC_FLOOD_FRAMES ? KV_GRPC_FLOOD_RECORDS : KV_GRPC_FLOOD_FRAMES;
+    uint64_t before = ended_by(it, kind), others = ended_by(it, other);
     bool goes_on = true;
     records raw;
     visitor v;
@@ -134,7 +159,14 @@ static void flood(scene *it, int version, maker *make, unsigned most, bool reads
     }
     assert_true(!goes_on || hears_the_end(&v));
     visitor_leave(&v);
+    assert_int_equal(ended_by(it, kind), before + 1);
+    assert_int_equal(ended_by(it, other), others);
     assert_kv_ok(scene_echo(it, &err));
+}
+
+static void flood(scene *it, int version, maker *make, unsigned most, bool reads)
+{
+    flood_of(it, KV_GRPC_FLOOD_RECORDS, version, make, most, reads);
 }
 
 static void keys_are_not_changed_for_ever(void **state)
@@ -253,6 +285,37 @@ static void what_comes_at_once_is_read_at_once(void **state)
     }
 }
 
+/* A line a second at most, with both numbers. The server has stopped: all is written. */
+static void the_log_tells_what_there_was_too_much_of(void **state)
+{
+    kv_front_config config = kv_test_front_config();
+    kv_lanes_config lanes = kv_test_lanes_config();
+    FILE *log = tmpfile();
+    char line[1024] = "";
+    scene *it = *state;
+
+    assert_non_null(log);
+    assert_true(kv_test_server_stop(&it->server));
+    it->server.log = kv_log_new(fileno(log), KV_LOG_INFO);
+    kv_test_server_start(&it->server, &config, &lanes, &it->certs);
+    kv_channel_free(it->channel);
+    it->channel = scene_open_channel(it, it->certs.client, it->certs.client_key, NULL);
+    flood(it, TLS1_3_VERSION, new_keys, MOST_UPDATES, true);
+    flood_of(it, KV_GRPC_FLOOD_FRAMES, TLS1_3_VERSION, useless_frames, MOST_RECORDS, true);
+    kv_channel_free(it->channel);
+    it->channel = NULL;
+    assert_true(kv_test_server_stop(&it->server));
+    it->server.front = NULL;
+    rewind(log);
+    assert_non_null(fgets(line, sizeof(line), log));
+    assert_non_null(strstr(line, "\"event\":\"connection.flooded\""));
+    assert_non_null(strstr(line, "\"with\":\"records\""));
+    assert_non_null(strstr(line, "\"address\":\"127.0.0.1:"));
+    assert_non_null(strstr(line, "\"frames\":0,\"records\":1"));
+    kv_log_free(it->server.log);
+    (void)fclose(log);
+}
+
 #define SCENE(name) cmocka_unit_test_setup_teardown(name, scene_set_up, scene_tear_down)
 #define OLD(name)   cmocka_unit_test_setup_teardown(name, scene_set_up_12, scene_tear_down)
 
@@ -263,6 +326,7 @@ int main(void)
         SCENE(nor_for_who_reads_no_answers),
         SCENE(records_without_data_are_not_read_for_ever),
         OLD(nor_over_12),
+        SCENE(the_log_tells_what_there_was_too_much_of),
         SCENE(what_comes_at_once_is_read_at_once),
         SCENE(who_calls_may_change_keys_before_each_call),
         OLD(records_in_pieces_cost_nothing),

@@ -341,6 +341,43 @@ static void garbage_ends_the_connection_with_a_goaway(void **state)
     assert_kv_ok(kv_grpc_session_pull(it->server, &out, &err));
     assert_true(out.len > 0);
     assert_kv_fails(KV_BAD_REQUEST, kv_grpc_session_receive(it->server, KV_SLICE("x"), &err));
+    assert_int_equal(kv_grpc_session_flood(it->server), KV_GRPC_FLOOD_NONE);
+}
+
+static void useless_frames_are_a_flood(void **state)
+{
+    static const uint8_t unknown[] = { 0, 0, 0, 0xfb, 0, 0, 0, 0, 0 };
+    pair *it = *state;
+    unsigned sent = 0;
+    kv_error err;
+
+    carry(it);
+    assert_int_equal(kv_grpc_session_flood(it->server), KV_GRPC_FLOOD_NONE);
+    while (sent < 10 * GLITCHES &&
+           kv_grpc_session_receive(it->server, kv_slice_of(unknown, sizeof(unknown)), &err) ==
+               KV_OK)
+        sent++;
+    assert_in_range(sent, GLITCHES / 2, 10 * GLITCHES - 1);
+    assert_int_equal(kv_grpc_session_flood(it->server), KV_GRPC_FLOOD_FRAMES);
+}
+
+static void resets_are_a_flood(void **state)
+{
+    pair *it = *state;
+    kv_grpc_event event;
+
+    for (unsigned i = 0; i < 10 * GLITCHES && !kv_grpc_session_over(it->server); i++) {
+        kv_grpc_client_call *call = begin(it, KV_SLICE("x"), false);
+
+        carry(it);
+        kv_grpc_client_cancel(call, 1);
+        expect_end(it, 1);
+        carry(it);
+        while (kv_grpc_session_next(it->server, &event))
+            ;
+    }
+    assert_true(kv_grpc_session_over(it->server));
+    assert_int_equal(kv_grpc_session_flood(it->server), KV_GRPC_FLOOD_FRAMES);
 }
 
 static void useless_work_below_ends_the_connection_like_useless_frames(void **state)
@@ -360,6 +397,7 @@ static void useless_work_below_ends_the_connection_like_useless_frames(void **st
     assert_kv_ok(kv_grpc_session_pull(it->server, &out, &err));
     assert_true(out.len > 0);
     assert_kv_fails(KV_BAD_REQUEST, kv_grpc_session_charge(it->server, 1, &err));
+    assert_int_equal(kv_grpc_session_flood(it->server), KV_GRPC_FLOOD_RECORDS);
 }
 
 #define PAIR(name) cmocka_unit_test_setup_teardown(name, make, drop)
@@ -380,6 +418,8 @@ int main(void)
         PAIR(a_call_behind_the_goaway_was_not_seen),
         PAIR(a_dead_connection_ends_every_call),
         PAIR(garbage_ends_the_connection_with_a_goaway),
+        PAIR(useless_frames_are_a_flood),
+        PAIR(resets_are_a_flood),
         PAIR(useless_work_below_ends_the_connection_like_useless_frames),
     };
 
