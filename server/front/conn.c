@@ -180,6 +180,7 @@ static bool decrypt(kv_conn *conn)
     ERR_clear_error();
     kv_door_events(conn);
     kv_loop_mark_dirty(conn->loop, conn);
+    /* Who sends nothing more has left: docs/decisions/0029-who-hangs-up-has-left.md. */
     if (status == KV_OK)
         return why == SSL_ERROR_WANT_READ;
     /* The flush sends the GOAWAY and closes: when the peer reads it, and it may send until then. */

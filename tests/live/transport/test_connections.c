@@ -1,11 +1,12 @@
 /* test_connections.c - what ends a connection or keeps it from beginning, and its calls' fate. */
-#include "tests/live/transport/scene.h"
+#include "tests/live/transport/visitor.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -242,6 +243,34 @@ static void a_slow_reader_does_not_hold_a_shutdown_up(void **state)
     kv_channel_stream_close(stream);
 }
 
+/* Whether TLS says it, or the kernel of one that was killed; the call runs all the while. */
+static void who_hangs_up_has_left(void **state)
+{
+    scene *it = *state;
+
+    kv_channel_free(it->channel);
+    it->channel = NULL;
+    scene_wait_until_alone(it);
+    atomic_store(&it->server.held, true);
+    for (unsigned tls = 0; tls < 2; tls++) {
+        visitor v = visitor_of(it, TLS1_3_VERSION, NULL);
+
+        visitor_show(&v, it->certs.client, it->certs.client_key);
+        assert_true(visitor_enters(it, &v, NULL));
+        visitor_asks(&v, SERVICE "Sleep", scene_sleep_request(it, 0));
+        scene_wait_for(&it->server.slept, tls + 1);
+        if (tls)
+            (void)SSL_shutdown(v.ssl);
+        else
+            assert_int_equal(shutdown(v.fd, SHUT_WR), 0);
+        scene_wait_until_alone(it);
+        assert_int_equal(atomic_load(&it->server.left), tls + 1);
+        assert_int_equal(atomic_load(&it->server.posted), 0);
+        visitor_leave(&v);
+    }
+    atomic_store(&it->server.held, false);
+}
+
 static void a_freed_channel_completes_its_calls(void **state)
 {
     scene *it = *state;
@@ -282,6 +311,7 @@ int main(void)
         SCENE(a_dead_connection_completes_its_calls),
         HASTY(a_drain_has_its_time),
         HASTY(a_slow_reader_does_not_hold_a_shutdown_up),
+        SCENE(who_hangs_up_has_left),
         SCENE(a_freed_channel_completes_its_calls),
         SCENE(an_absent_server_is_told),
     };

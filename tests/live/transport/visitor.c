@@ -88,22 +88,29 @@ static void say_all(visitor *v)
     }
 }
 
-int visitor_echo(scene *it, visitor *v)
+void visitor_asks(visitor *v, const char *path, kv_slice message)
 {
     const kv_grpc_client_limits limits = { 0 };
-    kv_grpc_client_request request = { .path = SERVICE "Echo",
-                                       .authority = "127.0.0.1",
-                                       .timeout_ms = LONG_MS,
-                                       .message = scene_echo_request(it, KV_SLICE("hello"), 0) };
-    kv_grpc_client_event event = { 0 };
+    kv_grpc_client_request request = {
+        .path = path, .authority = "127.0.0.1", .timeout_ms = LONG_MS, .message = message
+    };
     kv_grpc_client_call *call;
-    bool over = false;
-    int code = -1;
     kv_error err;
 
     if (!v->http)
         assert_kv_ok(kv_grpc_client_new(&limits, &v->http, &err));
     assert_kv_ok(kv_grpc_client_start(v->http, &request, &call, &err));
+    say_all(v);
+}
+
+int visitor_echo(scene *it, visitor *v)
+{
+    kv_grpc_client_event event = { 0 };
+    bool over = false;
+    int code = -1;
+    kv_error err;
+
+    visitor_asks(v, SERVICE "Echo", scene_echo_request(it, KV_SLICE("hello"), 0));
     while (!over) {
         uint8_t bytes[4096];
         int len;

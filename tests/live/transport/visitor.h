@@ -22,5 +22,7 @@ void visitor_show(visitor *v, const char *certificate, const char *key);
 void visitor_leave(visitor *v);
 /* Connects. Also reads: with TLS 1.2 a refusal may come after the client's part is done. */
 bool visitor_enters(const scene *it, visitor *v, SSL_SESSION *session);
+/* Begins a call: what the server says to it is not read. */
+void visitor_asks(visitor *v, const char *path, kv_slice message);
 /* One call of Echo over the visitor's connection: its gRPC code. */
 int visitor_echo(scene *it, visitor *v);
