@@ -206,8 +206,8 @@ static void measure(columns *all, const json_t *value)
             char text[CELL_BYTES];
 
             cell(row_at(value, i), it, text, sizeof(text));
-            if ((int)strlen(text) > it->width)
-                it->width = (int)strlen(text);
+            if (kv_say_width(text) > it->width)
+                it->width = kv_say_width(text);
         }
     }
 }
@@ -225,8 +225,12 @@ static void print_row(FILE *out, const columns *all, const json_t *object, bool 
             (void)snprintf(text, sizeof(text), "%s", it->name);
         if (table && !last)
             kv_say(out, "%-*s  ", it->width, text);
+        else if (table)
+            kv_say(out, "%s", text);
         else
-            kv_say(out, last ? "%s" : "%s\t", text);
+            kv_say_field(out, kv_slice_text(text));
+        if (!table && !last)
+            kv_say(out, "\t");
     }
     kv_say(out, "\n");
 }
@@ -241,13 +245,14 @@ static void print_csv_field(FILE *out, const char *text, bool first)
     if (!first)
         kv_say(out, ",");
     if (!quoted) {
-        kv_say(out, "%s", text);
+        kv_say_field(out, kv_slice_text(text));
         return;
     }
     kv_say(out, "\"%s", formula ? "'" : "");
     for (size_t len; *text; text += len) {
         len = strcspn(text, "\"");
-        kv_say(out, "%.*s%s", (int)len, text, text[len] ? "\"\"" : "");
+        kv_say_field(out, kv_slice_of(text, len));
+        kv_say(out, text[len] ? "\"\"" : "");
         len += text[len] != '\0';
     }
     kv_say(out, "\"");
@@ -290,7 +295,8 @@ static void print_alone(FILE *out, const json_t *value, bool listed)
         return;
     }
     plain_cell(value, "", number, sizeof(number));
-    kv_say(out, "%s\n", text ? text : number);
+    kv_say_field(out, kv_slice_text(text ? text : number));
+    kv_say(out, "\n");
 }
 
 static void print_rows(FILE *out, bool table, const char *spec, const json_t *value)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/cli/completion.h"
+#include "client/cli/glyph.h"
 #include "client/cli/render.h"
 #include "client/cli/say.h"
 #include "client/failure.h"
@@ -374,6 +375,7 @@ kv_exit kv_cli_main(int argc, char **argv, const char *(*environment)(const char
     kv_error failed = { 0 };
     kv_exit told = KV_EXIT_OK;
 
+    kv_glyph_begin();
     if (print_file(argc, argv, out))
         return KV_EXIT_OK;
     if (kv_cli_parse(argc, argv, &cli.args, &failed) != KV_OK) {

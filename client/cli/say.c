@@ -7,6 +7,7 @@
 
 #include <openssl/crypto.h>
 
+#include "client/cli/glyph.h"
 #include "server/base/text.h"
 
 enum { NUMBER_BYTES = 24 };
@@ -23,15 +24,80 @@ typedef struct place {
 
 /* --- formats --- */
 
+/* The most that a character grows by when it is written as an escape: 2 bytes become 6. */
+enum { ESCAPE_FACTOR = 3 };
+
+/* Of a text that has been cleaned; NULL when out of memory. */
+static char *copy_of(const char *text, bool escapes)
+{
+    kv_slice rest = kv_slice_text(text);
+    size_t size = ESCAPE_FACTOR * rest.len + KV_GLYPH_ESCAPE_BYTES, at = 0;
+    char *out = OPENSSL_malloc(size);
+
+    while (out && rest.len) {
+        uint32_t character = 0;
+        size_t len = kv_text_character(rest, &character);
+
+        len = len ? len : 1;
+        if (escapes && kv_glyph_hidden(character)) {
+            kv_glyph_escape(character, out + at);
+            at += strlen(out + at);
+        } else {
+            memcpy(out + at, rest.data, len);
+            at += len;
+        }
+        rest = kv_slice_of(rest.data + len, rest.len - len);
+    }
+    if (out)
+        out[at] = '\0';
+    return out;
+}
+
+/* What is shown for the text, to be given to forget(); NULL when out of memory. */
+static char *shown(const char *text, size_t len, bool escapes)
+{
+    char *cleaned = OPENSSL_strndup(text, len), *out;
+
+    if (!cleaned)
+        return NULL;
+    kv_text_clean(cleaned);
+    out = copy_of(cleaned, escapes);
+    OPENSSL_clear_free(cleaned, len + 1);
+    return out;
+}
+
+/* It may be a secret. */
+static void forget(char *text)
+{
+    OPENSSL_clear_free(text, text ? strlen(text) + 1 : 0);
+}
+
+static void pad(FILE *out, int cells)
+{
+    if (cells > 0)
+        (void)fprintf(out, "%*s", cells, "");
+}
+
 static void say_text(FILE *out, const place *where, const char *text)
 {
     size_t len = where->most < 0 ? strlen(text) : strnlen(text, (size_t)where->most);
-    char *copy = OPENSSL_strndup(text, len);
+    char *copy = shown(text, len, true);
+    const char *told = copy ? copy : "?";
+    int cells = (int)kv_glyph_cells(kv_slice_text(told));
 
-    if (copy)
-        kv_text_clean(copy);
-    (void)fprintf(out, "%*s", where->width, copy ? copy : "?");
-    OPENSSL_clear_free(copy, copy ? len + 1 : 0); /* it may be a secret */
+    pad(out, where->width - cells);
+    (void)fputs(told, out);
+    pad(out, -where->width - cells);
+    forget(copy);
+}
+
+int kv_say_width(const char *text)
+{
+    char *copy = shown(text, strlen(text), true);
+    int cells = (int)kv_glyph_cells(kv_slice_text(copy ? copy : "?"));
+
+    forget(copy);
+    return cells;
 }
 
 static int read_count(const char **at, words *from)
@@ -125,10 +191,23 @@ static size_t plain_bytes(kv_slice text)
         kv_slice rest = kv_slice_of(text.data + len, text.len - len);
         size_t bytes = kv_text_character(rest, &character);
 
-        if (!bytes || (character != '\n' && kv_text_steers(character)))
+        if (!bytes ||
+            (character != '\n' && (kv_text_steers(character) || kv_glyph_hidden(character))))
             return len;
         len += bytes;
     }
+}
+
+/* Past the first plane two of them, as of UTF-16. */
+static void dump_escape(FILE *out, uint32_t character)
+{
+    uint32_t beyond = character - 0x10000;
+
+    if (character < 0x10000)
+        (void)fprintf(out, "\\u%04X", (unsigned)character);
+    else
+        (void)fprintf(out, "\\u%04X\\u%04X", 0xd800U + (unsigned)(beyond >> 10),
+                      0xdc00U + (unsigned)(beyond & 0x3ff));
 }
 
 /* Of UTF-8, in whole characters. Controls, apart from the line ends between values, are escaped
@@ -149,7 +228,7 @@ static int dump(const char *text, size_t len, void *context)
         bytes = kv_text_character(rest, &character);
         if (!bytes)
             return -1;
-        (void)fprintf(out, "\\u%04X", (unsigned)character);
+        dump_escape(out, character);
         rest = kv_slice_of(rest.data + bytes, rest.len - bytes);
     }
 }
@@ -166,6 +245,14 @@ static bool is_terminal(FILE *out)
     int fd = fileno(out);
 
     return fd >= 0 && isatty(fd);
+}
+
+void kv_say_field(FILE *out, kv_slice text)
+{
+    char *copy = shown((const char *)text.data, text.len, is_terminal(out));
+
+    (void)fputs(copy ? copy : "?", out);
+    forget(copy);
 }
 
 void kv_say_value(FILE *out, kv_slice value)

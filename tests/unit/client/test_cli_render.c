@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "client/cli/glyph.h"
 #include "tests/support/kv_cmocka.h"
 
 static const char answer[] =
@@ -173,6 +174,31 @@ static void what_others_chose_moves_no_cursor(void **state)
 }
 
 /* A server may say anything. */
+/* One is "web" with a zero-width space, one Chinese, one has an accent apart. */
+static void names_line_up_and_do_not_look_alike(void **state)
+{
+    static const char names[] = "[{\"n\": \"web\", \"v\": 1},"
+                                " {\"n\": \"we\\u200bb\", \"v\": 2},"
+                                " {\"n\": \"\\u4e2d\\u6587\", \"v\": 3},"
+                                " {\"n\": \"cle\\u0301\", \"v\": 4}]";
+    char *text = render(names, KV_OUTPUT_TABLE, "NAME=n V=v");
+
+    (void)state;
+    assert_string_equal(text, "NAME       V\n"
+                              "web        1\n"
+                              "we\\u200bb  2\n"
+                              "\xe4\xb8\xad\xe6\x96\x87       3\n"
+                              "cle\xcc\x81        4\n");
+    free(text);
+    text = render(names, KV_OUTPUT_TSV, "NAME=n V=v");
+    assert_string_equal(text, "web\t1\nwe\xe2\x80\x8b"
+                              "b\t2\n\xe4\xb8\xad\xe6\x96\x87\t3\ncle\xcc\x81\t4\n");
+    free(text);
+    text = render("[\"a,\\u200b\"]", KV_OUTPUT_CSV, NULL);
+    assert_string_equal(text, "VALUE\r\n\"a,\xe2\x80\x8b\"\r\n");
+    free(text);
+}
+
 static void times_that_are_none_are_numbers(void **state)
 {
     char *text = render("[{\"s\": 9223372036854775807, \"ms\": -9223372036854775808},"
@@ -214,9 +240,11 @@ int main(void)
         cmocka_unit_test(prints_plain_values_alone),
         cmocka_unit_test(a_plain_value_is_whole_and_as_it_is),
         cmocka_unit_test(what_others_chose_moves_no_cursor),
+        cmocka_unit_test(names_line_up_and_do_not_look_alike),
         cmocka_unit_test(times_that_are_none_are_numbers),
         cmocka_unit_test(follows_paths),
     };
 
+    kv_glyph_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

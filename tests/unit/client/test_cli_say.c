@@ -2,10 +2,12 @@
 #include "client/cli/say.h"
 
 #include <fcntl.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include "client/cli/glyph.h"
 #include "client/cli/run.h"
 #include "tests/support/kv_cmocka.h"
 
@@ -119,13 +121,87 @@ static void columns_stay_in_line(void **state)
     assert_page(&it, " a    |\nabc   |\n");
 }
 
+#define HIDDEN "pay\xe2\x80\x8bments" /* a zero-width space */
+
+static void what_nobody_would_see_is_told(void **state)
+{
+    static const struct {
+        const char *text, *told;
+    } samples[] = {
+        { "\xe2\x80\x8b\xe2\x80\x8c\xe2\x80\x8d", "\\u200b\\u200c\\u200d" },
+        { "a\xe2\x81\xa0\xef\xbb\xbf", "a\\u2060\\ufeff" },
+        { "\xc2\xad\xe1\xa0\x8e", "\\u00ad\\u180e" },
+        { "\xf3\xa0\x80\x80\xf3\xa0\x80\x81\xf3\xa0\x81\x81\xf3\xa0\x81\xbf",
+          "\\U000e0000\\U000e0001\\U000e0041\\U000e007f" },
+        { "\xe2\x9d\xa4\xef\xb8\x8f", "\xe2\x9d\xa4\\ufe0f" }, /* a heart, to be coloured */
+        { "\xf3\xa0\x84\x80\xcd\x8f", "\\U000e0100\\u034f" },  /* hides bytes */
+        { "\xe3\x85\xa4\xef\xbe\xa0", "\\u3164\\uffa0" },      /* letters that are blank */
+        { "\xef\xbf\xbf\xee\xbf\xbf", "\\uffff\xee\xbf\xbf" }, /* no character; private use */
+        { "e\xcc\x81\xe4\xb8\xad\xf0\x9f\x98\x80", "e\xcc\x81\xe4\xb8\xad\xf0\x9f\x98\x80" },
+        { "\xe0\xb8\xb4\xe1\x84\x80\xe1\x85\xa1", "\xe0\xb8\xb4\xe1\x84\x80\xe1\x85\xa1" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(samples); i++) {
+        page it;
+
+        open_page(&it);
+        kv_say(it.out, "%s", samples[i].text);
+        assert_page(&it, samples[i].told);
+    }
+}
+
+/* An ideograph has two cells, an accent none, an escape six. */
+static void columns_are_of_cells(void **state)
+{
+    page it;
+
+    (void)state;
+    open_page(&it);
+    kv_say(it.out, "%-8s|\n%-8s|\n%-8s|\n%8s|\n", "\xe4\xb8\xad\xe6\x96\x87", "e\xcc\x81t\xc3\xa9",
+           "\xe2\x80\x8bx", "\xe4\xb8\xad");
+    assert_page(&it, "\xe4\xb8\xad\xe6\x96\x87    |\ne\xcc\x81t\xc3\xa9     |\n\\u200bx |\n"
+                     "      \xe4\xb8\xad|\n");
+    assert_int_equal(kv_say_width("\xe4\xb8\xad\xe6\x96\x87"), 4);
+    assert_int_equal(kv_say_width("e\xcc\x81t\xc3\xa9"), 3);
+    assert_int_equal(kv_say_width("\xe2\x80\x8bx"), 7);
+    assert_int_equal(kv_say_width(REVERSED "\xff"), 2);
+    assert_int_equal(kv_say_width(""), 0);
+}
+
+static void programs_get_what_nobody_would_see(void **state)
+{
+    terminal screen = open_terminal();
+    page it;
+
+    (void)state;
+    open_page(&it);
+    kv_say_field(it.out, kv_slice_text(HIDDEN REVERSED));
+    assert_page(&it, HIDDEN " ");
+    kv_say_field(screen.out, kv_slice_text(HIDDEN REVERSED));
+    assert_terminal(&screen, "pay\\u200bments ");
+}
+
+static void without_a_locale_all_but_ascii_is_told(void **state)
+{
+    page it;
+
+    (void)state;
+    assert_non_null(setlocale(LC_CTYPE, "C"));
+    open_page(&it);
+    kv_say(it.out, "%s", "a\xc3\xa4\xe2\x80\x8b");
+    kv_glyph_begin();
+    assert_page(&it, "a\\u00e4\\u200b");
+}
+
 /* --- JSON --- */
 
 static void json_reads_as_the_same_value(void **state)
 {
     static const char name[] =
         "\x1b[2J\x7f\xc2\x80\xc2\x9f\xd8\x9c\xe2\x80\x8e\xe2\x80\xa8" REVERSED
-        "\xe2\x81\xa6\xe2\x81\xa9\xc3\xa4\xe2\x82\xac\xf0\x9f\x94\x91\n\"\\";
+        "\xe2\x81\xa6\xe2\x81\xa9\xc3\xa4\xe2\x82\xac\xf0\x9f\x94\x91\n\"\\"
+        "\xe2\x80\x8b\xf3\xa0\x81\x81";
     json_t *value = json_pack("{s:s}", name, name), *again;
     page it;
 
@@ -139,7 +215,7 @@ static void json_reads_as_the_same_value(void **state)
     json_decref(value);
 #define ESCAPED                                                                                   \
     "\"\\u001B[2J\\u007F\\u0080\\u009F\\u061C\\u200E\\u2028\\u202E\\u2066\\u2069\xc3\xa4\xe2\x82" \
-    "\xac\xf0\x9f\x94\x91\\n\\\"\\\\\""
+    "\xac\xf0\x9f\x94\x91\\n\\\"\\\\\\u200B\\uDB40\\uDC41\""
     assert_page(&it, "{" ESCAPED ":" ESCAPED "}");
 }
 
@@ -169,8 +245,9 @@ static void a_value_goes_into_a_pipe_as_it_is(void **state)
     (void)state;
     open_page(&it);
     kv_say_value(it.out, kv_slice_text(value));
+    kv_say_value(it.out, KV_SLICE(HIDDEN));
     kv_say_value(it.out, KV_SLICE(""));
-    assert_page(&it, "one" RETITLE "\r\n\ttwo\xff" REVERSED "\n\n");
+    assert_page(&it, "one" RETITLE "\r\n\ttwo\xff" REVERSED "\n" HIDDEN "\n\n");
 }
 
 static void a_value_does_nothing_on_a_terminal(void **state)
@@ -179,8 +256,9 @@ static void a_value_does_nothing_on_a_terminal(void **state)
 
     (void)state;
     kv_say_value(it.out, kv_slice_text(value));
+    kv_say_value(it.out, KV_SLICE(HIDDEN));
     kv_say_value(it.out, KV_SLICE(""));
-    assert_terminal(&it, "one ]0;owned  \n two? \n\n");
+    assert_terminal(&it, "one ]0;owned  \n two? \npay\\u200bments\n\n");
 }
 
 static void bytes_go_into_a_pipe_as_they_are(void **state)
@@ -237,6 +315,10 @@ int main(void)
         cmocka_unit_test(texts_move_no_cursor_and_begin_no_lines),
         cmocka_unit_test(formats_as_printf_does),
         cmocka_unit_test(columns_stay_in_line),
+        cmocka_unit_test(what_nobody_would_see_is_told),
+        cmocka_unit_test(columns_are_of_cells),
+        cmocka_unit_test(programs_get_what_nobody_would_see),
+        cmocka_unit_test(without_a_locale_all_but_ascii_is_told),
         cmocka_unit_test(json_reads_as_the_same_value),
         cmocka_unit_test(json_keeps_its_own_lines_and_says_what_it_cannot),
         cmocka_unit_test(a_value_goes_into_a_pipe_as_it_is),
@@ -246,5 +328,6 @@ int main(void)
         cmocka_unit_test(a_file_named_minus_says_why_a_terminal_gets_nothing),
     };
 
+    kv_glyph_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
