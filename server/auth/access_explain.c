@@ -16,8 +16,6 @@ typedef struct asked {
 static kv_status read_question(const kv_access_work *work, const kv_access_question *question,
                                asked *out, kv_error *err)
 {
-    bool managed = false;
-
     out->permission = kv_permission_find(question->permission);
     if (out->permission == KV_MAY_NOTHING)
         return kv_fail_field(err, "permission", "must be one of those that role list shows");
@@ -25,10 +23,44 @@ static kv_status read_question(const kv_access_work *work, const kv_access_quest
     if (!kv_scope_read(out->scope_text, &out->scope))
         return kv_fail(err, KV_INTERNAL, "a scope is not normalised");
     out->resource = kv_scope_resource(&out->scope, false);
-    if (out->resource.name.len && out->resource.collection != KV_COLLECTION_CERTIFICATES)
-        KV_TRY(kv_auth_is_managed(work->auth, &out->resource, work->arena, &managed, err));
-    out->resource.managed = managed;
     return KV_OK;
+}
+
+static kv_status look_whether_managed(const kv_access_work *work, asked *question, kv_error *err)
+{
+    bool managed = false;
+
+    if (question->resource.name.len && question->resource.collection != KV_COLLECTION_CERTIFICATES)
+        KV_TRY(kv_auth_is_managed(work->auth, &question->resource, work->arena, &managed, err));
+    question->resource.managed = managed;
+    return KV_OK;
+}
+
+/* Does an assignment reach what is asked about, if it belongs to a certificate? Else the principal
+ * is not told whether it does, nor whether it is there at all. */
+static bool reaches(const kv_access_work *work, kv_slice id, const asked *question)
+{
+    static const kv_permission reading[KV_COLLECTION_COUNT] = {
+        [KV_COLLECTION_KEYS] = KV_MAY_KEYS_READ,
+        [KV_COLLECTION_SECRETS] = KV_MAY_SECRETS_READ_METADATA,
+    };
+    kv_permission to_read = reading[question->resource.collection];
+    kv_resource resource = kv_scope_resource(&question->scope, true);
+    const kv_auth *auth = work->auth;
+    const kv_held *held;
+    bool found = false;
+
+    kv_grants_lock(auth->grants);
+    held = kv_grants_principal(auth->grants, id);
+    for (unsigned i = 0; held && !found && i < held->grant_count; i++) {
+        const kv_grant *grant = &held->grants[i];
+
+        found = kv_auth_judge(auth, grant, question->permission, &resource, work->now_ms) ==
+                    KV_GRANT_ALLOWS ||
+                kv_auth_judge(auth, grant, to_read, &resource, work->now_ms) == KV_GRANT_ALLOWS;
+    }
+    kv_grants_unlock(auth->grants);
+    return found;
 }
 
 static bool can_sign_in(const kv_held *held, int64_t now_ms)
@@ -116,13 +148,17 @@ kv_status kv_access_explain(const kv_access_work *work, kv_slice principal_id,
 {
     kv_slice self = kv_slice_of(work->caller->principal_id, KV_PRINCIPAL_ID_BYTES);
     kv_slice id = principal_id.len ? principal_id : self;
+    bool reader = kv_access_may(work, KV_MAY_ACCESS_READ, KV_SLICE("/"), err) == KV_OK;
     const kv_held *held;
     kv_status status;
     asked it;
 
-    if (!kv_slice_equal(id, self))
-        KV_TRY(kv_access_may(work, KV_MAY_ACCESS_READ, KV_SLICE("/"), err));
+    if (!reader && !kv_slice_equal(id, self))
+        return err->status;
+    *err = (kv_error){ 0 };
     KV_TRY(read_question(work, question, &it, err));
+    if (reader || reaches(work, id, &it))
+        KV_TRY(look_whether_managed(work, &it, err));
     kv_grants_lock(work->auth->grants);
     held = kv_grants_principal(work->auth->grants, id);
     status = held ? answer(work, held, &it, out, err)
@@ -234,6 +270,7 @@ kv_status kv_access_who_can(const kv_access_work *work, const kv_access_question
     KV_TRY(kv_access_page_size(page, &size, err));
     KV_TRY(kv_access_may(work, KV_MAY_ACCESS_READ, KV_SLICE("/"), err));
     KV_TRY(read_question(work, question, &it, err));
+    KV_TRY(look_whether_managed(work, &it, err));
     at.question = &it;
     kv_grants_lock(work->auth->grants);
     status = fill_page(&at, size, &found, err);

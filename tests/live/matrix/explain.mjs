@@ -53,6 +53,30 @@ test('explain says yes and no, with the reason', async () => {
   assert.strictEqual(ask('--permission', 'keys/sing', '--scope', KEY).code, 2);
 });
 
+test('who is not told of a certificate does not learn from it whether it is there', async () => {
+  const officer = await server.officer('certificates', ['CERTIFICATE_OFFICER'], '/vaults/shop');
+  await officer.call('CertificateService/CreateCertificate', { vault: 'shop', name: 'hidden',
+    policy: { key_props: { kty: 'EC' }, issuer: { name: 'Self' },
+      x509_props: { subject: 'CN=hidden', validity_months: 1 } } });
+  const ask = async (caller, name, more) => (await caller.call('AccessService/ExplainAccess',
+    { permission: 'keys/sign', scope: `/vaults/shop/keys/${name}`, ...more })).managed;
+  const other = await server.officer('other', ['READER'], '/vaults/elsewhere');
+  const none = await server.principal('none');
+  const holder = await server.officer('holder', ['CERTIFICATE_USER'],
+    '/vaults/shop/certificates/hidden');
+  const reader = await server.officer('reader', ['READER'], '/vaults/shop');
+  for (const caller of [other, none]) {
+    assert.strictEqual(await ask(caller, 'hidden'), false, caller.name);
+    assert.strictEqual(await ask(caller, 'absent'), false, caller.name);
+  }
+  for (const caller of [holder, reader]) {
+    assert.strictEqual(await ask(caller, 'hidden'), true, caller.name);
+    assert.strictEqual(await ask(caller, 'absent'), false, caller.name);
+  }
+  const admin = await server.administrator();
+  assert.strictEqual(await ask(admin, 'hidden', { principal_id: other.id }), true);
+});
+
 test('who-can lists everybody who may', async () => {
   const admin = await server.administrator();
   const { text } = kvctl(admin, 'role', 'who-can', '--permission', 'keys/sign', '--scope', KEY,
