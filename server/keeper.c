@@ -325,6 +325,7 @@ static void set_grace(const kv_settings *settings, kv_signals *signals)
 void kv_keeper_wait_for_stop(kv_server *server, kv_signals *signals)
 {
     set_grace(server->settings, signals);
+    server->tls.signals = signals;
     while (kv_signals_wait(signals) == KV_SIGNAL_RELOAD) {
         kv_log_write(server->log, KV_LOG_INFO, "server.reload", NULL);
         reload_all(server->keeper);

@@ -151,6 +151,16 @@ kv_signal kv_signals_wait(kv_signals *signals)
     return which;
 }
 
+bool kv_signals_stopping(kv_signals *signals)
+{
+    bool stop;
+
+    pthread_mutex_lock(&signals->mutex);
+    stop = signals->stop;
+    pthread_mutex_unlock(&signals->mutex);
+    return stop;
+}
+
 /* To the process, where nobody else takes it. */
 void kv_signals_end(kv_signals *signals)
 {

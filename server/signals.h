@@ -26,6 +26,9 @@ void kv_signals_set_grace(kv_signals *signals, unsigned seconds);
  * always after it was given once. */
 kv_signal kv_signals_wait(kv_signals *signals);
 
+/* Has SIGTERM or SIGINT come? */
+bool kv_signals_stopping(kv_signals *signals);
+
 /* The process is about to end, as if SIGTERM had come. */
 void kv_signals_end(kv_signals *signals);
 

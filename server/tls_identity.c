@@ -9,7 +9,10 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include "server/base/clock.h"
 #include "server/credentials.h"
+
+enum { TRIAL_STEP_MS = 100 };
 
 static bool also_tls12(const kv_settings *settings)
 {
@@ -51,17 +54,65 @@ static kv_status use(kv_server_identity *identity, const kv_tls_identity *parts,
     return KV_OK;
 }
 
-/* A new certificate of the same key needs nothing of the token. */
-static kv_status pair_with(const kv_server_identity *identity, X509 *certificate, EVP_PKEY **out,
-                           kv_error *err)
+/* What an earlier reload began is not used: the certificate may be another one by now. */
+static kv_status clear_trial(kv_server_identity *identity, kv_error *err)
+{
+    EVP_PKEY *late = NULL;
+    kv_error ignored = { 0 };
+
+    if (!identity->trial)
+        return KV_OK;
+    if (!kv_tls_trial_over(identity->trial, 0))
+        return kv_fail(err, KV_UNAVAILABLE,
+                       "the token of the TLS key has not come back since an earlier reload");
+    if (kv_tls_trial_take(identity->trial, &late, &ignored) == KV_OK)
+        EVP_PKEY_free(late);
+    identity->trial = NULL;
+    return KV_OK;
+}
+
+/* False when the time is up, or the server is to end. */
+static bool await_trial(const kv_server_identity *identity, int64_t seconds)
+{
+    kv_deadline until = kv_deadline_in_ms(seconds * 1000);
+
+    while (!kv_tls_trial_over(identity->trial, TRIAL_STEP_MS))
+        if (kv_deadline_passed(until) ||
+            (identity->signals && kv_signals_stopping(identity->signals)))
+            return false;
+    return true;
+}
+
+static kv_status try_pair(kv_server_identity *identity, EVP_PKEY *public, int64_t seconds,
+                          EVP_PKEY **out, kv_error *err)
+{
+    kv_tls_trial *trial;
+
+    KV_TRY(clear_trial(identity, err));
+    KV_TRY(kv_tls_trial_start(identity->token_key, public, &identity->trial, err));
+    if (!await_trial(identity, seconds))
+        return kv_fail(err, KV_UNAVAILABLE,
+                       "the token of the TLS key does not sign for the new certificate");
+    trial = identity->trial;
+    identity->trial = NULL;
+    return kv_tls_trial_take(trial, out, err);
+}
+
+/* A new certificate of the same key needs nothing of the token. At the start, when there is none
+ * yet, nobody is kept waiting. */
+static kv_status pair_with(kv_server_identity *identity, const kv_settings *settings,
+                           X509 *certificate, EVP_PKEY **out, kv_error *err)
 {
     EVP_PKEY *public = X509_get0_pubkey(certificate);
 
     if (!public)
         return kv_fail(err, KV_PRECONDITION, "the key of the TLS certificate cannot be read");
-    if (!identity->pair || EVP_PKEY_eq(identity->pair, public) != 1) {
-        ERR_clear_error();
+    if (!identity->pair)
         return kv_tls_key_pair(identity->token_key, public, out, err);
+    if (EVP_PKEY_eq(identity->pair, public) != 1) {
+        ERR_clear_error();
+        return try_pair(identity, public, settings->tokens[KV_SETTING_TOKEN_TLS].hang_seconds, out,
+                        err);
     }
     *out = identity->pair;
     return EVP_PKEY_up_ref(*out) ? KV_OK : kv_fail(err, KV_BUSY, "out of memory");
@@ -74,7 +125,7 @@ static kv_status use_token_key(kv_server_identity *identity, const kv_settings *
     kv_status status;
 
     KV_TRY(read_chain(settings->tls_certificate, &parts.chain, err));
-    status = pair_with(identity, sk_X509_value(parts.chain, 0), &parts.key, err);
+    status = pair_with(identity, settings, sk_X509_value(parts.chain, 0), &parts.key, err);
     if (status == KV_OK)
         status = use(identity, &parts, err);
     if (status == KV_OK) {
@@ -118,6 +169,12 @@ kv_status kv_server_identity_open(const kv_settings *settings, kv_tokens *tokens
 
 void kv_server_identity_cleanup(kv_server_identity *identity)
 {
+    EVP_PKEY *late = NULL;
+    kv_error ignored = { 0 };
+
+    if (identity->trial && kv_tls_trial_take(identity->trial, &late, &ignored) == KV_OK)
+        EVP_PKEY_free(late);
+    identity->trial = NULL;
     kv_tls_free(identity->tls);
     identity->tls = NULL;
     EVP_PKEY_free(identity->pair);

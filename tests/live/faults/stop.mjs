@@ -89,6 +89,7 @@ test('a reload is', async () => {
   server.child.kill('SIGHUP');
   await server.logged(/"server\.reload"/);
   await endsByForce();
+  await server.told('server.stopping'); // calls had been waited for
   fs.writeFileSync(certificate, before);
   await comesBack();
 });
