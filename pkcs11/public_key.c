@@ -12,7 +12,7 @@
 
 #include "server/base/text.h"
 
-enum { SPKI_MAX = 1024, POINT_MAX = 2 * KV_EC_COORDINATE_MAX + 1 };
+enum { SPKI_MAX = 1024, ED25519_BYTES = 32 };
 
 typedef EVP_PKEY *pkey;
 typedef EVP_PKEY_CTX *pkey_ctx;
@@ -325,16 +325,28 @@ static kv_status from_raw(kv_slice point, kv_arena *arena, kv_slice *spki, kv_er
     return kv_fail(err, KV_BAD_REQUEST, "not a point of this curve");
 }
 
+/* CKA_EC_POINT is the point in a DER OCTET STRING; some tokens leave the wrapping out. A point
+ * begins as an OCTET STRING does, and may go on like one: only its length tells. */
+static kv_slice unwrap_point(kv_slice der, size_t len)
+{
+    if (der.len == len + 2 && der.data[0] == 0x04 && der.data[1] == len)
+        return kv_slice_of(der.data + 2, len);
+    if (der.len == len + 3 && der.data[0] == 0x04 && der.data[1] == 0x81 && der.data[2] == len)
+        return kv_slice_of(der.data + 3, len);
+    return der;
+}
+
 kv_status kv_public_key_from_point(kv_key_kind kind, kv_slice point, kv_arena *arena,
                                    kv_slice *spki, kv_error *err)
 {
     const kv_key_kind_row *row = kv_key_kind_of(kind);
+    size_t len = 1 + 2 * (size_t)((row->bits + 7) / 8);
     KV_AUTO(builder) bld = NULL;
 
     if (kind == KV_KEY_ED25519)
-        return from_raw(point, arena, spki, err);
-    if (row->family != KV_FAMILY_EC || point.len > POINT_MAX ||
-        point.len != 1 + 2 * (size_t)((row->bits + 7) / 8))
+        return from_raw(unwrap_point(point, ED25519_BYTES), arena, spki, err);
+    point = unwrap_point(point, len);
+    if (row->family != KV_FAMILY_EC || point.len != len)
         return kv_fail(err, KV_BAD_REQUEST, "not an uncompressed point of this curve");
     bld = OSSL_PARAM_BLD_new();
     if (!bld ||

@@ -47,8 +47,8 @@ kv_status kv_public_key_thumbprint(kv_slice spki, kv_arena *arena, uint8_t out[3
                                    kv_error *err) KV_MUST_USE;
 
 /* SPKI from what a token says: big-endian modulus and exponent, or an uncompressed point
- * (0x04 || x || y; Ed25519: 32 bytes) on the curve of `kind`. KV_BAD_REQUEST when the point is not
- * on the curve. */
+ * (0x04 || x || y; Ed25519: 32 bytes) on the curve of `kind`, as it is or in a DER OCTET STRING.
+ * KV_BAD_REQUEST when the point is not on the curve. */
 kv_status kv_public_key_from_rsa(kv_slice modulus, kv_slice exponent, kv_arena *arena,
                                  kv_slice *spki, kv_error *err) KV_MUST_USE;
 kv_status kv_public_key_from_point(kv_key_kind kind, kv_slice point, kv_arena *arena,

@@ -134,16 +134,6 @@ kv_status kv_token_birth_read_rsa(kv_token_birth *b, CK_OBJECT_HANDLE from, kv_e
     return is_public_half(b, status, err);
 }
 
-/* CKA_EC_POINT is the point in a DER OCTET STRING; some tokens leave the wrapping out. */
-static kv_slice unwrap_point(kv_slice der)
-{
-    if (der.len > 2 && der.data[0] == 0x04 && der.data[1] == der.len - 2)
-        return kv_slice_of(der.data + 2, der.len - 2);
-    if (der.len > 3 && der.data[0] == 0x04 && der.data[1] == 0x81 && der.data[2] == der.len - 3)
-        return kv_slice_of(der.data + 3, der.len - 3);
-    return der;
-}
-
 static kv_status read_public(kv_token_birth *b, kv_error *err)
 {
     uint8_t point[POINT_MAX + DER_OVERHEAD];
@@ -153,8 +143,8 @@ static kv_status read_public(kv_token_birth *b, kv_error *err)
     if (kv_key_kind_of(b->spec->kind)->family == KV_FAMILY_RSA)
         return kv_token_birth_read_rsa(b, b->public, err);
     KV_TRY(tell(b, b->public, CKA_EC_POINT, point, &len, err));
-    status = kv_public_key_from_point(b->spec->kind, unwrap_point(kv_slice_of(point, len)),
-                                      b->arena, &b->born.spki, err);
+    status = kv_public_key_from_point(b->spec->kind, kv_slice_of(point, len), b->arena,
+                                      &b->born.spki, err);
     return is_public_half(b, status, err);
 }
 

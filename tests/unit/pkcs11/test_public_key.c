@@ -229,6 +229,37 @@ static void a_jwk_has_its_members_and_the_key_comes_back(void **state)
     drop(&ec);
 }
 
+static void assert_point(kv_key_kind kind, kv_slice point)
+{
+    uint8_t wrapped[2 + 65] = { 0x04, (uint8_t)point.len };
+    kv_arena arena = KV_ARENA(MEMORY);
+    kv_slice of_raw, of_wrapped;
+    kv_error err = { 0 };
+
+    memcpy(wrapped + 2, point.data, point.len);
+    assert_kv_ok(kv_public_key_from_point(kind, point, &arena, &of_raw, &err));
+    assert_kv_ok(kv_public_key_from_point(kind, kv_slice_of(wrapped, 2 + point.len), &arena,
+                                          &of_wrapped, &err));
+    assert_slice_equal(of_raw, of_wrapped);
+    kv_arena_cleanup(&arena);
+}
+
+/* An OCTET STRING begins with the same byte as a point; with these, its length would fit, too. */
+static void a_point_that_looks_wrapped_is_a_point(void **state)
+{
+    static const uint8_t ed25519[32] = { 0x04, 30 };
+    uint8_t p256[65];
+
+    (void)state;
+    /* 111 times the generator. */
+    assert_true(kv_unhex(KV_SLICE("043fc424067a1f679b0fe2c0ae1093724f6233002be8063cb1cad2cccdb85b08"
+                                  "9e5bb243009e581be52aedbb47eda98d26cf9fc800f7934c9466aaaef8c6629e"
+                                  "cf"),
+                         p256, sizeof(p256)));
+    assert_point(KV_KEY_P256, kv_slice_of(p256, sizeof(p256)));
+    assert_point(KV_KEY_ED25519, kv_slice_of(ed25519, sizeof(ed25519)));
+}
+
 /* The example of RFC 7638, section 3.1. */
 static void the_thumbprint_is_that_of_the_rfc(void **state)
 {
@@ -259,6 +290,7 @@ int main(void)
         cmocka_unit_test(a_pss_salt_of_another_length_is_invalid),
         cmocka_unit_test(keys_of_other_kinds_are_refused),
         cmocka_unit_test(a_jwk_has_its_members_and_the_key_comes_back),
+        cmocka_unit_test(a_point_that_looks_wrapped_is_a_point),
         cmocka_unit_test(the_thumbprint_is_that_of_the_rfc),
     };
 
