@@ -35,7 +35,7 @@ typedef struct kv_acme_client {
     kv_acme_key key;
     const char *account; /* URL; NULL: not known yet */
     kv_deadline deadline;
-    int64_t now_ms;   /* wall time when the visit began */
+    int64_t now_ms;   /* wall time from which waits are counted */
     int64_t began_us; /* kv_monotonic_us() then */
     kv_arena *arena;  /* what the server said lives here */
 
@@ -43,7 +43,7 @@ typedef struct kv_acme_client {
     /* of the last request */
     kv_acme_action refused;
     kv_acme_problem problem;
-    int64_t retry_ms; /* Retry-After, counted from now_ms; -1: none */
+    int64_t retry_ms; /* Retry-After, from now_ms on; -1: none */
     bool created;     /* 201 */
 } kv_acme_client;
 

@@ -141,6 +141,7 @@ static void prepare(kv_call *call, unsigned worker)
         .arena = &call->arena,
         .deadline = call->deadline,
         .now_ms = kv_clock_now_ms(&call->services->clock),
+        .now_us = kv_monotonic_us(),
         .caller = &call->caller,
         .newcomer = &call->caller,
         .entry = &call->entry,

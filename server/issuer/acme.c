@@ -68,8 +68,8 @@ static kv_status conclude(const kv_acme_visit *visit, const kv_issuer_order *ord
 
 static kv_status begin(const kv_issuer_order *order, kv_acme_visit *visit, kv_error *err)
 {
-    KV_TRY(kv_acme_visit_begin(order->account, order->arena, order->deadline, order->now_ms, visit,
-                               err));
+    KV_TRY(kv_acme_visit_begin(order->account, order->arena, order->deadline, order->now_ms,
+                               order->now_us, visit, err));
     return kv_acme_visit_enrol(visit, err);
 }
 

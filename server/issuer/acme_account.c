@@ -19,8 +19,8 @@ static kv_status sign_next(void *context, const uint8_t digest[KV_ACME_DIGEST_BY
 }
 
 kv_status kv_acme_visit_begin(const kv_issuer_account *account, kv_arena *arena,
-                              kv_deadline deadline, int64_t now_ms, kv_acme_visit *out,
-                              kv_error *err)
+                              kv_deadline deadline, int64_t now_ms, int64_t now_us,
+                              kv_acme_visit *out, kv_error *err)
 {
     const kv_issuer_world *world = account->world;
 
@@ -33,7 +33,7 @@ kv_status kv_acme_visit_begin(const kv_issuer_account *account, kv_arena *arena,
                                     .directory_url = out->settings.directory,
                                     .deadline = deadline,
                                     .now_ms = now_ms,
-                                    .began_us = kv_monotonic_us(),
+                                    .began_us = now_us,
                                     .arena = arena,
                                     .retry_ms = -1 };
     if (account->enrolment) {

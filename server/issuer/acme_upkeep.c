@@ -40,7 +40,7 @@ kv_status kv_acme_step_revoke(const kv_issuer_order *order, kv_issuer_revocation
 {
     kv_acme_visit visit;
     kv_status status = kv_acme_visit_begin(order->account, order->arena, order->deadline,
-                                           order->now_ms, &visit, err);
+                                           order->now_ms, order->now_us, &visit, err);
 
     if (status == KV_OK)
         status = kv_acme_visit_enrol(&visit, err);
@@ -72,7 +72,7 @@ kv_status kv_acme_step_hint(const kv_issuer_order *order, kv_issuer_window *out,
     }
     KV_TRY(status);
     status = kv_acme_visit_begin(order->account, order->arena, order->deadline, order->now_ms,
-                                 &visit, err);
+                                 order->now_us, &visit, err);
     if (status == KV_OK)
         status = kv_acme_window_get(&visit.client, id, &window, err);
     out->retry_ms = hint_wait(visit.client.retry_ms);
@@ -146,8 +146,8 @@ kv_status kv_acme_step_check(const kv_issuer_account *account, kv_arena *arena,
                              kv_deadline deadline, kv_slice *record, kv_error *err)
 {
     kv_acme_visit visit;
-    kv_status status =
-        kv_acme_visit_begin(account, arena, deadline, kv_clock_now_ms(NULL), &visit, err);
+    kv_status status = kv_acme_visit_begin(account, arena, deadline, kv_clock_now_ms(NULL),
+                                           kv_monotonic_us(), &visit, err);
 
     if (status == KV_OK)
         status = kv_acme_visit_enrol(&visit, err);
@@ -168,8 +168,8 @@ kv_status kv_acme_step_new_key(const kv_issuer_account *account, kv_arena *arena
                                kv_deadline deadline, kv_error *err)
 {
     kv_acme_visit visit;
-    kv_status status =
-        kv_acme_visit_begin(account, arena, deadline, kv_clock_now_ms(NULL), &visit, err);
+    kv_status status = kv_acme_visit_begin(account, arena, deadline, kv_clock_now_ms(NULL),
+                                           kv_monotonic_us(), &visit, err);
 
     if (status == KV_OK)
         status = kv_acme_visit_new_key(&visit, err);
@@ -180,8 +180,8 @@ kv_status kv_acme_step_deactivate(const kv_issuer_account *account, kv_arena *ar
                                   kv_deadline deadline, kv_error *err)
 {
     kv_acme_visit visit;
-    kv_status status =
-        kv_acme_visit_begin(account, arena, deadline, kv_clock_now_ms(NULL), &visit, err);
+    kv_status status = kv_acme_visit_begin(account, arena, deadline, kv_clock_now_ms(NULL),
+                                           kv_monotonic_us(), &visit, err);
 
     if (status == KV_OK)
         status = kv_acme_visit_deactivate(&visit, err);

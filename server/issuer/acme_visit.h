@@ -40,11 +40,12 @@ typedef struct kv_acme_visit {
 
 /* --- acme_account.c --- */
 
-/* Reads the settings and the directory: of the enrolment's realm, if there is one. Statuses as in
- * client.h. `out` must not move afterwards. */
+/* Reads the settings and the directory: of the enrolment's realm, if there is one. `now_us`:
+ * kv_monotonic_us() when it was `now_ms`; waits that the authority asks for are counted from then.
+ * Statuses as in client.h. `out` must not move afterwards. */
 kv_status kv_acme_visit_begin(const kv_issuer_account *account, kv_arena *arena,
-                              kv_deadline deadline, int64_t now_ms, kv_acme_visit *out,
-                              kv_error *err) KV_MUST_USE;
+                              kv_deadline deadline, int64_t now_ms, int64_t now_us,
+                              kv_acme_visit *out, kv_error *err) KV_MUST_USE;
 /* The same, with the account: found or made. */
 kv_status kv_acme_visit_enrol(kv_acme_visit *visit, kv_error *err) KV_MUST_USE;
 kv_status kv_acme_visit_new_key(kv_acme_visit *visit, kv_error *err) KV_MUST_USE;

@@ -8,7 +8,6 @@
  * An `outside` issuer is asked by the vault's worker, each answer stored before the next question.
  * `submit` is repeated with the same `operation` and `attempt` when its answer was lost: where an
  * order costs money it looks for that order first.
- *
  * Threads: workers of the slow lane.
  */
 #pragma once
@@ -46,7 +45,8 @@ typedef struct kv_issuer_order {
     const kv_issuer_name *names; /* as the last answer had them */
     size_t name_count;
     int64_t begun_ms; /* when the operation began */
-    int64_t now_ms;
+    int64_t now_ms;   /* waits in an answer begin here */
+    int64_t now_us;   /* kv_monotonic_us() then */
     kv_deadline deadline;
     kv_arena *arena; /* answers live here */
 } kv_issuer_order;

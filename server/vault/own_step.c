@@ -16,6 +16,7 @@ kv_status kv_own_step_begin(kv_vault *vault, kv_own_step *at, kv_error *err)
     at->work = (kv_work){ .arena = &at->arena,
                           .deadline = kv_deadline_in_ms(STEP_MS),
                           .now_ms = at->entry.time_ms,
+                          .now_us = kv_monotonic_us(),
                           .caller = &at->caller,
                           .entry = &at->entry };
     if (!kv_random_id(at->entry.request_id, sizeof(at->entry.request_id)))

@@ -28,6 +28,7 @@ typedef struct kv_work {
     kv_arena *arena; /* wiped when the call ends; results live here */
     kv_deadline deadline;
     int64_t now_ms;          /* wall time when the call was taken up */
+    int64_t now_us;          /* kv_monotonic_us() then */
     const kv_caller *caller; /* never NULL past `identify` */
     kv_caller *newcomer;     /* the same, for the operation that finds out who asks */
     kv_audit_entry *entry;   /* an operation adds the object, version and key it touched */

@@ -175,6 +175,7 @@ static kv_status ask_issuer(kv_vault *vault, kv_work *work, kv_issuance *at,
                               .spki = at->key.spki,
                               .signer = &signer,
                               .now_ms = work->now_ms,
+                              .now_us = work->now_us,
                               .deadline = work->deadline,
                               .arena = work->arena };
     kv_authority_use use;

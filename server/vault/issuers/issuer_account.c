@@ -83,6 +83,7 @@ kv_status kv_vault_issuer_revoke(kv_vault *vault, kv_work *work, const kv_issuer
     kv_issuer_order order = { .account = &chosen.account,
                               .chain = { .items = &version.der, .count = 1 },
                               .now_ms = work->now_ms,
+                              .now_us = work->now_us,
                               .deadline = work->deadline,
                               .arena = work->arena };
 

@@ -48,7 +48,9 @@ static void fail(const kv_vault *vault, const kv_work *work, kv_delivery_row *ro
     wait_ms = kv_webhook_wait_ms((unsigned)row->attempts, seed_of(row), percent);
     if (attempt->for_good || row->attempts >= tries || !wait_ms)
         row->state = KV_DELIVERY_DEAD;
-    row->next_at = work->now_ms + (wait_ms > attempt->wait_ms ? wait_ms : attempt->wait_ms);
+    /* From now on, not from when it was taken up: the endpoint may have taken its time. */
+    row->next_at = kv_clock_now_ms(vault->config.clock) +
+                   (wait_ms > attempt->wait_ms ? wait_ms : attempt->wait_ms);
 }
 
 static kv_status settle_once(kv_vault *vault, kv_work *work, kv_delivery_row *row,

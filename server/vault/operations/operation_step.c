@@ -57,6 +57,7 @@ static kv_status ask(kv_vault *vault, kv_work *work, step *on, kv_error *err)
                               .external_id = on->row->external_id,
                               .begun_ms = on->row->created,
                               .now_ms = work->now_ms,
+                              .now_us = work->now_us,
                               .deadline = work->deadline,
                               .arena = work->arena };
 

@@ -278,6 +278,7 @@ static kv_status ask_issuer(kv_vault *vault, kv_work *work, const renewal *at,
     kv_issuer_order order = { .account = &chosen.account,
                               .policy = &at->policy,
                               .now_ms = work->now_ms,
+                              .now_us = work->now_us,
                               .deadline = work->deadline,
                               .arena = work->arena };
 
