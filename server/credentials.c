@@ -9,6 +9,8 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include "server/front/tls.h"
+
 enum { PIN_MAX = 255, LINE_MAX_BYTES = 1024 };
 
 static const char *const token_names[KV_SETTING_TOKENS] = { "token.keys", "token.ca",
@@ -149,11 +151,22 @@ static kv_status add_der(X509 *certificate, kv_arena *arena, kv_slice *out, kv_e
     return status;
 }
 
+static kv_status add_all(const char *path, STACK_OF(X509) *from, kv_arena *arena,
+                         kv_slice out[KV_CLIENT_CAS], unsigned *count, kv_error *err)
+{
+    if (sk_X509_num(from) > KV_CLIENT_CAS)
+        return kv_fail(err, KV_BAD_REQUEST, "'%.120s' has more than %d certificates", path,
+                       KV_CLIENT_CAS);
+    for (int i = 0; i < sk_X509_num(from); i++)
+        KV_TRY(add_der(sk_X509_value(from, i), arena, &out[(*count)++], err));
+    return KV_OK;
+}
+
 kv_status kv_read_certificates(const char *path, kv_arena *arena, kv_slice out[KV_CLIENT_CAS],
                                unsigned *count, kv_error *err)
 {
-    kv_status status = KV_OK;
-    X509 *certificate;
+    STACK_OF(X509) *read;
+    kv_status status;
     BIO *file;
 
     *count = 0;
@@ -162,17 +175,14 @@ kv_status kv_read_certificates(const char *path, kv_arena *arena, kv_slice out[K
     file = BIO_new_file(path, "r");
     if (!file)
         return kv_fail(err, KV_UNAVAILABLE, "the certificates '%.120s' cannot be read", path);
-    while (status == KV_OK && (certificate = PEM_read_bio_X509(file, NULL, NULL, NULL))) {
-        if (*count == KV_CLIENT_CAS)
-            status = kv_fail(err, KV_BAD_REQUEST, "'%.120s' has more than %d certificates", path,
-                             KV_CLIENT_CAS);
-        else
-            status = add_der(certificate, arena, &out[(*count)++], err);
-        X509_free(certificate);
-    }
+    read = sk_X509_new_null();
+    if (read && kv_tls_read_chain(file, read))
+        status = add_all(path, read, arena, out, count, err);
+    else
+        status = kv_fail(err, KV_BAD_REQUEST,
+                         "'%.120s' has no certificate, or one that cannot be read", path);
     ERR_clear_error();
+    sk_X509_pop_free(read, X509_free);
     BIO_free(file);
-    if (status == KV_OK && !*count)
-        return kv_fail(err, KV_BAD_REQUEST, "'%.120s' has no certificate", path);
     return status;
 }

@@ -23,16 +23,11 @@ static kv_status read_chain(const char *path, STACK_OF(X509) **out, kv_error *er
 {
     BIO *file = BIO_new_file(path, "r");
     STACK_OF(X509) *chain = sk_X509_new_null();
-    X509 *certificate = NULL;
-    bool stored = true;
+    bool read = file && chain && kv_tls_read_chain(file, chain);
 
-    while (file && chain && stored && (certificate = PEM_read_bio_X509(file, NULL, NULL, NULL)))
-        stored = sk_X509_push(chain, certificate) > 0;
     BIO_free(file);
     ERR_clear_error();
-    if (!stored)
-        X509_free(certificate);
-    if (stored && sk_X509_num(chain) > 0) {
+    if (read) {
         *out = chain;
         return KV_OK;
     }

@@ -220,16 +220,20 @@ SSL *kv_tls_accept(kv_tls *tls)
     return ssl;
 }
 
-static bool read_chain(BIO *file, STACK_OF(X509) *chain)
+bool kv_tls_read_chain(BIO *file, STACK_OF(X509) *chain)
 {
     X509 *certificate;
 
+    ERR_clear_error();
     while ((certificate = PEM_read_bio_X509(file, NULL, NULL, NULL)))
         if (!sk_X509_push(chain, certificate)) {
             X509_free(certificate);
             return false;
         }
-    ERR_clear_error(); /* the end of the file is told as an error */
+    /* Nothing more that begins: all else that ends it is damage. */
+    if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+        return false;
+    ERR_clear_error();
     return sk_X509_num(chain) > 0;
 }
 
@@ -250,7 +254,7 @@ kv_status kv_tls_identity_read(const char *certificate_path, const char *key_pat
     BIO *key_file = BIO_new_file(key_path, "r");
     kv_tls_identity identity = { .chain = sk_X509_new_null() };
     bool good = certificate_file && key_file && identity.chain &&
-                read_chain(certificate_file, identity.chain);
+                kv_tls_read_chain(certificate_file, identity.chain);
 
     if (good)
         identity.key = PEM_read_bio_PrivateKey(key_file, NULL, no_pass_phrase, NULL);

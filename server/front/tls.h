@@ -36,6 +36,10 @@ void kv_tls_free(kv_tls *tls);
 /* New connections use the new identity. On failure the old one stays. */
 kv_status kv_tls_swap(kv_tls *tls, const kv_tls_identity *identity, kv_error *err) KV_MUST_USE;
 
+/* Adds the certificates of a PEM file to `chain`, in their order. False when there is none, or one
+ * cannot be read: those behind it would be left out unseen. OpenSSL's errors stay with the thread.
+ */
+bool kv_tls_read_chain(BIO *file, STACK_OF(X509) *chain) KV_MUST_USE;
 /* Reads both from PEM files, for a TLS key in a file. KV_UNAVAILABLE when unreadable. Free with
  * kv_tls_identity_cleanup(). */
 kv_status kv_tls_identity_read(const char *certificate_path, const char *key_path,

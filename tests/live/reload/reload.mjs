@@ -134,7 +134,13 @@ test('a broken configuration changes nothing and says why', async () => {
   await broken(/TLS certificate|cannot be read|belong together/);
   fs.writeFileSync(path.join(server.home, 'tls/server.pem'), user.identity.pem);
   await broken(/belong together/);
+  /* A file that somebody is still writing, or a line that went with the copying. */
+  const half = user.identity.pem.slice(0, user.identity.pem.length / 2);
+  fs.writeFileSync(path.join(server.home, 'tls/server.pem'), `${pem}${half}`);
+  await broken(/TLS certificate.*cannot be read/);
   fs.writeFileSync(path.join(server.home, 'tls/server.pem'), pem);
+  fs.writeFileSync(caFile, `${ca}${half}`);
+  await broken(/one that cannot be read/);
   fs.writeFileSync(caFile, 'broken');
   await broken(/has no certificate/);
   fs.writeFileSync(caFile, selfSigned('leaf').pem);

@@ -1,6 +1,8 @@
 /* test_tls.c - which client keys and usages are accepted. */
 #include "server/front/tls.h"
 
+#include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
@@ -91,6 +93,48 @@ static void absent_files_are_told(void **state)
                     kv_tls_identity_read("/nonexistent/a", "/nonexistent/b", &identity, &err));
 }
 
+/* How many certificates a PEM file has; -1 when it is refused. */
+static int read_file(const char *text, int len)
+{
+    BIO *file = BIO_new_mem_buf(text, len);
+    STACK_OF(X509) *chain = sk_X509_new_null();
+    int count = kv_tls_read_chain(file, chain) ? sk_X509_num(chain) : -1;
+
+    BIO_free(file);
+    sk_X509_pop_free(chain, X509_free);
+    ERR_clear_error();
+    return count;
+}
+
+static void a_file_is_read_whole_or_not_at_all(void **state)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *certificate = X509_new();
+    BIO *out = BIO_new(BIO_s_mem());
+    char *text;
+    int one, all;
+
+    (void)state;
+    assert_non_null(X509_gmtime_adj(X509_getm_notBefore(certificate), 0));
+    assert_non_null(X509_gmtime_adj(X509_getm_notAfter(certificate), 3600));
+    assert_true(X509_set_pubkey(certificate, key) && X509_sign(certificate, key, EVP_sha256()));
+    assert_true(PEM_write_bio_X509(out, certificate));
+    one = (int)BIO_get_mem_data(out, &text);
+    assert_true(BIO_puts(out, "and a remark\n") > 0 && PEM_write_bio_X509(out, certificate));
+    all = (int)BIO_get_mem_data(out, &text);
+    assert_int_equal(read_file(text, one), 1);
+    assert_int_equal(read_file(text, all), 2);
+    assert_int_equal(read_file(text, 0), -1);
+    /* From the first line of the second one on. */
+    for (int len = all - 30; len > all - one + 28; len--)
+        assert_int_equal(read_file(text, len), -1);
+    text[all - one / 2] = '!';
+    assert_int_equal(read_file(text, all), -1);
+    BIO_free(out);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +143,7 @@ int main(void)
         cmocka_unit_test(a_usage_must_name_the_client),
         cmocka_unit_test(a_certificate_needs_its_own_key),
         cmocka_unit_test(absent_files_are_told),
+        cmocka_unit_test(a_file_is_read_whole_or_not_at_all),
     };
 
     return cmocka_run_group_tests_name("tls", tests, NULL, NULL);
