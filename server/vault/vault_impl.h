@@ -114,7 +114,9 @@ kv_slice kv_class_name(kv_key_class class); /* as rows spell it */
  * gone, or will be by reconciliation. */
 kv_status kv_birth_key(kv_vault *vault, kv_work *work, kv_birth *birth, kv_token_object_row *row,
                        kv_key_born *born, kv_error *err) KV_MUST_USE;
-/* After a failed change: destroys key and row now, or leaves it to reconciliation. */
+/* After a failed change: marks the row `destroying`, destroys key and row now, or leaves that to
+ * reconciliation. Where the change stands although it was said to have failed, the row is `ready`,
+ * and the key stays. */
 void kv_birth_undo(kv_vault *vault, kv_work *work, const kv_birth *birth);
 /* Marks `destroying`, destroys on the token, deletes the row. KV_OK when there is no such row. */
 kv_status kv_destroy_key(kv_vault *vault, kv_work *work, kv_slice key_id,

@@ -2,7 +2,8 @@
  *
  * Before a key is made its id stands in the store as `creating`, with this server and a lease;
  * before one is destroyed it stands there as `destroying`. Whatever a crash interrupts is finished
- * by reconcile.c from these rows.
+ * by reconcile.c from these rows. A key whose row is `ready` is never touched on the way back from
+ * a failure: that is somebody's.
  */
 #include "pkcs11/token_import.h"
 #include "pkcs11/token_key.h"
@@ -46,28 +47,68 @@ static kv_status begin(kv_vault *vault, kv_work *work, kv_birth *birth, kv_token
     return kv_commit_step(vault, work, "TokenKeyBegin", &change, err);
 }
 
-static void forget(kv_vault *vault, kv_work *work, kv_slice key_id)
+static kv_status mark(kv_vault *vault, kv_work *work, const char *step, kv_token_object_row *row,
+                      kv_error *err)
 {
-    kv_token_object_row row = { .key_id = key_id };
-    kv_error ignored = { 0 };
     kv_change change = { 0 };
 
-    if (kv_records_get(vault->config.records, &kv_table_token_objects, &row, work->arena,
-                       &ignored) == KV_OK &&
-        kv_change_delete(&change, &kv_table_token_objects, &row, &ignored) == KV_OK &&
-        kv_commit_step(vault, work, "TokenKeyUndo", &change, &ignored) == KV_OK)
-        return;
-    kv_log_write(vault->config.log, KV_LOG_WARNING, "token.key.undo_later",
-                 (kv_log_field[]){ { "why", ignored.message, 0 }, { 0 } });
+    if (kv_slice_equal(row->state, KV_SLICE("destroying")))
+        return KV_OK;
+    row->state = KV_SLICE("destroying");
+    KV_TRY(kv_change_update(&change, &kv_table_token_objects, row, err));
+    return kv_commit_step(vault, work, step, &change, err);
+}
+
+/* The row first: from then on no crash makes it `ready` again. `step` is the name of that. */
+static kv_status destroy(kv_vault *vault, kv_work *work, const char *step, kv_token_object_row *row,
+                         kv_error *err)
+{
+    kv_token *token = kv_tokens_get(vault->config.tokens, (kv_duty)row->duty);
+    kv_change change = { 0 };
+
+    if (!token || row->key_id.len != KV_KEY_ID_BYTES)
+        return kv_fail(err, KV_INTERNAL, "a key belongs to a token this server does not have");
+    KV_TRY(mark(vault, work, step, row, err));
+    KV_TRY(kv_token_key_destroy(token, row->key_id.data, err));
+    KV_TRY(kv_change_delete(&change, &kv_table_token_objects, row, err));
+    return kv_commit_step(vault, work, "TokenKeyDestroyed", &change, err);
+}
+
+/* A change that failed may stand all the same: it was made and the answer was lost, or it is in the
+ * file, could not be brought to the disk for certain, and counts if the process is killed now. So
+ * the row says what becomes of the key, and where it is not `ready` it is changed before the key is
+ * touched: with that the failed change is void. */
+static kv_status undo(kv_vault *vault, kv_work *work, const kv_birth *birth, bool *kept,
+                      kv_error *err)
+{
+    kv_token_object_row row = { .key_id = kv_slice_of(birth->key_id, sizeof(birth->key_id)) };
+    kv_status status =
+        kv_records_get(vault->config.records, &kv_table_token_objects, &row, work->arena, err);
+
+    if (status == KV_NOT_FOUND) {
+        *err = (kv_error){ 0 };
+        return kv_token_key_destroy(kv_tokens_get(vault->config.tokens, birth->duty), birth->key_id,
+                                    err);
+    }
+    KV_TRY(status);
+    *kept = kv_slice_equal(row.state, KV_SLICE("ready"));
+    return *kept ? KV_OK : destroy(vault, work, "TokenKeyUndo", &row, err);
 }
 
 void kv_birth_undo(kv_vault *vault, kv_work *work, const kv_birth *birth)
 {
-    kv_token *token = kv_tokens_get(vault->config.tokens, birth->duty);
-    kv_error ignored = { 0 };
+    /* The call's own memory may be what there was not enough of. */
+    KV_AUTO(kv_arena) arena = KV_ARENA(KV_STEP_ARENA_BYTES);
+    kv_work step = kv_step_of(work, &arena);
+    kv_error why = { 0 };
+    bool kept = false;
 
-    if (kv_token_key_destroy(token, birth->key_id, &ignored) == KV_OK)
-        forget(vault, work, kv_slice_of(birth->key_id, sizeof(birth->key_id)));
+    if (undo(vault, &step, birth, &kept, &why) != KV_OK)
+        kv_log_write(vault->config.log, KV_LOG_WARNING, "token.key.undo_later",
+                     (kv_log_field[]){ { "why", why.message, 0 }, { 0 } });
+    else if (kept)
+        kv_log_write(vault->config.log, KV_LOG_WARNING, "token.key.kept",
+                     (kv_log_field[]){ { "why", "the change that failed was made", 0 }, { 0 } });
 }
 
 kv_status kv_birth_key(kv_vault *vault, kv_work *work, kv_birth *birth, kv_token_object_row *row,
@@ -102,18 +143,6 @@ kv_status kv_birth_key(kv_vault *vault, kv_work *work, kv_birth *birth, kv_token
     return KV_OK;
 }
 
-static kv_status destroy_step(kv_vault *vault, kv_work *work, kv_token_object_row *row,
-                              kv_error *err)
-{
-    kv_change change = { 0 };
-
-    if (kv_slice_equal(row->state, KV_SLICE("destroying")))
-        return KV_OK;
-    row->state = KV_SLICE("destroying");
-    KV_TRY(kv_change_update(&change, &kv_table_token_objects, row, err));
-    return kv_commit_step(vault, work, "TokenKeyDestroyBegin", &change, err);
-}
-
 kv_status kv_change_doom(kv_vault *vault, kv_work *work, kv_slice key_id, kv_token_object_row *row,
                          kv_change *change, kv_error *err)
 {
@@ -133,9 +162,7 @@ kv_status kv_change_doom(kv_vault *vault, kv_work *work, kv_slice key_id, kv_tok
 kv_status kv_destroy_key(kv_vault *vault, kv_work *work, kv_slice key_id, kv_error *err)
 {
     kv_token_object_row row = { .key_id = key_id };
-    kv_change change = { 0 };
     kv_status status;
-    kv_token *token;
 
     status = kv_records_get(vault->config.records, &kv_table_token_objects, &row, work->arena, err);
     if (status == KV_NOT_FOUND) {
@@ -143,11 +170,5 @@ kv_status kv_destroy_key(kv_vault *vault, kv_work *work, kv_slice key_id, kv_err
         return KV_OK;
     }
     KV_TRY(status);
-    token = kv_tokens_get(vault->config.tokens, (kv_duty)row.duty);
-    if (!token || key_id.len != KV_KEY_ID_BYTES)
-        return kv_fail(err, KV_INTERNAL, "a key belongs to a token this server does not have");
-    KV_TRY(destroy_step(vault, work, &row, err));
-    KV_TRY(kv_token_key_destroy(token, key_id.data, err));
-    KV_TRY(kv_change_delete(&change, &kv_table_token_objects, &row, err));
-    return kv_commit_step(vault, work, "TokenKeyDestroyed", &change, err);
+    return destroy(vault, work, "TokenKeyDestroyBegin", &row, err);
 }

@@ -12,6 +12,7 @@
 #include "server/pending_mac.h"
 #include "server/store/schema.h"
 #include "server/store/stores.h"
+#include "tests/contract/vault/house_disk.h"
 
 enum { ARENA_BYTES = 64 << 20, WAIT_STEP_US = 5000, WAIT_STEPS = 12000, PROBE_MS = 600000 };
 
@@ -84,7 +85,7 @@ static kv_status apply(kv_store *store, const kv_change *change, kv_store_state 
     let_others(h, change);
     if (atomic_load(&h->dead))
         return kv_fail(err, KV_UNAVAILABLE, "the house is dead");
-    KV_TRY(h->real_ops->apply(store, change, state, err));
+    KV_TRY(house_disk_apply(h, store, change, state, err));
     if (atomic_load(&h->dies_in) > 0 && atomic_fetch_sub(&h->dies_in, 1) == 1)
         die(h);
     return KV_OK;
@@ -309,6 +310,7 @@ static house *house_with(unsigned token_count, bool softhsm)
 
     assert_non_null(h);
     living = h;
+    house_disk_begin();
     h->token_count = token_count;
     h->arena = KV_ARENA(ARENA_BYTES);
     h->kept_arena = KV_ARENA(ARENA_BYTES);
@@ -339,6 +341,7 @@ house *house_new_pki(void)
 
 void house_shut(house *h)
 {
+    house_disk_keep(h);
     kv_vault_close(h->vault);
     kv_audit_stop(h->audit);
     kv_auth_close(h->auth);
@@ -353,6 +356,7 @@ void house_shut(house *h)
     h->records = NULL;
     h->store = NULL;
     h->tokens = NULL;
+    house_disk_put_back(h);
 }
 
 kv_status house_open(house *h, kv_error *err)

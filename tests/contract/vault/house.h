@@ -73,6 +73,8 @@ typedef struct house {
     atomic_int dies_in; /* changes until death; 0: not planned */
     house_death death;
     atomic_bool dead;
+    atomic_int doubts_in; /* changes until one is in doubt (house_disk.h); 0: not planned */
+    int doubt;            /* house_doubt */
     struct {
         const kv_table *table; /* NULL: not planned, or it has happened */
         unsigned times;
