@@ -347,16 +347,19 @@ kv_status kv_renewal_all(kv_vault *vault, kv_work *work, const kv_renew_all_in *
     int64_t spread = in->spread_seconds ? in->spread_seconds : KV_RENEW_ALL_SPREAD_S;
     bringing of = { .after = { .at = INT64_MIN }, .more = true };
     kv_vault_row vault_row;
+    kv_status status = KV_OK;
 
     if (spread > KV_RENEW_ALL_SPREAD_MAX_S)
         return kv_fail_field(err, "spread_seconds", "is at most %d", KV_RENEW_ALL_SPREAD_MAX_S);
     KV_TRY(find_issuer(vault, work, in, &vault_row, &of.issuer, err));
     of.vault_uid = vault_row.uid;
     of.until = work->now_ms + spread * 1000;
-    while (of.more)
-        KV_TRY(bring_page(vault, work, &of, err));
+    while (status == KV_OK && of.more)
+        status = bring_page(vault, work, &of, err);
+    /* Those of the pages that were stored, whatever became of the others. */
     if (of.count)
         kv_wake_steps(vault);
+    KV_TRY(status);
     *out = (kv_renewed_all){ .count = of.count };
     return KV_OK;
 }

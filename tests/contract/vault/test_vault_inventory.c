@@ -217,6 +217,62 @@ static void all_of_an_issuer_are_renewed_within_a_time(void **state)
     house_free(h);
 }
 
+/* What a worker that waits would see. */
+static uint64_t wakes(house *h)
+{
+    uint64_t seen = UINT64_MAX;
+
+    (void)kv_vault_wait_for_steps(h->vault, 1, &seen);
+    return seen;
+}
+
+typedef struct interference {
+    unsigned times;
+    uint64_t woken; /* how often somebody was, by all of it */
+} interference;
+
+/* A page of four rows they let pass. */
+static void they_change_the_policies(house *h, void *context)
+{
+    enum { QUIET = 4 };
+    kv_certificate_policy_update_in in = {
+        .policy = { .key_props = { .reuse_key = true, .reuse_key_given = true } },
+    };
+    const unsigned job = h->next_job;
+    interference *so_far = context;
+    kv_certificate_policy_bundle out;
+    char name[16];
+    kv_error err;
+
+    if (++so_far->times == QUIET)
+        return;
+    for (unsigned i = 0; i < CERTIFICATES; i++) {
+        (void)snprintf(name, sizeof(name), "c-%u", i);
+        in.target = act_target(KV_COLLECTION_CERTIFICATES, name);
+        assert_kv_ok(HOUSE_DO(h, kv_certificate_policy_update, &in, &out));
+    }
+    h->next_job = job;
+    so_far->woken = wakes(h);
+}
+
+static void those_that_were_brought_forward_are_woken_whatever_follows(void **state)
+{
+    enum { FIRST_PAGE = 4, SECOND_PAGE = 5 };
+    house *h = start();
+    interference theirs = { 0 };
+    uint32_t count;
+    kv_error err;
+
+    (void)state;
+    house_meanwhile(h, &kv_table_renewals, FIRST_PAGE + SECOND_PAGE, they_change_the_policies,
+                    &theirs);
+    assert_kv_fails(KV_CONFLICT, renew_all(h, "Self", 2 * 3600, &count, &err));
+    assert_int_equal(theirs.times, FIRST_PAGE + SECOND_PAGE);
+    assert_int_equal(planned(h, 2), FIRST_PAGE);
+    assert_true(wakes(h) > theirs.woken);
+    house_free(h);
+}
+
 /* --- times in which a vault wants nothing to be renewed --- */
 
 static kv_status set_blackout(house *h, const char *window, kv_vault_bundle *out, kv_error *why)
@@ -347,6 +403,7 @@ int main(void)
         cmocka_unit_test(a_token_of_another_list_is_refused),
         cmocka_unit_test(what_is_planned_is_forecast),
         cmocka_unit_test(all_of_an_issuer_are_renewed_within_a_time),
+        cmocka_unit_test(those_that_were_brought_forward_are_woken_whatever_follows),
         cmocka_unit_test(a_vault_postpones_its_renewals_and_the_forecast_knows),
         cmocka_unit_test(nothing_postpones_past_the_floor),
         cmocka_unit_test(bad_windows_of_a_vault_are_named),
