@@ -183,10 +183,12 @@ static kv_status begin(kv_vault *vault, kv_work *work, const kv_certificate_crea
     return store(vault, work, new, err);
 }
 
-/* `own`: the server's own work, which no caller waits for: whoever came first may have done it. */
+/* `begun`: the server's own work, which no caller waits for: whoever came first may have done it.
+ * NULL for a call. */
 static kv_status create(kv_vault *vault, kv_work *work, const kv_certificate_create_in *in,
-                        bool own, kv_certificate_operation *out, kv_error *err)
+                        bool *begun, kv_certificate_operation *out, kv_error *err)
 {
+    const bool own = begun != NULL;
     unsigned races = 0;
     kv_status status;
     request new;
@@ -195,6 +197,8 @@ static kv_status create(kv_vault *vault, kv_work *work, const kv_certificate_cre
         status = begin(vault, work, in, &new, err);
     while (!own && kv_race_again(work, status, &races, err));
     KV_TRY(status);
+    if (own)
+        *begun = true;
     if (!new.exists)
         KV_TRY(kv_object_keep(vault, work, &new.vault_row, &new.object, err));
     KV_TRY(kv_operation_run(vault, work, &new.vault_row, &new.object, &new.operation, own, err));
@@ -204,19 +208,39 @@ static kv_status create(kv_vault *vault, kv_work *work, const kv_certificate_cre
 kv_status kv_certificate_create(kv_vault *vault, kv_work *work, const kv_certificate_create_in *in,
                                 kv_certificate_operation *out, kv_error *err)
 {
-    return create(vault, work, in, false, out, err);
+    return create(vault, work, in, NULL, out, err);
+}
+
+static kv_renewing how_far(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                           const kv_object_row *object, bool begun)
+{
+    kv_operation_row operation;
+    kv_error ignored = { 0 };
+    bool exists = true;
+    bool gone = false;
+
+    if (kv_certificate_gone(vault, work, vault_row, object, &gone, &ignored) != KV_OK ||
+        kv_operation_find(vault, work, object->uid, &operation, &exists, &ignored) != KV_OK)
+        return begun ? KV_RENEWING_BEGUN : KV_RENEWING_NOT_BEGUN;
+    if (gone || (begun && !exists))
+        return KV_RENEWING_TAKEN_AWAY;
+    return begun ? KV_RENEWING_BEGUN : KV_RENEWING_NOT_BEGUN;
 }
 
 kv_status kv_certificate_renew(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
-                               const kv_object_row *object, kv_error *err)
+                               const kv_object_row *object, kv_renewing *how, kv_error *err)
 {
     kv_certificate_create_in in = { .target = { .vault = vault_row->display_name,
                                                 .collection = KV_COLLECTION_CERTIFICATES,
                                                 .name = object->display_name } };
     kv_certificate_operation out;
+    bool begun = false;
+    kv_status status = create(vault, work, &in, &begun, &out, err);
 
-    KV_TRY(create(vault, work, &in, true, &out, err));
-    if (!kv_slice_equal(out.status, KV_STATE_FAILED))
-        return KV_OK;
-    return kv_fail(err, KV_PRECONDITION, "%.*s", KV_SLICE_ARG(out.error_message));
+    if (status == KV_OK && kv_slice_equal(out.status, KV_STATE_FAILED))
+        status = kv_fail(err, KV_PRECONDITION, "%.*s", KV_SLICE_ARG(out.error_message));
+    *how = KV_RENEWING_BEGUN;
+    if (status != KV_OK)
+        *how = how_far(vault, work, vault_row, object, begun);
+    return status;
 }

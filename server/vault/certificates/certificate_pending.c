@@ -260,6 +260,25 @@ kv_status kv_object_by_uid(kv_vault *vault, kv_work *work, kv_slice uid, kv_obje
     return KV_OK;
 }
 
+kv_status kv_certificate_gone(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                              const kv_object_row *object, bool *out, kv_error *err)
+{
+    kv_vault_row vault_now = { .name = vault_row->name };
+    kv_object_row now;
+    kv_status status =
+        kv_records_get(vault->config.records, &kv_table_vaults, &vault_now, work->arena, err);
+
+    if (status == KV_OK)
+        status = kv_object_by_uid(vault, work, object->uid, &now, err);
+    *out = status == KV_NOT_FOUND ||
+           (status == KV_OK &&
+            (vault_now.deleted || now.deleted || !kv_slice_equal(vault_now.uid, vault_row->uid)));
+    if (status != KV_OK && status != KV_NOT_FOUND)
+        return status;
+    *err = (kv_error){ 0 };
+    return KV_OK;
+}
+
 /* Nobody can ask for this operation any more. */
 kv_status kv_operation_abandon(kv_vault *vault, kv_work *work, kv_operation_row *operation,
                                kv_error *err)

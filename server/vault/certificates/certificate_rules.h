@@ -102,6 +102,9 @@ kv_status kv_texts_load(kv_work *work, kv_slice stored, kv_x509_list *out,
 kv_status kv_operation_out(kv_work *work, const kv_vault_row *vault_row,
                            const kv_object_row *object, const kv_operation_row *row,
                            kv_certificate_operation *out, kv_error *err) KV_MUST_USE;
+/* Has the certificate, or its vault, been deleted since these rows were read? */
+kv_status kv_certificate_gone(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
+                              const kv_object_row *object, bool *out, kv_error *err) KV_MUST_USE;
 /* `*exists` is false when there is none. */
 kv_status kv_operation_find(kv_vault *vault, kv_work *work, kv_slice object_uid,
                             kv_operation_row *out, bool *exists, kv_error *err) KV_MUST_USE;

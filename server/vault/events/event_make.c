@@ -114,8 +114,13 @@ kv_status kv_event_operation(kv_vault *vault, kv_work *work, const kv_vault_row 
     bool follows = object->current.len > 0;
     kv_event_row row = { .issuer = operation->issuer, .cause = KV_SLICE("creation") };
     kv_event_type type = KV_EVENT_CERTIFICATE_OPERATION_FAILED;
+    bool gone = false;
 
     if (!waits && !kv_slice_equal(operation->state, KV_STATE_FAILED))
+        return KV_OK;
+    /* Nobody waits for what was taken away. */
+    KV_TRY(kv_certificate_gone(vault, work, vault_row, object, &gone, err));
+    if (gone)
         return KV_OK;
     kv_event_place(vault_row, object, &row);
     if (waits)

@@ -205,7 +205,7 @@ static void report(kv_vault *vault, kv_work *work, const renewal *at, const kv_e
                                    { 0 } });
 }
 
-/* There is no operation that would tell it. */
+/* Where there is no operation that would. */
 static kv_status tell_failure(kv_work *work, const renewal *at, const kv_error *why,
                               kv_change *change, kv_error *err)
 {
@@ -221,14 +221,16 @@ static kv_status tell_failure(kv_work *work, const renewal *at, const kv_error *
     return kv_event_add(work, KV_EVENT_CERTIFICATE_RENEWAL_FAILED, &event, change, err);
 }
 
-static kv_status failed(kv_vault *vault, kv_work *work, const renewal *at, const kv_error *why,
-                        kv_error *err)
+static kv_status failed(kv_vault *vault, kv_work *work, const renewal *at, kv_renewing how,
+                        const kv_error *why, kv_error *err)
 {
     kv_change change = { 0 };
 
+    if (how == KV_RENEWING_TAKEN_AWAY)
+        return KV_OK;
     report(vault, work, at, why);
-    /* The server stops, or somebody else was quicker. */
-    if (why->status == KV_CANCELLED || why->status == KV_CONFLICT)
+    /* The operation has told of its end; the server stops, or somebody else was quicker. */
+    if (how == KV_RENEWING_BEGUN || why->status == KV_CANCELLED || why->status == KV_CONFLICT)
         return KV_OK;
     KV_TRY(tell_failure(work, at, why, &change, err));
     return kv_commit_step(vault, work, "CertificateRenewFail", &change, err);
@@ -252,6 +254,7 @@ static kv_status begin(kv_vault *vault, kv_work *work, renewal *at, int64_t agai
     kv_change change = { 0 };
     kv_operation_row operation;
     bool exists = false;
+    kv_renewing how;
     kv_error why = { 0 };
 
     KV_TRY(kv_operation_find(vault, work, at->object.uid, &operation, &exists, err));
@@ -264,9 +267,9 @@ static kv_status begin(kv_vault *vault, kv_work *work, renewal *at, int64_t agai
     KV_TRY(kv_commit_step(vault, work, "CertificateRenewBegin", &change, err));
     if (exists && kv_operation_in_progress(&operation))
         return KV_OK;
-    if (kv_certificate_renew(vault, work, &at->vault_row, &at->object, &why) == KV_OK)
+    if (kv_certificate_renew(vault, work, &at->vault_row, &at->object, &how, &why) == KV_OK)
         return KV_OK;
-    return failed(vault, work, at, &why, err);
+    return failed(vault, work, at, how, &why, err);
 }
 
 /* --- what the issuer suggests --- */

@@ -175,6 +175,7 @@ static kv_status submit(const kv_issuer_order *order, kv_issuer_answer *out, kv_
 static kv_status poll(const kv_issuer_order *order, kv_issuer_answer *out, kv_error *err)
 {
     placed *at = find(order->external_id);
+    void (*refusing)(void *) = scripted.refusing;
 
     (void)err;
     scripted.polls++;
@@ -187,10 +188,14 @@ static kv_status poll(const kv_issuer_order *order, kv_issuer_answer *out, kv_er
         *out = (kv_issuer_answer){ .state = KV_ISSUER_RETRYABLE,
                                    .code = KV_SLICE("urn:dns"),
                                    .details = KV_SLICE("no TXT record for c.example") };
-    } else if (scripted.deed == SCRIPT_REFUSE)
+    } else if (scripted.deed == SCRIPT_REFUSE) {
+        scripted.refusing = NULL;
+        if (refusing)
+            refusing(scripted.context);
         *out = (kv_issuer_answer){ .state = KV_ISSUER_REFUSED,
                                    .code = KV_SLICE("urn:caa"),
                                    .details = KV_SLICE("CAA forbids c.example") };
+    }
     return KV_OK;
 }
 

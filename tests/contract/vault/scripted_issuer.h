@@ -30,6 +30,7 @@ typedef struct script {
     unsigned silences;                 /* submits that are carried out, and their answer lost */
     const char *names;                 /* of the certificate, "DNS:a"; NULL: none */
     void (*meanwhile)(void *context);  /* called while submit is under way, once */
+    void (*refusing)(void *context);   /* called before a poll is answered with a refusal, once */
     void *context;
 
     /* counted */
