@@ -283,7 +283,7 @@ static bool show_next(kv_channel_stream *stream)
     stream->first = item->next;
     if (!stream->first)
         stream->tail = &stream->first;
-    stream->taken += item->len;
+    stream->taken += kv_grpc_client_cost(item->len);
     if (stream->taken < TELL_BYTES || stream->ended)
         return false;
     stream->channel->look = true;

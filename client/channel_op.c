@@ -45,7 +45,9 @@ static kv_error error_of(const kv_channel_op *op, const kv_grpc_client_event *ev
 {
     kv_error err = { 0 };
 
-    if (event->code)
+    if (op->answered_twice)
+        kv_fail(&err, KV_INTERNAL, "the server answered with more than one message");
+    else if (event->code)
         kv_fail(&err, kv_grpc_status_of(event->code), "%.*s", KV_SLICE_ARG(event->message));
     else if (!op->stream && !op->answered)
         kv_fail(&err, KV_INTERNAL, "the server answered without a message");
@@ -75,9 +77,9 @@ void kv_op_end(kv_channel_op *op, const kv_grpc_client_event *event)
     kv_error err = error_of(op, event);
     kv_channel_result result = {
         .status = err.status,
-        .code = err.status == KV_OK ? 0
-                : event->code       ? event->code
-                                    : 13,
+        .code = err.status == KV_OK                  ? 0
+                : event->code && !op->answered_twice ? event->code
+                                                     : 13,
         .unsent = event->unsent,
         .digest = op->digest,
         .message = err.status == KV_OK ? kv_buffer_slice(&op->answer) : KV_SLICE_NONE,
@@ -119,8 +121,9 @@ bool kv_op_message(kv_channel_op *op, kv_slice message)
 {
     if (op->stream)
         return add_item(op->stream, message);
+    op->answered_twice = op->answered;
     op->answered = true;
-    return kv_buffer_add(&op->answer, message);
+    return !op->answered_twice && kv_buffer_add(&op->answer, message);
 }
 
 void kv_stream_free_all(kv_channel_stream *stream)

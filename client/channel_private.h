@@ -38,8 +38,8 @@ struct kv_channel_op {
     kv_deadline not_before;
     kv_channel_done *done;
     void *context;
-    kv_channel_stream *stream; /* NULL: unary */
-    bool answered;             /* unary: `answer` has come */
+    kv_channel_stream *stream;     /* NULL: unary */
+    bool answered, answered_twice; /* unary: `answer` has come, and then another one */
     kv_buffer answer;
     bool may_shorten; /* the credential's digest may be sent instead */
     bool digest;      /* it was */
@@ -109,7 +109,7 @@ struct kv_channel_stream {
     /* Behind the channel's mutex: */
     kv_channel_item *first, **tail;
     kv_channel_item *shown; /* what the reader holds */
-    size_t taken;           /* bytes read and not yet told to the session */
+    size_t taken;           /* cost of what was read and not yet told to the session */
     bool closed;            /* by the reader */
     bool ended;
     kv_error error;
@@ -141,7 +141,7 @@ void kv_op_free(kv_channel_op *op);
 /* Tells the end and frees the op, which is in no list any more. */
 void kv_op_end(kv_channel_op *op, const kv_grpc_client_event *event);
 void kv_op_fail(kv_channel_op *op, int code, bool unsent, const char *message);
-/* A message has come. False when out of memory. */
+/* A message has come. False when out of memory, or a unary call has had its answer. */
 bool kv_op_message(kv_channel_op *op, kv_slice message);
 void kv_stream_free_all(kv_channel_stream *stream);
 

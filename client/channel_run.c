@@ -8,13 +8,7 @@
 
 #include "client/channel_private.h"
 
-enum {
-    CODE_CANCELLED = 1,
-    CODE_DEADLINE = 4,
-    CODE_UNAVAILABLE = 14,
-    MOST_LINKS = 8,
-    MOST_WAIT_US = 60000000
-};
+enum { CODE_CANCELLED = 1, CODE_DEADLINE = 4, CODE_UNAVAILABLE = 14, MOST_WAIT_US = 60000000 };
 
 static int64_t us_of(kv_deadline deadline)
 {
@@ -357,31 +351,69 @@ static void wake_up(kv_channel *channel)
     pthread_mutex_unlock(&channel->mutex);
 }
 
-static void wait_and_serve(kv_channel *channel, int wait_ms)
+/* What is polled, the eventfd first. Connections that take no new calls have one that runs each, so
+ * there are no more of them than the program has calls. */
+typedef struct watched {
+    struct pollfd *fds;
+    kv_link **links;
+    size_t room;
+} watched;
+
+/* False when out of memory. */
+static bool make_room(watched *all, size_t needed)
 {
-    struct pollfd fds[MOST_LINKS + 1] = { { .fd = channel->wake, .events = POLLIN } };
-    kv_link *served[MOST_LINKS + 1] = { 0 };
-    nfds_t count = 1;
-    uint64_t ignored;
+    size_t room = all->room ? 2 * all->room : FIRST_POLLED;
+    struct pollfd *fds;
+    kv_link **links;
+
+    if (needed <= all->room)
+        return true;
+    fds = reallocarray(all->fds, room, sizeof(*fds));
+    all->fds = fds ? fds : all->fds;
+    links = reallocarray(all->links, room, sizeof(kv_link *));
+    all->links = links ? links : all->links;
+    if (!fds || !links)
+        return false;
+    all->room = room;
+    return true;
+}
+
+/* All, or what there is room for. */
+static nfds_t list_links(const kv_channel *channel, watched *all)
+{
+    nfds_t count = 0;
     kv_link *link;
 
+    if (!make_room(all, 1))
+        return 0;
+    all->fds[count++] = (struct pollfd){ .fd = channel->wake, .events = POLLIN };
     DL_FOREACH (channel->links, link) {
-        if (count > MOST_LINKS)
+        if (!make_room(all, count + 1))
             break;
-        fds[count] = (struct pollfd){ .fd = link->fd, .events = kv_link_poll_events(link) };
-        served[count++] = link;
+        all->fds[count] = (struct pollfd){ .fd = link->fd, .events = kv_link_poll_events(link) };
+        all->links[count++] = link;
     }
-    (void)poll(fds, count, fall_asleep(channel) ? wait_ms : 0);
+    return count;
+}
+
+static void wait_and_serve(kv_channel *channel, watched *all, int wait_ms)
+{
+    nfds_t count = list_links(channel, all);
+    uint64_t ignored;
+
+    /* Without memory for anything: a moment later perhaps. */
+    (void)poll(all->fds, count, fall_asleep(channel) ? (count ? wait_ms : 1) : 0);
     wake_up(channel);
-    if (fds[0].revents && read(channel->wake, &ignored, sizeof(ignored)) < 0)
+    if (count && all->fds[0].revents && read(channel->wake, &ignored, sizeof(ignored)) < 0)
         ignored = 0; /* somebody else's wake-up: look all the same */
     for (nfds_t i = 1; i < count; i++)
-        serve_link(channel, served[i], fds[i].revents);
+        serve_link(channel, all->links[i], all->fds[i].revents);
 }
 
 void *kv_channel_run(void *argument)
 {
     kv_channel *channel = argument;
+    watched polled = { 0 };
     sigset_t all;
 
     /* Signals are the program's; SIGPIPE above all must not reach it because of us. */
@@ -394,12 +426,14 @@ void *kv_channel_run(void *argument)
         flush_links(channel);
         start_waiting(channel);
         flush_links(channel);
-        wait_and_serve(channel, wait_of(channel));
+        wait_and_serve(channel, &polled, wait_of(channel));
     }
     DL_CONCAT(channel->waiting, channel->later);
     channel->later = NULL;
     fail_waiting(channel, "the channel is closed");
     while (channel->links)
         drop_link(channel, channel->links, "the channel is closed");
+    free(polled.fds);
+    free(polled.links);
     return NULL;
 }

@@ -35,7 +35,7 @@ struct kv_grpc_client_call {
     kv_buffer request; /* what is still to be sent */
     size_t request_at;
     kv_deframe in;
-    size_t untaken; /* held: bytes of messages the reader has not taken */
+    size_t untaken; /* held: cost of messages the reader has not taken */
     size_t owed;    /* held: bytes the server has not been given back */
     kv_client_event_node end;
     kv_grpc_client_call *prev, *next;

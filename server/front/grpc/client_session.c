@@ -49,7 +49,7 @@ static bool hand_over(kv_grpc_client_call *call)
     if (!node)
         return false;
     node->message = call->in.message;
-    call->untaken += node->message.len;
+    call->untaken += kv_grpc_client_cost(node->message.len);
     call->in.message = (kv_buffer){ 0 };
     kv_deframe_next(&call->in);
     node->event = (kv_grpc_client_event){ .kind = KV_GRPC_CLIENT_MESSAGE,
@@ -266,9 +266,9 @@ void kv_grpc_client_cancel(kv_grpc_client_call *call, int code)
     reset(call, NGHTTP2_CANCEL);
 }
 
-void kv_grpc_client_taken(kv_grpc_client_call *call, size_t bytes)
+void kv_grpc_client_taken(kv_grpc_client_call *call, size_t cost)
 {
-    call->untaken -= bytes < call->untaken ? bytes : call->untaken;
+    call->untaken -= cost < call->untaken ? cost : call->untaken;
     if (!call->closed)
         give_back(call);
 }

@@ -19,7 +19,7 @@ typedef struct kv_grpc_client_call kv_grpc_client_call;
 typedef struct kv_grpc_client_limits {
     size_t message_bytes; /* longest answer; 0: 16 MiB */
     size_t header_bytes;  /* of one answer; 0: 64 KiB */
-    uint32_t window;      /* bytes of one stream that may wait for the reader; 0: 1 MiB */
+    uint32_t window;      /* of one stream: what may wait for the reader, in cost; 0: 1 MiB */
 } kv_grpc_client_limits;
 
 /* One request. Everything is copied. */
@@ -65,8 +65,13 @@ kv_status kv_grpc_client_start(kv_grpc_client *client, const kv_grpc_client_requ
                                kv_grpc_client_call **out, kv_error *err) KV_MUST_USE;
 /* Ends it with `code` (1 CANCELLED, 4 DEADLINE_EXCEEDED) and tells the server. */
 void kv_grpc_client_cancel(kv_grpc_client_call *call, int code);
-/* The reader has taken so many bytes of a held call's messages. */
-void kv_grpc_client_taken(kv_grpc_client_call *call, size_t bytes);
+/* What a message of so many bytes counts until its reader has taken it: empty ones cost, too. */
+static inline size_t kv_grpc_client_cost(size_t bytes)
+{
+    return bytes + 128;
+}
+/* The reader has taken messages of a held call, of that cost in all. */
+void kv_grpc_client_taken(kv_grpc_client_call *call, size_t cost);
 
 /* KV_UNAVAILABLE when the connection must end: then kv_grpc_client_fail(). */
 kv_status kv_grpc_client_receive(kv_grpc_client *client, kv_slice bytes, kv_error *err) KV_MUST_USE;

@@ -116,6 +116,51 @@ static void too_many_servers_are_refused(void **state)
     assert_kv_fails(KV_BAD_REQUEST, kv_channel_new(&config, &channel, &err));
 }
 
+static void fail_first(kv_test_server *server, unsigned times, kv_status status, unsigned retry_ms)
+{
+    server->failing = times;
+    kv_fail(&server->failure, status, "not now");
+    server->failure.retry_ms = retry_ms;
+    atomic_store(&server->asked, 0);
+}
+
+/* Each answer sends the channel to the other server, and each connection that it leaves keeps a
+ * call that does not end. */
+static void many_connections_that_end_late_are_in_nobodys_way(void **state)
+{
+    enum { ROUNDS = 12 };
+    scene *it = *state;
+    kv_test_server other;
+    kv_channel *channel;
+    tally all = { 0 };
+    kv_error err;
+
+    start_other(it, &other);
+    channel = channel_to_both(it, &other);
+    kv_channel_free(it->channel);
+    it->channel = channel;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        kv_test_server *now = i % 2 ? &other : &it->server;
+        const kv_channel_request get = scene_request_of(GET_KEY, KV_SLICE_NONE, LONG_MS);
+        kv_channel_result result;
+
+        atomic_store(&now->held, true);
+        fail_first(now, 1, KV_UNAVAILABLE, 0);
+        scene_start(it, SERVICE "Sleep", scene_sleep_request(it, 0), 1, &all);
+        assert_int_equal(kv_channel_call(channel, &get, &result, &err), KV_UNAVAILABLE);
+        kv_channel_result_cleanup(&result);
+        assert_int_equal(kv_channel_counts_get(channel).connections, i + 1);
+    }
+    assert_int_equal(echo_on(it, channel), KV_OK);
+    assert_int_equal(atomic_load(&all.done), 0);
+    atomic_store(&it->server.held, false);
+    atomic_store(&other.held, false);
+    scene_wait_for(&all.good, ROUNDS);
+    kv_channel_free(channel);
+    it->channel = NULL;
+    assert_true(kv_test_server_stop(&other));
+}
+
 static int scene_set_up_restless(void **state)
 {
     kv_front_config config = kv_test_front_config();
@@ -193,14 +238,6 @@ static keyvault *handle_to_first(scene *it, uint32_t attempts)
 
     (void)snprintf(endpoint, sizeof(endpoint), "127.0.0.1:%u", kv_front_port(it->server.front));
     return handle_to(it, endpoint, attempts);
-}
-
-static void fail_first(kv_test_server *server, unsigned times, kv_status status, unsigned retry_ms)
-{
-    server->failing = times;
-    kv_fail(&server->failure, status, "not now");
-    server->failure.retry_ms = retry_ms;
-    atomic_store(&server->asked, 0);
 }
 
 static int get_key(keyvault *handle, keyvault_error *err)
@@ -361,6 +398,7 @@ int main(void)
         SCENE(the_next_server_takes_over_and_stays),
         SCENE(a_server_absent_from_the_start_is_passed_over),
         SCENE(too_many_servers_are_refused),
+        SCENE(many_connections_that_end_late_are_in_nobodys_way),
         RESTLESS(a_new_connection_resumes_the_session),
         RESTLESS(a_ticket_dies_with_the_identity),
         SCENE(a_read_is_repeated_as_the_server_asks),

@@ -287,6 +287,23 @@ static void late_calls_do_not_block_the_lane_for_others(void **state)
     assert_int_equal(atomic_load(&all.good), 8);
 }
 
+static void a_second_answer_is_none(void **state)
+{
+    scene *it = *state;
+    kv_channel_request request =
+        scene_request_of(SERVICE "Stream", scene_stream_request(it, 3, 0, 10), LONG_MS);
+    kv_channel_result result;
+    kv_error err;
+
+    assert_kv_fails(KV_INTERNAL, kv_channel_call(it->channel, &request, &result, &err));
+    assert_non_null(strstr(err.message, "more than one message"));
+    assert_int_equal(result.message.len, 0);
+    kv_channel_result_cleanup(&result);
+    request.message = scene_stream_request(it, 1, 0, 10);
+    assert_kv_ok(kv_channel_call(it->channel, &request, &result, &err));
+    kv_channel_result_cleanup(&result);
+}
+
 #define SCENE(name)  cmocka_unit_test_setup_teardown(name, scene_set_up, scene_tear_down)
 #define NARROW(name) cmocka_unit_test_setup_teardown(name, scene_set_up_narrow, scene_tear_down)
 
@@ -304,6 +321,7 @@ int main(void)
         SCENE(carries_megabytes_in_parallel),
         NARROW(a_full_queue_is_told_at_once),
         SCENE(streams_a_thousand_messages),
+        SCENE(a_second_answer_is_none),
         SCENE(a_slow_reader_gets_every_message),
         SCENE(a_closed_stream_stops_its_worker),
         SCENE(the_deadline_does_not_wait_for_the_worker),

@@ -244,11 +244,37 @@ static void a_reader_that_takes_nothing_holds_the_server_back(void **state)
     assert_true(kv_grpc_session_unsent(it->server) > 0); /* the window is 64 KiB */
     while (kv_grpc_client_next(it->client, &event)) {
         got += event.message.len;
-        kv_grpc_client_taken(call, event.message.len);
+        kv_grpc_client_taken(call, kv_grpc_client_cost(event.message.len));
         carry(it);
     }
     assert_int_equal(got, 150000);
     assert_int_equal(kv_grpc_session_unsent(it->server), 0);
+}
+
+/* Each costs its receiver memory, though it has no bytes. */
+static void empty_messages_are_held_back_too(void **state)
+{
+    enum { MESSAGES = 30000 };
+    pair *it = *state;
+    kv_grpc_client_call *call = begin(it, KV_SLICE("x"), true);
+    kv_grpc_client_event event;
+    kv_grpc_stream *stream;
+    unsigned got = 0;
+    kv_error err;
+
+    carry(it);
+    stream = expect(it, KV_GRPC_BEGIN);
+    (void)expect(it, KV_GRPC_CALL);
+    for (unsigned i = 0; i < MESSAGES; i++)
+        assert_kv_ok(kv_grpc_stream_send(stream, KV_SLICE_NONE, &err));
+    carry(it);
+    assert_true(kv_grpc_session_unsent(it->server) > 0);
+    while (kv_grpc_client_next(it->client, &event)) {
+        got++;
+        kv_grpc_client_taken(call, kv_grpc_client_cost(0));
+        carry(it);
+    }
+    assert_int_equal(got, MESSAGES);
 }
 
 static void the_owner_hears_what_was_sent(void **state)
@@ -412,6 +438,7 @@ int main(void)
         PAIR(an_answer_may_precede_the_end_of_the_request),
         PAIR(too_many_unread_replies_are_refused),
         PAIR(a_reader_that_takes_nothing_holds_the_server_back),
+        PAIR(empty_messages_are_held_back_too),
         PAIR(the_owner_hears_what_was_sent),
         PAIR(the_client_keeps_to_the_servers_limit),
         PAIR(two_goaways_end_a_session),
