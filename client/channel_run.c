@@ -8,7 +8,13 @@
 
 #include "client/channel_private.h"
 
-enum { CODE_CANCELLED = 1, CODE_DEADLINE = 4, CODE_UNAVAILABLE = 14, MOST_WAIT_US = 60000000 };
+enum {
+    CODE_CANCELLED = 1,
+    CODE_DEADLINE = 4,
+    CODE_UNAVAILABLE = 14,
+    FIRST_POLLED = 8,
+    MOST_WAIT_US = 60000000
+};
 
 static int64_t us_of(kv_deadline deadline)
 {
