@@ -138,8 +138,46 @@ static kv_status store_born(kv_enrolment *at, bool next, const kv_birth *birth,
     return kv_commit_step(at->vault, at->work, "IssuerAccountKeyMade", &change, err);
 }
 
-/* The account's first key, or the one that is to take over. Another server may have been first:
- * then its key counts, and the operation is tried again. */
+static kv_status read_again(kv_enrolment *at, kv_error *err)
+{
+    kv_enrolment_row row = { .vault_uid = at->row.vault_uid,
+                             .issuer = at->row.issuer,
+                             .realm = at->row.realm };
+    kv_status status =
+        kv_records_get(at->vault->config.records, &kv_table_enrolments, &row, at->work->arena, err);
+
+    if (status != KV_OK && status != KV_NOT_FOUND)
+        return status;
+    *err = (kv_error){ 0 };
+    at->row = row;
+    return KV_OK;
+}
+
+/* Another call or server may come first. `*theirs`: its key counts, and ours is of no use. */
+static kv_status store_in_time(kv_enrolment *at, bool next, const kv_birth *birth,
+                               kv_token_object_row *key, bool *theirs, kv_error *err)
+{
+    kv_status status = store_born(at, next, birth, key, err);
+    unsigned races = 0;
+
+    *theirs = false;
+    while (status == KV_EXISTS || status == KV_CONFLICT) {
+        status = kv_lost_race(status, err);
+        if (!kv_race_again(at->work, status, &races, err))
+            return status;
+        KV_TRY(read_again(at, err));
+        /* It has gone with its issuer. */
+        if (next && !at->row.key_id.len)
+            return kv_lost_race(KV_CONFLICT, err);
+        *theirs = (next ? at->row.next_key_id : at->row.key_id).len > 0;
+        if (*theirs)
+            return KV_OK;
+        status = store_born(at, next, birth, key, err);
+    }
+    return status;
+}
+
+/* The account's first key, or the one that is to take over. */
 static kv_status make(kv_enrolment *at, bool next, kv_slice label, kv_error *err)
 {
     kv_birth birth = { .duty = KV_DUTY_SYSTEM,
@@ -150,14 +188,17 @@ static kv_status make(kv_enrolment *at, bool next, kv_slice label, kv_error *err
     kv_token_object_row key;
     kv_key_born born;
     kv_status status;
+    bool theirs = false;
 
     KV_TRY(kv_birth_key(at->vault, at->work, &birth, &key, &born, err));
     status = kv_key_check_born(&born, false, err);
     if (status == KV_OK)
-        status = store_born(at, next, &birth, &key, err);
-    if (status != KV_OK)
+        status = store_in_time(at, next, &birth, &key, &theirs, err);
+    if (status != KV_OK || theirs)
         kv_birth_undo(at->vault, at->work, &birth);
-    return status == KV_EXISTS ? kv_lost_race(KV_CONFLICT, err) : status;
+    if (status == KV_OK)
+        show(at);
+    return status;
 }
 
 /* --- rows --- */

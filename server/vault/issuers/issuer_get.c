@@ -77,8 +77,8 @@ static kv_status ask(kv_vault *vault, kv_work *work, const kv_vault_row *vault_r
     return KV_OK;
 }
 
-kv_status kv_vault_issuer_check(kv_vault *vault, kv_work *work, const kv_issuer_check_in *in,
-                                kv_issuer_checked *out, kv_error *err)
+static kv_status try_check(kv_vault *vault, kv_work *work, const kv_issuer_check_in *in,
+                           kv_issuer_checked *out, kv_error *err)
 {
     KV_AUTO(kv_chosen_issuer) chosen = { 0 };
     kv_vault_row vault_row;
@@ -95,6 +95,18 @@ kv_status kv_vault_issuer_check(kv_vault *vault, kv_work *work, const kv_issuer_
     out->credential_expires = row.credential_expires;
     out->account = chosen.enrolment.row.url;
     return KV_OK;
+}
+
+kv_status kv_vault_issuer_check(kv_vault *vault, kv_work *work, const kv_issuer_check_in *in,
+                                kv_issuer_checked *out, kv_error *err)
+{
+    unsigned races = 0;
+    kv_status status;
+
+    do
+        status = try_check(vault, work, in, out, err);
+    while (kv_race_again(work, status, &races, err));
+    return status;
 }
 
 kv_status kv_issuers_expiring(kv_vault *vault, kv_work *work, int64_t until_ms, kv_rows *out,

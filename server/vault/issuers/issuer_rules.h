@@ -75,8 +75,8 @@ kv_status kv_issuer_open(kv_vault *vault, kv_work *work, const kv_vault_row *vau
 void kv_issuer_forget_credential(kv_issuer_row *row);
 
 /* Finds the account of an issuer whose provider wants a key, or makes the key; `work` and `chosen`
- * must not move until its cleanup. Nothing for other providers. KV_CONFLICT when another server
- * made it at the same time. */
+ * must not move until its cleanup. Nothing for other providers. KV_CONFLICT when others were
+ * first again and again. */
 kv_status kv_enrolment_open(kv_vault *vault, kv_work *work, const kv_vault_row *vault_row,
                             kv_chosen_issuer *chosen, kv_error *err) KV_MUST_USE;
 /* Makes the key that is to take over, unless there is one. KV_UNSUPPORTED without an account. */
