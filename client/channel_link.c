@@ -17,6 +17,17 @@
 
 enum { READ_BYTES = 32 * 1024, GATHER_BYTES = 64 * 1024 };
 
+/* Each address gets its part of the time that is left: one that swallows what is sent to it must
+ * not keep the others from being tried. */
+static void give_time(kv_link *link)
+{
+    int64_t parts = 1;
+
+    for (const struct addrinfo *rest = link->address; rest; rest = rest->ai_next)
+        parts++;
+    link->move_by = kv_deadline_in_ms(kv_deadline_left_ms(link->connect_by) / parts);
+}
+
 /* Starts on the next address that gives a socket. */
 static kv_status try_next(kv_link *link, kv_error *err)
 {
@@ -36,6 +47,7 @@ static kv_status try_next(kv_link *link, kv_error *err)
         (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
         if (!connect(fd, to->ai_addr, to->ai_addrlen) || errno == EINPROGRESS) {
             link->fd = fd;
+            give_time(link);
             return KV_OK;
         }
         (void)close(fd);
@@ -202,7 +214,7 @@ kv_status kv_link_step(kv_link *link, short events, kv_error *err)
         link->wants_write = false;
     switch (link->state) {
     case KV_LINK_CONNECTING:
-        return connected(link, err);
+        return events ? connected(link, err) : try_next(link, err);
     case KV_LINK_HANDSHAKE:
         return shake_hands(link, err);
     case KV_LINK_OPEN:

@@ -34,8 +34,7 @@ struct kv_channel_op {
     kv_buffer credential;
     char *idempotency_key; /* NULL: none */
     kv_buffer message;     /* the request, then the answer of a unary call */
-    kv_deadline deadline;
-    kv_deadline not_before;
+    kv_deadline deadline, not_before;
     kv_channel_done *done;
     void *context;
     kv_channel_stream *stream;     /* NULL: unary */
@@ -58,7 +57,7 @@ struct kv_link {
     kv_link_state state;
     int fd;
     struct addrinfo *addresses, *address; /* all of the host, the one being tried */
-    kv_deadline connect_by;
+    kv_deadline connect_by, move_by;      /* the latter: to the next address */
     SSL *ssl;
     bool wants_write; /* TLS waits for the socket to take more */
     kv_grpc_client *session;
@@ -122,7 +121,8 @@ struct kv_channel_stream {
 kv_link *kv_link_new(kv_channel *channel, kv_error *err);
 void kv_link_free(kv_link *link);
 short kv_link_poll_events(const kv_link *link);
-/* Goes on with what poll has seen. An error means the connection is dead. */
+/* Goes on with what poll has seen; nothing: with another address. An error means the connection is
+ * dead. */
 kv_status kv_link_step(kv_link *link, short events, kv_error *err) KV_MUST_USE;
 /* Sends what the session has. */
 kv_status kv_link_flush(kv_link *link, kv_error *err) KV_MUST_USE;

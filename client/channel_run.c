@@ -153,7 +153,7 @@ static void start_waiting(kv_channel *channel)
             continue;
         }
         DL_APPEND(channel->links, channel->current);
-        note_due(channel, channel->current->connect_by);
+        note_due(channel, channel->current->move_by);
     }
     while (channel->waiting && channel->current->state == KV_LINK_OPEN &&
            kv_grpc_client_has_room(channel->current->session))
@@ -285,7 +285,7 @@ static void expire(kv_channel *channel, int64_t now_us)
                 note_due(channel, op->deadline);
         }
         if (link->state != KV_LINK_OPEN)
-            note_due(channel, link->connect_by);
+            note_due(channel, link->state == KV_LINK_CONNECTING ? link->move_by : link->connect_by);
     }
 }
 
@@ -314,7 +314,8 @@ static void serve_link(kv_channel *channel, kv_link *link, short events)
     kv_error err;
     kv_status status = KV_OK;
 
-    if (events)
+    if (events ||
+        (link->state == KV_LINK_CONNECTING && link->address && kv_deadline_passed(link->move_by)))
         status = kv_link_step(link, events, &err);
     if (status == KV_OK && link->state != KV_LINK_OPEN && kv_deadline_passed(link->connect_by))
         status = kv_fail(&err, KV_UNAVAILABLE, "the server does not answer");
