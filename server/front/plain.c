@@ -26,6 +26,7 @@ enum {
     WRITE_MS = 10000,
     BACKLOG = 128,
     LOOK_MS = 250, /* whether it is time to stop */
+    FULL_MS = 50,  /* when no descriptor is left */
     ARENA_BYTES = 32 << 20,
     ROOM = KV_PLAIN_HEAD_MAX + KV_PLAIN_BODY_MAX + 4,
     TAG_BYTES = 16
@@ -238,6 +239,18 @@ static void serve_one(kv_plain *plain, int fd, uint8_t *room)
     close_gently(fd);
 }
 
+/* The next connection; -1 when another thread has it, or there is no descriptor for it: then it
+ * stays where it is, and would wake us again at once. */
+static int take_in(const kv_plain *plain)
+{
+    static const struct timespec full = { .tv_nsec = FULL_MS * 1000000L };
+    int fd = accept4(plain->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+        (void)nanosleep(&full, NULL);
+    return fd;
+}
+
 static void *run(void *context)
 {
     kv_plain *plain = context;
@@ -248,7 +261,7 @@ static void *run(void *context)
 
         if (!wait_for(plain->fd, POLLIN, kv_deadline_in_ms(LOOK_MS)))
             continue;
-        fd = accept4(plain->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        fd = take_in(plain);
         if (fd < 0)
             continue;
         atomic_fetch_add(&plain->busy, 1);

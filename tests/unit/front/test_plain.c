@@ -1,15 +1,32 @@
 /* test_plain.c - a plain listener over real sockets: slow, many, endless, and more than one. */
 #include "server/front/plain.h"
 
+#include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "tests/support/kv_cmocka.h"
 
 enum { THREADS = 2, WAIT_S = 30, REQUEST_MS = 600000 };
+
+static atomic_bool no_descriptors;
+static atomic_uint asked;
+
+/* In the place of the library's, for the listener. */
+int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+    atomic_fetch_add(&asked, 1);
+    if (!atomic_load(&no_descriptors))
+        return (int)syscall(SYS_accept4, fd, address, len, flags);
+    errno = EMFILE;
+    return -1;
+}
 
 typedef struct bench {
     kv_plain *plain;
@@ -158,15 +175,35 @@ static void a_slow_one_alone_is_waited_for(void **state)
     assert_ptr_equal(strstr(got, "HTTP/1.1 200 OK\r\n"), got);
 }
 
+/* A connection that cannot be accepted wakes the threads for as long as it waits. */
+static void without_descriptors_it_rests(void **state)
+{
+    enum { LOOK_MS = 500, FEW = 200 /* many are a million */ };
+    bench *at = *state;
+    char got[2048];
+    int fd;
+
+    atomic_store(&no_descriptors, true);
+    atomic_store(&asked, 0);
+    fd = connect_to(at);
+    while (!atomic_load(&asked))
+        (void)poll(NULL, 0, 1);
+    (void)poll(NULL, 0, LOOK_MS);
+    assert_in_range(atomic_load(&asked), 1, FEW);
+    atomic_store(&no_descriptors, false);
+    assert_true(send(fd, "GET /echo/one HTTP/1.1\r\n\r\n", 26, MSG_NOSIGNAL) == 26);
+    read_all(fd, got, sizeof(got));
+    assert_ptr_equal(strstr(got, "HTTP/1.1 200 OK\r\n"), got);
+}
+
 #define ON_A_BENCH(test) cmocka_unit_test_setup_teardown(test, set_up, take_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_A_BENCH(one_connection_gets_one_answer),
-        ON_A_BENCH(a_request_without_end_is_cut_off),
-        ON_A_BENCH(slow_ones_make_room_for_others),
-        ON_A_BENCH(a_slow_one_alone_is_waited_for),
+        ON_A_BENCH(one_connection_gets_one_answer), ON_A_BENCH(a_request_without_end_is_cut_off),
+        ON_A_BENCH(slow_ones_make_room_for_others), ON_A_BENCH(a_slow_one_alone_is_waited_for),
+        ON_A_BENCH(without_descriptors_it_rests),
     };
 
     return cmocka_run_group_tests_name("plain", tests, NULL, NULL);
