@@ -1,6 +1,7 @@
 /* files.c - files of secrets: read without echo, written for the owner alone. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,20 +23,37 @@ static bool hide(FILE *in, struct termios *before)
     if (fd < 0 || !isatty(fd) || tcgetattr(fd, before))
         return false;
     quiet = *before;
-    quiet.c_lflag &= ~(tcflag_t)ECHO;
+    /* The key that interrupts ends the line instead: were we ended by it, the echo would stay off.
+     */
+    quiet.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
+    quiet.c_cc[VEOL] = before->c_cc[VINTR];
+    quiet.c_cc[VEOL2] = before->c_cc[VQUIT];
     return !tcsetattr(fd, TCSAFLUSH, &quiet);
+}
+
+static int interrupts(const struct termios *before, int key)
+{
+    if (!(before->c_lflag & ISIG) || key == _POSIX_VDISABLE)
+        return 0;
+    return key == before->c_cc[VINTR] ? SIGINT : key == before->c_cc[VQUIT] ? SIGQUIT : 0;
 }
 
 static size_t read_terminal(kv_cli *cli, char *data, size_t max, const struct termios *before)
 {
-    size_t len;
+    size_t len = 0;
+    int c, signal = 0;
 
     kv_say(cli->err, "Value (not shown): ");
     (void)fflush(cli->err);
-    len = fgets(data, (int)max + 2, cli->in) ? strlen(data) : 0;
+    while (!signal && len < max + 1 && (c = getc(cli->in)) != EOF && c != '\n') {
+        signal = interrupts(before, c);
+        data[len++] = (char)c;
+    }
     (void)tcsetattr(fileno(cli->in), TCSAFLUSH, before);
     kv_say(cli->err, "\n");
-    return len && data[len - 1] == '\n' ? len - 1 : len;
+    if (signal)
+        (void)raise(signal);
+    return signal ? 0 : len;
 }
 
 static kv_exit fail_read(const kv_cli *cli, const char *path)
@@ -89,10 +107,26 @@ static bool write_all(int fd, kv_slice bytes)
     return true;
 }
 
+/* What is there is a device, a pipe or a folder: /dev/stdout, say. */
+static bool is_special(const char *path)
+{
+    struct stat is;
+
+    return !stat(path, &is) && !S_ISREG(is.st_mode);
+}
+
+static kv_exit refuse_special(const kv_cli *cli, const char *path)
+{
+    kv_say(cli->err, "kvctl: %s is no ordinary file; '-' is standard output\n", path);
+    return KV_EXIT_USAGE;
+}
+
 static kv_exit fail_write(const kv_cli *cli, const char *path)
 {
     bool exists = errno == EEXIST;
 
+    if (exists && is_special(path))
+        return refuse_special(cli, path);
     if (exists)
         kv_say(cli->err, "kvctl: %s exists already; --overwrite replaces it\n", path);
     else
@@ -105,9 +139,12 @@ kv_exit kv_cli_replace(const kv_cli *cli, const char *path, kv_slice bytes)
 {
     char temporary[TEMPORARY_BYTES];
     int len = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
-    int fd = len < TEMPORARY_BYTES ? mkostemp(temporary, O_CLOEXEC) : -1; /* mode 0600 */
     bool good;
+    int fd;
 
+    if (is_special(path))
+        return refuse_special(cli, path);
+    fd = len < TEMPORARY_BYTES ? mkostemp(temporary, O_CLOEXEC) : -1; /* mode 0600 */
     if (fd < 0)
         return fail_write(cli, path);
     good = write_all(fd, bytes) && !fsync(fd);
@@ -120,7 +157,11 @@ kv_exit kv_cli_replace(const kv_cli *cli, const char *path, kv_slice bytes)
 
 kv_exit kv_cli_may_write(const kv_cli *cli, const char *path)
 {
-    if (!strcmp(path, "-") || kv_cli_given(cli, "overwrite") || access(path, F_OK))
+    if (!strcmp(path, "-") || access(path, F_OK))
+        return KV_EXIT_OK;
+    if (is_special(path))
+        return refuse_special(cli, path);
+    if (kv_cli_given(cli, "overwrite"))
         return KV_EXIT_OK;
     errno = EEXIST;
     return fail_write(cli, path);

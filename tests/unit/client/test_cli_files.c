@@ -1,6 +1,10 @@
 /* test_cli_files.c - files for the owner alone, never overwritten unasked; times and durations. */
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "client/cli/run.h"
@@ -92,6 +96,25 @@ static void overwrites_only_when_asked(void **state)
     assert_int_equal(is.st_mode & 0777, 0600);
 }
 
+/* As root the new file would take the place of the device. */
+static void what_is_no_ordinary_file_stays(void **state)
+{
+    world *it = *state;
+    struct stat is;
+
+    assert_int_equal(mkfifo(it->file, 0600), 0);
+    assert_int_equal(kv_cli_may_write(&it->cli, it->file), KV_EXIT_USAGE);
+    assert_told(it, "no ordinary file; '-' is standard output");
+    assert_int_equal(kv_cli_write(&it->cli, it->file, KV_SLICE("x")), KV_EXIT_USAGE);
+    it->cli.args.values[it->cli.args.count++] = (kv_cli_value){ &overwrite, "true" };
+    assert_int_equal(kv_cli_may_write(&it->cli, it->file), KV_EXIT_USAGE);
+    assert_int_equal(kv_cli_write(&it->cli, it->file, KV_SLICE("x")), KV_EXIT_USAGE);
+    assert_int_equal(lstat(it->file, &is), 0);
+    assert_true(S_ISFIFO(is.st_mode));
+    (void)fflush(it->cli.err);
+    assert_null(strstr(it->told, "--overwrite"));
+}
+
 static void says_when_a_file_cannot_be_written_or_read(void **state)
 {
     world *it = *state;
@@ -124,6 +147,86 @@ static void reads_standard_input_with_its_last_newline(void **state)
     assert_int_equal(kv_cli_read(&it->cli, "-", 100, &bytes), KV_EXIT_OK);
     assert_slice_equal(KV_SLICE("hunter2\n"), bytes);
     (void)fclose(it->cli.in);
+}
+
+/* --- at a terminal --- */
+
+typedef struct terminal {
+    int far, near;
+} terminal;
+
+static terminal open_terminal(void)
+{
+    terminal at = { .far = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC) };
+    char name[64];
+
+    assert_int_equal(grantpt(at.far) | unlockpt(at.far), 0);
+    assert_int_equal(ptsname_r(at.far, name, sizeof(name)), 0);
+    at.near = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(at.near >= 0);
+    return at;
+}
+
+static bool echoes(const terminal *at)
+{
+    struct termios how;
+
+    assert_int_equal(tcgetattr(at->near, &how), 0);
+    return (how.c_lflag & ECHO) && (how.c_lflag & ISIG);
+}
+
+/* Somebody types the keys when nothing is shown any more; how the reader ends. */
+static int type(world *it, const terminal *at, const char *keys)
+{
+    pid_t reader = fork();
+    int status = 0;
+
+    if (!reader) {
+        kv_slice bytes = KV_SLICE_NONE;
+        kv_exit told;
+
+        it->cli.in = fdopen(at->near, "r");
+        it->cli.err = fopen("/dev/null", "w");
+        told = kv_cli_read(&it->cli, "-", 100, &bytes);
+        _exit(told == KV_EXIT_OK && kv_slice_equal(bytes, KV_SLICE("hunter2")) ? 7 : 1);
+    }
+    assert_true(reader > 0);
+    while (echoes(at))
+        (void)usleep(1000);
+    assert_int_equal(write(at->far, keys, strlen(keys)), strlen(keys));
+    assert_int_equal(waitpid(reader, &status, 0), reader);
+    return status;
+}
+
+static void what_is_typed_is_not_shown_and_read_to_the_end_of_the_line(void **state)
+{
+    terminal at = open_terminal();
+    int status = type(*state, &at, "hunter2\n");
+
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 7);
+    assert_true(echoes(&at));
+    (void)close(at.near);
+    (void)close(at.far);
+}
+
+static void who_interrupts_gets_the_echo_back(void **state)
+{
+    static const struct {
+        const char *keys;
+        int signal;
+    } rows[] = { { "hunt\x03", SIGINT }, { "\x1c", SIGQUIT } };
+
+    for (size_t i = 0; i < KV_COUNT(rows); i++) {
+        terminal at = open_terminal();
+        int status = type(*state, &at, rows[i].keys);
+
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), rows[i].signal);
+        assert_true(echoes(&at));
+        (void)close(at.near);
+        (void)close(at.far);
+    }
 }
 
 static void reads_times(void **state)
@@ -175,6 +278,9 @@ int main(void)
         TEST(says_when_a_file_cannot_be_written_or_read),
         TEST(refuses_more_than_the_limit),
         TEST(reads_standard_input_with_its_last_newline),
+        TEST(what_is_no_ordinary_file_stays),
+        TEST(what_is_typed_is_not_shown_and_read_to_the_end_of_the_line),
+        TEST(who_interrupts_gets_the_echo_back),
         TEST(reads_times),
         TEST(reads_durations),
     };
