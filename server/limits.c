@@ -15,6 +15,7 @@ kv_throttle_limits kv_server_throttle_limits(const kv_settings *settings)
         .rate_per_principal = (unsigned)settings->max_rate_per_principal,
         .burst_seconds = (unsigned)settings->burst_seconds,
         .failures_per_peer = (unsigned)settings->failures_per_peer,
+        .locked_bytes = (uint64_t)settings->locked_memory,
     };
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/base/arena.h"
 #include "server/base/hash.h"
 
 enum {
@@ -38,6 +39,7 @@ struct kv_throttle_account {
     uint8_t key[KV_THROTTLE_KEY_BYTES];
     bool stranger;
     unsigned in_flight;
+    uint64_t locked; /* bytes, of those in flight */
     bucket bucket;
     UT_hash_handle hh;
 };
@@ -50,6 +52,7 @@ typedef struct holder {
 } holder;
 
 struct kv_throttle {
+    uint64_t locked_bytes; /* of the limits: never another */
     pthread_mutex_t mutex; /* guards what follows */
     kv_throttle_limits limits;
     kv_throttle_account *accounts; /* in the order they were made */
@@ -58,7 +61,9 @@ struct kv_throttle {
     bucket all;
     unsigned in_flight;
     unsigned strangers; /* of them */
-    int64_t swept_us;   /* when the table was last looked through */
+    uint64_t locked;    /* bytes, of all in flight */
+    uint64_t strangers_locked;
+    int64_t swept_us; /* when the table was last looked through */
 };
 
 kv_status kv_throttle_new(const kv_throttle_limits *limits, kv_throttle **out, kv_error *err)
@@ -69,6 +74,7 @@ kv_status kv_throttle_new(const kv_throttle_limits *limits, kv_throttle **out, k
         return kv_fail(err, KV_UNAVAILABLE, "out of memory");
     (void)pthread_mutex_init(&throttle->mutex, NULL);
     throttle->limits = *limits;
+    throttle->locked_bytes = limits->locked_bytes;
     throttle->others.stranger = true;
     *out = throttle;
     return KV_OK;
@@ -307,6 +313,42 @@ kv_status kv_throttle_enter(kv_throttle *throttle, const uint8_t *certificate,
     return KV_OK;
 }
 
+/* Of what there is for all, a principal has half, strangers together half, those of one address a
+ * quarter; but one call is let in that alone needs more. With the mutex held. */
+static bool has_room(const kv_throttle *throttle, const kv_throttle_account *account, uint64_t all,
+                     uint64_t bytes)
+{
+    uint64_t most = account->stranger ? all / 4 : all / 2;
+
+    return throttle->locked + bytes <= all &&
+           (!account->locked || account->locked + bytes <= most) &&
+           (!account->stranger || throttle->strangers_locked + bytes <= all / 2);
+}
+
+kv_status kv_throttle_lock(kv_throttle *throttle, kv_throttle_turn *turn, uint64_t bytes,
+                           kv_error *err)
+{
+    kv_throttle_account *account = turn->account;
+    uint64_t all = throttle->locked_bytes / 4 * 3;
+    bool room;
+
+    if (!account || !all)
+        return KV_OK;
+    if (bytes > all / 4 * 3)
+        return kv_arena_full(err);
+    pthread_mutex_lock(&throttle->mutex);
+    room = has_room(throttle, account, all, bytes);
+    if (room) {
+        throttle->locked += bytes;
+        account->locked += bytes;
+        throttle->strangers_locked += account->stranger ? bytes : 0;
+        turn->locked = bytes;
+    }
+    pthread_mutex_unlock(&throttle->mutex);
+    return room ? KV_OK
+                : busy(err, BUSY_RETRY_MS, "too many calls that need locked memory are running");
+}
+
 bool kv_throttle_knows(kv_throttle *throttle, const uint8_t certificate[KV_THROTTLE_KEY_BYTES],
                        uint8_t principal[16])
 {
@@ -323,6 +365,7 @@ bool kv_throttle_knows(kv_throttle *throttle, const uint8_t certificate[KV_THROT
 void kv_throttle_leave(kv_throttle *throttle, kv_throttle_turn *turn)
 {
     kv_throttle_account *account = turn->account;
+    uint64_t locked = turn->locked;
 
     *turn = (kv_throttle_turn){ 0 };
     if (!account)
@@ -331,6 +374,9 @@ void kv_throttle_leave(kv_throttle *throttle, kv_throttle_turn *turn)
     account->in_flight--;
     throttle->in_flight--;
     throttle->strangers -= account->stranger;
+    account->locked -= locked;
+    throttle->locked -= locked;
+    throttle->strangers_locked -= account->stranger ? locked : 0;
     pthread_mutex_unlock(&throttle->mutex);
 }
 

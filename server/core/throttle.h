@@ -6,6 +6,10 @@
  * address, and an address whose strangers fail to be identified too often has to wait. Strangers
  * get half of all places and half of the rate at most, whoever is known is not in their way.
  *
+ * Calls whose arena is on the locked heap take their share of three quarters of it when they begin,
+ * for they may wait long: a principal has half of that at most, strangers together half, those of
+ * one address a quarter. The rest of the heap is for PINs, and what a call takes for moments.
+ *
  * A refusal says when to come back: not everybody at the same moment, but one after the other as
  * the rate lets them in.
  *
@@ -34,11 +38,13 @@ typedef struct kv_throttle_limits {
     unsigned burst_seconds;     /* a rate that was not used is saved for so long; 0 means 1 */
     unsigned failures_per_peer; /* calls a second of one address that cannot be identified; saved
                                    for ten seconds */
+    uint64_t locked_bytes;      /* of the locked heap; not tuned */
 } kv_throttle_limits;
 
 /* A call that was let in. All zero: none. */
 typedef struct kv_throttle_turn {
     kv_throttle_account *account; /* borrowed until kv_throttle_leave(); NULL: not counted */
+    uint64_t locked;              /* bytes taken with kv_throttle_lock() */
     /* Whose it is, for the fair queue: a digest of the address, or the principal's id and zeros. */
     uint8_t key[KV_THROTTLE_KEY_BYTES];
 } kv_throttle_turn;
@@ -57,6 +63,10 @@ void kv_throttle_tune(kv_throttle *throttle, const kv_throttle_limits *limits);
 kv_status kv_throttle_enter(kv_throttle *throttle, const uint8_t *certificate,
                             const uint8_t address[KV_THROTTLE_KEY_BYTES], bool endless,
                             int64_t now_us, kv_throttle_turn *out, kv_error *err) KV_MUST_USE;
+/* It needs so many bytes of the locked heap until it leaves; once for a turn. KV_BUSY as above, and
+ * without retry_ms when no call has so many: the turn stays, without them. */
+kv_status kv_throttle_lock(kv_throttle *throttle, kv_throttle_turn *turn, uint64_t bytes,
+                           kv_error *err) KV_MUST_USE;
 /* Whom the certificate was last identified as. False: nobody, or it was forgotten. */
 bool kv_throttle_knows(kv_throttle *throttle, const uint8_t certificate[KV_THROTTLE_KEY_BYTES],
                        uint8_t principal[16]);

@@ -11,7 +11,12 @@
 #include "server/front/grpc/health.h"
 
 /* A role token lasts for a third of that at most. */
-enum { DETAILS_BYTES = 8 * 1024, RETRY_MS = 100, ENDLESS_MS = 24 * 60 * 60 * 1000 };
+enum {
+    DETAILS_BYTES = 8 * 1024,
+    RETRY_MS = 100,
+    ENDLESS_MS = 24 * 60 * 60 * 1000,
+    LOCKED_LEAST = 8 * 1024 /* two blocks of an arena */
+};
 
 static const kv_gates *gates_of(const kv_stub *stub)
 {
@@ -230,22 +235,38 @@ static void refuse_call(kv_stub *stub, const kv_error *err)
     kv_door_finish(stub, err);
 }
 
-static kv_status take_turn(kv_stub *stub, kv_error *err)
-{
-    kv_throttle *throttle = stub->loop->front->services->throttle;
-    const kv_peer *peer = &stub->conn->peer;
-
-    if (!throttle)
-        return KV_OK;
-    return kv_throttle_enter(throttle, peer->has_certificate ? peer->thumbprint : NULL,
-                             peer->host_key, stub->route->watches, kv_monotonic_us(), &stub->turn,
-                             err);
-}
-
 static void leave_turn(kv_stub *stub)
 {
     if (stub->turn.account)
         kv_throttle_leave(stub->loop->front->services->throttle, &stub->turn);
+}
+
+/* What the arena of a call takes of the locked heap, which gives it away in powers of two: what
+ * comes with the call, and what is made of it until it is answered. */
+static uint64_t locked_need(const kv_stub *stub)
+{
+    const kv_grpc_request *request = kv_grpc_stream_request(stub->stream);
+
+    return LOCKED_LEAST + 2 * (uint64_t)request->message.len;
+}
+
+static kv_status take_turn(kv_stub *stub, kv_error *err)
+{
+    kv_throttle *throttle = stub->loop->front->services->throttle;
+    const kv_peer *peer = &stub->conn->peer;
+    kv_status status;
+
+    if (!throttle)
+        return KV_OK;
+    KV_TRY(kv_throttle_enter(throttle, peer->has_certificate ? peer->thumbprint : NULL,
+                             peer->host_key, stub->route->watches, kv_monotonic_us(), &stub->turn,
+                             err));
+    if (!stub->route->secret)
+        return KV_OK;
+    status = kv_throttle_lock(throttle, &stub->turn, locked_need(stub), err);
+    if (status != KV_OK)
+        leave_turn(stub);
+    return status;
 }
 
 static kv_status offer(kv_stub *stub, kv_call *call, kv_error *err)

@@ -278,6 +278,77 @@ static void a_watch_takes_no_place(void **state)
 }
 
 /* Each from another address, with another certificate: the table stays small and goes on. */
+/* A call that takes so much of the locked heap; it goes on. */
+static kv_status lock(scene *it, uint32_t certificate, uint32_t address, uint64_t size,
+                      kv_throttle_turn *out)
+{
+    begins(it, enter(it, certificate, address, out));
+    return kv_throttle_lock(it->throttle, out, size, &it->err);
+}
+
+static void with_locked_memory(scene *it, uint64_t size)
+{
+    kv_throttle_limits limits = { .locked_bytes = size };
+
+    kv_throttle_free(it->throttle);
+    begins(it, kv_throttle_new(&limits, &it->throttle, &it->err));
+}
+
+/* Of 64, calls have 48, a principal 24, strangers 24, an address of them 12. */
+static void nobody_takes_all_locked_memory(void **state)
+{
+    enum { HERS = 3, THEIRS = 2, ALL = 64 };
+    scene *it = *state;
+    kv_throttle_turn hers[HERS], theirs[THEIRS], others[2], last, one;
+
+    with_locked_memory(it, ALL);
+    learn(it, 1, 1);
+    learn(it, 2, 2);
+    for (unsigned i = 0; i < HERS; i++)
+        begins(it, lock(it, 1, 1, 8, &hers[i]));
+    refused(it, lock(it, 1, 1, 8, &last));
+    kv_throttle_leave(it->throttle, &last);
+    for (unsigned i = 0; i < THEIRS; i++)
+        begins(it, lock(it, 0, 5, 6, &theirs[i]));
+    refused(it, lock(it, 0, 5, 6, &last));
+    kv_throttle_leave(it->throttle, &last);
+    begins(it, lock(it, 0, 6, 12, &others[0]));
+    refused(it, lock(it, 0, 7, 1, &last));
+    kv_throttle_leave(it->throttle, &last);
+    /* All is taken; what ends makes room. */
+    refused(it, lock(it, 2, 1, 8, &last));
+    kv_throttle_leave(it->throttle, &last);
+    kv_throttle_leave(it->throttle, &hers[0]);
+    begins(it, lock(it, 2, 1, 8, &others[1]));
+    for (unsigned i = 1; i < HERS; i++)
+        kv_throttle_leave(it->throttle, &hers[i]);
+    for (unsigned i = 0; i < THEIRS; i++)
+        kv_throttle_leave(it->throttle, &theirs[i]);
+    for (unsigned i = 0; i < 2; i++)
+        kv_throttle_leave(it->throttle, &others[i]);
+    /* Everything came back: there is room for one that needs more than its half. */
+    begins(it, lock(it, 1, 1, 36, &one));
+    refused(it, lock(it, 1, 1, 1, &last));
+    kv_throttle_leave(it->throttle, &last);
+    begins(it, lock(it, 2, 1, 12, &others[0]));
+    kv_throttle_leave(it->throttle, &others[0]);
+    kv_throttle_leave(it->throttle, &one);
+}
+
+static void what_no_call_can_have_is_not_promised(void **state)
+{
+    scene *it = *state;
+    kv_throttle_turn turn;
+
+    with_locked_memory(it, 64);
+    learn(it, 1, 1);
+    assert_int_equal(lock(it, 1, 1, 37, &turn), KV_BUSY);
+    assert_int_equal(it->err.retry_ms, 0);
+    kv_throttle_leave(it->throttle, &turn);
+    begins(it, lock(it, 1, 1, 36, &turn));
+    kv_throttle_leave(it->throttle, &turn);
+}
+
 static void a_flood_of_addresses_and_certificates_grows_nothing(void **state)
 {
     scene *it = *state;
@@ -315,6 +386,8 @@ int main(void)
         TEST(who_is_known_no_more_is_a_stranger_again),
         TEST(strangers_leave_half_of_the_rate),
         TEST(a_watch_takes_no_place),
+        TEST(nobody_takes_all_locked_memory),
+        TEST(what_no_call_can_have_is_not_promised),
         TEST(a_flood_of_addresses_and_certificates_grows_nothing),
     };
 
