@@ -113,6 +113,8 @@ kv_status kv_operation_of(kv_vault *vault, kv_work *work, const kv_target *targe
                           kv_vault_row *vault_row, kv_object_row *object, kv_operation_row *out,
                           kv_error *err) KV_MUST_USE;
 bool kv_operation_in_progress(const kv_operation_row *row);
+/* Whoever worked on it could store neither its outcome nor its failure, and is at it no more. */
+bool kv_operation_stranded(const kv_operation_row *row, int64_t now_ms);
 /* KV_PRECONDITION with KV_REASON_OPERATION_IN_PROGRESS when there is one; else `*row`, `*exists`.
  */
 kv_status kv_operation_refuse(kv_vault *vault, kv_work *work, const kv_object_row *object,

@@ -265,7 +265,8 @@ static kv_status begin(kv_vault *vault, kv_work *work, renewal *at, int64_t agai
     if (at->row.attempts == 1)
         KV_TRY(tell(work, at, &change, err));
     KV_TRY(kv_commit_step(vault, work, "CertificateRenewBegin", &change, err));
-    if (exists && kv_operation_in_progress(&operation))
+    if (exists && kv_operation_in_progress(&operation) &&
+        !kv_operation_stranded(&operation, work->now_ms))
         return KV_OK;
     if (kv_certificate_renew(vault, work, &at->vault_row, &at->object, &how, &why) == KV_OK)
         return KV_OK;
