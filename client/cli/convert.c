@@ -90,24 +90,35 @@ static void look_at(search *it, const Keyvault__V1__ListPrincipalsResponse *page
     }
 }
 
-static kv_exit search_pages(kv_cli *cli, search *it)
+static kv_exit search_pages(kv_cli *cli, search *it, ProtobufCMessage *request)
 {
-    Keyvault__V1__ListPrincipalsRequest request = KEYVAULT__V1__LIST_PRINCIPALS_REQUEST__INIT;
-    Keyvault__V1__ListPrincipalsResponse *page = NULL, *before = NULL;
-    kv_exit told;
+    kv_exit told = KV_EXIT_OK;
+    bool more = true;
 
-    request.page_size = MOST_PAGE;
-    do {
-        told = kv_cli_call(cli, LIST_PRINCIPALS, &request.base, (ProtobufCMessage **)(void *)&page);
-        keyvault_message_free(before);
+    while (more && told == KV_EXIT_OK) {
+        ProtobufCMessage *page = NULL;
+
+        told = kv_cli_call(cli, LIST_PRINCIPALS, request, &page);
         if (told != KV_EXIT_OK)
             return told;
-        look_at(it, page);
-        request.page_token = page->next_page_token;
-        before = page;
-    } while (request.page_token.len);
-    keyvault_message_free(before);
-    return KV_EXIT_OK;
+        look_at(it, (const void *)page);
+        told = kv_cli_next_page(cli, page, request, &more);
+        keyvault_message_free(page);
+    }
+    return told;
+}
+
+static kv_exit search_all(kv_cli *cli, search *it)
+{
+    ProtobufCMessage *request = kv_message_new(&keyvault__v1__list_principals_request__descriptor);
+    kv_exit told;
+
+    if (!request)
+        return kv_cli_usage(cli, "out of memory");
+    ((Keyvault__V1__ListPrincipalsRequest *)(void *)request)->page_size = MOST_PAGE;
+    told = search_pages(cli, it, request);
+    keyvault_message_free(request);
+    return told;
 }
 
 kv_exit kv_cli_principal(kv_cli *cli, const char *text, const char **id)
@@ -120,7 +131,7 @@ kv_exit kv_cli_principal(kv_cli *cli, const char *text, const char **id)
         *id = text;
         return KV_EXIT_OK;
     }
-    told = search_pages(cli, &it);
+    told = search_all(cli, &it);
     if (told != KV_EXIT_OK)
         return told;
     if (!it.found) {

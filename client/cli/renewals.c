@@ -36,26 +36,20 @@ static json_t *hours_of(const counted *all)
 
 static kv_exit count_pages(kv_cli *cli, ProtobufCMessage *request, counted *all)
 {
+    kv_exit told = KV_EXIT_OK;
     bool more = true;
-    kv_error err;
 
-    while (more) {
-        const Keyvault__V1__GetForecastResponse *page;
+    while (more && told == KV_EXIT_OK) {
         ProtobufCMessage *response = NULL;
-        kv_exit told = kv_cli_call(cli, cli->args.verb->path, request, &response);
 
+        told = kv_cli_call(cli, cli->args.verb->path, request, &response);
         if (told != KV_EXIT_OK)
             return told;
-        page = (const void *)response;
-        add_page(all, page);
-        more =
-            page->next_page_token.len > 0 &&
-            kv_message_set_bytes(request, "page_token",
-                                 kv_slice_of(page->next_page_token.data, page->next_page_token.len),
-                                 &err) == KV_OK;
+        add_page(all, (const void *)response);
+        told = kv_cli_next_page(cli, response, request, &more);
         keyvault_message_free(response);
     }
-    return KV_EXIT_OK;
+    return told;
 }
 
 kv_exit kv_cli_forecast(kv_cli *cli)

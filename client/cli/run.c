@@ -279,16 +279,28 @@ static void add_page(json_t *all, const ProtobufCMessage *page)
     }
 }
 
-/* Whether there is a next page, whose token the request then has. */
-static bool next_page(const ProtobufCMessage *page, ProtobufCMessage *request)
+static kv_slice bytes_of(const ProtobufCMessage *message, const char *name)
 {
-    const ProtobufCFieldDescriptor *field = kv_field_find(page->descriptor, "next_page_token");
-    const ProtobufCBinaryData *token = field ? kv_field_value(page, field, 0) : NULL;
-    kv_error err;
+    const ProtobufCFieldDescriptor *field = kv_field_find(message->descriptor, name);
+    const ProtobufCBinaryData *bytes = field ? kv_field_value(message, field, 0) : NULL;
 
-    return token && token->len &&
-           kv_message_set_bytes(request, "page_token", kv_slice_of(token->data, token->len),
-                                &err) == KV_OK;
+    return bytes ? kv_slice_of(bytes->data, bytes->len) : KV_SLICE_NONE;
+}
+
+kv_exit kv_cli_next_page(const kv_cli *cli, const ProtobufCMessage *page, ProtobufCMessage *request,
+                         bool *more)
+{
+    kv_slice token = bytes_of(page, "next_page_token");
+    kv_error err = { 0 };
+
+    *more = token.len > 0;
+    if (*more && kv_slice_equal(token, bytes_of(request, "page_token"))) {
+        kv_say(cli->err, "kvctl: the server gives the same page of the list again and again\n");
+        return KV_EXIT_GENERAL;
+    }
+    if (*more && kv_message_set_bytes(request, "page_token", token, &err) != KV_OK)
+        return kv_cli_fail_local(cli, &err);
+    return KV_EXIT_OK;
 }
 
 kv_exit kv_cli_list(kv_cli *cli, ProtobufCMessage *request)
@@ -299,12 +311,12 @@ kv_exit kv_cli_list(kv_cli *cli, ProtobufCMessage *request)
     kv_exit told = KV_EXIT_OK;
     bool more = true;
 
-    while (more) {
+    while (more && told == KV_EXIT_OK) {
         told = kv_cli_call(cli, path, request, &page);
         if (told != KV_EXIT_OK)
             break;
         add_page(all, page);
-        more = next_page(page, request);
+        told = kv_cli_next_page(cli, page, request, &more);
         keyvault_message_free(page);
     }
     keyvault_message_free(request);

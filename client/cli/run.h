@@ -33,6 +33,10 @@ kv_exit kv_cli_usage(const kv_cli *cli, const char *message, ...) KV_PRINTF(2, 3
 
 kv_cli_run kv_cli_run_call, kv_cli_run_list;
 
+/* Whether there is a next page, whose token the request then has. A server that names the page that
+ * it has just given would be asked for ever: KV_EXIT_GENERAL, and told. */
+kv_exit kv_cli_next_page(const kv_cli *cli, const ProtobufCMessage *page, ProtobufCMessage *request,
+                         bool *more);
 /* All pages of a list, printed as one. */
 kv_exit kv_cli_list(kv_cli *cli, KV_TAKES ProtobufCMessage *request);
 
