@@ -34,6 +34,32 @@ kv_status act_make_vault(house *h, kv_error *err)
     DO(h, kv_vault_put, &in, &out, err);
 }
 
+static int start(void **state, bool softhsm)
+{
+    house *h = house_new(softhsm);
+    kv_error err = { 0 };
+
+    assert_kv_ok(act_make_vault(h, &err));
+    *state = h;
+    return 0;
+}
+
+int act_start(void **state)
+{
+    return start(state, false);
+}
+
+int act_start_softhsm(void **state)
+{
+    return start(state, true);
+}
+
+int act_stop(void **state)
+{
+    house_free(*state);
+    return 0;
+}
+
 kv_status act_make_key(house *h, const char *name, kv_key_bundle *out, kv_error *err)
 {
     kv_key_create_in in = { .target = act_target(KV_COLLECTION_KEYS, name), .kty = KV_KEY_TYPE_EC };

@@ -13,6 +13,10 @@ kv_target act_target(kv_collection collection, const char *name);
 #define ACT_VAULT "shop"
 
 kv_status act_make_vault(house *h, kv_error *err) KV_MUST_USE;
+/* Before and after a test of cmocka: a house with that vault is its state. */
+int act_start(void **state);
+int act_start_softhsm(void **state);
+int act_stop(void **state);
 /* P-256. */
 kv_status act_make_key(house *h, const char *name, kv_key_bundle *out, kv_error *err) KV_MUST_USE;
 kv_status act_sign(house *h, const char *name, kv_slice version, kv_error *err) KV_MUST_USE;

@@ -4,22 +4,6 @@
 #include "server/vault/backups/backup.h"
 #include "tests/contract/vault/acts.h"
 
-static int start(void **state)
-{
-    house *h = house_new(false);
-    kv_error err = { 0 };
-
-    assert_kv_ok(act_make_vault(h, &err));
-    *state = h;
-    return 0;
-}
-
-static int stop(void **state)
-{
-    house_free(*state);
-    return 0;
-}
-
 /* A backup that outlives the acts after it. */
 static kv_slice take(house *h, kv_collection collection, const char *name)
 {
@@ -283,7 +267,7 @@ static void a_hundred_versions_come_back(void **state)
     house_assert_tidy(h);
 }
 
-#define ON_FAKE(test) cmocka_unit_test_setup_teardown(test, start, stop)
+#define ON_FAKE(test) cmocka_unit_test_setup_teardown(test, act_start, act_stop)
 
 int main(void)
 {

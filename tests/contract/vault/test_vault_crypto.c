@@ -4,32 +4,6 @@
 #include "pkcs11/mechanism.h"
 #include "tests/contract/vault/acts.h"
 
-static int open_house(void **state, bool softhsm)
-{
-    house *h = house_new(softhsm);
-    kv_error err = { 0 };
-
-    assert_kv_ok(act_make_vault(h, &err));
-    *state = h;
-    return 0;
-}
-
-static int start(void **state)
-{
-    return open_house(state, false);
-}
-
-static int start_softhsm(void **state)
-{
-    return open_house(state, true);
-}
-
-static int stop(void **state)
-{
-    house_free(*state);
-    return 0;
-}
-
 static kv_key_create_in key_in(const char *name, kv_key_type kty, kv_key_ops ops)
 {
     return (kv_key_create_in){ .target = act_target(KV_COLLECTION_KEYS, name),
@@ -464,17 +438,18 @@ static void dates_stop_only_writing(void **state)
 
 int main(void)
 {
-#define BOTH(test)                                      \
-    cmocka_unit_test_setup_teardown(test, start, stop), \
-        cmocka_unit_test_setup_teardown(test, start_softhsm, stop)
+#define BOTH(test)                                              \
+    cmocka_unit_test_setup_teardown(test, act_start, act_stop), \
+        cmocka_unit_test_setup_teardown(test, act_start_softhsm, act_stop)
     const struct CMUnitTest tests[] = {
         BOTH(every_type_signs_in_its_own_way),
-        cmocka_unit_test_setup_teardown(a_message_for_eddsa_and_hmac_has_a_bound, start, stop),
+        cmocka_unit_test_setup_teardown(a_message_for_eddsa_and_hmac_has_a_bound, act_start,
+                                        act_stop),
         BOTH(a_key_has_one_use),
-        cmocka_unit_test_setup_teardown(the_use_never_changes, start, stop),
+        cmocka_unit_test_setup_teardown(the_use_never_changes, act_start, act_stop),
         BOTH(what_is_encrypted_comes_back),
-        cmocka_unit_test_setup_teardown(keys_do_nothing_else, start, stop),
-        cmocka_unit_test_setup_teardown(dates_stop_only_writing, start, stop),
+        cmocka_unit_test_setup_teardown(keys_do_nothing_else, act_start, act_stop),
+        cmocka_unit_test_setup_teardown(dates_stop_only_writing, act_start, act_stop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

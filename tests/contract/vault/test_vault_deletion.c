@@ -8,16 +8,6 @@
 
 enum { DAY_MS = 86400000 };
 
-static int start(void **state)
-{
-    house *h = house_new(false);
-    kv_error err = { 0 };
-
-    assert_kv_ok(act_make_vault(h, &err));
-    *state = h;
-    return 0;
-}
-
 static int stop(void **state)
 {
     house_assert_tidy(*state);
@@ -205,7 +195,7 @@ static void purge_protection_leaves_it_to_time(void **state)
 
 int main(void)
 {
-#define ON(test) cmocka_unit_test_setup_teardown(test, start, stop)
+#define ON(test) cmocka_unit_test_setup_teardown(test, act_start, stop)
     const struct CMUnitTest tests[] = {
         ON(every_collection_deletes_recovers_and_purges),
         ON(the_schedule_purges_after_the_retention),

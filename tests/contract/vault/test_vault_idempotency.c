@@ -5,22 +5,6 @@
 #include "server/vault/idempotency.h"
 #include "tests/contract/vault/acts.h"
 
-static int start(void **state)
-{
-    house *h = house_new(false);
-    kv_error err = { 0 };
-
-    assert_kv_ok(act_make_vault(h, &err));
-    *state = h;
-    return 0;
-}
-
-static int stop(void **state)
-{
-    house_free(*state);
-    return 0;
-}
-
 typedef struct attempt {
     const char *key;
     const char *name;
@@ -329,7 +313,7 @@ static void after_a_day_keys_are_forgotten(void **state)
     house_assert_tidy(h);
 }
 
-#define ON_FAKE(test) cmocka_unit_test_setup_teardown(test, start, stop)
+#define ON_FAKE(test) cmocka_unit_test_setup_teardown(test, act_start, act_stop)
 
 int main(void)
 {

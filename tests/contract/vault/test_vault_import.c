@@ -8,32 +8,6 @@
 
 #include "tests/contract/vault/acts.h"
 
-static int open_house(void **state, bool softhsm)
-{
-    house *h = house_new(softhsm);
-    kv_error err = { 0 };
-
-    assert_kv_ok(act_make_vault(h, &err));
-    *state = h;
-    return 0;
-}
-
-static int start(void **state)
-{
-    return open_house(state, false);
-}
-
-static int start_softhsm(void **state)
-{
-    return open_house(state, true);
-}
-
-static int stop(void **state)
-{
-    house_free(*state);
-    return 0;
-}
-
 /* SoftHSM leaks the name of the curve at each use of an Ed25519 key. */
 __attribute__((weak)) void __lsan_disable(void);
 __attribute__((weak)) void __lsan_enable(void);
@@ -274,14 +248,14 @@ static void random_bytes_have_a_bound(void **state)
 
 int main(void)
 {
-#define BOTH(test)                                      \
-    cmocka_unit_test_setup_teardown(test, start, stop), \
-        cmocka_unit_test_setup_teardown(test, start_softhsm, stop)
+#define BOTH(test)                                              \
+    cmocka_unit_test_setup_teardown(test, act_start, act_stop), \
+        cmocka_unit_test_setup_teardown(test, act_start_softhsm, act_stop)
     const struct CMUnitTest tests[] = {
         BOTH(pairs_are_imported_and_sign),
         BOTH(a_mac_is_that_of_openssl),
         BOTH(what_it_encrypts_openssl_decrypts),
-        cmocka_unit_test_setup_teardown(what_is_no_key_is_refused, start, stop),
+        cmocka_unit_test_setup_teardown(what_is_no_key_is_refused, act_start, act_stop),
         BOTH(random_bytes_have_a_bound),
     };
 

@@ -5,32 +5,6 @@
 
 #include "tests/contract/vault/acts.h"
 
-static int open_house(void **state, bool softhsm)
-{
-    house *h = house_new(softhsm);
-    kv_error err = { 0 };
-
-    assert_kv_ok(act_make_vault(h, &err));
-    *state = h;
-    return 0;
-}
-
-static int start(void **state)
-{
-    return open_house(state, false);
-}
-
-static int start_softhsm(void **state)
-{
-    return open_house(state, true);
-}
-
-static int stop(void **state)
-{
-    house_free(*state);
-    return 0;
-}
-
 static kv_status set_enabled(house *h, const char *name, bool enabled, kv_error *out)
 {
     kv_key_update_in in = { .target = act_target(KV_COLLECTION_KEYS, name),
@@ -238,14 +212,14 @@ static void tags_and_attributes_have_bounds(void **state)
 
 int main(void)
 {
-#define BOTH(test)                                      \
-    cmocka_unit_test_setup_teardown(test, start, stop), \
-        cmocka_unit_test_setup_teardown(test, start_softhsm, stop)
+#define BOTH(test)                                              \
+    cmocka_unit_test_setup_teardown(test, act_start, act_stop), \
+        cmocka_unit_test_setup_teardown(test, act_start_softhsm, act_stop)
     const struct CMUnitTest tests[] = {
         BOTH(a_key_is_born_non_extractable_and_signs),
         BOTH(what_changes_is_not_remembered),
-        cmocka_unit_test_setup_teardown(a_disabled_key_signs_for_nobody, start, stop),
-        cmocka_unit_test_setup_teardown(tags_and_attributes_have_bounds, start, stop),
+        cmocka_unit_test_setup_teardown(a_disabled_key_signs_for_nobody, act_start, act_stop),
+        cmocka_unit_test_setup_teardown(tags_and_attributes_have_bounds, act_start, act_stop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,32 +5,6 @@
 #include "server/store/schema.h"
 #include "tests/contract/vault/acts.h"
 
-static int start(void **state)
-{
-    house *h = house_new(false);
-    kv_error err = { 0 };
-
-    assert_kv_ok(act_make_vault(h, &err));
-    *state = h;
-    return 0;
-}
-
-static int start_softhsm(void **state)
-{
-    house *h = house_new(true);
-    kv_error err = { 0 };
-
-    assert_kv_ok(act_make_vault(h, &err));
-    *state = h;
-    return 0;
-}
-
-static int stop(void **state)
-{
-    house_free(*state);
-    return 0;
-}
-
 static void assert_value(house *h, const char *name, kv_slice version, kv_slice value)
 {
     kv_secret_bundle got;
@@ -237,16 +211,16 @@ static void a_key_rolls_before_its_limit(void **state)
 
 int main(void)
 {
-#define BOTH(test)                                      \
-    cmocka_unit_test_setup_teardown(test, start, stop), \
-        cmocka_unit_test_setup_teardown(test, start_softhsm, stop)
+#define BOTH(test)                                              \
+    cmocka_unit_test_setup_teardown(test, act_start, act_stop), \
+        cmocka_unit_test_setup_teardown(test, act_start_softhsm, act_stop)
     const struct CMUnitTest tests[] = {
         BOTH(versions_of_every_size_come_back),
         BOTH(no_value_stands_in_the_database),
         BOTH(a_ciphertext_opens_only_at_its_place),
-        cmocka_unit_test_setup_teardown(an_edited_row_is_refused, start, stop),
+        cmocka_unit_test_setup_teardown(an_edited_row_is_refused, act_start, act_stop),
         cmocka_unit_test_setup_teardown(a_key_rolls_before_its_limit, start_with_short_lived_keys,
-                                        stop),
+                                        act_stop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,38 +5,13 @@
 #include "server/vault/messages/messages.h"
 #include "server/wire/pb.h"
 #include "tests/support/kv_cmocka.h"
+#include "tests/unit/wire/written.h"
 
 #define S(text) KV_SLICE(text)
-
-enum { ROOM = 4 * 1024 * 1024 };
 
 static const uint8_t id16[16] = { 0xab, [15] = 0x01 };
 #define ID16     kv_slice_of(id16, 16)
 #define ID16_HEX "ab000000000000000000000000000001"
-
-/* The message that a writer makes of `out`; freed by the caller. */
-static void *written(kv_encode *encode, const void *out, const ProtobufCMessageDescriptor *type)
-{
-    KV_AUTO(kv_arena) arena = KV_ARENA(ROOM);
-    ProtobufCMessage *message;
-    kv_error err = { 0 };
-    kv_slice body;
-
-    assert_kv_ok(encode(out, &arena, &body, &err));
-    message = protobuf_c_message_unpack(type, NULL, body.len, body.data);
-    assert_non_null(message);
-    return message;
-}
-
-static void done(void *message)
-{
-    protobuf_c_message_free_unpacked(message, NULL);
-}
-
-static void assert_bytes(kv_slice expected, ProtobufCBinaryData got)
-{
-    assert_slice_equal(expected, kv_slice_of(got.data, got.len));
-}
 
 static void who_and_what(void **state)
 {
