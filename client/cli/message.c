@@ -153,6 +153,22 @@ static json_t *bytes_json(const ProtobufCBinaryData *bytes)
     return json;
 }
 
+/* protobuf-c takes text as it comes. What is no UTF-8 would be no JSON, and the field not be there:
+ * the bytes that are wrong are shown as question marks. */
+static json_t *text_json(const char *text)
+{
+    json_t *json = json_string(text);
+    char *copy = json ? NULL : strdup(text);
+
+    if (copy) {
+        kv_text_mend(copy);
+        json = json_string(copy);
+        OPENSSL_cleanse(copy, strlen(copy));
+    }
+    free(copy);
+    return json;
+}
+
 static json_t *enum_json(const ProtobufCEnumDescriptor *type, int value)
 {
     const ProtobufCEnumValue *known = protobuf_c_enum_descriptor_get_value(type, value);
@@ -170,7 +186,7 @@ static json_t *plain_json(const ProtobufCFieldDescriptor *field, const void *val
     switch (field->type) {
     case PROTOBUF_C_TYPE_STRING:
         memcpy(&text, value, sizeof(text));
-        return json_string(text ? text : "");
+        return text_json(text ? text : "");
     case PROTOBUF_C_TYPE_BYTES:
         return bytes_json(value);
     case PROTOBUF_C_TYPE_BOOL:

@@ -172,11 +172,15 @@ kv_exit kv_cli_build(kv_cli *cli, const char *path, ProtobufCMessage **out)
     ProtobufCMessage *message;
     kv_exit told;
 
-    if (!kv_method_find(path, &method))
-        return kv_cli_usage(cli, "there is no method %s", path);
+    if (!kv_method_find(path, &method)) {
+        (void)kv_cli_usage(cli, "there is no method %s", path);
+        return KV_EXIT_USAGE;
+    }
     message = kv_message_new(method.input);
-    if (!message)
-        return kv_cli_usage(cli, "out of memory");
+    if (!message) {
+        (void)kv_cli_usage(cli, "out of memory");
+        return KV_EXIT_USAGE;
+    }
     told = set_fields(cli, message, true);
     if (told == KV_EXIT_OK)
         told = set_fields(cli, message, false);

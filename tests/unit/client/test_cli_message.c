@@ -185,6 +185,24 @@ static void refuses_json_that_is_no_such_message(void **state)
     }
 }
 
+/* A broken server's: the field is there all the same. */
+static void text_that_is_no_utf8_is_told(void **state)
+{
+    char *names[] = { (char *)(uintptr_t) "ok", (char *)(uintptr_t) "a\xff\xc3" };
+    Keyvault__V1__SubjectAlternativeNames sans = KEYVAULT__V1__SUBJECT_ALTERNATIVE_NAMES__INIT;
+    json_t *json;
+    const json_t *list;
+
+    (void)state;
+    sans.dns_names = names;
+    sans.n_dns_names = KV_COUNT(names);
+    json = kv_message_json(&sans.base);
+    list = json_object_get(json, "dnsNames");
+    assert_int_equal(json_array_size(list), 2);
+    assert_string_equal(json_string_value(json_array_get(list, 1)), "a??");
+    json_decref(json);
+}
+
 static void tells_numbers_and_falsehood_but_not_what_is_empty(void **state)
 {
     Keyvault__V1__KeyBundle bundle = KEYVAULT__V1__KEY_BUNDLE__INIT;
@@ -209,6 +227,7 @@ int main(void)
         cmocka_unit_test(reads_bytes_in_hexadecimal_and_base64),
         cmocka_unit_test(prints_and_reads_the_same_json),
         cmocka_unit_test(refuses_json_that_is_no_such_message),
+        cmocka_unit_test(text_that_is_no_utf8_is_told),
         cmocka_unit_test(tells_numbers_and_falsehood_but_not_what_is_empty),
     };
 
