@@ -12,9 +12,17 @@
 #include "server/vault/due.h"
 #include "server/vault/errands.h"
 #include "server/vault/issuers/issuer_state.h"
+#include "server/vault/objects.h"
 #include "server/vault/operations/operation_rules.h"
+#include "server/vault/row_walk.h"
 
-enum { PAGE_ROWS = 32, FEW_ROWS = 8, LONGEST_REST_MS = 60 * 1000, BROKEN_WAIT_MS = 10 * 60 * 1000 };
+enum {
+    PAGE_ROWS = 32,
+    FEW_ROWS = 8,
+    PLACE_BYTES = 4096,
+    LONGEST_REST_MS = 60 * 1000,
+    BROKEN_WAIT_MS = 10 * 60 * 1000
+};
 
 /* What a thread has found to do, or when there will be something. */
 typedef struct finding {
@@ -86,9 +94,25 @@ static void note_time(finding *found, int64_t at)
         found->next_at = at;
 }
 
-/* The first rows of one issuer that have a time. `at` moves to the last row that was seen. */
-static kv_status find_of_issuer(kv_vault *vault, kv_work *work, kv_operation_row *at,
-                                finding *found, kv_error *err)
+/* What a row is found by again, in memory that stays. */
+static kv_status remember(kv_work *work, const kv_operation_row *row, kv_operation_row **out,
+                          kv_error *err)
+{
+    kv_operation_row *copy = kv_arena_alloc(work->arena, sizeof(*copy));
+
+    if (!copy)
+        return kv_arena_full(err);
+    *copy = (kv_operation_row){ .next_at = row->next_at };
+    KV_TRY(kv_arena_copy(work->arena, row->object_uid, &copy->object_uid, err));
+    KV_TRY(kv_arena_copy(work->arena, row->vault_uid, &copy->vault_uid, err));
+    KV_TRY(kv_arena_copy(work->arena, row->issuer_lower, &copy->issuer_lower, err));
+    *out = copy;
+    return KV_OK;
+}
+
+/* The first rows of one issuer that have a time. `step` has memory of its own. */
+static kv_status find_of_issuer(kv_vault *vault, kv_work *work, kv_work *step,
+                                const kv_operation_row *at, finding *found, kv_error *err)
 {
     kv_operation_row from = { .vault_uid = at->vault_uid,
                               .issuer_lower = at->issuer_lower,
@@ -96,9 +120,11 @@ static kv_status find_of_issuer(kv_vault *vault, kv_work *work, kv_operation_row
     kv_operation_row *rows;
     kv_rows page;
 
-    KV_TRY(scan(vault, work, 4, &from, FEW_ROWS, &page, err));
+    KV_TRY(scan(vault, step, 4, &from, FEW_ROWS, &page, err));
     rows = page.rows;
-    for (unsigned i = 0; i < page.count; i++) {
+    for (unsigned i = 0; i < page.count && !found->row; i++) {
+        kv_operation_row *row;
+
         if (!kv_slice_equal(rows[i].vault_uid, at->vault_uid) ||
             !kv_slice_equal(rows[i].issuer_lower, at->issuer_lower))
             break;
@@ -106,29 +132,44 @@ static kv_status find_of_issuer(kv_vault *vault, kv_work *work, kv_operation_row
             note_time(found, rows[i].next_at);
             break;
         }
-        if (go(vault, &rows[i], found))
-            break;
+        KV_TRY(remember(work, &rows[i], &row, err));
+        (void)go(vault, row, found);
     }
     return KV_OK;
 }
 
-/* Many wait for issuers that have no room: every issuer is looked at, each by its first rows. */
-static kv_status find_by_issuer(kv_vault *vault, kv_work *work, finding *found, kv_error *err)
+/* The issuer after `from`, which moves to it, in `place`. */
+static kv_status find_of_next(kv_vault *vault, kv_work *work, kv_arena *place,
+                              kv_operation_row *from, finding *found, bool *more, kv_error *err)
 {
-    uint8_t last[KV_UID_BYTES];
-    kv_operation_row from = { .next_at = INT64_MIN };
+    KV_AUTO(kv_arena) arena = KV_ARENA(KV_STEP_ARENA_BYTES);
+    kv_work step = kv_step_of(work, &arena);
     kv_rows page;
 
+    KV_TRY(scan(vault, &step, 4, from, 1, &page, err));
+    *more = page.count > 0;
+    if (!*more)
+        return KV_OK;
+    kv_arena_cleanup(place);
+    KV_TRY(kv_copy_row_place(&kv_table_operations, 4, page.rows, place, from, err));
+    return find_of_issuer(vault, work, &step, from, found, err);
+}
+
+/* Many wait for issuers that have no room: every issuer is looked at, each by its first rows. There
+ * may be any number of them. */
+static kv_status find_by_issuer(kv_vault *vault, kv_work *work, finding *found, kv_error *err)
+{
+    KV_AUTO(kv_arena) place = KV_ARENA(PLACE_BYTES);
+    uint8_t last[KV_UID_BYTES];
+    kv_operation_row from = { .next_at = INT64_MIN };
+    bool more = true;
+
     memset(last, 0xff, sizeof(last));
-    do {
-        KV_TRY(scan(vault, work, 4, &from, 1, &page, err));
-        if (!page.count)
-            break;
-        from = *(const kv_operation_row *)page.rows;
-        KV_TRY(find_of_issuer(vault, work, &from, found, err));
+    while (more && !found->row) {
+        KV_TRY(find_of_next(vault, work, &place, &from, found, &more, err));
         from.next_at = INT64_MAX;
         from.object_uid = kv_slice_of(last, sizeof(last));
-    } while (!found->row);
+    }
     return KV_OK;
 }
 

@@ -3,7 +3,9 @@
  */
 #include <stdio.h>
 
-#include "tests/contract/vault/acts.h"
+#include "server/vault/errands.h"
+#include "server/vault/vault_impl.h"
+#include "tests/contract/vault/scripted_issuer.h"
 
 #define DAY INT64_C(86400000)
 
@@ -100,11 +102,77 @@ static void there_may_be_any_number_of_vaults(void **state)
     house_free(h);
 }
 
+/* Orders of one issuer; `chain`: bytes that each brings along. */
+typedef struct orders {
+    const char *issuer;
+    unsigned count;
+    int64_t next_at;
+    size_t chain;
+} orders;
+
+static void insert_orders(house *h, unsigned number, const orders *of)
+{
+    enum { ROWS = 40, CHAIN = 16384 };
+    static const uint8_t chain[CHAIN];
+    static kv_operation_row rows[ROWS];
+    static char uids[ROWS][32];
+    KV_AUTO(kv_arena) arena = KV_ARENA(1 << 20);
+    kv_change change = { 0 };
+    kv_error err = { 0 };
+
+    assert_true(of->count <= ROWS && of->chain <= CHAIN);
+    assert_kv_ok(kv_change_room(&change, &arena, ROWS, &err));
+    for (unsigned i = 0; i < of->count; i++) {
+        (void)snprintf(uids[i], sizeof(uids[i]), "%05u row %05u", number, i);
+        rows[i] = (kv_operation_row){ .object_uid = kv_slice_of(uids[i], KV_PRINCIPAL_ID_BYTES),
+                                      .vault_uid = KV_SLICE("\0the first vault"),
+                                      .state = KV_SLICE("pending"),
+                                      .issuer = kv_slice_text(of->issuer),
+                                      .issuer_lower = kv_slice_text(of->issuer),
+                                      .next_at = of->next_at,
+                                      .chain = kv_slice_of(chain, of->chain) };
+        assert_kv_ok(kv_change_insert(&change, &kv_table_operations, &rows[i], &err));
+    }
+    assert_kv_ok(kv_records_seal(h->records, &change, &arena, &err));
+    assert_kv_ok(kv_records_apply(h->records, &change, NULL, &err));
+}
+
+/* One has more orders than may be with it, and all others, more than a step has memory for, wait:
+ * the last one's turn comes all the same. */
+static void there_may_be_any_number_of_issuers(void **state)
+{
+    enum { ISSUERS = 100, EACH = 8, CROWD = 40 };
+    house *h = start();
+    kv_errand errand = { .vault_uid = KV_SLICE("\0the first vault"),
+                         .issuer = KV_SLICE("full"),
+                         .until_ms = INT64_MAX };
+    int64_t next_at = 0;
+    char name[16];
+    kv_error err = { 0 };
+
+    (void)state;
+    scripted_join(h);
+    assert_kv_ok(act_make_certificate(h, "c", "Scripted", false, NULL, &err));
+    insert_orders(h, ISSUERS, &(orders){ "full", CROWD, 1000, 0 });
+    errand.object_uid = KV_SLICE("one");
+    assert_in_range(kv_errand_begin(h->vault->errands, &errand, 0), 0, KV_ERRANDS_MAX);
+    errand.object_uid = KV_SLICE("two");
+    assert_in_range(kv_errand_begin(h->vault->errands, &errand, 0), 0, KV_ERRANDS_MAX);
+    for (unsigned i = 0; i < ISSUERS; i++) {
+        (void)snprintf(name, sizeof(name), "issuer-%03u", i);
+        insert_orders(h, i, &(orders){ name, EACH, HOUSE_NOW_MS + DAY, 12000 });
+    }
+    assert_kv_ok(kv_vault_step_operation(h->vault, &next_at, &err));
+    assert_int_equal(scripted.submits, 1);
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_operation_that_could_not_even_fail_is_not_for_ever),
         cmocka_unit_test(there_may_be_any_number_of_vaults),
+        cmocka_unit_test(there_may_be_any_number_of_issuers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
