@@ -150,12 +150,16 @@ static kv_status flush(kv_audit *audit, kv_audit_ticket *from, const kv_audit_ti
     return status;
 }
 
-static kv_status rotate(kv_audit *audit)
+/* The segment begins with the record of `first`, which may have been owed for long: a search goes
+ * by what the header says. */
+static kv_status rotate(kv_audit *audit, const kv_audit_ticket *first)
 {
+    int64_t now_ms = kv_clock_now_ms(audit->config.clock);
+    bool older = first->entry && first->entry->time_ms < now_ms;
     kv_closing *closing = NULL;
     kv_error err = { 0 };
     kv_status status =
-        kv_chain_rotate(&audit->chain, kv_clock_now_ms(audit->config.clock), &closing, &err);
+        kv_chain_rotate(&audit->chain, older ? first->entry->time_ms : now_ms, &closing, &err);
 
     publish(audit, NULL, NULL, status, &err);
     if (status != KV_OK)
@@ -192,7 +196,7 @@ static void append(kv_audit *audit, kv_audit_ticket *list)
         status = flush(audit, from, at);
         from = at;
         if (status == KV_OK && room == KV_CHAIN_SEGMENT_FULL)
-            status = rotate(audit);
+            status = rotate(audit, at);
     }
     if (status == KV_OK)
         (void)flush(audit, from, NULL);

@@ -79,6 +79,7 @@ void kv_unchained_meet(kv_unchained *unchained, kv_slice message)
 static kv_status append_row(kv_audit *audit, const kv_pending_row *row, kv_error *err)
 {
     KV_AUTO(kv_arena) arena = KV_ARENA(RECORD_ARENA_BYTES);
+    int64_t now_ms = kv_clock_now_ms(audit->config.clock);
     kv_closing *closing = NULL;
     kv_audit_record record;
     kv_chain_room room;
@@ -95,7 +96,9 @@ static kv_status append_row(kv_audit *audit, const kv_pending_row *row, kv_error
         return KV_OK;
     KV_TRY(kv_chain_commit(&audit->chain, err));
     if (room == KV_CHAIN_SEGMENT_FULL) {
-        KV_TRY(kv_chain_rotate(&audit->chain, kv_clock_now_ms(audit->config.clock), &closing, err));
+        if (record.entry.time_ms < now_ms)
+            now_ms = record.entry.time_ms; /* as the audit thread does */
+        KV_TRY(kv_chain_rotate(&audit->chain, now_ms, &closing, err));
         kv_audit_close_later(audit, closing);
     }
     (void)kv_chain_add(&audit->chain, &record);

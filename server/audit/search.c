@@ -20,6 +20,7 @@ typedef struct search_run {
     void *context;
     kv_audit_status end; /* nothing later is looked at */
     kv_segment_list segments;
+    int64_t now_ms;
     bool enough;
     unsigned looked; /* since the deadline was */
 } search_run;
@@ -132,43 +133,37 @@ static kv_status created_ms(const search_run *search, size_t number, int64_t *ou
     return KV_OK;
 }
 
-/* The last segment that may hold the first match: later ones are younger than the range's start. */
-static kv_status first_segment(const search_run *search, size_t *out, kv_error *err)
+/* What times a segment may hold: from when it was begun until the next one was, and a little, for a
+ * record has the time at which its call began. If the clock was set back meanwhile, any; but a
+ * clock that was wrong only between two segments' beginnings does not show in them. */
+static kv_status may_match(const search_run *search, size_t number, bool *out, kv_error *err)
 {
-    const kv_segment_list *segments = &search->segments;
-    size_t number = segments->count - 1, least;
+    bool last = number + 1 == search->segments.count;
+    int64_t from, until = search->now_ms;
 
-    least = kv_segment_list_find(segments, search->filter->after + 1);
-    if (least == segments->count)
-        least = 0;
-    for (; number > least; number--) {
-        int64_t created;
-
-        KV_TRY(created_ms(search, number, &created, err));
-        if (created < search->filter->from_ms - CLOCK_SLACK_MS)
-            break;
-    }
-    *out = number;
+    KV_TRY(created_ms(search, number, &from, err));
+    if (!last)
+        KV_TRY(created_ms(search, number + 1, &until, err));
+    *out = until < from || (from - CLOCK_SLACK_MS < search->filter->to_ms &&
+                            (last || until + CLOCK_SLACK_MS >= search->filter->from_ms));
     return KV_OK;
 }
 
 static kv_status search_segments(search_run *search, kv_error *err)
 {
     const kv_segment_list *segments = &search->segments;
-    size_t number;
+    size_t number = kv_segment_list_find(segments, search->filter->after + 1);
 
-    if (segments->count == 0)
-        return KV_OK;
-    KV_TRY(first_segment(search, &number, err));
+    if (number == segments->count)
+        number = 0;
     for (; number < segments->count && !search->enough; number++) {
         uint64_t last =
             number + 1 < segments->count ? segments->firsts[number + 1] - 1 : search->end.records;
-        int64_t created;
+        bool may;
 
-        KV_TRY(created_ms(search, number, &created, err));
-        if (created - CLOCK_SLACK_MS > search->filter->to_ms)
-            return KV_OK;
-        KV_TRY(search_segment(search, segments->firsts[number], last, err));
+        KV_TRY(may_match(search, number, &may, err));
+        if (may)
+            KV_TRY(search_segment(search, segments->firsts[number], last, err));
     }
     return KV_OK;
 }
@@ -196,6 +191,7 @@ kv_status kv_audit_search(kv_audit *audit, const kv_audit_filter *filter, kv_aud
     if (filter->to_ms <= filter->from_ms)
         return kv_fail_field(err, "to_ms", "must be after from_ms");
     kv_audit_get_status(audit, &search.end);
+    search.now_ms = kv_clock_now_ms(audit->config.clock);
     KV_TRY(list_until(audit, &search.end, &search.segments, err));
     return search_segments(&search, err);
 }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/unit/audit/world.h"
@@ -196,6 +197,82 @@ static void a_search_finds_its_segments(void **state)
     }
 }
 
+static unsigned found_between(audit_world *world, int64_t from_ms, int64_t to_ms)
+{
+    return found(world, (kv_audit_filter){
+                            .from_ms = from_ms, .to_ms = to_ms, .operation = KV_SLICE("KeySign") });
+}
+
+/* As by a filter that reads everything. */
+static void all_is_found(audit_world *world, const int64_t *times, unsigned count)
+{
+    for (unsigned i = 0; i < count; i += 20) {
+        unsigned same = 0;
+
+        for (unsigned k = 0; k < count; k++)
+            same += times[k] == times[i];
+        assert_int_equal(found_between(world, times[i], times[i] + 1), same);
+    }
+}
+
+/* By ten hours, twice: segments begin before, between and after; the last step is in the one that
+ * is written now. */
+static void a_clock_that_was_set_back_hides_nothing(void **state)
+{
+    enum { HOURS = 25, A_MINUTE = 60000 };
+    audit_world *world = *state;
+    static int64_t times[HOURS * 60];
+    unsigned count = 0;
+
+    restart_small(world);
+    for (unsigned hour = 0; hour < HOURS; hour++) {
+        if (hour == 12 || hour == HOURS - 1)
+            world->now_ms -= 10 * 60 * A_MINUTE;
+        for (unsigned i = 0; i < 60; i++) {
+            world->now_ms += A_MINUTE;
+            times[count++] = world->now_ms;
+            world_post_many(world, 1);
+        }
+    }
+    all_is_found(world, times, count);
+}
+
+/* While the next segment cannot be begun, the record of a change is owed; it is written there hours
+ * later, with its own time. */
+static void a_record_that_was_owed_is_found(void **state)
+{
+    enum { AN_HOUR = 3600000, MOST_TRIES = 100 };
+    audit_world *world = *state;
+    char folder[128], file[160];
+    int64_t then;
+    unsigned tries = 0;
+
+    restart_small(world);
+    while (world_status(world).durable < 65536 - 2048)
+        world_post_many(world, 1);
+    world_path(world, "segment.new", folder);
+    (void)snprintf(file, sizeof(file), "%s/in the way", folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(mkdir(file, 0700), 0);
+    then = world->now_ms += 60000;
+    for (; !world_status(world).failed; tries++) {
+        kv_audit_entry entry = world_entry(world, "KeySign");
+
+        assert_true(tries < MOST_TRIES);
+        (void)world_post(world, &entry, true);
+    }
+    world->now_ms += 3 * AN_HOUR;
+    assert_int_equal(rmdir(file), 0);
+    assert_int_equal(rmdir(folder), 0);
+    while (world_status(world).failed)
+        (void)usleep(10000);
+    assert_int_equal(found_between(world, then, then + 1), tries);
+    /* Nor when it is not the last one any more. */
+    for (uint64_t active = world_status(world).active; world_status(world).active == active;)
+        world_post_many(world, 10);
+    assert_int_equal(found_between(world, then, then + 1), tries);
+}
+
 static void *post_meanwhile(void *world)
 {
     world_post_many(world, 600);
@@ -322,6 +399,8 @@ int main(void)
         SEARCH_TEST(a_search_goes_on_after_a_page),
         SEARCH_TEST(a_search_gives_up_at_its_deadline),
         SEARCH_TEST(a_search_finds_its_segments),
+        SEARCH_TEST(a_clock_that_was_set_back_hides_nothing),
+        SEARCH_TEST(a_record_that_was_owed_is_found),
         SEARCH_TEST(a_search_runs_beside_posts),
         SEARCH_TEST(an_export_verifies_elsewhere),
         SEARCH_TEST(an_export_begins_at_a_record),
