@@ -91,11 +91,13 @@ kv_status kv_oidc_fetch(const kv_oidc_source *source, kv_http *http, kv_jwks **o
     const char *place = source->jwks;
     kv_slice json;
 
-    if (!place[0])
-        KV_TRY(discover(source, http, &arena, &place, err));
-    if (place[0] == '/')
+    /* A file is the operator's to name, not the provider's. */
+    if (place[0] == '/') {
         KV_TRY(read_file(place, &arena, &json, err));
-    else
+    } else {
+        if (!place[0])
+            KV_TRY(discover(source, http, &arena, &place, err));
         KV_TRY(get(source, http, place, KV_JWKS_BYTES, &arena, &json, err));
+    }
     return kv_jwks_parse(json, out, err);
 }

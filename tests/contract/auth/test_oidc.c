@@ -20,6 +20,7 @@ typedef enum mood {
     MOOD_FAILS,     /* 500 */
     MOOD_OTHER,     /* the discovery document of somebody else */
     MOOD_ELSEWHERE, /* keys behind plain http */
+    MOOD_LOCAL,     /* keys in a file of the server's machine */
     MOOD_REDIRECTS, /* to the keys */
     MOOD_NO_KEYS,
     MOOD_HUGE,
@@ -29,6 +30,7 @@ typedef enum mood {
 typedef struct world {
     made_certificate *leaf;
     char ca_file[64];
+    char keys_file[64]; /* good ones, while a test wants them */
     http_peer *peer;
     char issuer[64];
     kv_http *http;
@@ -48,23 +50,29 @@ static void nap(void)
 
 /* --- the provider --- */
 
-static bool say_keys(world *at, http_peer_link *link)
+static kv_slice keys_of(const world *at, kv_arena *arena)
 {
     uint8_t raw[32];
     size_t len = sizeof(raw);
-    KV_AUTO(kv_arena) arena = KV_ARENA(4096);
     kv_slice text, json;
     kv_error err = { 0 };
 
-    atomic_fetch_add(&at->fetches, 1);
     if (EVP_PKEY_get_raw_public_key(at->key, raw, &len) != 1 ||
-        kv_base64url(&arena, kv_slice_of(raw, len), &text, &err) != KV_OK ||
-        kv_arena_print(&arena, &json, &err,
+        kv_base64url(arena, kv_slice_of(raw, len), &text, &err) != KV_OK ||
+        kv_arena_print(arena, &json, &err,
                        "{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"k%d\",\"x\":\"%."
                        "*s\"}]}",
                        atomic_load(&at->generation), KV_SLICE_ARG(text)) != KV_OK)
         abort();
-    return http_peer_answer(link, "200 OK", "", json);
+    return json;
+}
+
+static bool say_keys(world *at, http_peer_link *link)
+{
+    KV_AUTO(kv_arena) arena = KV_ARENA(4096);
+
+    atomic_fetch_add(&at->fetches, 1);
+    return http_peer_answer(link, "200 OK", "", keys_of(at, &arena));
 }
 
 static bool say_discovery(world *at, http_peer_link *link)
@@ -72,9 +80,13 @@ static bool say_discovery(world *at, http_peer_link *link)
     char text[512];
     mood now = atomic_load(&at->mood);
 
-    (void)snprintf(text, sizeof(text), "{\"issuer\":\"%s%s\",\"jwks_uri\":\"%s%s/keys\"}",
-                   at->issuer, now == MOOD_OTHER ? "/other" : "",
-                   now == MOOD_ELSEWHERE ? "http" : "https", at->issuer + strlen("https"));
+    if (now == MOOD_LOCAL)
+        (void)snprintf(text, sizeof(text), "{\"issuer\":\"%s\",\"jwks_uri\":\"%s\"}", at->issuer,
+                       at->keys_file);
+    else
+        (void)snprintf(text, sizeof(text), "{\"issuer\":\"%s%s\",\"jwks_uri\":\"%s%s/keys\"}",
+                       at->issuer, now == MOOD_OTHER ? "/other" : "",
+                       now == MOOD_ELSEWHERE ? "http" : "https", at->issuer + strlen("https"));
     return http_peer_answer(link, "200 OK", "", kv_slice_text(text));
 }
 
@@ -316,11 +328,26 @@ static void keys_are_kept_for_a_while_when_the_provider_fails(void **state)
     assert_int_equal(insist(at, 0), KV_OK);
 }
 
+static void write_keys(world *at)
+{
+    KV_AUTO(kv_arena) arena = KV_ARENA(4096);
+    kv_slice json = keys_of(at, &arena);
+    int fd;
+
+    (void)snprintf(at->keys_file, sizeof(at->keys_file), "/tmp/kv-oidc-keys-XXXXXX");
+    fd = mkstemp(at->keys_file);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, json.data, json.len), json.len);
+    (void)close(fd);
+}
+
 static void a_provider_that_misbehaves_gives_no_keys(void **state)
 {
     world *at = *state;
     kv_oidc_source source = { .issuer = at->issuer, .jwks = (char *)"", .ca_file = (char *)"" };
+    kv_jwks *from_file = NULL;
 
+    write_keys(at);
     for (int now = MOOD_FAILS; now < MOOD_COUNT; now++) {
         kv_jwks *keys = NULL;
 
@@ -332,6 +359,12 @@ static void a_provider_that_misbehaves_gives_no_keys(void **state)
         assert_true(at->err.message[0]);
     }
     assert_int_equal(atomic_load(&at->fetches), 0);
+    /* Named by the operator it is taken. */
+    source.jwks = at->keys_file;
+    at->err = (kv_error){ 0 };
+    assert_int_equal(kv_oidc_fetch(&source, at->http, &from_file, &at->err), KV_OK);
+    kv_jwks_free(from_file);
+    (void)unlink(at->keys_file);
 }
 
 static void keys_can_come_from_a_file(void **state)
