@@ -38,7 +38,7 @@ struct kv_plain {
     uint16_t port;
     atomic_bool stopping;
     atomic_uint busy; /* threads that have a connection */
-    unsigned threads;
+    unsigned threads; /* started; the others have config.threads */
     pthread_t thread[THREADS_MAX];
 };
 
@@ -56,7 +56,7 @@ static bool crowded(kv_plain *plain)
 {
     struct pollfd others = { .fd = plain->fd, .events = POLLIN };
 
-    return atomic_load(&plain->busy) >= plain->threads && poll(&others, 1, 0) == 1;
+    return atomic_load(&plain->busy) >= plain->config.threads && poll(&others, 1, 0) == 1;
 }
 
 /* A peer has its time to say what it wants, but much less of it while it keeps others out. */
@@ -277,17 +277,20 @@ static void *run(void *context)
 kv_status kv_plain_start(const kv_plain_config *config, kv_plain **out, kv_error *err)
 {
     kv_plain *plain = calloc(1, sizeof(*plain));
-    unsigned threads = config->threads ? config->threads : THREADS;
     kv_status status;
 
     if (!plain)
         return kv_fail(err, KV_BUSY, "out of memory");
     plain->config = *config;
     plain->fd = -1;
+    if (!plain->config.threads)
+        plain->config.threads = THREADS;
+    if (plain->config.threads > THREADS_MAX)
+        plain->config.threads = THREADS_MAX;
     if (!plain->config.request_ms)
         plain->config.request_ms = REQUEST_MS;
     status = kv_listen_on(config->listen, BACKLOG, &plain->fd, &plain->port, err);
-    while (status == KV_OK && plain->threads < threads && plain->threads < THREADS_MAX) {
+    while (status == KV_OK && plain->threads < plain->config.threads) {
         if (pthread_create(&plain->thread[plain->threads], NULL, run, plain) != 0)
             status = kv_fail(err, KV_UNAVAILABLE, "a thread cannot be started");
         else
