@@ -346,6 +346,7 @@ void house_shut(house *h)
     kv_audit_stop(h->audit);
     kv_auth_close(h->auth);
     kv_records_close(h->records);
+    house_look_away();
     if (h->store)
         h->store->ops = h->real_ops;
     kv_store_close(h->store);

@@ -44,8 +44,7 @@ typedef struct house {
     kv_token_config configs[3]; /* keys, system, perhaps ca */
     unsigned token_count;
     char folder[96];
-    char database[160]; /* file */
-    char audit_folder[160];
+    char database[160], audit_folder[160]; /* the first is a file */
     kv_tokens *tokens;
     kv_identity identity;
     kv_system_key audit_key, token_key;
@@ -141,8 +140,9 @@ void house_end(house *h, house_job *job, kv_status status);
 
 /* Keys on a token (private and secret ones), the server's own not among them. */
 unsigned house_keys_on_token(house *h, kv_duty duty);
-/* What a statement like "SELECT count(*) FROM ..." says. */
+/* What a statement like "SELECT count(*) FROM ..." says. The database stays open until the shut. */
 unsigned house_count(house *h, const char *sql);
+void house_look_away(void);
 /* Runs SQL behind the server's back; how many rows it changed. */
 int house_attack(house *h, const char *sql);
 /* Both sides agree: nothing on a token without a `ready` row, no operation in `working`, nothing
