@@ -158,12 +158,13 @@ const char *kv_softhsm_uri(kv_softhsm *hsm, const char *label)
 
 kv_token_config kv_softhsm_config(kv_softhsm *hsm, kv_duty duty, const char *label)
 {
+    const char *before = getenv("KV_TEST_MODULE");
     char lock[PATH_BYTES + 8];
 
     (void)snprintf(lock, sizeof(lock), "%s/", hsm->dir);
     return (kv_token_config){
         .duty = duty,
-        .module = KV_SOFTHSM_MODULE,
+        .module = before ? before : KV_SOFTHSM_MODULE,
         .uri = kv_softhsm_uri(hsm, label),
         .pin = &hsm->pin,
         .lock_path = lend(hsm, lock, label, ".lock"),

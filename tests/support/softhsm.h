@@ -36,7 +36,8 @@ const char *kv_softhsm_pin_file(const kv_softhsm *hsm);
 const kv_secret_buf *kv_softhsm_pin(const kv_softhsm *hsm);
 
 /* "pkcs11:token=<label>", and a complete configuration: lock, folders, exclusive; isolated when
- * KV_ISOLATED names keyvaultd. Both borrowed from `hsm`; at most 32 of each kind per kv_softhsm. */
+ * KV_ISOLATED names keyvaultd, and with a module before SoftHSM that KV_TEST_MODULE names. Both
+ * borrowed from `hsm`; at most 32 of each kind per kv_softhsm. */
 const char *kv_softhsm_uri(kv_softhsm *hsm, const char *label);
 kv_token_config kv_softhsm_config(kv_softhsm *hsm, kv_duty duty, const char *label);
 
