@@ -11,6 +11,7 @@
 #include "server/vault/keys/key_cache.h"
 #include "server/vault/notices/postbox.h"
 #include "server/vault/operations/operation_rules.h"
+#include "server/vault/vault_by_uid.h"
 #include "server/vault/vault_impl.h"
 
 enum { KEYS_CACHED = 100000, START_ARENA_BYTES = 1 << 20, ORDERS_PER_ISSUER = 2 };
@@ -49,10 +50,12 @@ static kv_status fill(const kv_vault_config *config, kv_vault *vault, kv_error *
     vault->uses = kv_key_uses_new();
     vault->ocsp = kv_ocsp_cache_new();
     vault->postbox = kv_postbox_new(config->notify.threads);
+    vault->hints = kv_vault_hints_new();
     vault->errands =
         kv_errands_new(config->orders_per_issuer ? config->orders_per_issuer : ORDERS_PER_ISSUER,
                        config->orders_per_vault ? config->orders_per_vault : KV_ERRANDS_MAX);
-    if (!vault->keys || !vault->uses || !vault->ocsp || !vault->errands || !vault->postbox)
+    if (!vault->keys || !vault->uses || !vault->ocsp || !vault->errands || !vault->postbox ||
+        !vault->hints)
         return kv_fail(err, KV_BUSY, "out of memory");
     KV_TRY(make_outbox(vault, err));
     return kv_records_watch(config->records, kv_key_cache_changed, vault->keys, err);
@@ -108,6 +111,7 @@ void kv_vault_close(kv_vault *vault)
 {
     if (!vault)
         return;
+    kv_vault_hints_free(vault->hints);
     kv_postbox_free(vault->postbox);
     kv_outbox_free(vault->outbox);
     kv_denials_free(vault->denials);

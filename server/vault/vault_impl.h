@@ -25,6 +25,7 @@ struct kv_vault {
     atomic_bool stopping, purge_owed; /* see vault.h */
     struct kv_errands *errands;
     struct kv_postbox *postbox;
+    struct kv_vault_hints *hints;
     pthread_mutex_t wake_mutex; /* guards `wakes` */
     uint64_t wakes;             /* how often something may have become due */
     pthread_cond_t wake;        /* CLOCK_MONOTONIC */

@@ -7,7 +7,7 @@
 #include "server/vault/own_step.h"
 
 /* No call lasts longer than an hour, and no step of the server's own. */
-enum { RESUME_MS = 60 * 1000, VAULTS_PER_STEP = 50, STRANDED_MS = 2 * 60 * 60 * 1000 };
+enum { RESUME_MS = 60 * 1000, STRANDED_MS = 2 * 60 * 60 * 1000 };
 
 bool kv_operation_in_progress(const kv_operation_row *row)
 {
@@ -225,64 +225,6 @@ kv_status kv_certificate_pending_delete(kv_vault *vault, kv_work *work,
 }
 
 /* --- after a crash --- */
-
-static kv_status no_vault(kv_error *err)
-{
-    return kv_fail(err, KV_NOT_FOUND, "an operation's vault is gone");
-}
-
-/* One page after `from`, whose name moves, in `name`, to the vault that was looked for or the last
- * one. In memory of its own: there may be any number of vaults. */
-static kv_status look_for_vault(kv_vault *vault, kv_slice uid, kv_vault_row *from,
-                                char name[KV_VAULT_NAME_MAX], bool *seen, bool *more, kv_error *err)
-{
-    KV_AUTO(kv_arena) arena = KV_ARENA(KV_STEP_ARENA_BYTES);
-    kv_scan scan = { .table = &kv_table_vaults,
-                     .from = from,
-                     .after = from->name.len > 0,
-                     .limit = VAULTS_PER_STEP };
-    const kv_vault_row *vaults;
-    kv_rows rows;
-
-    KV_TRY(kv_records_scan(vault->config.records, &scan, &arena, &rows, err));
-    vaults = rows.rows;
-    *more = rows.more;
-    for (unsigned i = 0; i < rows.count && !*seen; i++) {
-        *seen = kv_slice_equal(vaults[i].uid, uid);
-        if (!*seen && i + 1 < rows.count)
-            continue;
-        if (vaults[i].name.len > KV_VAULT_NAME_MAX)
-            return kv_fail(err, KV_INTERNAL, "a vault's row is not well formed");
-        memcpy(name, vaults[i].name.data, vaults[i].name.len);
-        from->name = kv_slice_of(name, vaults[i].name.len);
-    }
-    return KV_OK;
-}
-
-kv_status kv_vault_by_uid(kv_vault *vault, kv_work *work, kv_slice uid, kv_vault_row *out,
-                          kv_error *err)
-{
-    char name[KV_VAULT_NAME_MAX] = "";
-    kv_vault_row from = { 0 };
-    kv_vault_row found;
-    kv_status status;
-    bool seen = false;
-    bool more = true;
-
-    while (!seen && more)
-        KV_TRY(look_for_vault(vault, uid, &from, name, &seen, &more, err));
-    if (!seen)
-        return no_vault(err);
-    found = (kv_vault_row){ .name = from.name };
-    status = kv_records_get(vault->config.records, &kv_table_vaults, &found, work->arena, err);
-    /* Its name may be another one's by now. */
-    if (status == KV_NOT_FOUND || (status == KV_OK && !kv_slice_equal(found.uid, uid)))
-        return no_vault(err);
-    KV_TRY(status);
-    KV_TRY(kv_arena_copy(work->arena, from.name, &found.name, err));
-    *out = found;
-    return KV_OK;
-}
 
 kv_status kv_object_by_uid(kv_vault *vault, kv_work *work, kv_slice uid, kv_object_row *out,
                            kv_error *err)

@@ -2,12 +2,11 @@
 #pragma once
 
 #include "server/vault/certificates/certificate_rules.h"
+#include "server/vault/vault_by_uid.h"
 
 /* --- certificate_pending.c --- */
 
-/* The rows of an operation, by uid. KV_NOT_FOUND. */
-kv_status kv_vault_by_uid(kv_vault *vault, kv_work *work, kv_slice uid, kv_vault_row *out,
-                          kv_error *err) KV_MUST_USE;
+/* The object of an operation. KV_NOT_FOUND. */
 kv_status kv_object_by_uid(kv_vault *vault, kv_work *work, kv_slice uid, kv_object_row *out,
                            kv_error *err) KV_MUST_USE;
 /* Deletes an operation whose certificate is gone, as a step. */
