@@ -10,6 +10,13 @@
 
 enum { ARENA_BYTES = 256 * 1024 * 1024, CLOCK_SLACK_MS = 60 * 1000 };
 
+/* Versions of the store that records were met of. */
+typedef struct versions {
+    int64_t *list;
+    size_t count;
+    size_t room;
+} versions;
+
 /* What is known before anything is written. */
 typedef struct startup {
     kv_audit *audit;
@@ -18,6 +25,7 @@ typedef struct startup {
     kv_unchained unchained;
     kv_store_state store; /* as it is */
     kv_store_state told;  /* as the newest change in chain and pending rows says */
+    versions changes;     /* after the anchor */
     bool anchored;
     kv_checkpoint anchor;
     kv_slice anchor_bytes;
@@ -29,6 +37,7 @@ typedef struct startup {
 static void startup_cleanup(startup *start)
 {
     kv_arena_cleanup(&start->arena);
+    free(start->changes.list);
     kv_segment_list_cleanup(&start->segments);
     kv_walk_cleanup(&start->walk);
 }
@@ -47,6 +56,26 @@ static void tell(startup *start, int64_t version, const uint8_t digest[32])
     memcpy(start->told.digest, digest, sizeof(start->told.digest));
 }
 
+/* Of what is older than the anchor, the anchor itself is the proof. */
+static kv_status note_change(startup *start, int64_t version, kv_error *err)
+{
+    versions *to = &start->changes;
+
+    if (!start->anchored || version <= start->anchor.store_version)
+        return KV_OK;
+    if (to->count == to->room) {
+        size_t room = to->room ? 2 * to->room : 1024;
+        int64_t *list = realloc(to->list, room * sizeof(*list));
+
+        if (!list)
+            return kv_fail(err, KV_UNAVAILABLE, "out of memory for the audit log");
+        to->list = list;
+        to->room = room;
+    }
+    to->list[to->count++] = version;
+    return KV_OK;
+}
+
 /* Every record of the walk. */
 static kv_status meet(void *context, uint64_t sequence, kv_slice message, kv_error *err)
 {
@@ -59,6 +88,7 @@ static kv_status meet(void *context, uint64_t sequence, kv_slice message, kv_err
     if (version == 0)
         return KV_OK;
     kv_unchained_meet(&start->unchained, message);
+    KV_TRY(note_change(start, version, err));
     if (version <= start->told.version)
         return KV_OK;
     KV_TRY(kv_audit_record_unpack(message, &arena, &record, err));
@@ -203,6 +233,34 @@ static kv_status walk(startup *start, kv_error *err)
         refuse(err, "the audit log is damaged, or is not the one that its anchor knows");
     return kv_note(err, "%s at %llu: %s", start->report.segment,
                    (unsigned long long)start->report.offset, start->report.what);
+}
+
+static int by_version(const void *a, const void *b)
+{
+    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+
+    return (left > right) - (left < right);
+}
+
+/* Each change has its record, in the chain or with it in the store: who cuts the log behind the
+ * anchor, and leaves the newest change its pending row, would hide those between. */
+static kv_status check_changes(startup *start, kv_error *err)
+{
+    const kv_unchained *unchained = &start->unchained;
+    versions *changes = &start->changes;
+    int64_t next = start->anchor.store_version + 1;
+
+    for (unsigned i = 0; i < unchained->count; i++)
+        KV_TRY(note_change(start, unchained->rows[i].state.version, err));
+    if (changes->count > 0)
+        qsort(changes->list, changes->count, sizeof(*changes->list), by_version);
+    for (size_t i = 0; i < changes->count && changes->list[i] <= next; i++)
+        next += changes->list[i] == next;
+    if (next > start->store.version)
+        return KV_OK;
+    refuse(err, "records of changes are missing in the audit log: it was cut");
+    return kv_note(err, "store version %lld, no record of change %lld",
+                   (long long)start->store.version, (long long)next);
 }
 
 /* The store must be what the newest change made of it. */
@@ -380,6 +438,7 @@ static kv_status go_on(startup *start, kv_error *err)
                         audit->config.node))
         return refuse(err, "the audit log is that of another server");
     KV_TRY(compare_store(start, err));
+    KV_TRY(check_changes(start, err));
     KV_TRY(reopen_unclosed(start, err));
     KV_TRY(open_active(start, err));
     return kv_unchained_append(audit, &start->unchained, err);

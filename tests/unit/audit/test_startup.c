@@ -262,6 +262,47 @@ static void the_newest_change_counts_not_the_last(void **state)
     assert_int_equal(world_status(world).store_version, second.store_version);
 }
 
+static void forgets_pending(audit_world *world)
+{
+    unsigned left = 1;
+
+    while (left) {
+        (void)usleep(1000);
+        pthread_mutex_lock(&world->store->mutex);
+        left = world->store->pending_count;
+        pthread_mutex_unlock(&world->store->mutex);
+    }
+}
+
+/* As somebody does who cuts the log back to the anchor, and leaves the database as it is: the
+ * newest change has its pending row still, and says what the store is. */
+static void a_log_that_was_cut_behind_its_anchor_is_refused(void **state)
+{
+    audit_world *world = *state;
+    uint8_t anchor[sizeof(world->anchor)], *bytes;
+    size_t anchor_len, len;
+    kv_error err = { 0 };
+
+    world_start(world);
+    world_change(world, true);
+    assert_kv_ok(kv_audit_checkpoint(world->audit, &err));
+    bytes = world_read(world, FIRST_SEGMENT, &len);
+    anchor_len = world->anchor_len;
+    memcpy(anchor, world->anchor, anchor_len);
+    world_change(world, true);
+    world_change(world, true);
+    forgets_pending(world);
+    world->store->keep_pending = true;
+    world_change(world, true);
+    world_stop(world);
+    assert_int_equal(world->store->pending_count, 1);
+    world_write(world, FIRST_SEGMENT, bytes, len);
+    memcpy(world->anchor, anchor, anchor_len);
+    world->anchor_len = anchor_len;
+    world_refuses_to_start(world, "it was cut");
+    free(bytes);
+}
+
 static void changes_without_record_are_appended(void **state)
 {
     audit_world *world = *state;
@@ -380,6 +421,7 @@ int main(void)
         START_TEST(an_older_store_is_refused),
         START_TEST(a_store_changed_outside_is_refused),
         START_TEST(the_newest_change_counts_not_the_last),
+        START_TEST(a_log_that_was_cut_behind_its_anchor_is_refused),
         START_TEST(changes_without_record_are_appended),
         START_TEST(pending_records_in_the_chain_are_not_appended_again),
         START_TEST(pending_records_are_found_in_older_segments),
