@@ -84,7 +84,8 @@ static kv_status refuse_while_working(kv_vault *vault, kv_work *work, const kv_o
     if (object->collection != KV_COLLECTION_CERTIFICATES)
         return KV_OK;
     KV_TRY(kv_operation_find(vault, work, object->uid, &operation, &exists, err));
-    if (!exists || !kv_slice_equal(operation.state, KV_STATE_WORKING))
+    if (!exists || !kv_slice_equal(operation.state, KV_STATE_WORKING) ||
+        kv_operation_stranded(&operation, work->now_ms))
         return KV_OK;
     kv_fail(err, KV_PRECONDITION, "a certificate is just being made for this name; try again");
     return kv_because(err, KV_REASON_OPERATION_IN_PROGRESS);

@@ -272,6 +272,21 @@ kv_status kv_operation_abandon(kv_vault *vault, kv_work *work, kv_operation_row 
     return kv_commit_step(vault, work, "CertificateOperationLost", &change, err);
 }
 
+/* Nobody makes a version of it; whoever recovers it may ask anew. */
+static kv_status end_deleted(kv_vault *vault, kv_work *work, kv_operation_row *operation,
+                             kv_error *err)
+{
+    kv_change change = { 0 };
+
+    operation->state = KV_STATE_FAILED;
+    operation->updated = work->now_ms;
+    operation->error_code = kv_slice_text(kv_status_spelling(KV_NOT_FOUND)->name);
+    operation->error_message = KV_SLICE("the certificate was deleted meanwhile");
+    kv_operation_clear(operation);
+    KV_TRY(kv_change_update(&change, &kv_table_operations, operation, err));
+    return kv_commit_step(vault, work, "CertificateCreateFailed", &change, err);
+}
+
 static kv_status resume(kv_vault *vault, kv_work *work, kv_operation_row *operation, kv_error *err)
 {
     kv_vault_row vault_row;
@@ -290,6 +305,8 @@ static kv_status resume(kv_vault *vault, kv_work *work, kv_operation_row *operat
     work->entry->vault = vault_row.display_name;
     work->entry->collection = KV_SLICE("certificates");
     work->entry->name = object.display_name;
+    if (object.deleted || vault_row.deleted)
+        return end_deleted(vault, work, operation, err);
     /* What had been made before the crash is rolled back as an unfinished birth. */
     operation->key_id = KV_SLICE_NONE;
     return kv_operation_run(vault, work, &vault_row, &object, operation, true, err);

@@ -68,6 +68,31 @@ static void an_operation_that_could_not_even_fail_is_not_for_ever(void **state)
     house_free(h);
 }
 
+/* Nor is it in the way of whoever wants the certificate gone, and no start makes it after that. */
+static void what_it_was_for_can_be_deleted(void **state)
+{
+    house *h = start();
+    kv_error err = { 0 };
+
+    (void)state;
+    assert_kv_ok(act_make_certificate(h, "c", "Self", false, NULL, &err));
+    house_meanwhile(h, &kv_table_certificate_versions, 1, the_store_goes_away, NULL);
+    assert_kv_fails(KV_UNAVAILABLE, act_renew(h, "c", NULL, &err));
+    atomic_store(&h->dead, false);
+    assert_kv_fails(KV_PRECONDITION, act_delete(h, KV_COLLECTION_CERTIFICATES, "c", &err));
+    atomic_fetch_add(&h->now_ms, DAY);
+    assert_kv_ok(act_delete(h, KV_COLLECTION_CERTIFICATES, "c", &err));
+    assert_kv_ok(house_restart(h, &err));
+    assert_int_equal(versions(h), 1);
+    assert_int_equal(house_count(h, "SELECT count(*) FROM operations WHERE state = 'failed'"), 1);
+    house_assert_tidy(h);
+    assert_kv_ok(act_recover(h, KV_COLLECTION_CERTIFICATES, "c", &err));
+    assert_kv_ok(act_renew(h, "c", NULL, &err));
+    assert_int_equal(versions(h), 2);
+    house_assert_tidy(h);
+    house_free(h);
+}
+
 /* Vaults with tags, more than a step has memory for, and ours is the last by its name. */
 static void there_may_be_any_number_of_vaults(void **state)
 {
@@ -171,6 +196,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_operation_that_could_not_even_fail_is_not_for_ever),
+        cmocka_unit_test(what_it_was_for_can_be_deleted),
         cmocka_unit_test(there_may_be_any_number_of_vaults),
         cmocka_unit_test(there_may_be_any_number_of_issuers),
     };
