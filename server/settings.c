@@ -11,7 +11,7 @@
 #include "server/settings_check.h"
 #include "server/settings_table.h"
 
-enum { MAX_FILE_BYTES = 256 * 1024 };
+enum { MAX_FILE_BYTES = 256 * 1024, MAX_LINE_BYTES = 198 /* inih takes what is over for a line */ };
 
 typedef struct reader {
     kv_settings *settings;
@@ -242,6 +242,19 @@ static kv_status name_line(int line, kv_error *err)
     return err->status;
 }
 
+static kv_status check_lines(const char *text, kv_error *err)
+{
+    for (int line = 1; *text; line++) {
+        size_t len = strcspn(text, "\n");
+
+        if (len > MAX_LINE_BYTES)
+            return kv_fail(err, KV_BAD_REQUEST, "line %d is longer than %d bytes", line,
+                           MAX_LINE_BYTES);
+        text += len + (text[len] == '\n');
+    }
+    return KV_OK;
+}
+
 kv_status kv_settings_parse(const char *text, kv_settings *out, kv_error *err)
 {
     KV_AUTO(kv_settings) settings = { 0 };
@@ -249,6 +262,7 @@ kv_status kv_settings_parse(const char *text, kv_settings *out, kv_error *err)
     int line;
 
     *err = (kv_error){ 0 };
+    KV_TRY(check_lines(text, err));
     KV_TRY(set_defaults(&settings, err));
     line = ini_parse_string(text, on_line, &in);
     if (err->status != KV_OK)
@@ -279,6 +293,8 @@ kv_status kv_settings_read(const char *path, kv_settings *out, kv_error *err)
         status = out_of_memory(err);
     else if (ferror(file) || len == MAX_FILE_BYTES)
         status = kv_fail(err, KV_UNAVAILABLE, "the configuration cannot be read, or is too long");
+    else if (memchr(text, 0, len)) /* as a crash of the machine leaves files */
+        status = kv_fail(err, KV_BAD_REQUEST, "the configuration has a NUL byte: it is no text");
     else
         status = kv_settings_parse(text, out, err);
     free(text);

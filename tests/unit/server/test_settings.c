@@ -4,13 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/support/kv_cmocka.h"
 
 #define TOKEN(name) \
     "[token." name "]\nmodule = /m.so\nuri = pkcs11:token=" name "\npin_file = pin\n"
-#define TOKENS   TOKEN("keys") TOKEN("ca") TOKEN("system")
-#define SMALLEST "[server]\nhome = /srv/kv\n[tls]\nkey = tls/key.pem\n" TOKENS
+#define TOKENS        TOKEN("keys") TOKEN("ca") TOKEN("system")
+#define SMALLEST      "[server]\nhome = /srv/kv\n[tls]\nkey = tls/key.pem\n" TOKENS
+#define FIVE_NETWORKS "10.1.0.0/16, 10.2.0.0/16, 10.3.0.0/16, 10.4.0.0/16, 10.5.0.0/16, "
+#define TEN_NETWORKS  FIVE_NETWORKS FIVE_NETWORKS
 
 static void defaults_fill_what_is_left_out(void **state)
 {
@@ -123,6 +126,8 @@ static const bad_file bad_files[] = {
     { SMALLEST "[acme]\ndns_key_name = a\"b\n", "must be names of DNS" },
     { SMALLEST "[acme]\ndns_server = ns 53\ndns_key_name = a\ndns_key_file = b\n", "dns_server" },
     { SMALLEST "[acme]\ndns_key_algorithm = hmac-md5\n", "must be one of hmac-sha256" },
+    { SMALLEST "[outgoing]\nnetworks = " TEN_NETWORKS TEN_NETWORKS "\n",
+      "is longer than 198 bytes" },
     { "[server\nhome = /a\n", "line 1" },
     { "just words\n", "line 1" },
 };
@@ -200,6 +205,23 @@ static void a_missing_file_is_named(void **state)
     assert_non_null(strstr(err.message, "/nowhere/k.conf"));
 }
 
+static void what_is_behind_a_nul_byte_is_not_left_out(void **state)
+{
+    static const char text[] = SMALLEST "\0\n[access]\nseparation_of_duty = maybe\n";
+    char path[] = "/tmp/kv-settings-XXXXXX";
+    int fd = mkstemp(path);
+    kv_settings settings;
+    kv_error err = { 0 };
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+    assert_int_equal(close(fd), 0);
+    assert_kv_fails(KV_BAD_REQUEST, kv_settings_read(path, &settings, &err));
+    assert_non_null(strstr(err.message, "NUL byte"));
+    assert_int_equal(unlink(path), 0);
+}
+
 static void every_setting_can_be_printed_and_read_again(void **state)
 {
     KV_AUTO(kv_settings) settings = { 0 };
@@ -265,6 +287,7 @@ int main(void)
         cmocka_unit_test(identity_providers_have_a_section_each),
         cmocka_unit_test(too_many_identity_providers_are_refused),
         cmocka_unit_test(a_missing_file_is_named),
+        cmocka_unit_test(what_is_behind_a_nul_byte_is_not_left_out),
         cmocka_unit_test(every_setting_can_be_printed_and_read_again),
         cmocka_unit_test(every_setting_is_documented),
     };
