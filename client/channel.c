@@ -66,6 +66,7 @@ static void destroy(kv_channel *channel)
         free(channel->endpoints[i].port);
         free(channel->endpoints[i].authority);
         SSL_SESSION_free(channel->endpoints[i].session);
+        kv_lookup_abandon(channel->endpoints[i].lookup);
     }
     free(channel->server_name);
     (void)pthread_cond_destroy(&channel->changed);

@@ -12,7 +12,7 @@
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
 
-#include "client/channel_private.h"
+#include "client/channel_link.h"
 #include "server/base/secret_buf.h"
 
 enum { READ_BYTES = 32 * 1024, GATHER_BYTES = 64 * 1024 };
@@ -56,19 +56,51 @@ static kv_status try_next(kv_link *link, kv_error *err)
     return kv_note(err, "%s", strerror(errno));
 }
 
-static kv_status look_up(kv_link *link, kv_error *err)
+static kv_status not_found(const kv_link *link, const char *why, kv_error *err)
 {
-    const kv_endpoint *to = link->endpoint;
-    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-    int rv = getaddrinfo(to->host, to->port, &hints, &link->addresses);
+    return kv_fail(err, KV_UNAVAILABLE, "%s cannot be found: %s", link->endpoint->authority, why);
+}
 
+static kv_status take_addresses(kv_link *link, int rv, kv_error *err)
+{
+    link->state = KV_LINK_CONNECTING;
     if (rv) {
         link->addresses = NULL;
-        kv_fail(err, KV_UNAVAILABLE, "%s cannot be found", to->authority);
-        return kv_note(err, "%s", gai_strerror(rv));
+        return not_found(link, gai_strerror(rv), err);
     }
     link->address = link->addresses;
+    return try_next(link, err);
+}
+
+/* An address needs no look-up. A name has one at a time, however many connections were given up
+ * that waited for it; what an old one said is of no use. */
+static kv_status look_up(kv_link *link, kv_error *err)
+{
+    const struct addrinfo numeric = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST };
+    kv_endpoint *to = link->endpoint;
+    int rv = getaddrinfo(to->host, to->port, &numeric, &link->addresses);
+
+    if (rv != EAI_NONAME)
+        return take_addresses(link, rv, err);
+    link->addresses = NULL;
+    if (to->lookup && kv_lookup_over(to->lookup)) {
+        kv_lookup_abandon(to->lookup);
+        to->lookup = NULL;
+    }
+    if (!to->lookup)
+        KV_TRY(kv_lookup_start(to->host, to->port, &to->lookup, err));
+    link->state = KV_LINK_LOOKING_UP;
+    link->fd = kv_lookup_fd(to->lookup);
     return KV_OK;
+}
+
+static kv_status looked_up(kv_link *link, kv_error *err)
+{
+    kv_lookup *lookup = link->endpoint->lookup;
+
+    link->endpoint->lookup = NULL;
+    link->fd = -1;
+    return take_addresses(link, kv_lookup_take(lookup, &link->addresses), err);
 }
 
 kv_link *kv_link_new(kv_channel *channel, kv_error *err)
@@ -85,8 +117,8 @@ kv_link *kv_link_new(kv_channel *channel, kv_error *err)
     link->endpoint = &channel->endpoints[channel->at];
     link->fd = -1;
     link->connect_by = kv_deadline_in_ms(channel->config.connect_ms);
-    if (kv_grpc_client_new(&limits, &link->session, err) != KV_OK || look_up(link, err) != KV_OK ||
-        try_next(link, err) != KV_OK) {
+    link->move_by = link->connect_by;
+    if (kv_grpc_client_new(&limits, &link->session, err) != KV_OK || look_up(link, err) != KV_OK) {
         kv_link_free(link);
         return NULL;
     }
@@ -102,7 +134,7 @@ void kv_link_free(kv_link *link)
         ERR_clear_error();
     }
     SSL_free(link->ssl);
-    if (link->fd >= 0)
+    if (link->fd >= 0 && link->state != KV_LINK_LOOKING_UP)
         (void)close(link->fd);
     if (link->addresses)
         freeaddrinfo(link->addresses);
@@ -213,6 +245,8 @@ kv_status kv_link_step(kv_link *link, short events, kv_error *err)
     if (events & POLLOUT)
         link->wants_write = false;
     switch (link->state) {
+    case KV_LINK_LOOKING_UP:
+        return looked_up(link, err);
     case KV_LINK_CONNECTING:
         return events ? connected(link, err) : try_next(link, err);
     case KV_LINK_HANDSHAKE:
@@ -221,6 +255,13 @@ kv_status kv_link_step(kv_link *link, short events, kv_error *err)
         return events & ~POLLOUT ? read_all(link, err) : KV_OK;
     }
     return KV_OK;
+}
+
+kv_status kv_link_late(const kv_link *link, kv_error *err)
+{
+    if (link->state == KV_LINK_LOOKING_UP)
+        return not_found(link, "the name service does not answer", err);
+    return kv_fail(err, KV_UNAVAILABLE, "the server does not answer");
 }
 
 static kv_status gather(kv_link *link, kv_error *err)

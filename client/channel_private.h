@@ -10,7 +10,7 @@
 #include <openssl/ssl.h>
 
 #include "client/channel.h"
-#include "client/channel_token.h"
+#include "client/channel_lookup.h"
 #include "server/front/grpc/buffer.h"
 #include "server/front/grpc/client_session.h"
 
@@ -23,6 +23,7 @@ typedef struct kv_endpoint {
     char *authority;
     const char *server_name; /* borrowed: the host, or what the configuration says */
     SSL_SESSION *session;    /* the last ticket; NULL: none */
+    kv_lookup *lookup;       /* on its way, whoever waits for it; NULL: none */
 } kv_endpoint;
 typedef struct kv_channel_op kv_channel_op;
 
@@ -45,26 +46,6 @@ struct kv_channel_op {
     uint64_t shown;   /* serial of the token that it showed whole; 0: none */
     kv_link *link;    /* where it runs; NULL while waiting */
     kv_grpc_client_call *call;
-};
-
-typedef enum kv_link_state { KV_LINK_CONNECTING, KV_LINK_HANDSHAKE, KV_LINK_OPEN } kv_link_state;
-
-/* One connection. A channel has one that takes calls, and perhaps older ones that finish theirs. */
-struct kv_link {
-    kv_link *next, *prev;
-    kv_channel *channel;
-    kv_endpoint *endpoint;
-    kv_link_state state;
-    int fd;
-    struct addrinfo *addresses, *address; /* all of the host, the one being tried */
-    kv_deadline connect_by, move_by;      /* the latter: to the next address */
-    SSL *ssl;
-    bool wants_write; /* TLS waits for the socket to take more */
-    kv_grpc_client *session;
-    kv_buffer out;      /* plain bytes not yet taken by TLS */
-    kv_channel_op *ops; /* running here */
-    bool leaving;       /* takes no new calls */
-    kv_shown_tokens shown;
 };
 
 struct kv_channel {
@@ -114,18 +95,6 @@ struct kv_channel_stream {
     kv_error error;
     kv_buffer details;
 };
-
-/* --- link.c --- */
-
-/* Begins to connect. NULL when that is impossible: `err` says why. */
-kv_link *kv_link_new(kv_channel *channel, kv_error *err);
-void kv_link_free(kv_link *link);
-short kv_link_poll_events(const kv_link *link);
-/* Goes on with what poll has seen; nothing: with another address. An error means the connection is
- * dead. */
-kv_status kv_link_step(kv_link *link, short events, kv_error *err) KV_MUST_USE;
-/* Sends what the session has. */
-kv_status kv_link_flush(kv_link *link, kv_error *err) KV_MUST_USE;
 
 /* --- tls.c --- */
 

@@ -6,7 +6,7 @@
 
 #include <utlist.h>
 
-#include "client/channel_private.h"
+#include "client/channel_link.h"
 
 enum {
     CODE_CANCELLED = 1,
@@ -317,8 +317,10 @@ static void serve_link(kv_channel *channel, kv_link *link, short events)
     if (events ||
         (link->state == KV_LINK_CONNECTING && link->address && kv_deadline_passed(link->move_by)))
         status = kv_link_step(link, events, &err);
+    if (status == KV_OK && link->state == KV_LINK_CONNECTING)
+        note_due(channel, link->move_by);
     if (status == KV_OK && link->state != KV_LINK_OPEN && kv_deadline_passed(link->connect_by))
-        status = kv_fail(&err, KV_UNAVAILABLE, "the server does not answer");
+        status = kv_link_late(link, &err);
     take_events(link);
     if (status != KV_OK)
         lose_link(channel, link, &err);
