@@ -40,16 +40,25 @@ typedef struct export
 }
 export;
 
+static kv_exit close_segment(export *it)
+{
+    int fd = it->fd;
+
+    it->fd = -1;
+    return fd < 0 || kv_cli_keep(fd) ? KV_EXIT_OK : fail_file(it->cli, it->segment);
+}
+
 static kv_exit open_segment(export *it, const char *name)
 {
     uint64_t ignored;
+    kv_exit told = close_segment(it);
 
+    if (told != KV_EXIT_OK)
+        return told;
     if (!kv_segment_name_parse(name, &ignored)) {
         kv_say(it->cli->err, "kvctl: the server named a segment that is none\n");
         return KV_EXIT_GENERAL;
     }
-    if (it->fd >= 0)
-        (void)close(it->fd);
     it->fd = openat(it->folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (it->fd < 0)
         return fail_file(it->cli, name);
@@ -114,6 +123,8 @@ kv_exit kv_cli_export_segments(kv_cli *cli, const char *folder, uint64_t first, 
         told = take_chunks(&it, stream);
         keyvault_stream_close(stream);
     }
+    if (told == KV_EXIT_OK)
+        told = close_segment(&it);
     if (it.fd >= 0)
         (void)close(it.fd);
     (void)close(it.folder);

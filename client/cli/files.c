@@ -134,6 +134,17 @@ static kv_exit fail_write(const kv_cli *cli, const char *path)
     return exists ? KV_EXIT_USAGE : KV_EXIT_GENERAL;
 }
 
+bool kv_cli_keep(int fd)
+{
+    int before = errno;
+    int why = fsync(fd) ? errno : 0;
+
+    if (close(fd) && !why)
+        why = errno;
+    errno = why ? why : before;
+    return !why;
+}
+
 /* A new file beside it takes the old one's place whole, so a failure loses nothing. */
 kv_exit kv_cli_replace(const kv_cli *cli, const char *path, kv_slice bytes)
 {
@@ -147,8 +158,8 @@ kv_exit kv_cli_replace(const kv_cli *cli, const char *path, kv_slice bytes)
     fd = len < TEMPORARY_BYTES ? mkostemp(temporary, O_CLOEXEC) : -1; /* mode 0600 */
     if (fd < 0)
         return fail_write(cli, path);
-    good = write_all(fd, bytes) && !fsync(fd);
-    good = !close(fd) && good;
+    good = write_all(fd, bytes);
+    good = kv_cli_keep(fd) && good;
     if (good && !rename(temporary, path))
         return KV_EXIT_OK;
     (void)unlink(temporary);
@@ -184,7 +195,7 @@ kv_exit kv_cli_write(kv_cli *cli, const char *path, kv_slice bytes)
     if (fd < 0)
         return fail_write(cli, path);
     good = write_all(fd, bytes);
-    good = !close(fd) && good;
+    good = kv_cli_keep(fd) && good;
     if (good)
         return KV_EXIT_OK;
     (void)unlink(path);

@@ -63,6 +63,9 @@ kv_exit kv_cli_may_write(const kv_cli *cli, const char *path);
 /* Mode 0600; refuses to overwrite, unless --overwrite is given. "-" is standard output,
  * which takes only text when it is a terminal. */
 kv_exit kv_cli_write(kv_cli *cli, const char *path, kv_slice bytes);
+/* Brings what was written to the disk and closes the file. False, with errno: it may be lost. With
+ * true errno is as it was. */
+bool kv_cli_keep(int fd);
 /* Mode 0600, in place of what is there. */
 kv_exit kv_cli_replace(const kv_cli *cli, const char *path, kv_slice bytes);
 

@@ -1,4 +1,5 @@
 /* test_cli_files.c - files for the owner alone, never overwritten unasked; times and durations. */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -113,6 +114,23 @@ static void what_is_no_ordinary_file_stays(void **state)
     assert_true(S_ISFIFO(is.st_mode));
     (void)fflush(it->cli.err);
     assert_null(strstr(it->told, "--overwrite"));
+}
+
+static void what_may_not_be_on_the_disk_is_no_success(void **state)
+{
+    world *it = *state;
+    int fd = open(it->file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    int ends[2];
+
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    errno = EINTR;
+    assert_true(kv_cli_keep(fd));
+    assert_int_equal(errno, EINTR);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    assert_false(kv_cli_keep(ends[1])); /* has no disk */
+    assert_int_equal(errno, EINVAL);
+    assert_int_equal(read(ends[0], &fd, 1), 0); /* and was closed all the same */
+    (void)close(ends[0]);
 }
 
 static void says_when_a_file_cannot_be_written_or_read(void **state)
@@ -278,6 +296,7 @@ int main(void)
         TEST(says_when_a_file_cannot_be_written_or_read),
         TEST(refuses_more_than_the_limit),
         TEST(reads_standard_input_with_its_last_newline),
+        TEST(what_may_not_be_on_the_disk_is_no_success),
         TEST(what_is_no_ordinary_file_stays),
         TEST(what_is_typed_is_not_shown_and_read_to_the_end_of_the_line),
         TEST(who_interrupts_gets_the_echo_back),
