@@ -313,6 +313,30 @@ static void refuses_what_is_no_certificate(void **state)
                                                   &caller, &err));
 }
 
+/* A configuration that would let in whom nobody meant is none. */
+static void refuses_client_cas_that_are_none(void **state)
+{
+    auth_fixture *fixture = *state;
+    kv_slice ca = der_of(fixture->ca);
+    kv_slice twice[] = { ca, ca }, person[] = { ca, der_of(fixture->admin) };
+    kv_slice nonsense[] = { KV_SLICE("nonsense") }, many[17] = { 0 };
+    kv_client_cas *cas = NULL;
+    kv_error err = { 0 };
+
+    assert_kv_fails(KV_PRECONDITION, kv_client_cas_new(twice, 2, &cas, &err));
+    assert_non_null(strstr(err.message, "twice"));
+    assert_kv_fails(KV_PRECONDITION, kv_client_cas_new(person, 2, &cas, &err));
+    assert_non_null(strstr(err.message, "not the certificate of a CA"));
+    assert_kv_fails(KV_PRECONDITION, kv_client_cas_new(nonsense, 1, &cas, &err));
+    assert_kv_fails(KV_PRECONDITION, kv_client_cas_new(many, KV_COUNT(many), &cas, &err));
+    assert_non_null(strstr(err.message, "at most 16"));
+    assert_null(cas);
+    /* And it stands for itself. */
+    assert_true(kv_auth_is_client_ca(fixture->auth, ca));
+    assert_false(kv_auth_is_client_ca(fixture->auth, der_of(fixture->admin)));
+    assert_false(kv_auth_is_client_ca(fixture->auth, KV_SLICE("nonsense")));
+}
+
 static void checks_a_mapping(void **state)
 {
     auth_fixture *fixture = *state;
@@ -363,6 +387,7 @@ int main(void)
         TEST(an_expired_ca_makes_nobody_known),
         TEST(the_ca_itself_is_nobody),
         TEST(refuses_what_is_no_certificate),
+        TEST(refuses_client_cas_that_are_none),
         TEST(checks_a_mapping),
     };
 

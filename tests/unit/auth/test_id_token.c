@@ -305,7 +305,10 @@ static void a_set_is_bounded_and_names_its_keys_once(void **state)
 
 #define HEADER "{\"alg\":\"EdDSA\",\"kid\":\"k\",\"typ\":\"JWT\"}"
 #define REST   "\"iat\":1795000000,\"exp\":1795000300"
-#define GOOD   "{\"iss\":\"" ISSUER "\",\"sub\":\"a\",\"aud\":\"kv\"," REST "}"
+#define OURS   "{\"iss\":\"" ISSUER "\",\"sub\":\"a\""
+/* A thumbprint of zeros has one A before it. */
+#define NO_THUMB "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define GOOD     "{\"iss\":\"" ISSUER "\",\"sub\":\"a\",\"aud\":\"kv\"," REST "}"
 
 static kv_status check(world *at, kv_slice text, int64_t now_s, kv_id_token *out, kv_error *err)
 {
@@ -403,6 +406,13 @@ static const struct wrong {
       "(iat, exp)" },
     { HEADER, "{\"iss\":\"" ISSUER "\",\"sub\":\"a\",\"aud\":\"kv\",\"nbf\":\"0\"," REST "}",
       "(nbf)" },
+    { HEADER, OURS ",\"aud\":\"kv\",\"nbf\":1795000061," REST "}", "(nbf)" },
+    { HEADER, OURS ",\"aud\":[\"x\",\"y\"],\"azp\":\"kv\"," REST "}", "(aud)" },
+    { HEADER, OURS ",\"aud\":[\"kv\",\"x\"]," REST "}", "(azp)" },
+    { HEADER, OURS ",\"aud\":[\"kv\",\"x\"],\"azp\":\"x\"," REST "}", "(azp)" },
+    { HEADER, OURS ",\"aud\":[\"x\",\"kv\"],\"azp\":[\"kv\"]," REST "}", "(azp)" },
+    { HEADER, OURS ",\"aud\":\"kv\",\"cnf\":{\"x5t#S256\":\"B" NO_THUMB "\"}," REST "}", "(cnf)" },
+    { HEADER, OURS ",\"aud\":\"kv\",\"cnf\":{\"jkt\":\"A" NO_THUMB "\"}," REST "}", "(cnf)" },
     { HEADER, "{\"iss\":\"" ISSUER "\",\"sub\":\"a\",\"aud\":\"kv\",\"cnf\":{}," REST "}",
       "(cnf)" },
     { HEADER, "{\"iss\":\"" ISSUER "\",\"sub\":\"a\",\"aud\":\"kv\",\"cnf\":7," REST "}", "(cnf)" },
@@ -426,6 +436,57 @@ static void one_thing_wrong_is_enough(void **state)
             err.reason != KV_REASON_ID_TOKEN_INVALID || !strstr(err.message, wrongs[i].says))
             fail_msg("%zu: %s %s: '%s'", i, wrongs[i].header, wrongs[i].payload, err.message);
     }
+}
+
+static void what_is_ours_among_others_is_taken(void **state)
+{
+    static const char *const rights[] = {
+        OURS ",\"aud\":\"kv\",\"nbf\":1795000060," REST "}",
+        OURS ",\"aud\":[\"x\",\"kv\"],\"azp\":\"kv\"," REST "}",
+        OURS ",\"aud\":\"kv\",\"cnf\":{\"x5t#S256\":\"A" NO_THUMB "\"}," REST "}",
+    };
+    world *at = *state;
+    kv_id_token out;
+    kv_error err;
+
+    for (size_t i = 0; i < KV_COUNT(rights); i++)
+        if (check(at, token(at, HEADER, rights[i]), NOW_S, &out, &err) != KV_OK)
+            fail_msg("%s: '%s'", rights[i], err.message);
+}
+
+/* Ours, with a member that is a list of so many texts. */
+static kv_slice with_list(world *at, const char *before, unsigned count, const char *text,
+                          const char *after)
+{
+    enum { PAYLOAD = 8192 };
+    char payload[PAYLOAD];
+    int len = snprintf(payload, sizeof(payload), "%s", before);
+
+    for (unsigned i = 0; i < count; i++)
+        len +=
+            snprintf(payload + len, sizeof(payload) - (size_t)len, "%s\"%s\"", i ? "," : "", text);
+    (void)snprintf(payload + len, sizeof(payload) - (size_t)len, "%s", after);
+    return token(at, HEADER, payload);
+}
+
+static void lists_have_an_end(void **state)
+{
+    static const char audiences[] = OURS ",\"azp\":\"kv\",\"aud\":[", rest[] = "]," REST "}";
+    static const char groups[] = OURS ",\"aud\":\"kv\",\"groups\":[";
+    world *at = *state;
+    kv_id_token out;
+    kv_error err;
+
+    assert_kv_ok(check(at, with_list(at, audiences, 64, "kv", rest), NOW_S, &out, &err));
+    assert_kv_fails(KV_UNAUTHENTICATED,
+                    check(at, with_list(at, audiences, 65, "kv", rest), NOW_S, &out, &err));
+    assert_non_null(strstr(err.message, "(aud)"));
+    assert_kv_ok(check(at, with_list(at, groups, KV_ID_VALUES, "g", rest), NOW_S, &out, &err));
+    assert_int_equal(out.count, KV_ID_VALUES + 1);
+    assert_kv_fails(
+        KV_UNAUTHENTICATED,
+        check(at, with_list(at, groups, KV_ID_VALUES + 1, "g", rest), NOW_S, &out, &err));
+    assert_int_equal(err.reason, KV_REASON_ID_TOKEN_INVALID);
 }
 
 static void every_changed_byte_shows(void **state)
@@ -459,6 +520,8 @@ int main(void)
         cmocka_unit_test(a_set_is_bounded_and_names_its_keys_once),
         cmocka_unit_test(times_have_a_leeway_and_an_edge),
         cmocka_unit_test(values_come_in_the_order_of_the_rules),
+        cmocka_unit_test(what_is_ours_among_others_is_taken),
+        cmocka_unit_test(lists_have_an_end),
         cmocka_unit_test(one_thing_wrong_is_enough),
         cmocka_unit_test(every_changed_byte_shows),
     };
