@@ -171,6 +171,61 @@ static void a_copy_that_failed_and_is_there_all_the_same_is_found_by_its_id(void
     }
 }
 
+/* Of a birth, the call of C_GetAttributeValue that lies; 0: none does. */
+static kv_status lie_about_it(const char *birth, unsigned call, unsigned *calls, kv_error *out)
+{
+    const kv_lie lie = { "C_GetAttributeValue", call, 1, KV_LIE_FLIP, 0 };
+    kv_error err = { 0 };
+    kv_status status;
+
+    assert_kv_ok(kv_tour_begin(NULL, 0, &err));
+    kv_tour_lie(&lie, call > 0);
+    status = kv_tour_do(birth, &err);
+    *calls = kv_liar_calls_of("C_GetAttributeValue");
+    kv_tour_end();
+    *out = err;
+    return status;
+}
+
+/* Each attribute that is read back of a new key, and of its copy on the token, with one bit of it
+ * the other way: the key is not what was asked for, whatever else is true of it. */
+static void no_lie_about_a_new_key_passes(void **state)
+{
+    static const char *const births[] = { "bear_ec", "bear_secrets", "import_pairs",
+                                          "import_secret" };
+    static const unsigned keys[] = { 2, 3, 2, 1 };
+    static const char *const told[] = {
+        "CKA_ID",
+        "CKA_LOCAL, CKA_SENSITIVE, CKA_ALWAYS_SENSITIVE",
+        "CKA_EXTRACTABLE, CKA_NEVER_EXTRACTABLE",
+        "CKA_KEY_TYPE and size",
+        "CKA_ALLOWED_MECHANISMS",
+        "CKA_CLASS",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < KV_COUNT(births); i++) {
+        unsigned found[KV_COUNT(told)] = { 0 }, passed = 0;
+        kv_error err = { 0 };
+        unsigned calls, ignored;
+
+        assert_kv_ok(lie_about_it(births[i], 0, &calls, &err));
+        for (unsigned n = 1; n <= calls; n++) {
+            kv_status status = lie_about_it(births[i], n, &ignored, &err);
+
+            passed += status == KV_OK;
+            for (size_t j = 0; status == KV_INTERNAL && j < KV_COUNT(told); j++)
+                found[j] += strstr(err.detail, told[j]) != NULL;
+        }
+        for (size_t j = 0; j < KV_COUNT(told); j++)
+            if (found[j] < 2 * keys[i])
+                fail_msg("%s: %s: %u lies were found", births[i], told[j], found[j]);
+        /* Of each key that is there one thing is asked, and asked again, before it is taken away.
+         */
+        assert_int_equal(passed, keys[i]);
+    }
+}
+
 /* "Cannot say" is no reason to destroy anything. */
 static void a_token_that_does_not_say_loses_no_object(void **state)
 {
@@ -210,6 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_token_that_tells_the_truth_can_do_everything),
         cmocka_unit_test(each_lie_is_taken_for_what_it_is),
+        cmocka_unit_test(no_lie_about_a_new_key_passes),
         cmocka_unit_test(what_a_failed_call_wrote_is_no_handle),
         cmocka_unit_test(a_copy_that_failed_and_is_there_all_the_same_is_found_by_its_id),
         cmocka_unit_test(a_token_that_does_not_say_loses_no_object),
