@@ -1,11 +1,13 @@
 /* test_search.c - filters, pages, and an export that verifies elsewhere. */
 #include "server/audit/search.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/audit/frame.h"
 #include "tests/unit/audit/world.h"
 
 enum { START_MS = 1795216980000, RECORDS = 20, EXPORT_BYTES = 10000 };
@@ -389,6 +391,42 @@ static void a_segment_that_is_not_there_is_not_found(void **state)
                     kv_audit_export(world->audit, &cursor, 100, &arena, &chunk, &err));
 }
 
+/* One bit of the file is the other way; the same again puts it back. */
+static void flip(const char *path, off_t place)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    uint8_t byte;
+
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &byte, 1, place), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, place), 1);
+    (void)close(fd);
+}
+
+/* Who searches what somebody has edited is told so, and not that there is nothing. */
+static void a_damaged_segment_is_told_of(void **state)
+{
+    /* In the header, and at the beginning and within the first frame. */
+    static const off_t places[] = { 8, KV_SEGMENT_HEADER_BYTES, KV_SEGMENT_HEADER_BYTES + 30 };
+    audit_world *world = *state;
+    char path[128];
+    kv_error err = { 0 };
+
+    post_mixed(world);
+    world_path(world, "00000000000000000001.kva", path);
+    for (size_t i = 0; i < KV_COUNT(places); i++) {
+        hits got = { 0 };
+
+        flip(path, places[i]);
+        err = (kv_error){ 0 };
+        assert_kv_fails(KV_INTERNAL, kv_audit_search(world->audit, &everything, hit, &got, &err));
+        assert_int_equal(err.reason, KV_REASON_INTEGRITY);
+        flip(path, places[i]);
+    }
+    assert_int_equal(found(world, everything), RECORDS);
+}
+
 #define SEARCH_TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
 
 int main(void)
@@ -402,6 +440,7 @@ int main(void)
         SEARCH_TEST(a_clock_that_was_set_back_hides_nothing),
         SEARCH_TEST(a_record_that_was_owed_is_found),
         SEARCH_TEST(a_search_runs_beside_posts),
+        SEARCH_TEST(a_damaged_segment_is_told_of),
         SEARCH_TEST(an_export_verifies_elsewhere),
         SEARCH_TEST(an_export_begins_at_a_record),
         SEARCH_TEST(a_segment_that_is_not_there_is_not_found),
