@@ -98,6 +98,8 @@ static kv_status looked_up(kv_link *link, kv_error *err)
 {
     kv_lookup *lookup = link->endpoint->lookup;
 
+    if (!kv_lookup_over(lookup))
+        return KV_OK;
     link->endpoint->lookup = NULL;
     link->fd = -1;
     return take_addresses(link, kv_lookup_take(lookup, &link->addresses), err);

@@ -20,6 +20,7 @@ kv_status kv_lookup_start(const char *host, const char *port, kv_lookup **out,
                           kv_error *err) KV_MUST_USE;
 /* To be polled: readable when it is over. Belongs to the lookup. */
 int kv_lookup_fd(const kv_lookup *lookup);
+/* To be asked before it is taken: what the thread wrote is seen by whoever has seen this. */
 bool kv_lookup_over(const kv_lookup *lookup);
 /* What getaddrinfo() returned, and for freeaddrinfo() what it found; once it is over. Frees. */
 int kv_lookup_take(KV_TAKES kv_lookup *lookup, struct addrinfo **out);
