@@ -256,7 +256,8 @@ static void a_record_that_was_owed_is_found(void **state)
     (void)snprintf(file, sizeof(file), "%s/in the way", folder);
     assert_int_equal(mkdir(folder, 0700), 0);
     assert_int_equal(mkdir(file, 0700), 0);
-    then = world->now_ms += 60000;
+    then = world->now_ms + 60000;
+    world->now_ms = then;
     for (; !world_status(world).failed; tries++) {
         kv_audit_entry entry = world_entry(world, "KeySign");
 
