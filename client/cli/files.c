@@ -38,22 +38,24 @@ static int interrupts(const struct termios *before, int key)
     return key == before->c_cc[VINTR] ? SIGINT : key == before->c_cc[VQUIT] ? SIGQUIT : 0;
 }
 
-static size_t read_terminal(kv_cli *cli, char *data, size_t max, const struct termios *before)
+/* False when it was interrupted, and the program does not end by that. */
+static bool read_terminal(kv_cli *cli, char *data, size_t max, const struct termios *before,
+                          size_t *len)
 {
-    size_t len = 0;
     int c, signal = 0;
 
+    *len = 0;
     kv_say(cli->err, "Value (not shown): ");
     (void)fflush(cli->err);
-    while (!signal && len < max + 1 && (c = getc(cli->in)) != EOF && c != '\n') {
+    while (!signal && *len < max + 1 && (c = getc(cli->in)) != EOF && c != '\n') {
         signal = interrupts(before, c);
-        data[len++] = (char)c;
+        data[(*len)++] = (char)c;
     }
     (void)tcsetattr(fileno(cli->in), TCSAFLUSH, before);
     kv_say(cli->err, "\n");
     if (signal)
         (void)raise(signal);
-    return signal ? 0 : len;
+    return !signal;
 }
 
 static kv_exit fail_read(const kv_cli *cli, const char *path)
@@ -68,8 +70,8 @@ kv_exit kv_cli_read(kv_cli *cli, const char *path, size_t max, kv_slice *out)
     FILE *file = standard ? cli->in : fopen(path, "rbe");
     char *data = kv_arena_alloc(&cli->arena, max + 2);
     struct termios before;
+    bool failed, whole = true;
     size_t len;
-    bool failed;
 
     if (!file)
         return fail_read(cli, path);
@@ -79,7 +81,7 @@ kv_exit kv_cli_read(kv_cli *cli, const char *path, size_t max, kv_slice *out)
         return kv_cli_usage(cli, "out of memory");
     }
     if (standard && hide(file, &before))
-        len = read_terminal(cli, data, max, &before);
+        whole = read_terminal(cli, data, max, &before, &len);
     else
         len = fread(data, 1, max + 1, file);
     failed = ferror(file);
@@ -87,6 +89,10 @@ kv_exit kv_cli_read(kv_cli *cli, const char *path, size_t max, kv_slice *out)
         (void)fclose(file);
     if (failed)
         return fail_read(cli, path);
+    if (!whole) {
+        kv_say(cli->err, "kvctl: interrupted\n");
+        return KV_EXIT_GENERAL;
+    }
     if (len > max)
         return kv_cli_usage(cli, "%s is longer than %zu bytes", path, max);
     *out = kv_slice_of(data, len);
@@ -107,12 +113,18 @@ static bool write_all(int fd, kv_slice bytes)
     return true;
 }
 
-/* What is there is a device, a pipe or a folder: /dev/stdout, say. */
+/* What is there is a device, a pipe or a folder; or /dev/stdout, which is a link to what we have
+ * open, and special also when that is an ordinary file. */
 static bool is_special(const char *path)
 {
+    static const char ours[] = { '/', 'p', 'r', 'o', 'c', '/' };
+    char target[sizeof(ours)];
     struct stat is;
 
-    return !stat(path, &is) && !S_ISREG(is.st_mode);
+    if (!stat(path, &is) && !S_ISREG(is.st_mode))
+        return true;
+    return readlink(path, target, sizeof(target)) == (ssize_t)sizeof(target) &&
+           !memcmp(target, ours, sizeof(ours));
 }
 
 static kv_exit refuse_special(const kv_cli *cli, const char *path)

@@ -116,6 +116,28 @@ static void what_is_no_ordinary_file_stays(void **state)
     assert_null(strstr(it->told, "--overwrite"));
 }
 
+/* /dev/stdout is a link like this one, wherever the output goes. */
+static void a_link_to_what_is_open_stays(void **state)
+{
+    world *it = *state;
+    FILE *output = tmpfile();
+    char target[64];
+    struct stat is;
+
+    (void)snprintf(target, sizeof(target), "/proc/self/fd/%d", fileno(output));
+    assert_int_equal(symlink(target, it->file), 0);
+    assert_int_equal(kv_cli_may_write(&it->cli, it->file), KV_EXIT_USAGE);
+    assert_int_equal(kv_cli_write(&it->cli, it->file, KV_SLICE("x")), KV_EXIT_USAGE);
+    assert_told(it, "no ordinary file; '-' is standard output");
+    assert_null(strstr(it->told, "--overwrite"));
+    it->cli.args.values[it->cli.args.count++] = (kv_cli_value){ &overwrite, "true" };
+    assert_int_equal(kv_cli_may_write(&it->cli, it->file), KV_EXIT_USAGE);
+    assert_int_equal(kv_cli_write(&it->cli, it->file, KV_SLICE("x")), KV_EXIT_USAGE);
+    assert_int_equal(lstat(it->file, &is), 0);
+    assert_true(S_ISLNK(is.st_mode));
+    (void)fclose(output);
+}
+
 static void what_may_not_be_on_the_disk_is_no_success(void **state)
 {
     world *it = *state;
@@ -206,7 +228,9 @@ static int type(world *it, const terminal *at, const char *keys)
         it->cli.in = fdopen(at->near, "r");
         it->cli.err = fopen("/dev/null", "w");
         told = kv_cli_read(&it->cli, "-", 100, &bytes);
-        _exit(told == KV_EXIT_OK && kv_slice_equal(bytes, KV_SLICE("hunter2")) ? 7 : 1);
+        if (told != KV_EXIT_OK)
+            _exit(3);
+        _exit(kv_slice_equal(bytes, KV_SLICE("hunter2")) ? 7 : 1);
     }
     assert_true(reader > 0);
     while (echoes(at))
@@ -245,6 +269,22 @@ static void who_interrupts_gets_the_echo_back(void **state)
         (void)close(at.near);
         (void)close(at.far);
     }
+}
+
+/* As in a script with trap '' INT: what was typed until then is no value. */
+static void who_cannot_be_interrupted_gives_no_value(void **state)
+{
+    terminal at = open_terminal();
+    int status;
+
+    (void)signal(SIGINT, SIG_IGN);
+    status = type(*state, &at, "hunt\x03");
+    (void)signal(SIGINT, SIG_DFL);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 3);
+    assert_true(echoes(&at));
+    (void)close(at.near);
+    (void)close(at.far);
 }
 
 static void reads_times(void **state)
@@ -298,8 +338,10 @@ int main(void)
         TEST(reads_standard_input_with_its_last_newline),
         TEST(what_may_not_be_on_the_disk_is_no_success),
         TEST(what_is_no_ordinary_file_stays),
+        TEST(a_link_to_what_is_open_stays),
         TEST(what_is_typed_is_not_shown_and_read_to_the_end_of_the_line),
         TEST(who_interrupts_gets_the_echo_back),
+        TEST(who_cannot_be_interrupted_gives_no_value),
         TEST(reads_times),
         TEST(reads_durations),
     };
