@@ -71,8 +71,11 @@ def key_of(paths, *words):
 
 
 def changed(paths, since):
-    """Whether one of them may be another than the one whose digest was taken."""
-    return any(path.stat().st_mtime >= since for path in {*paths, *ALWAYS})
+    """Whether one of them may be another than the one whose digest was taken, or is gone."""
+    try:
+        return any(path.stat().st_mtime >= since for path in {*paths, *ALWAYS})
+    except OSError:
+        return True
 
 
 class Passed:

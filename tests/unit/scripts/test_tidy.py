@@ -237,6 +237,13 @@ class Trouble(Tree):
         self.other("case \"$*\" in *one.c) echo 'one.c:4: error: bad'; exit 1 ;; esac\n")
         self.finds(1, "one.c:4: error: bad")
 
+    def test_what_went_meanwhile_is_no_trace_and_has_not_passed(self):
+        self.other(f"rm -f '{self.root}/server/one.h'\n")
+        self.passes(0, "--jobs", "1")
+        self.write("server/one.h", "#define ONE 1\n")
+        self.other("exit 0\n")
+        self.passes(1)
+
     def test_a_cache_that_cannot_be(self):
         self.cache.write_text("a file where the folder should be", encoding="utf-8")
         self.passes(0)
