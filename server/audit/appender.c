@@ -9,6 +9,7 @@ enum { OWED_MOST = 4096, OWED_ARENA_BYTES = 65536 };
 typedef struct owed_record {
     kv_audit_ticket ticket;
     kv_audit *audit;
+    int64_t since_ms;
     kv_arena arena;
     kv_audit_record record;
 } owed_record;
@@ -50,6 +51,7 @@ static void owe(kv_audit *audit, const kv_audit_ticket *ticket)
         return;
     owed->arena = KV_ARENA(OWED_ARENA_BYTES);
     owed->audit = audit;
+    owed->since_ms = kv_clock_now_ms(audit->config.clock);
     if (kv_audit_record_unpack(kv_slice_of(bytes, kv_audit_record_pack(&record, bytes)),
                                &owed->arena, &owed->record, &unused) != KV_OK) {
         free_owed(owed);
@@ -150,16 +152,22 @@ static kv_status flush(kv_audit *audit, kv_audit_ticket *from, const kv_audit_ti
     return status;
 }
 
-/* The segment begins with the record of `first`, which may have been owed for long: a search goes
- * by what the header says. */
-static kv_status rotate(kv_audit *audit, const kv_audit_ticket *first)
+/* When a segment that begins with this record should have begun: a search goes by what the header
+ * says. A record that is owed was to be written when it began to be; any other now, however long
+ * ago its call began (a stream may last for a day), for the segment before was in use until now. */
+static int64_t beginning_of(const kv_audit *audit, const kv_audit_ticket *first)
 {
     int64_t now_ms = kv_clock_now_ms(audit->config.clock);
-    bool older = first->entry && first->entry->time_ms < now_ms;
+    int64_t since_ms = first->done == owed_done ? ((const owed_record *)first)->since_ms : now_ms;
+
+    return since_ms < now_ms ? since_ms : now_ms;
+}
+
+static kv_status rotate(kv_audit *audit, const kv_audit_ticket *first)
+{
     kv_closing *closing = NULL;
     kv_error err = { 0 };
-    kv_status status =
-        kv_chain_rotate(&audit->chain, older ? first->entry->time_ms : now_ms, &closing, &err);
+    kv_status status = kv_chain_rotate(&audit->chain, beginning_of(audit, first), &closing, &err);
 
     publish(audit, NULL, NULL, status, &err);
     if (status != KV_OK)

@@ -4,8 +4,8 @@
  * are big-endian.
  *
  *   header  8 magic "KVAUDIT1" · 4 format version · 4 header length (160) · 16 node · 8 first
- *           sequence number · 32 hash of the record before · 8 created (ms; that
- *           of the first record, if it is older) · 8 store version ·
+ *           sequence number · 32 hash of the record before · 8 created (ms; or
+ *           since when the first record was owed) · 8 store version ·
  *           32 store digest · 32 signer kid (hex) · 4 zero · 4 CRC-32C of all before
  *   frame   4 payload length · 4 CRC-32C of length, payload and hash · payload · 32 hash
  *

@@ -276,6 +276,35 @@ static void a_record_that_was_owed_is_found(void **state)
     assert_int_equal(found_between(world, then, then + 1), tries);
 }
 
+/* Its record says when it began, and is the first of a segment; the one before was in use until
+ * then. */
+static void a_call_that_took_hours_hides_nothing(void **state)
+{
+    enum { MOST = 1000, A_MINUTE = 60000 };
+    audit_world *world = *state;
+    static int64_t times[MOST];
+    unsigned count = 0;
+    uint64_t active;
+    int64_t began;
+
+    restart_small(world);
+    active = world_status(world).active;
+    began = world->now_ms;
+    while (world_status(world).durable < 65536 - 4096) {
+        assert_true(count < MOST);
+        world->now_ms += A_MINUTE;
+        times[count++] = world->now_ms;
+        world_post_many(world, 1);
+    }
+    while (world_status(world).active == active) {
+        kv_audit_entry entry = world_entry(world, "EventWatch");
+
+        entry.time_ms = began;
+        assert_int_equal(world_post(world, &entry, false), KV_OK);
+    }
+    all_is_found(world, times, count);
+}
+
 static void *post_meanwhile(void *world)
 {
     world_post_many(world, 600);
@@ -440,6 +469,7 @@ int main(void)
         SEARCH_TEST(a_search_finds_its_segments),
         SEARCH_TEST(a_clock_that_was_set_back_hides_nothing),
         SEARCH_TEST(a_record_that_was_owed_is_found),
+        SEARCH_TEST(a_call_that_took_hours_hides_nothing),
         SEARCH_TEST(a_search_runs_beside_posts),
         SEARCH_TEST(a_damaged_segment_is_told_of),
         SEARCH_TEST(an_export_verifies_elsewhere),

@@ -359,6 +359,34 @@ static void pending_records_are_found_in_older_segments(void **state)
     world_assert_sound(world, 1201 + world->store->segment_count);
 }
 
+/* A record says when its call began, hours ago, and is the first of a segment. */
+static void pending_records_are_found_before_a_call_that_took_hours(void **state)
+{
+    enum { HOURS_MS = 3 * 3600 * 1000 };
+    audit_world *world = *state;
+    kv_audit_report before;
+    uint64_t active;
+
+    world->config.segment_bytes = 65536;
+    world->store->keep_pending = true;
+    world_start(world);
+    while (world_status(world).durable < 65536 - 4096)
+        world_post_many(world, 1);
+    active = world_status(world).active;
+    world_change(world, true);
+    while (world_status(world).active == active) {
+        kv_audit_entry entry = world_entry(world, "EventWatch");
+
+        entry.time_ms -= HOURS_MS;
+        assert_int_equal(world_post(world, &entry, false), KV_OK);
+    }
+    world_stop(world);
+    before = world_verify(world, KV_SLICE_NONE);
+    assert_int_equal(before.broken, KV_AUDIT_SOUND);
+    world_start(world);
+    assert_int_equal(world_status(world).records, before.last);
+}
+
 static bool count_one(void *context, const kv_audit_record *record)
 {
     if (strcmp(record->entry.operation, "SecretSet") == 0)
@@ -425,6 +453,7 @@ int main(void)
         START_TEST(changes_without_record_are_appended),
         START_TEST(pending_records_in_the_chain_are_not_appended_again),
         START_TEST(pending_records_are_found_in_older_segments),
+        START_TEST(pending_records_are_found_before_a_call_that_took_hours),
         START_TEST(many_missing_records_fill_segments),
         START_TEST(a_damaged_pending_record_is_refused),
     };
