@@ -2,6 +2,7 @@
 #include "server/auth/access_explain.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/auth/access_change.h"
 #include "server/auth/policy.h"
@@ -36,6 +37,18 @@ static kv_status look_whether_managed(const kv_access_work *work, asked *questio
     return KV_OK;
 }
 
+/* Who may administer a vault or its issuers may not know for that what is in it. */
+static bool is_of_objects(kv_permission permission)
+{
+    static const char *const kinds[] = { "certificates/", "keys/", "secrets/" };
+    const char *name = kv_permission_name(permission);
+
+    for (size_t i = 0; i < KV_COUNT(kinds); i++)
+        if (!strncmp(name, kinds[i], strlen(kinds[i])))
+            return true;
+    return false;
+}
+
 /* Does an assignment reach what is asked about, if it belongs to a certificate? Else the principal
  * is not told whether it does, nor whether it is there at all. */
 static bool reaches(const kv_access_work *work, kv_slice id, const asked *question)
@@ -47,6 +60,7 @@ static bool reaches(const kv_access_work *work, kv_slice id, const asked *questi
     kv_permission to_read = reading[question->resource.collection];
     kv_resource resource = kv_scope_resource(&question->scope, true);
     const kv_auth *auth = work->auth;
+    bool of_objects = is_of_objects(question->permission);
     const kv_held *held;
     bool found = false;
 
@@ -55,8 +69,8 @@ static bool reaches(const kv_access_work *work, kv_slice id, const asked *questi
     for (unsigned i = 0; held && !found && i < held->grant_count; i++) {
         const kv_grant *grant = &held->grants[i];
 
-        found = kv_auth_judge(auth, grant, question->permission, &resource, work->now_ms) ==
-                    KV_GRANT_ALLOWS ||
+        found = (of_objects && kv_auth_judge(auth, grant, question->permission, &resource,
+                                             work->now_ms) == KV_GRANT_ALLOWS) ||
                 kv_auth_judge(auth, grant, to_read, &resource, work->now_ms) == KV_GRANT_ALLOWS;
     }
     kv_grants_unlock(auth->grants);

@@ -69,6 +69,11 @@ test('who is not told of a certificate does not learn from it whether it is ther
     assert.strictEqual(await ask(caller, 'hidden'), false, caller.name);
     assert.strictEqual(await ask(caller, 'absent'), false, caller.name);
   }
+  /* Who may administer the vault, or its issuers, may not know for that what is in it. */
+  const keeper = await server.officer('keeper', ['VAULT_OPERATOR'], '/');
+  const issuers = await server.officer('issuers', ['ISSUER_OFFICER'], '/vaults/shop');
+  for (const [caller, permission] of [[keeper, 'vaults/read'], [issuers, 'certificatecas/read']])
+    assert.strictEqual(await ask(caller, 'hidden', { permission }), false, permission);
   for (const caller of [holder, reader]) {
     assert.strictEqual(await ask(caller, 'hidden'), true, caller.name);
     assert.strictEqual(await ask(caller, 'absent'), false, caller.name);
