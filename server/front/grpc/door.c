@@ -242,12 +242,16 @@ static void leave_turn(kv_stub *stub)
 }
 
 /* What the arena of a call takes of the locked heap, which gives it away in powers of two: what
- * comes with the call, and what is made of it until it is answered. */
+ * comes with the call, all that kv_call_make() copies, and what is made of it until it is answered.
+ */
 static uint64_t locked_need(const kv_stub *stub)
 {
     const kv_grpc_request *request = kv_grpc_stream_request(stub->stream);
+    uint64_t comes = request->message.len;
 
-    return LOCKED_LEAST + 2 * (uint64_t)request->message.len;
+    comes += request->credential.len + request->idempotency_key.len;
+    comes += stub->conn->peer.certificate.len;
+    return LOCKED_LEAST + 2 * comes;
 }
 
 static kv_status take_turn(kv_stub *stub, kv_error *err)

@@ -6,6 +6,7 @@ import { Keyvault } from '../support/keyvault.mjs';
 const KEYS = 6; // that keep both workers busy meanwhile
 const WAITING = 110; // on each connection
 const CONNECTIONS = 4;
+const LONG_BEARER = 12000; // of 16 KiB that all headers may have
 const LOCKED = 1 << 20; // of which calls that wait would take more
 let server;
 let mallory; // may do nothing with secrets
@@ -24,18 +25,19 @@ before(async () => {
 });
 after(() => server?.stop());
 
-test('somebody who may do nothing with secrets keeps nobody from them', async () => {
-  const again = (i) => Object.assign(mallory.again(), { bearer: mallory.bearer, name: `m${i}` });
+// What waits is a call with a small message; with each comes what is said to be a bearer token.
+async function floods(what, bearer, end) {
+  const again = (i) => Object.assign(mallory.again(), { name: `m${what}${i}` });
   const connections = Array.from({ length: CONNECTIONS }, (_, i) => again(i));
   const ends = {};
-  const count = (end) => { ends[end] = (ends[end] ?? 0) + 1; };
+  const count = (code) => { ends[code] = (ends[code] ?? 0) + 1; };
   let made = 0;
   const keys = Promise.all(Array.from({ length: KEYS }, (_, i) => mallory.call(
-    'KeyService/CreateKey', { vault: 'elsewhere', name: `k${i}`, kty: 'RSA', key_size: 4096 },
+    'KeyService/CreateKey', { vault: 'elsewhere', name: `${what}${i}`, kty: 'RSA', key_size: 4096 },
     { deadline: 200_000 }).then(() => { made++; })));
   const waiting = Promise.all(connections.flatMap((caller) => Array.from({ length: WAITING }, () =>
     caller.call('SecretService/SetSecret', { vault: 'shop', name: 's', value: Buffer.from('y') },
-      { deadline: 200_000 }).then(() => count('OK'), (error) => count(error.code)))));
+      { bearer, deadline: 200_000 }).then(() => count('OK'), (error) => count(error.code)))));
   let got = 0;
   for (; made < KEYS; got++) {
     const { value } = await app.call('SecretService/GetSecret', { vault: 'shop', name: 's' });
@@ -45,6 +47,14 @@ test('somebody who may do nothing with secrets keeps nobody from them', async ()
   }
   await Promise.all([keys, waiting]);
   assert(got > 1, 'the keys were made at once');
-  assert(ends.RESOURCE_EXHAUSTED > 0 && ends.PERMISSION_DENIED > 0, JSON.stringify(ends));
+  assert(ends.RESOURCE_EXHAUSTED > 0 && ends[end] > 0, JSON.stringify(ends));
   assert.strictEqual(ends.OK, undefined);
+}
+
+test('somebody who may do nothing with secrets keeps nobody from them', async () => {
+  await floods('small', mallory.bearer, 'PERMISSION_DENIED');
+});
+
+test('nor with calls whose headers are as long as they may be', async () => {
+  await floods('long', 'x'.repeat(LONG_BEARER), 'UNAUTHENTICATED');
 });
