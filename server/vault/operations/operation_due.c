@@ -94,20 +94,20 @@ static void note_time(finding *found, int64_t at)
         found->next_at = at;
 }
 
-/* What a row is found by again, in memory that stays. */
-static kv_status remember(kv_work *work, const kv_operation_row *row, kv_operation_row **out,
-                          kv_error *err)
+/* Of the row that was found, what it is read by again, in memory that stays. */
+static kv_status remember(kv_vault *vault, kv_work *work, finding *found, kv_error *err)
 {
     kv_operation_row *copy = kv_arena_alloc(work->arena, sizeof(*copy));
+    kv_status status = copy ? KV_OK : kv_arena_full(err);
 
-    if (!copy)
-        return kv_arena_full(err);
-    *copy = (kv_operation_row){ .next_at = row->next_at };
-    KV_TRY(kv_arena_copy(work->arena, row->object_uid, &copy->object_uid, err));
-    KV_TRY(kv_arena_copy(work->arena, row->vault_uid, &copy->vault_uid, err));
-    KV_TRY(kv_arena_copy(work->arena, row->issuer_lower, &copy->issuer_lower, err));
-    *out = copy;
-    return KV_OK;
+    if (status == KV_OK) {
+        *copy = (kv_operation_row){ .next_at = found->row->next_at };
+        status = kv_arena_copy(work->arena, found->row->object_uid, &copy->object_uid, err);
+    }
+    found->row = status == KV_OK ? copy : NULL;
+    if (status != KV_OK && kv_errand_end(vault->errands, found->errand))
+        kv_wake_steps(vault);
+    return status;
 }
 
 /* The first rows of one issuer that have a time. `step` has memory of its own. */
@@ -122,9 +122,7 @@ static kv_status find_of_issuer(kv_vault *vault, kv_work *work, kv_work *step,
 
     KV_TRY(scan(vault, step, 4, &from, FEW_ROWS, &page, err));
     rows = page.rows;
-    for (unsigned i = 0; i < page.count && !found->row; i++) {
-        kv_operation_row *row;
-
+    for (unsigned i = 0; i < page.count; i++) {
         if (!kv_slice_equal(rows[i].vault_uid, at->vault_uid) ||
             !kv_slice_equal(rows[i].issuer_lower, at->issuer_lower))
             break;
@@ -132,8 +130,8 @@ static kv_status find_of_issuer(kv_vault *vault, kv_work *work, kv_work *step,
             note_time(found, rows[i].next_at);
             break;
         }
-        KV_TRY(remember(work, &rows[i], &row, err));
-        (void)go(vault, row, found);
+        if (go(vault, &rows[i], found))
+            return remember(vault, work, found, err);
     }
     return KV_OK;
 }

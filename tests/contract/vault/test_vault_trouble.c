@@ -192,6 +192,34 @@ static void there_may_be_any_number_of_issuers(void **state)
     house_free(h);
 }
 
+/* Nor when none of them can be had, as all places are taken. */
+static void any_number_of_issuers_may_have_to_wait(void **state)
+{
+    enum { ISSUERS = 330, EACH = 8, NAME = 3000 };
+    static char name[NAME + 1];
+    house *h = start();
+    int64_t next_at = 0;
+    char digits[16];
+    kv_error err = { 0 };
+
+    (void)state;
+    memset(name, 'x', NAME);
+    for (unsigned i = 0; i < KV_ERRANDS_MAX; i++) {
+        (void)snprintf(digits, sizeof(digits), "%03u", i);
+        assert_true(kv_errand_begin(
+                        h->vault->errands,
+                        &(kv_errand){ .object_uid = kv_slice_text(digits), .until_ms = INT64_MAX },
+                        0) >= 0);
+    }
+    for (unsigned i = 0; i < ISSUERS; i++) {
+        (void)snprintf(digits, sizeof(digits), "%03u", i);
+        memcpy(name, digits, 3);
+        insert_orders(h, i, &(orders){ name, EACH, 1000, 0 });
+    }
+    assert_kv_ok(kv_vault_step_operation(h->vault, &next_at, &err));
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +227,7 @@ int main(void)
         cmocka_unit_test(what_it_was_for_can_be_deleted),
         cmocka_unit_test(there_may_be_any_number_of_vaults),
         cmocka_unit_test(there_may_be_any_number_of_issuers),
+        cmocka_unit_test(any_number_of_issuers_may_have_to_wait),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
