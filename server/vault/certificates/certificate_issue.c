@@ -249,7 +249,8 @@ static kv_status issue(kv_vault *vault, kv_work *work, kv_issuance *at, bool *re
 }
 
 /* The operation ends as failed, whatever the reason; the key goes. If even that cannot be stored,
- * the row stays `working` and start-up takes it up again. */
+ * the row stays `working` and start-up takes it up again. One that has taken its place is
+ * another's. */
 static void fail(kv_vault *vault, kv_work *work, kv_issuance *at, const kv_error *why)
 {
     kv_operation_row row = { .object_uid = at->operation->object_uid };
@@ -260,7 +261,8 @@ static void fail(kv_vault *vault, kv_work *work, kv_issuance *at, const kv_error
         kv_birth_undo(vault, work, &at->birth);
     if (kv_records_get(vault->config.records, &kv_table_operations, &row, work->arena, &ignored) !=
             KV_OK ||
-        !kv_slice_equal(row.state, KV_STATE_WORKING))
+        !kv_slice_equal(row.state, KV_STATE_WORKING) ||
+        !kv_slice_equal(row.request_id, at->operation->request_id))
         return;
     row.state = KV_STATE_FAILED;
     row.updated = work->now_ms;

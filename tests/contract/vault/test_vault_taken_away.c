@@ -139,6 +139,41 @@ static void what_failed_is_told_once(void **state)
     house_free(h);
 }
 
+/* As whoever finds it stranded does, or deletes it and asks anew. */
+static void another_takes_its_place(house *h, void *context)
+{
+    KV_AUTO(kv_arena) arena = KV_ARENA(1 << 20);
+    kv_operation_row from = { 0 };
+    kv_scan scan = { .table = &kv_table_operations, .from = &from, .limit = 1 };
+    kv_operation_row *row;
+    kv_change change = { 0 };
+    kv_error err = { 0 };
+    kv_rows rows;
+
+    (void)context;
+    assert_kv_ok(kv_records_scan(h->records, &scan, &arena, &rows, &err));
+    assert_int_equal(rows.count, 1);
+    row = rows.rows;
+    row->request_id = KV_SLICE("another");
+    assert_kv_ok(kv_change_update(&change, &kv_table_operations, row, &err));
+    assert_kv_ok(kv_records_seal(h->records, &change, &arena, &err));
+    assert_kv_ok(kv_records_apply(h->records, &change, NULL, &err));
+}
+
+static void the_operation_of_another_does_not_fail_with_it(void **state)
+{
+    house *h = start("Self");
+    kv_error err = { 0 };
+
+    (void)state;
+    house_meanwhile(h, &kv_table_certificate_versions, 1, another_takes_its_place, NULL);
+    assert_kv_fails(KV_NOT_FOUND, act_renew(h, "c", NULL, &err));
+    assert_null(h->meanwhile.table);
+    assert_int_equal(house_count(h, "SELECT count(*) FROM operations WHERE state = 'working'"), 1);
+    assert_int_equal(house_count(h, FAILURES), 0);
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +181,7 @@ int main(void)
         cmocka_unit_test(a_certificate_that_is_deleted_has_not_failed),
         cmocka_unit_test(a_refusal_for_a_deleted_certificate_is_told_nobody),
         cmocka_unit_test(what_failed_is_told_once),
+        cmocka_unit_test(the_operation_of_another_does_not_fail_with_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
