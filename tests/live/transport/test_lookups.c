@@ -7,7 +7,7 @@
 
 #include "tests/live/transport/scene.h"
 
-enum { CONNECT_MS = 1500, SOON_MS = 400 };
+enum { CONNECT_MS = 3000, SOON_MS = 1000 };
 
 /* --- a name service that is asked for names of "silent." --- */
 
@@ -34,6 +34,7 @@ int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints
     pthread_mutex_lock(&service.mutex);
     service.asked++;
     service.inside++;
+    (void)pthread_cond_broadcast(&service.changed);
     while (silent && !service.answers)
         (void)pthread_cond_wait(&service.changed, &service.mutex);
     service.inside--;
@@ -54,9 +55,12 @@ static void service_answers(bool does)
     pthread_mutex_unlock(&service.mutex);
 }
 
+/* The thread that asks may still be on its way. */
 static void assert_asked(unsigned times)
 {
     pthread_mutex_lock(&service.mutex);
+    while (service.asked < times)
+        (void)pthread_cond_wait(&service.changed, &service.mutex);
     assert_int_equal(service.asked, times);
     assert_int_equal(service.inside, times);
     pthread_mutex_unlock(&service.mutex);
@@ -95,6 +99,20 @@ static kv_status echo_in(scene *it, kv_channel *channel, int64_t ms, kv_error *e
     return status;
 }
 
+/* The connection that waited has what is left of its time: a machine with much to do may need
+ * another one. */
+static void echo_at_last(scene *it, kv_channel *channel)
+{
+    kv_deadline until = kv_deadline_in_ms(LONG_MS);
+    kv_status status;
+    kv_error err;
+
+    do
+        status = echo_in(it, channel, LONG_MS, &err);
+    while (status == KV_UNAVAILABLE && !kv_deadline_passed(until));
+    assert_kv_ok_with(status, &err);
+}
+
 static void a_call_ends_at_its_deadline_all_the_same(void **state)
 {
     scene *it = *state;
@@ -105,7 +123,7 @@ static void a_call_ends_at_its_deadline_all_the_same(void **state)
     assert_kv_fails(KV_TIMEOUT, echo_in(it, channel, SOON_MS, &err));
     assert_asked(1);
     service_answers(true);
-    assert_kv_ok_with(echo_in(it, channel, LONG_MS, &err), &err);
+    echo_at_last(it, channel);
     kv_channel_free(channel);
 }
 
@@ -125,7 +143,7 @@ static void who_waits_long_is_told_what_does_not_answer(void **state)
     /* Whoever comes meanwhile does not ask once more. */
     assert_asked(1);
     service_answers(true);
-    assert_kv_ok_with(echo_in(it, channel, LONG_MS, &err), &err);
+    echo_at_last(it, channel);
     kv_channel_free(channel);
 }
 
